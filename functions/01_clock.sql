@@ -1,0 +1,8 @@
+-- The package's clock.
+
+create or replace function payments_private.now() returns timestamptz
+language sql volatile
+set search_path = ''
+return coalesce((select c.stands_at from payments_private.clock c), pg_catalog.clock_timestamp());
+
+comment on function payments_private.now() is 'The time, or where the clock has been stopped by a test.';

@@ -1,0 +1,80 @@
+-- Whose payment is it? A billing subject is named in metadata (stamped at checkout), or known from the customer.
+-- Written type:id, e.g. user:7f3c…; subject types have no colon, so this can't collide.
+
+create or replace function payments_private.subject_in(p_metadata jsonb) returns text
+language sql stable
+set search_path = ''
+return (
+  select (p_metadata ->> (p.prefix || 'subject_type')) || ':' || (p_metadata ->> (p.prefix || 'subject_id'))
+    from (select 1, s.value from payments_private.settings s where s.name = 'metadata_prefix'
+          union all values (2, 'payments_'), (3, 'insforge_')) p (place, prefix)
+   where jsonb_typeof(p_metadata -> (p.prefix || 'subject_type')) = 'string'
+     and jsonb_typeof(p_metadata -> (p.prefix || 'subject_id')) = 'string'
+     and p_metadata ->> (p.prefix || 'subject_type') ~ '^[a-z][a-z0-9_]*$'
+     and p_metadata ->> (p.prefix || 'subject_id') <> ''
+   order by p.place
+   limit 1
+);
+comment on function payments_private.subject_in(jsonb) is 'The billing subject that a Stripe object''s metadata names, as type:id, or null.';
+
+create or replace function payments_private.subject_of_customer(p_environment text, p_customer_id text) returns text
+language sql stable
+set search_path = ''
+return (
+  select case when count(*) = 1 then min(c.subject_type || ':' || c.subject_id) end
+    from payments_private.customer_claims c
+   where c.environment = p_environment and c.provider_customer_id = p_customer_id
+);
+comment on function payments_private.subject_of_customer(text, text) is
+  'The billing subject a customer stands for, as type:id; null when it stands for none or for several.';
+
+create or replace function payments_private.subject_type_in(p_subject_key text) returns text
+language sql immutable parallel safe
+return split_part(p_subject_key, ':', 1);
+
+create or replace function payments_private.subject_id_in(p_subject_key text) returns text
+language sql immutable parallel safe
+return substr(p_subject_key, strpos(p_subject_key, ':') + 1);
+
+-- The pairing of subject and customer that a snapshot states, if any.
+create or replace function payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb)
+  returns table (subject_key text, customer_id text, claimed_at timestamptz)
+language sql stable
+set search_path = ''
+as $$
+  select c.subject_key, c.customer_id, coalesce(payments_private.json_time(p_data -> 'created'), to_timestamp(0))
+    from (select payments_private.subject_in(p_data -> 'metadata'),
+                 case p_object_type when 'customer' then p_object_id else payments_private.json_id(p_data -> 'customer') end
+           where p_object_type in ('customer', 'subscription', 'checkout.session')) c (subject_key, customer_id)
+   where c.subject_key is not null and c.customer_id is not null
+$$;
+comment on function payments_private.claim_of(text, text, jsonb) is 'Which customer a snapshot says stands for which subject, since when Stripe knows the object.';
+
+-- customer_mappings shows, for each of the given subjects, the newest claim on a customer that is not deleted.
+create or replace function payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) returns void
+language sql
+set search_path = ''
+as $$
+  with claims as (
+    select distinct on (k.key) k.key, c.provider_customer_id
+      from unnest(p_subject_keys) k (key)
+      join payments_private.customer_claims c
+        on c.environment = p_environment
+       and c.subject_type = payments_private.subject_type_in(k.key) and c.subject_id = payments_private.subject_id_in(k.key)
+     where not exists (
+             select from payments.stripe_objects o
+              where o.environment = p_environment and o.object_type = 'customer' and o.object_id = c.provider_customer_id and o.deleted)
+     order by k.key, c.claimed_at desc, c.provider_customer_id collate "C" desc
+  ), gone as (
+    delete from payments.customer_mappings m
+     where m.provider = 'stripe' and m.environment = p_environment and m.subject_key = any (p_subject_keys)
+       and not exists (select from claims c where c.key = m.subject_key)
+  )
+  insert into payments.customer_mappings as m (provider, environment, subject_type, subject_id, provider_customer_id)
+  select 'stripe', p_environment, payments_private.subject_type_in(c.key), payments_private.subject_id_in(c.key), c.provider_customer_id
+    from claims c
+  on conflict (provider, environment, subject_type, subject_id) do update
+     set provider_customer_id = excluded.provider_customer_id, updated_at = now()
+   where m.provider_customer_id <> excluded.provider_customer_id
+$$;
+comment on function payments_private.project_customer_mappings(text, text[]) is 'Computes payments.customer_mappings for the given subjects.';

@@ -1,0 +1,57 @@
+-- Who is calling? The application's gateway sets the verified claims of the user's token for the transaction, as
+-- PostgREST, Supabase and InsForge do:  set_config('request.jwt.claims', '{"sub": "…"}', true)
+-- Claims that are missing or malformed make the caller nobody.
+
+create or replace function payments_private.caller_claims() returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return payments_private.json_object(nullif(current_setting('request.jwt.claims', true), '')::jsonb);
+exception
+  when others then
+    return null;
+end
+$$;
+comment on function payments_private.caller_claims() is 'The claims of the current request, or null.';
+
+-- A guest has no sub. What it holds is a secret of its own, which the gateway passes on:
+-- set_config('payments.guest_secret', '…', true).
+create or replace function payments.caller_key() returns text
+language plpgsql stable security definer  -- its callers have no usage of payments_private
+set search_path = ''
+as $$
+declare
+  v_sub    text := nullif(payments_private.json_text(payments_private.caller_claims() -> 'sub'), '');
+  v_secret text := nullif(current_setting('payments.guest_secret', true), '');
+begin
+  return case
+    when v_sub is not null then 'user:' || v_sub
+    when v_secret is not null then 'guest:' || encode(sha256(convert_to(v_secret, 'UTF8')), 'hex')
+  end;
+end
+$$;
+comment on function payments.caller_key() is 'Under which name the caller''s checkout attempts are kept: user:<sub>, guest:<hash of its secret>, or null for nobody.';
+grant execute on function payments.caller_key() to payments_user, payments_anon;
+
+create or replace function payments_private.current_subject_keys() returns text[]
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  v_sub text := nullif(payments_private.json_text(payments_private.caller_claims() -> 'sub'), '');
+begin
+  return case when v_sub is null then '{}' else array['user:' || v_sub] end;
+end
+$$;
+comment on function payments_private.current_subject_keys() is 'The billing subjects that the caller may bill, as type:id. A user may bill itself.';
+grant execute on function payments_private.current_subject_keys() to payments_user;
+
+create or replace function payments.billable_subjects() returns table (subject_type text, subject_id text)
+language sql stable security definer  -- its callers have no usage of payments_private
+set search_path = ''
+as $$
+  select payments_private.subject_type_in(k), payments_private.subject_id_in(k) from unnest(payments_private.current_subject_keys()) k
+$$;
+comment on function payments.billable_subjects() is 'The billing subjects that the caller may bill.';
+grant execute on function payments.billable_subjects() to payments_user;

@@ -1,0 +1,124 @@
+-- What a caller may ask for, checked as the row arrives, so that no road around begin_checkout() is shorter.
+-- A violation is PY001 with the field in DETAIL. Limits are Stripe's (API reference: Metadata; Create a Checkout Session).
+
+create or replace function payments_private.refuse(p_field text, p_problem text, p_hint text default null) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  raise exception '%: %', p_field, p_problem using errcode = 'PY001', detail = p_field, hint = coalesce(p_hint, 'Correct ' || p_field || ' and try again.');
+end
+$$;
+comment on function payments_private.refuse(text, text, text) is 'Raises PY001 for a field.';
+
+create or replace function payments_private.check_url(p_field text, p_url text) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_url is null or p_url = '' then
+    perform payments_private.refuse(p_field, 'is required');
+  elsif length(p_url) > 5000 then
+    perform payments_private.refuse(p_field, 'is longer than 5000 characters');
+  elsif p_url !~ '^(https://[^\s/?#@\\]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?)([/?#][^\s\\]*)?$' then
+    perform payments_private.refuse(p_field, 'must be an https URL, or http on localhost');
+  end if;
+end
+$$;
+comment on function payments_private.check_url(text, text) is 'Raises PY001 unless the URL is https, or http on localhost.';
+
+create or replace function payments_private.check_line_items(p_line_items jsonb) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_item  jsonb;
+  v_place bigint;
+begin
+  if jsonb_typeof(p_line_items) is distinct from 'array' or jsonb_array_length(p_line_items) not between 1 and 100 then
+    perform payments_private.refuse('line_items', 'must be an array of 1 to 100 items');
+  end if;
+  for v_item, v_place in select i.value, i.place - 1 from jsonb_array_elements(p_line_items) with ordinality i (value, place) loop
+    if jsonb_typeof(v_item) <> 'object' then
+      perform payments_private.refuse(format('line_items[%s]', v_place), 'must be an object');
+    elsif v_item - 'price' - 'quantity' <> '{}' then
+      perform payments_private.refuse(format('line_items[%s]', v_place), 'takes price and quantity only', 'Create a price at Stripe and name it; a caller does not set prices.');
+    elsif coalesce(payments_private.json_text(v_item -> 'price') !~ '^[^\s[:cntrl:]]{1,255}$', true) then
+      perform payments_private.refuse(format('line_items[%s].price', v_place), 'must be the id of a price');
+    elsif v_item ? 'quantity' and coalesce(payments_private.json_bigint(v_item -> 'quantity') not between 1 and 999999, true) then
+      perform payments_private.refuse(format('line_items[%s].quantity', v_place), 'must be an integer from 1 to 999999');
+    end if;
+  end loop;
+end
+$$;
+comment on function payments_private.check_line_items(jsonb) is 'Raises PY001 unless every item is {"price": id, "quantity": n}.';
+
+create or replace function payments_private.check_metadata(p_metadata jsonb) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_key   text;
+  v_value jsonb;
+begin
+  if jsonb_typeof(p_metadata) <> 'object' then
+    perform payments_private.refuse('metadata', 'must be an object');
+  elsif (select count(*) > 46 from jsonb_object_keys(p_metadata)) then
+    perform payments_private.refuse('metadata', 'has more than 46 keys', 'Stripe takes 50, of which 4 are ours.');
+  end if;
+  for v_key, v_value in select e.key, e.value from jsonb_each(p_metadata) e loop
+    if v_key ~* '^(payments|insforge)_' then
+      perform payments_private.refuse('metadata.' || v_key, 'is a reserved key');
+    elsif v_key !~ '^[^\[\][:cntrl:]]{1,40}$' then
+      perform payments_private.refuse('metadata.' || left(v_key, 40), 'keys have 1 to 40 characters and no square brackets');
+    elsif jsonb_typeof(v_value) <> 'string' or length(v_value #>> '{}') > 500 then
+      perform payments_private.refuse('metadata.' || v_key, 'must be a string of at most 500 characters');
+    end if;
+  end loop;
+end
+$$;
+comment on function payments_private.check_metadata(jsonb) is 'Raises PY001 unless metadata is what Stripe takes, without our reserved keys.';
+
+create or replace function payments_private.prepare_checkout() returns trigger
+language plpgsql security definer  -- callers have no usage of payments_private
+set search_path = ''
+as $$
+begin
+  perform payments_private.environment_or_fail(new.environment);
+  if new.mode is null or new.mode not in ('payment', 'subscription') then
+    perform payments_private.refuse('mode', 'must be payment or subscription');
+  elsif (new.subject_type is null) <> (new.subject_id is null) then
+    perform payments_private.refuse('subject', 'needs both type and id');
+  elsif new.subject_type is null and new.mode = 'subscription' then
+    perform payments_private.refuse('subject', 'is required for a subscription');
+  elsif new.subject_type !~ '^[a-z][a-z0-9_]*$' or length(new.subject_type) > 63 then
+    perform payments_private.refuse('subject_type', 'must be lower case letters, digits and underscores');
+  elsif new.subject_id !~ '^[^[:cntrl:]]{1,255}$' then
+    perform payments_private.refuse('subject_id', 'must have 1 to 255 characters');
+  elsif new.customer_email !~ '^[^\s@[:cntrl:]]+@[^\s@[:cntrl:]]+$' or length(new.customer_email) > 512 then
+    perform payments_private.refuse('customer_email', 'is not an e-mail address');
+  elsif new.idempotency_key !~ '^[^[:cntrl:]]{1,255}$' then
+    perform payments_private.refuse('idempotency_key', 'must have 1 to 255 characters');
+  end if;
+  new.metadata := coalesce(new.metadata, '{}');
+  perform payments_private.check_line_items(new.line_items);
+  perform payments_private.check_url('success_url', new.success_url);
+  perform payments_private.check_url('cancel_url', new.cancel_url);
+  perform payments_private.check_metadata(new.metadata);
+
+  new.owner_key := payments.caller_key();
+  if new.owner_key is null then
+    raise exception 'the caller is nobody: no sub in its claims and no guest secret' using errcode = 'PY002',
+      hint = 'Set request.jwt.claims, or payments.guest_secret for a guest.';
+  end if;
+  new.request_hash := encode(sha256(convert_to(jsonb_build_array(
+    new.mode, new.line_items, new.success_url, new.cancel_url, new.subject_type, new.subject_id, new.customer_email, new.metadata)::text, 'UTF8')), 'hex');
+  return new;
+end
+$$;
+comment on function payments_private.prepare_checkout() is 'Checks a checkout attempt and writes down whose it is.';
+
+drop trigger if exists prepare_checkout on payments.stripe_checkout_sessions;
+create trigger prepare_checkout
+  before insert on payments.stripe_checkout_sessions
+  for each row execute function payments_private.prepare_checkout();

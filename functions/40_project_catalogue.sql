@@ -1,0 +1,73 @@
+-- Products and prices. A deleted one has no row.
+
+create or replace function payments_private.project_products(p_environment text, p_ids text[]) returns void
+language sql
+set search_path = ''
+as $$
+  with snapshots as (
+    select o.object_id, o.data d, o.deleted, o.observed_at
+      from payments.stripe_objects o
+     where o.environment = p_environment and o.object_type = 'product' and o.object_id = any (p_ids)
+  ), gone as (
+    delete from payments.stripe_products p
+     where p.environment = p_environment and p.product_id in (select s.object_id from snapshots s where s.deleted)
+  )
+  insert into payments.stripe_products as p
+    (environment, product_id, name, description, active, default_price_id, metadata, synced_at)
+  select p_environment, s.object_id,
+         payments_private.json_text(s.d -> 'name'),
+         payments_private.json_text(s.d -> 'description'),
+         payments_private.json_boolean(s.d -> 'active'),
+         payments_private.json_id(s.d -> 'default_price'),
+         payments_private.json_object(s.d -> 'metadata'),
+         s.observed_at
+    from snapshots s
+   where not s.deleted
+  on conflict (environment, product_id) do update
+     set name = excluded.name, description = excluded.description, active = excluded.active,
+         default_price_id = excluded.default_price_id, metadata = excluded.metadata, synced_at = excluded.synced_at, updated_at = now()
+$$;
+comment on function payments_private.project_products(text, text[]) is 'Computes payments.stripe_products for the given product ids.';
+
+-- A plan is the older form of a recurring price and shares its id; where both are known the price tells.
+create or replace function payments_private.project_prices(p_environment text, p_ids text[]) returns void
+language sql
+set search_path = ''
+as $$
+  with snapshots as (
+    select distinct on (o.object_id) o.object_id, o.object_type, o.data d, o.deleted, o.observed_at
+      from payments.stripe_objects o
+     where o.environment = p_environment and o.object_type in ('price', 'plan') and o.object_id = any (p_ids)
+     order by o.object_id, o.object_type desc
+  ), gone as (
+    delete from payments.stripe_prices p
+     where p.environment = p_environment and p.price_id in (select s.object_id from snapshots s where s.deleted)
+  )
+  insert into payments.stripe_prices as p
+    (environment, price_id, product_id, active, currency, unit_amount, unit_amount_decimal, type, lookup_key, billing_scheme,
+     tax_behavior, recurring_interval, recurring_interval_count, metadata, synced_at)
+  select p_environment, s.object_id,
+         payments_private.json_id(s.d -> 'product'),
+         payments_private.json_boolean(s.d -> 'active'),
+         payments_private.json_text(s.d -> 'currency'),
+         payments_private.json_bigint(s.d -> case s.object_type when 'plan' then 'amount' else 'unit_amount' end),
+         payments_private.json_text(s.d -> case s.object_type when 'plan' then 'amount_decimal' else 'unit_amount_decimal' end),
+         case s.object_type when 'plan' then 'recurring' else payments_private.json_text(s.d -> 'type') end,
+         payments_private.json_text(s.d -> 'lookup_key'),
+         payments_private.json_text(s.d -> 'billing_scheme'),
+         payments_private.json_text(s.d -> 'tax_behavior'),
+         payments_private.json_text(r.recurring -> 'interval'),
+         payments_private.json_bigint(r.recurring -> 'interval_count'),
+         payments_private.json_object(s.d -> 'metadata'),
+         s.observed_at
+    from snapshots s,
+         lateral (select case s.object_type when 'plan' then s.d else s.d -> 'recurring' end) r (recurring)
+   where not s.deleted
+  on conflict (environment, price_id) do update
+     set product_id = excluded.product_id, active = excluded.active, currency = excluded.currency, unit_amount = excluded.unit_amount,
+         unit_amount_decimal = excluded.unit_amount_decimal, type = excluded.type, lookup_key = excluded.lookup_key,
+         billing_scheme = excluded.billing_scheme, tax_behavior = excluded.tax_behavior, recurring_interval = excluded.recurring_interval,
+         recurring_interval_count = excluded.recurring_interval_count, metadata = excluded.metadata, synced_at = excluded.synced_at,
+         updated_at = now()
+$$;
+comment on function payments_private.project_prices(text, text[]) is 'Computes payments.stripe_prices for the given price or plan ids.';

@@ -1,0 +1,23 @@
+-- Customers. A deleted one keeps its row, for the payments that name it.
+
+create or replace function payments_private.project_customers(p_environment text, p_ids text[]) returns void
+language sql
+set search_path = ''
+as $$
+  insert into payments.customers as c
+    (provider, environment, provider_customer_id, email, name, phone, deleted, metadata, provider_created_at, synced_at)
+  select 'stripe', p_environment, o.object_id,
+         payments_private.json_text(o.data -> 'email'),
+         payments_private.json_text(o.data -> 'name'),
+         payments_private.json_text(o.data -> 'phone'),
+         o.deleted,
+         payments_private.json_object(o.data -> 'metadata'),
+         payments_private.json_time(o.data -> 'created'),
+         o.observed_at
+    from payments.stripe_objects o
+   where o.environment = p_environment and o.object_type = 'customer' and o.object_id = any (p_ids)
+  on conflict (provider, environment, provider_customer_id) do update
+     set email = excluded.email, name = excluded.name, phone = excluded.phone, deleted = excluded.deleted, metadata = excluded.metadata,
+         provider_created_at = excluded.provider_created_at, synced_at = excluded.synced_at, updated_at = now()
+$$;
+comment on function payments_private.project_customers(text, text[]) is 'Computes payments.customers for the given customer ids.';

@@ -1,0 +1,108 @@
+-- Subscriptions and their items.
+--
+-- The billing period sits on the subscription in older API versions and on its items since 2025-03-31.basil (Stripe
+-- changelog: "Deprecates subscription-level current period start and end"). Where the items differ there is no period of
+-- the subscription to report, and none is made up.
+
+create or replace function payments_private.items_of(p_subscription jsonb)
+  returns table (item_id text, d jsonb)
+language sql immutable
+set search_path = ''
+as $$
+  select payments_private.json_id(i.value), i.value
+    from jsonb_array_elements(payments_private.json_array(p_subscription #> '{items,data}')) i
+   where payments_private.json_id(i.value) is not null
+$$;
+
+create or replace function payments_private.period_of(p_subscription jsonb, p_field text) returns timestamptz
+language sql immutable
+set search_path = ''
+return case
+  when jsonb_typeof(p_subscription -> p_field) = 'number' then payments_private.json_time(p_subscription -> p_field)
+  else (
+    select case when count(distinct i.d -> p_field) = 1 then min(payments_private.json_time(i.d -> p_field)) end
+      from payments_private.items_of(p_subscription) i)
+end;
+comment on function payments_private.period_of(jsonb, text) is 'current_period_start or current_period_end of a subscription in any API version.';
+
+-- Answers the ids of subscriptions whose subject is another than before: their payments are to be computed again.
+create or replace function payments_private.project_subscriptions(p_environment text, p_ids text[]) returns text[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_changed text[];
+begin
+  delete from payments.stripe_subscription_items x
+   where x.environment = p_environment and x.subscription_id = any (p_ids)
+     and not exists (
+           select from payments.stripe_objects o, payments_private.items_of(o.data) i
+            where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = x.subscription_id
+              and i.item_id = x.subscription_item_id);
+
+  insert into payments.stripe_subscription_items as x
+    (environment, subscription_item_id, subscription_id, product_id, price_id, quantity, current_period_start, current_period_end, metadata)
+  select distinct on (i.item_id)
+         p_environment, i.item_id, o.object_id,
+         coalesce(payments_private.json_id(i.d #> '{price,product}'), payments_private.json_id(i.d #> '{plan,product}')),
+         coalesce(payments_private.json_id(i.d -> 'price'), payments_private.json_id(i.d -> 'plan')),
+         payments_private.json_bigint(i.d -> 'quantity'),
+         payments_private.json_time(i.d -> 'current_period_start'),
+         payments_private.json_time(i.d -> 'current_period_end'),
+         payments_private.json_object(i.d -> 'metadata')
+    from payments.stripe_objects o, payments_private.items_of(o.data) i
+   where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = any (p_ids)
+   order by i.item_id, o.object_id
+  on conflict (environment, subscription_item_id) do update
+     set subscription_id = excluded.subscription_id, product_id = excluded.product_id, price_id = excluded.price_id,
+         quantity = excluded.quantity, current_period_start = excluded.current_period_start,
+         current_period_end = excluded.current_period_end, metadata = excluded.metadata, updated_at = now()
+   where (x.subscription_id, x.product_id, x.price_id, x.quantity, x.current_period_start, x.current_period_end, x.metadata)
+         is distinct from
+         (excluded.subscription_id, excluded.product_id, excluded.price_id, excluded.quantity, excluded.current_period_start,
+          excluded.current_period_end, excluded.metadata);
+
+  with rows as (
+    select o.object_id, o.data d, o.observed_at, payments_private.json_id(o.data -> 'customer') as customer_id,
+           coalesce(payments_private.subject_in(o.data -> 'metadata'),
+                    payments_private.subject_of_customer(p_environment, payments_private.json_id(o.data -> 'customer'))) as subject_key
+      from payments.stripe_objects o
+     where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = any (p_ids)
+  ), before as (
+    select s.subscription_id, s.subject_key
+      from payments.stripe_subscriptions s
+     where s.environment = p_environment and s.subscription_id = any (p_ids)
+  ), written as (
+    insert into payments.stripe_subscriptions as s
+      (environment, subscription_id, customer_id, subject_type, subject_id, status, current_period_start, current_period_end,
+       cancel_at_period_end, cancel_at, canceled_at, trial_start, trial_end, latest_invoice_id, metadata, synced_at)
+    select p_environment, r.object_id, r.customer_id,
+           payments_private.subject_type_in(r.subject_key), payments_private.subject_id_in(r.subject_key),
+           payments_private.json_text(r.d -> 'status'),
+           payments_private.period_of(r.d, 'current_period_start'),
+           payments_private.period_of(r.d, 'current_period_end'),
+           payments_private.json_boolean(r.d -> 'cancel_at_period_end'),
+           payments_private.json_time(r.d -> 'cancel_at'),
+           payments_private.json_time(r.d -> 'canceled_at'),
+           payments_private.json_time(r.d -> 'trial_start'),
+           payments_private.json_time(r.d -> 'trial_end'),
+           payments_private.json_id(r.d -> 'latest_invoice'),
+           payments_private.json_object(r.d -> 'metadata'),
+           r.observed_at
+      from rows r
+    on conflict (environment, subscription_id) do update
+       set customer_id = excluded.customer_id, subject_type = excluded.subject_type, subject_id = excluded.subject_id,
+           status = excluded.status, current_period_start = excluded.current_period_start, current_period_end = excluded.current_period_end,
+           cancel_at_period_end = excluded.cancel_at_period_end, cancel_at = excluded.cancel_at, canceled_at = excluded.canceled_at,
+           trial_start = excluded.trial_start, trial_end = excluded.trial_end, latest_invoice_id = excluded.latest_invoice_id,
+           metadata = excluded.metadata, synced_at = excluded.synced_at, updated_at = now()
+  )
+  select array_agg(r.object_id) into v_changed
+    from rows r left join before b on b.subscription_id = r.object_id
+   where r.subject_key is distinct from b.subject_key;
+
+  return v_changed;
+end
+$$;
+comment on function payments_private.project_subscriptions(text, text[]) is
+  'Computes payments.stripe_subscriptions and their items for the given ids; answers those whose subject changed.';

@@ -1,0 +1,45 @@
+-- Checkout attempts follow the Stripe session that answers them. The attempt is found by the id that we gave Stripe as
+-- client_reference_id, so a crash between Stripe's answer and finish_checkout heals with the first event or a retry.
+
+create or replace function payments_private.attempt_of(p_session jsonb) returns uuid
+language sql immutable
+set search_path = ''
+return (
+  select r.id::uuid
+    from (values (1, p_session #> '{metadata,payments_checkout_id}'), (2, p_session -> 'client_reference_id')) v (place, value),
+         lateral (select payments_private.json_text(v.value)) r (id)
+   where r.id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+   order by v.place
+   limit 1
+);
+comment on function payments_private.attempt_of(jsonb) is 'The id of the checkout attempt that a Stripe Checkout Session answers, or null when it is none of ours.';
+
+create or replace function payments_private.project_checkout_sessions(p_environment text, p_ids text[]) returns void
+language sql
+set search_path = ''
+as $$
+  with sessions as (
+    select distinct on (a.id) a.id as attempt_id, o.object_id, o.data d, o.event_type
+      from payments.stripe_objects o, lateral (select payments_private.attempt_of(o.data)) a (id)
+     where o.environment = p_environment and o.object_type = 'checkout.session' and o.object_id = any (p_ids)
+     order by a.id, o.object_id
+  )
+  update payments.stripe_checkout_sessions s
+     set status = case coalesce(payments_private.json_text(n.d -> 'status'), n.event_type)  -- sessions had no status before 2021
+                    when 'open' then 'open'
+                    when 'complete' then 'completed' when 'checkout.session.completed' then 'completed'
+                    when 'expired' then 'expired'
+                    else s.status end,
+         payment_status = case when n.d ->> 'payment_status' in ('paid', 'unpaid', 'no_payment_required') then n.d ->> 'payment_status' end,
+         checkout_session_id = n.object_id,
+         customer_id = payments_private.json_id(n.d -> 'customer'),
+         payment_intent_id = payments_private.json_id(n.d -> 'payment_intent'),
+         subscription_id = payments_private.json_id(n.d -> 'subscription'),
+         url = payments_private.json_text(n.d -> 'url'),
+         last_error = null,
+         updated_at = now()
+    from sessions n
+   where s.id = n.attempt_id and s.environment = p_environment
+     and (s.checkout_session_id is null or s.checkout_session_id = n.object_id)
+$$;
+comment on function payments_private.project_checkout_sessions(text, text[]) is 'Brings the checkout attempts behind the given Stripe session ids up to date.';

@@ -1,0 +1,134 @@
+-- From snapshots to projections: the one road that webhook events and API answers share.
+
+-- What a set of snapshots touches, for the locks: the objects, what they refer to, and the subjects they name.
+create or replace function payments_private.nodes_of(p_snapshots payments_private.snapshot[]) returns text[]
+language sql stable
+set search_path = ''
+return (
+  select array_agg(distinct n.node)
+    from unnest(p_snapshots) s,
+         lateral (
+           select s.object_type || ':' || s.object_id
+           union all
+           select l.to_type || ':' || l.to_id from payments_private.links_of(s.object_type, s.data) l
+           union all
+           select 'subject:' || c.subject_key from payments_private.claim_of(s.object_type, s.object_id, s.data) c
+         ) n (node)
+   where s.object_id is not null
+);
+comment on function payments_private.nodes_of(payments_private.snapshot[]) is 'Everything that snapshots touch, as type:id.';
+
+create or replace function payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) returns integer
+language plpgsql
+set search_path = ''
+set plan_cache_mode = force_generic_plan  -- the statements are large and their arrays short: planning would cost more than running
+set jit = off
+as $$
+declare
+  v_snapshot      payments_private.snapshot;
+  v_changed       boolean;
+  v_linked        boolean;
+  v_count         integer := 0;
+  v_products      text[] := '{}';
+  v_prices        text[] := '{}';
+  v_customers     text[] := '{}';
+  v_subscriptions text[] := '{}';
+  v_sessions      text[] := '{}';
+  v_payments      text[] := '{}';
+  v_subjects      text[] := '{}';  -- whose customer mapping is to be computed again
+  v_claimed       text[] := '{}';  -- customers that stand for another subject than before
+  v_resubjected   text[];
+begin
+  foreach v_snapshot in array p_snapshots loop
+    continue when v_snapshot.object_id is null or v_snapshot.object_type is null;
+
+    v_changed := payments_private.store_snapshot(p_environment, v_snapshot);
+    v_linked := false;
+
+    if payments_private.tells_of_payments(v_snapshot.object_type) then
+      insert into payments_private.object_links (environment, from_type, from_id, to_type, to_id)
+      select p_environment, v_snapshot.object_type, v_snapshot.object_id, l.to_type, l.to_id
+        from payments_private.links_of(v_snapshot.object_type, v_snapshot.data) l
+      on conflict do nothing;
+      v_linked := found;
+    elsif v_snapshot.object_type = 'subscription' then
+      insert into payments_private.object_links (environment, from_type, from_id, to_type, to_id)
+      select p_environment, v_snapshot.object_type, v_snapshot.object_id, l.to_type, l.to_id
+        from payments_private.links_of(v_snapshot.object_type, v_snapshot.data) l
+      on conflict do nothing;
+    end if;
+
+    if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') then
+      with claimed as (
+        insert into payments_private.customer_claims as c (environment, subject_type, subject_id, provider_customer_id, claimed_at)
+        select p_environment, payments_private.subject_type_in(n.subject_key), payments_private.subject_id_in(n.subject_key), n.customer_id, n.claimed_at
+          from payments_private.claim_of(v_snapshot.object_type, v_snapshot.object_id, v_snapshot.data) n
+        on conflict (environment, subject_type, subject_id, provider_customer_id) do update
+           set claimed_at = excluded.claimed_at
+         where c.claimed_at < excluded.claimed_at
+        returning c.subject_type || ':' || c.subject_id as subject_key, c.provider_customer_id
+      )
+      select v_subjects || array_agg(c.subject_key), v_claimed || array_agg(c.provider_customer_id)
+        into v_subjects, v_claimed
+        from claimed c;
+    end if;
+
+    continue when not (v_changed or v_linked);
+    v_count := v_count + v_changed::integer;
+
+    case v_snapshot.object_type
+      when 'product' then v_products := v_products || v_snapshot.object_id;
+      when 'price', 'plan' then v_prices := v_prices || v_snapshot.object_id;
+      when 'customer' then v_customers := v_customers || v_snapshot.object_id;
+      when 'subscription' then v_subscriptions := v_subscriptions || v_snapshot.object_id;
+      when 'checkout.session' then v_sessions := v_sessions || v_snapshot.object_id;
+      else null;
+    end case;
+    if payments_private.tells_of_payments(v_snapshot.object_type) then
+      v_payments := v_payments || (v_snapshot.object_type || ':' || v_snapshot.object_id);
+    end if;
+  end loop;
+
+  if v_products <> '{}' then
+    perform payments_private.project_products(p_environment, v_products);
+  end if;
+  if v_prices <> '{}' then
+    perform payments_private.project_prices(p_environment, v_prices);
+  end if;
+  if v_customers <> '{}' then
+    perform payments_private.project_customers(p_environment, v_customers);
+    select v_subjects || coalesce(array_agg(c.subject_type || ':' || c.subject_id), '{}') into v_subjects
+      from payments_private.customer_claims c
+     where c.environment = p_environment and c.provider_customer_id = any (v_customers);
+  end if;
+  if v_subjects <> '{}' then
+    perform payments_private.project_customer_mappings(p_environment, v_subjects);
+  end if;
+  if v_claimed <> '{}' then
+    -- Earlier rows of these customers may get their subject now.
+    select v_subscriptions || coalesce(array_agg(k.from_id) filter (where k.from_type = 'subscription'), '{}'),
+           v_payments || coalesce(array_agg(k.from_type || ':' || k.from_id) filter (where k.from_type <> 'subscription'), '{}')
+      into v_subscriptions, v_payments
+      from payments_private.object_links k
+     where k.environment = p_environment and k.to_type = 'customer' and k.to_id = any (v_claimed);
+  end if;
+  if v_subscriptions <> '{}' then
+    v_resubjected := payments_private.project_subscriptions(p_environment, v_subscriptions);
+    if v_resubjected <> '{}' then
+      select v_payments || coalesce(array_agg(k.from_type || ':' || k.from_id), '{}') into v_payments
+        from payments_private.object_links k
+       where k.environment = p_environment and k.to_type = 'subscription' and k.to_id = any (v_resubjected);
+    end if;
+  end if;
+  if v_sessions <> '{}' then
+    perform payments_private.project_checkout_sessions(p_environment, v_sessions);
+  end if;
+  if v_payments <> '{}' then
+    perform payments_private.project_transactions(p_environment, v_payments);
+  end if;
+
+  return v_count;
+end
+$$;
+comment on function payments_private.apply_snapshots(text, payments_private.snapshot[]) is
+  'Stores snapshots, links them and computes what depends on them; answers how many changed the store. The caller holds the locks.';

@@ -1,0 +1,41 @@
+-- What the API answers goes through the same door as what events carry.
+
+create or replace function payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamptz default null)
+  returns integer
+language plpgsql security definer  -- the service may not write the store except through here
+set search_path = ''
+as $$
+declare
+  v_environment text := payments_private.environment_or_fail(store_stripe_objects.environment);
+  v_observed_at timestamptz := coalesce(store_stripe_objects.observed_at, payments_private.now());
+  v_snapshots   payments_private.snapshot[];
+begin
+  if jsonb_typeof(objects) is distinct from 'array' then
+    raise exception 'objects must be an array of Stripe objects' using errcode = 'PY001', detail = 'objects';
+  end if;
+  if exists (
+    select from jsonb_array_elements(objects) o
+     where payments_private.json_text(o.value -> 'object') is null or payments_private.json_id(o.value) is null or jsonb_typeof(o.value) <> 'object')
+  then
+    raise exception 'every object needs an id and the name of its type in "object"' using errcode = 'PY001', detail = 'objects',
+      hint = 'Pass the elements of "data" of a Stripe list, verbatim.';
+  end if;
+  if exists (select from jsonb_array_elements(objects) o where payments_private.json_boolean(o.value -> 'livemode') <> (v_environment = 'live')) then
+    raise exception 'an object of the other mode' using errcode = 'PY008', detail = v_environment,
+      hint = 'Use a test key for test and a live key for live.';
+  end if;
+
+  select array_agg(row(o.value ->> 'object', o.value ->> 'id', o.value, v_observed_at, null, null, null)::payments_private.snapshot)
+    into v_snapshots
+    from jsonb_array_elements(objects) o;
+  if v_snapshots is null then
+    return 0;
+  end if;
+  perform payments_private.lock_nodes(v_environment, payments_private.nodes_of(v_snapshots));
+  return payments_private.apply_snapshots(v_environment, v_snapshots);
+end
+$$;
+comment on function payments.store_stripe_objects(text, jsonb, timestamptz) is
+  'Stores Stripe objects as the API answered at observed_at (null: now) and computes what depends on them; answers how many were new or newer. Raises PY001 for anything but an array of objects with ids, PY008 for objects of the other mode.';
+
+grant execute on function payments.store_stripe_objects(text, jsonb, timestamptz) to payments_service;

@@ -1,0 +1,70 @@
+-- The ledger: every verified event is one row, whatever becomes of it.
+set local role payments_owner;
+
+create table payments.webhook_events (
+  id                  uuid primary key default gen_random_uuid(),
+  provider            text not null default 'stripe',
+  environment         text not null,
+  provider_event_id   text not null,
+  event_type          text,
+  livemode            boolean,
+  provider_account_id text,
+  api_version         text,
+  object_type         text,
+  object_id           text,
+  provider_created_at timestamptz,
+  processing_status   text not null default 'pending',
+  attempt_count       integer not null default 0,
+  last_error          text,
+  next_attempt_at     timestamptz,
+  parked_at           timestamptz,
+  payload             jsonb,
+  raw_payload         text,
+  received_at         timestamptz not null default now(),
+  processed_at        timestamptz,
+  created_at          timestamptz not null default now(),
+  updated_at          timestamptz not null default now(),
+
+  constraint webhook_events_event_is_stored_once unique (provider, environment, provider_event_id),
+  constraint provider_is_known check (provider in ('stripe')),
+  constraint environment_is_known check (environment in ('test', 'live')),
+  constraint processing_status_is_known check (processing_status in ('pending', 'processed', 'failed', 'ignored')),
+  constraint attempts_are_counted check (attempt_count >= 0),
+  constraint body_is_kept_once check (payload is null or raw_payload is null),
+  constraint only_failed_events_wait_or_are_parked
+    check (processing_status = 'failed' or (next_attempt_at is null and parked_at is null)),
+  constraint parked_events_do_not_wait check (next_attempt_at is null or parked_at is null)
+) with (toast_tuple_target = 256);  -- bodies out of line: the change from pending to processed rewrites a small row
+
+create index webhook_events_next_attempt_at_idx on payments.webhook_events (next_attempt_at) where next_attempt_at is not null;
+create index webhook_events_parked_at_idx on payments.webhook_events (parked_at) where parked_at is not null;
+
+comment on table payments.webhook_events is
+  'Ledger of verified webhook events. A row reaches processed in the transaction that has put everything the event says in place; attach fulfilment triggers here.';
+comment on column payments.webhook_events.provider_event_id is 'Stripe''s event id (evt_…), or unreadable:<sha256> for a body too deep to read.';
+comment on column payments.webhook_events.provider_created_at is 'When Stripe says the event happened, in whole seconds.';
+comment on column payments.webhook_events.processing_status is
+  'pending: stored, not yet applied; processed: applied; ignored: carries no object that can be stored; failed: applying it raised, see last_error.';
+comment on column payments.webhook_events.attempt_count is 'How often applying the event was tried.';
+comment on column payments.webhook_events.next_attempt_at is 'When payments.retry_failed_events() may try again.';
+comment on column payments.webhook_events.parked_at is 'Since when the event is dead: no automatic retry any more, only payments.replay_event().';
+comment on column payments.webhook_events.payload is 'The event, verbatim.';
+comment on column payments.webhook_events.raw_payload is 'The body as text where jsonb refuses it (a \u0000, a lone surrogate, a number out of range); payload is then null.';
+
+-- An event that not even the ledger takes, because a trigger of the application refuses the row itself, waits here.
+create table payments_private.stashed_events (
+  environment       text not null,
+  provider_event_id text not null,
+  body              text not null,
+  last_error        text not null,
+  attempt_count     integer not null default 1,
+  next_attempt_at   timestamptz,
+  parked_at         timestamptz,
+  created_at        timestamptz not null default now(),
+  updated_at        timestamptz not null default now(),
+  primary key (environment, provider_event_id)
+);
+
+comment on table payments_private.stashed_events is 'Verified events that an application''s trigger kept out of payments.webhook_events, to be tried again.';
+
+reset role;

@@ -1,0 +1,9 @@
+-- cascade: functions that return these rows go with them; they are reloaded by the next migrate.
+set local role payments_owner;
+drop type payments_private.incoming cascade;
+drop type payments_private.snapshot cascade;
+drop table payments_private.refresh_queue cascade;
+drop table payments_private.object_links cascade;
+drop table payments_private.rival_snapshots cascade;
+drop table payments.stripe_objects cascade;
+reset role;

@@ -1,0 +1,79 @@
+-- What an application's users write: checkout attempts and billing portal sessions.
+set local role payments_owner;
+
+create table payments.stripe_checkout_sessions (
+  id                  uuid primary key default gen_random_uuid(),
+  environment         text not null,
+  mode                text not null,
+  status              text not null default 'initialized',
+  payment_status      text,
+  subject_type        text,
+  subject_id          text,
+  subject_key         text generated always as (subject_type || ':' || subject_id) stored,
+  owner_key           text not null,
+  customer_email      text,
+  line_items          jsonb not null,
+  success_url         text not null,
+  cancel_url          text not null,
+  idempotency_key     text,
+  request_hash        text not null,
+  metadata            jsonb not null default '{}',
+  checkout_session_id text,
+  customer_id         text,
+  payment_intent_id   text,
+  subscription_id     text,
+  url                 text,
+  last_error          text,
+  created_at          timestamptz not null default now(),
+  updated_at          timestamptz not null default now(),
+
+  constraint environment_is_known check (environment in ('test', 'live')),
+  constraint mode_is_known check (mode in ('payment', 'subscription')),
+  constraint status_is_known check (status in ('initialized', 'open', 'completed', 'expired', 'failed')),
+  constraint payment_status_is_known check (payment_status in ('paid', 'unpaid', 'no_payment_required')),
+  constraint subject_is_whole check ((subject_type is null) = (subject_id is null)),
+  constraint subject_type_is_an_identifier check (subject_type ~ '^[a-z][a-z0-9_]*$'),
+  constraint subscriptions_have_a_subject check (mode <> 'subscription' or subject_type is not null)
+);
+create unique index stripe_checkout_sessions_key_is_used_once_by_its_owner
+  on payments.stripe_checkout_sessions (environment, owner_key, idempotency_key) where idempotency_key is not null;
+create unique index stripe_checkout_sessions_session_is_ours_once
+  on payments.stripe_checkout_sessions (environment, checkout_session_id) where checkout_session_id is not null;
+create index stripe_checkout_sessions_subject_key_idx on payments.stripe_checkout_sessions (subject_key);
+create index stripe_checkout_sessions_owner_key_idx on payments.stripe_checkout_sessions (owner_key);
+
+comment on table payments.stripe_checkout_sessions is
+  'Checkout attempts: inserted by the caller under row-level security, answered by Stripe, kept current by webhooks.';
+comment on column payments.stripe_checkout_sessions.owner_key is
+  'Who made the attempt: user:<sub>, or guest:<hash of the guest''s secret>. Set by a trigger, never by the caller.';
+comment on column payments.stripe_checkout_sessions.line_items is '[{"price": "price_…", "quantity": 1}, …]; prices are Stripe''s, never the caller''s.';
+comment on column payments.stripe_checkout_sessions.idempotency_key is 'Unique for its owner within the environment.';
+comment on column payments.stripe_checkout_sessions.request_hash is 'SHA-256 of the request, to tell a retry from another request under the same key.';
+comment on column payments.stripe_checkout_sessions.url is 'Where the payer goes; Stripe ends it when the session completes or expires.';
+
+create table payments.stripe_customer_portal_sessions (
+  id               uuid primary key default gen_random_uuid(),
+  environment      text not null,
+  status           text not null default 'initialized',
+  subject_type     text not null,
+  subject_id       text not null,
+  subject_key      text not null generated always as (subject_type || ':' || subject_id) stored,
+  owner_key        text not null,
+  customer_id      text not null,
+  return_url       text,
+  configuration_id text,
+  url              text,
+  last_error       text,
+  created_at       timestamptz not null default now(),
+  updated_at       timestamptz not null default now(),
+
+  constraint environment_is_known check (environment in ('test', 'live')),
+  constraint status_is_known check (status in ('initialized', 'created', 'failed')),
+  constraint subject_type_is_an_identifier check (subject_type ~ '^[a-z][a-z0-9_]*$')
+);
+create index stripe_customer_portal_sessions_subject_key_idx on payments.stripe_customer_portal_sessions (subject_key);
+
+comment on table payments.stripe_customer_portal_sessions is 'Billing portal sessions asked for by users for subjects they may bill.';
+comment on column payments.stripe_customer_portal_sessions.customer_id is 'The subject''s mapped Stripe customer. Set by a trigger, never by the caller.';
+
+reset role;

@@ -1,0 +1,52 @@
+-- One row per payment, refund and dispute, computed from the snapshots of every object that tells of it.
+set local role payments_owner;
+
+create table payments.transactions (
+  id                          uuid primary key default gen_random_uuid(),
+  provider                    text not null default 'stripe',
+  environment                 text not null,
+  type                        text not null,
+  status                      text not null,
+  subject_type                text,
+  subject_id                  text,
+  subject_key                 text generated always as (subject_type || ':' || subject_id) stored,
+  provider_customer_id        text,
+  customer_email_snapshot     text,
+  provider_object_type        text not null,
+  provider_object_id          text not null,
+  provider_parent_object_type text,
+  provider_parent_object_id   text,
+  related_object_ids          jsonb not null default '{}',
+  amount                      bigint,
+  amount_refunded             bigint not null default 0,
+  currency                    text,
+  description                 text,
+  paid_at                     timestamptz,
+  failed_at                   timestamptz,
+  refunded_at                 timestamptz,
+  provider_created_at         timestamptz,
+  created_at                  timestamptz not null default now(),
+  updated_at                  timestamptz not null default now(),
+
+  constraint transactions_object_is_told_once unique (provider, environment, provider_object_type, provider_object_id),
+  constraint provider_is_known check (provider in ('stripe')),
+  constraint environment_is_known check (environment in ('test', 'live')),
+  constraint type_is_known check (type in ('one_time_payment', 'subscription_invoice', 'refund', 'failed_payment', 'dispute')),
+  constraint status_is_known check (status in ('pending', 'succeeded', 'failed', 'refunded', 'partially_refunded', 'disputed')),
+  constraint failed_payment_has_failed check (type <> 'failed_payment' or status = 'failed'),
+  constraint subject_is_whole check ((subject_type is null) = (subject_id is null))
+);
+create index transactions_subject_key_idx on payments.transactions (subject_key, environment);
+create index transactions_customer_idx on payments.transactions (environment, provider_customer_id);
+
+comment on table payments.transactions is
+  'Reporting projection: one row per payment however many objects tell of it, one per refund, one per dispute. Fulfil from webhook_events, not from here.';
+comment on column payments.transactions.provider_object_type is
+  'What identifies the row: payment_intent where one is known, else invoice, else charge, else checkout_session; refund; dispute.';
+comment on column payments.transactions.provider_parent_object_type is 'For refunds and disputes: the payment they belong to.';
+comment on column payments.transactions.related_object_ids is '{"payment_intent": "pi_…", "charge": …, "invoice": …, "checkout_session": …, "subscription": …, "product": …, "price": …}; unknown ones are left out.';
+comment on column payments.transactions.amount is 'Minor units of currency: what was received, else what was asked for.';
+comment on column payments.transactions.amount_refunded is 'Minor units given back by refunds that have not failed. Always 0 on refund and dispute rows.';
+comment on column payments.transactions.paid_at is 'From the invoice, else the charge, else the first event that showed success; null where Stripe named no time.';
+
+reset role;

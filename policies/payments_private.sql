@@ -1,0 +1,16 @@
+-- Internals are nobody's: no usage of the schema, and closed a second time table by table.
+alter table payments_private.stashed_events enable row level security;
+alter table payments_private.rival_snapshots enable row level security;
+alter table payments_private.object_links enable row level security;
+alter table payments_private.refresh_queue enable row level security;
+alter table payments_private.customer_claims enable row level security;
+alter table payments_private.clock enable row level security;
+alter table payments_private.settings enable row level security;
+
+revoke all on all tables in schema payments_private from public, payments_service, payments_user, payments_anon, payments_admin;
+
+-- The list of dead events reads through its reader's rights.
+grant select on payments_private.stashed_events to payments_admin;
+drop policy if exists administrators_read_dead_events on payments_private.stashed_events;
+create policy administrators_read_dead_events on payments_private.stashed_events
+  for select to payments_admin using (parked_at is not null);

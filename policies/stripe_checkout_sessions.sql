@@ -1,0 +1,35 @@
+-- Checkout attempts: callers insert requests for whom they may bill and read what is theirs.
+alter table payments.stripe_checkout_sessions enable row level security;
+revoke all on payments.stripe_checkout_sessions from public, payments_service, payments_user, payments_anon, payments_admin;
+
+-- Only the request's own columns: status, url and Stripe's ids are not for callers to write.
+grant insert (environment, mode, line_items, success_url, cancel_url, subject_type, subject_id, customer_email, metadata, idempotency_key)
+  on payments.stripe_checkout_sessions to payments_user, payments_anon;
+grant select on payments.stripe_checkout_sessions to payments_user, payments_anon, payments_admin;
+
+-- A user bills itself and the subjects it may bill, or buys once for nobody in particular.
+drop policy if exists users_begin_checkouts_for_whom_they_may_bill on payments.stripe_checkout_sessions;
+create policy users_begin_checkouts_for_whom_they_may_bill on payments.stripe_checkout_sessions
+  for insert to payments_user
+  with check (subject_type is null or subject_key = any ((select payments_private.current_subject_keys())::text[]));
+
+-- INSERT … RETURNING and idempotent retries pass through this policy too.
+drop policy if exists users_read_their_attempts on payments.stripe_checkout_sessions;
+create policy users_read_their_attempts on payments.stripe_checkout_sessions
+  for select to payments_user
+  using (owner_key = (select payments.caller_key()) or subject_key = any ((select payments_private.current_subject_keys())::text[]));
+
+-- A guest buys once, for nobody, and reads what it began with its own secret.
+drop policy if exists guests_begin_one_time_checkouts on payments.stripe_checkout_sessions;
+create policy guests_begin_one_time_checkouts on payments.stripe_checkout_sessions
+  for insert to payments_anon
+  with check (subject_type is null and mode = 'payment' and owner_key like 'guest:%');
+
+drop policy if exists guests_read_their_attempts on payments.stripe_checkout_sessions;
+create policy guests_read_their_attempts on payments.stripe_checkout_sessions
+  for select to payments_anon
+  using (owner_key = (select payments.caller_key()) and owner_key like 'guest:%');
+
+drop policy if exists administrators_read_all on payments.stripe_checkout_sessions;
+create policy administrators_read_all on payments.stripe_checkout_sessions
+  for select to payments_admin using (true);
