@@ -2,29 +2,37 @@
 -- Written type:id, e.g. user:7f3c…; subject types have no colon, so this can't collide.
 
 create or replace function payments_private.subject_in(p_metadata jsonb) returns text
-language sql stable
+language plpgsql stable
 set search_path = ''
-return (
-  select (p_metadata ->> (p.prefix || 'subject_type')) || ':' || (p_metadata ->> (p.prefix || 'subject_id'))
-    from (select 1, s.value from payments_private.settings s where s.name = 'metadata_prefix'
-          union all values (2, 'payments_'), (3, 'insforge_')) p (place, prefix)
-   where jsonb_typeof(p_metadata -> (p.prefix || 'subject_type')) = 'string'
-     and jsonb_typeof(p_metadata -> (p.prefix || 'subject_id')) = 'string'
-     and p_metadata ->> (p.prefix || 'subject_type') ~ '^[a-z][a-z0-9_]*$'
-     and p_metadata ->> (p.prefix || 'subject_id') <> ''
-   order by p.place
-   limit 1
-);
+as $$
+begin
+  return (
+    select (p_metadata ->> (p.prefix || 'subject_type')) || ':' || (p_metadata ->> (p.prefix || 'subject_id'))
+      from (select 1, s.value from payments_private.settings s where s.name = 'metadata_prefix'
+            union all values (2, 'payments_'), (3, 'insforge_')) p (place, prefix)
+     where jsonb_typeof(p_metadata -> (p.prefix || 'subject_type')) = 'string'
+       and jsonb_typeof(p_metadata -> (p.prefix || 'subject_id')) = 'string'
+       and p_metadata ->> (p.prefix || 'subject_type') ~ '^[a-z][a-z0-9_]*$'
+       and p_metadata ->> (p.prefix || 'subject_id') <> ''
+     order by p.place
+     limit 1
+  );
+end
+$$;
 comment on function payments_private.subject_in(jsonb) is 'The billing subject that a Stripe object''s metadata names, as type:id, or null.';
 
 create or replace function payments_private.subject_of_customer(p_environment text, p_customer_id text) returns text
-language sql stable
+language plpgsql stable
 set search_path = ''
-return (
-  select case when count(*) = 1 then min(c.subject_type || ':' || c.subject_id) end
-    from payments_private.customer_claims c
-   where c.environment = p_environment and c.provider_customer_id = p_customer_id
-);
+as $$
+begin
+  return (
+    select case when count(*) = 1 then min(c.subject_type || ':' || c.subject_id) end
+      from payments_private.customer_claims c
+     where c.environment = p_environment and c.provider_customer_id = p_customer_id
+  );
+end
+$$;
 comment on function payments_private.subject_of_customer(text, text) is
   'The billing subject a customer stands for, as type:id; null when it stands for none or for several.';
 
@@ -39,22 +47,27 @@ return substr(p_subject_key, strpos(p_subject_key, ':') + 1);
 -- The pairing of subject and customer that a snapshot states, if any.
 create or replace function payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb)
   returns table (subject_key text, customer_id text, claimed_at timestamptz)
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select c.subject_key, c.customer_id, coalesce(payments_private.json_time(p_data -> 'created'), to_timestamp(0))
-    from (select payments_private.subject_in(p_data -> 'metadata'),
-                 case p_object_type when 'customer' then p_object_id else payments_private.json_id(p_data -> 'customer') end
-           where p_object_type in ('customer', 'subscription', 'checkout.session')) c (subject_key, customer_id)
-   where c.subject_key is not null and c.customer_id is not null
+#variable_conflict use_column
+begin
+  return query
+    select c.subject_key, c.customer_id, coalesce(payments_private.json_time(p_data -> 'created'), to_timestamp(0))
+      from (select payments_private.subject_in(p_data -> 'metadata'),
+                   case p_object_type when 'customer' then p_object_id else payments_private.json_id(p_data -> 'customer') end
+             where p_object_type in ('customer', 'subscription', 'checkout.session')) c (subject_key, customer_id)
+     where c.subject_key is not null and c.customer_id is not null;
+end
 $$;
 comment on function payments_private.claim_of(text, text, jsonb) is 'Which customer a snapshot says stands for which subject, since when Stripe knows the object.';
 
 -- customer_mappings shows, for each of the given subjects, the newest claim on a customer that is not deleted.
 create or replace function payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   with claims as (
     select distinct on (k.key) k.key, c.provider_customer_id
       from unnest(p_subject_keys) k (key)
@@ -75,6 +88,7 @@ as $$
     from claims c
   on conflict (provider, environment, subject_type, subject_id) do update
      set provider_customer_id = excluded.provider_customer_id, updated_at = now()
-   where m.provider_customer_id <> excluded.provider_customer_id
+   where m.provider_customer_id <> excluded.provider_customer_id;
+end
 $$;
 comment on function payments_private.project_customer_mappings(text, text[]) is 'Computes payments.customer_mappings for the given subjects.';

@@ -35,7 +35,7 @@ comment on function payments.caller_key() is 'Under which name the caller''s che
 grant execute on function payments.caller_key() to payments_user, payments_anon;
 
 create or replace function payments_private.current_subject_keys() returns text[]
-language plpgsql stable
+language plpgsql stable security definer  -- policies call it as callers, who have no usage of payments_private
 set search_path = ''
 as $$
 declare
@@ -48,10 +48,14 @@ comment on function payments_private.current_subject_keys() is 'The billing subj
 grant execute on function payments_private.current_subject_keys() to payments_user;
 
 create or replace function payments.billable_subjects() returns table (subject_type text, subject_id text)
-language sql stable security definer  -- its callers have no usage of payments_private
+language plpgsql stable security definer  -- its callers have no usage of payments_private
 set search_path = ''
 as $$
-  select payments_private.subject_type_in(k), payments_private.subject_id_in(k) from unnest(payments_private.current_subject_keys()) k
+#variable_conflict use_column
+begin
+  return query
+    select payments_private.subject_type_in(k), payments_private.subject_id_in(k) from unnest(payments_private.current_subject_keys()) k;
+end
 $$;
 comment on function payments.billable_subjects() is 'The billing subjects that the caller may bill.';
 grant execute on function payments.billable_subjects() to payments_user;

@@ -18,7 +18,7 @@ create or replace function payments_private.is_deletion(p_object_type text, p_ev
 language sql immutable parallel safe
 return coalesce(payments_private.json_boolean(p_data -> 'deleted'), false)
     -- a deleted subscription is a canceled one: it lives on and can be read
-    or (p_event_type like '%.deleted' and p_object_type <> 'subscription');
+    or coalesce(p_event_type like '%.deleted' and p_object_type <> 'subscription', false);
 comment on function payments_private.is_deletion(text, text, jsonb) is 'Whether a snapshot says that its object is gone.';
 
 -- How far along its life an object is. Within one second a later stage is the later state; across seconds time decides.

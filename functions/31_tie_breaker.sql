@@ -59,9 +59,10 @@ $$;
 comment on function payments_private.had_values(jsonb, jsonb) is 'Whether an object shows all the values that another event calls previous.';
 
 create or replace function payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) returns void
-language sql volatile
+language plpgsql volatile
 set search_path = ''
 as $$
+begin
   insert into payments_private.rival_snapshots as r
     (environment, object_type, object_id, source, event_type, observed_at, data, deleted, previous_attributes, state, state_before)
   values (
@@ -74,18 +75,22 @@ as $$
     case when p_snapshot.previous_attributes is not null and p_snapshot.previous_attributes <> '{}' then
       md5(payments_private.state_before(p_snapshot.data, p_snapshot.previous_attributes)::text)
     end)
-  on conflict do nothing
+  on conflict do nothing;
+end
 $$;
 comment on function payments_private.add_rival(text, payments_private.snapshot) is 'Enters a snapshot into the set among which the latest of its second is chosen.';
 
 create or replace function payments_private.latest_rival(
   p_environment text, p_object_type text, p_object_id text, out latest payments_private.rival_snapshots, out settled boolean
 )
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
+declare
+  v_source text;
+begin
   with rivals as (
-    select r, r.source, r.state, r.state_before, r.data, r.deleted, r.observed_at, r.previous_attributes,
+    select r.source, r.state, r.state_before, r.data, r.deleted, r.observed_at, r.previous_attributes,
            coalesce(r.event_type like '%.created', false) as is_creation,
            r.source like 'api:%' as is_api,
            payments_private.lifecycle_stage(r.object_type, r.data) as stage
@@ -115,9 +120,15 @@ as $$
            best as (order by c.deleted desc, c.is_creation, c.past, c.overtaken, c.stage desc nulls last,
                              c.is_api desc, c.observed_at desc, c.source collate "C" desc)
   )
-  select w.r, not exists (select from ranked o where o.merit = 1 and o.state <> w.state)
+  select w.source, not exists (select from ranked o where o.merit = 1 and o.state <> w.state)
+    into v_source, settled
     from ranked w
-   where w.place = 1
+   where w.place = 1;
+
+  select r.* into latest
+    from payments_private.rival_snapshots r
+   where (r.environment, r.object_type, r.object_id, r.source) = (p_environment, p_object_type, p_object_id, v_source);
+end
 $$;
 comment on function payments_private.latest_rival(text, text, text) is
   'The latest of an object''s rival snapshots, and whether more than the arbitrary last rule says so.';

@@ -15,34 +15,42 @@ comment on function payments_private.tells_of_payments(text) is 'Whether objects
 -- Nodes are written type:id. Customers and subscriptions are ends, not passages: they join many payments. Beyond a
 -- customer only its billing subjects are listed, as subject:<type>:<id>.
 create or replace function payments_private.payment_circle(p_environment text, p_nodes text[]) returns text[]
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  with recursive circle (object_type, object_id) as (
-    select split_part(n, ':', 1), substr(n, strpos(n, ':') + 1) from unnest(p_nodes) n
-    union
-    select l.object_type, l.object_id
-      from circle c,
-           lateral (
-             select k.to_type, k.to_id from payments_private.object_links k
-              where k.environment = p_environment and k.from_type = c.object_type and k.from_id = c.object_id
-                and payments_private.tells_of_payments(c.object_type)
-             union all
-             select k.from_type, k.from_id from payments_private.object_links k
-              where k.environment = p_environment and k.to_type = c.object_type and k.to_id = c.object_id
-                and payments_private.tells_of_payments(c.object_type)
-             union all
-             select 'subject', m.subject_type || ':' || m.subject_id from payments_private.customer_claims m
-              where m.environment = p_environment and c.object_type = 'customer' and m.provider_customer_id = c.object_id
-           ) l (object_type, object_id)
-  )
-  select array_agg(c.object_type || ':' || c.object_id) from circle c
+begin
+  return (
+    with recursive circle (object_type, object_id) as (
+      select split_part(n, ':', 1), substr(n, strpos(n, ':') + 1) from unnest(p_nodes) n
+      union
+      select l.object_type, l.object_id
+        from circle c,
+             lateral (
+               select k.to_type, k.to_id from payments_private.object_links k
+                where k.environment = p_environment and k.from_type = c.object_type and k.from_id = c.object_id
+                  and payments_private.tells_of_payments(c.object_type)
+               union all
+               select k.from_type, k.from_id from payments_private.object_links k
+                where k.environment = p_environment and k.to_type = c.object_type and k.to_id = c.object_id
+                  and payments_private.tells_of_payments(c.object_type)
+               union all
+               select 'subject', m.subject_type || ':' || m.subject_id from payments_private.customer_claims m
+                where m.environment = p_environment and c.object_type = 'customer' and m.provider_customer_id = c.object_id
+             ) l (object_type, object_id)
+    )
+    select array_agg(c.object_type || ':' || c.object_id) from circle c
+  );
+end
 $$;
 comment on function payments_private.payment_circle(text, text[]) is 'All objects linked to the given ones through payments, the given ones included.';
 
 create or replace function payments_private.lock_nodes(p_environment text, p_nodes text[]) returns void
 language plpgsql
 set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
   v_key bigint;

@@ -1,9 +1,10 @@
 -- Products and prices. A deleted one has no row.
 
 create or replace function payments_private.project_products(p_environment text, p_ids text[]) returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   with snapshots as (
     select o.object_id, o.data d, o.deleted, o.observed_at
       from payments.stripe_objects o
@@ -25,15 +26,17 @@ as $$
    where not s.deleted
   on conflict (environment, product_id) do update
      set name = excluded.name, description = excluded.description, active = excluded.active,
-         default_price_id = excluded.default_price_id, metadata = excluded.metadata, synced_at = excluded.synced_at, updated_at = now()
+         default_price_id = excluded.default_price_id, metadata = excluded.metadata, synced_at = excluded.synced_at, updated_at = now();
+end
 $$;
 comment on function payments_private.project_products(text, text[]) is 'Computes payments.stripe_products for the given product ids.';
 
 -- A plan is the older form of a recurring price and shares its id; where both are known the price tells.
 create or replace function payments_private.project_prices(p_environment text, p_ids text[]) returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   with snapshots as (
     select distinct on (o.object_id) o.object_id, o.object_type, o.data d, o.deleted, o.observed_at
       from payments.stripe_objects o
@@ -68,6 +71,7 @@ as $$
          unit_amount_decimal = excluded.unit_amount_decimal, type = excluded.type, lookup_key = excluded.lookup_key,
          billing_scheme = excluded.billing_scheme, tax_behavior = excluded.tax_behavior, recurring_interval = excluded.recurring_interval,
          recurring_interval_count = excluded.recurring_interval_count, metadata = excluded.metadata, synced_at = excluded.synced_at,
-         updated_at = now()
+         updated_at = now();
+end
 $$;
 comment on function payments_private.project_prices(text, text[]) is 'Computes payments.stripe_prices for the given price or plan ids.';

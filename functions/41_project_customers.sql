@@ -1,9 +1,10 @@
 -- Customers. A deleted one keeps its row, for the payments that name it.
 
 create or replace function payments_private.project_customers(p_environment text, p_ids text[]) returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   insert into payments.customers as c
     (provider, environment, provider_customer_id, email, name, phone, deleted, metadata, provider_created_at, synced_at)
   select 'stripe', p_environment, o.object_id,
@@ -18,6 +19,7 @@ as $$
    where o.environment = p_environment and o.object_type = 'customer' and o.object_id = any (p_ids)
   on conflict (provider, environment, provider_customer_id) do update
      set email = excluded.email, name = excluded.name, phone = excluded.phone, deleted = excluded.deleted, metadata = excluded.metadata,
-         provider_created_at = excluded.provider_created_at, synced_at = excluded.synced_at, updated_at = now()
+         provider_created_at = excluded.provider_created_at, synced_at = excluded.synced_at, updated_at = now();
+end
 $$;
 comment on function payments_private.project_customers(text, text[]) is 'Computes payments.customers for the given customer ids.';

@@ -6,23 +6,31 @@
 
 create or replace function payments_private.items_of(p_subscription jsonb)
   returns table (item_id text, d jsonb)
-language sql immutable
+language plpgsql immutable
 set search_path = ''
 as $$
-  select payments_private.json_id(i.value), i.value
-    from jsonb_array_elements(payments_private.json_array(p_subscription #> '{items,data}')) i
-   where payments_private.json_id(i.value) is not null
+#variable_conflict use_column
+begin
+  return query
+    select payments_private.json_id(i.value), i.value
+      from jsonb_array_elements(payments_private.json_array(p_subscription #> '{items,data}')) i
+     where payments_private.json_id(i.value) is not null;
+end
 $$;
 
 create or replace function payments_private.period_of(p_subscription jsonb, p_field text) returns timestamptz
-language sql immutable
+language plpgsql immutable
 set search_path = ''
-return case
-  when jsonb_typeof(p_subscription -> p_field) = 'number' then payments_private.json_time(p_subscription -> p_field)
-  else (
-    select case when count(distinct i.d -> p_field) = 1 then min(payments_private.json_time(i.d -> p_field)) end
-      from payments_private.items_of(p_subscription) i)
-end;
+as $$
+begin
+  return case
+    when jsonb_typeof(p_subscription -> p_field) = 'number' then payments_private.json_time(p_subscription -> p_field)
+    else (
+      select case when count(distinct i.d -> p_field) = 1 then min(payments_private.json_time(i.d -> p_field)) end
+        from payments_private.items_of(p_subscription) i)
+  end;
+end
+$$;
 comment on function payments_private.period_of(jsonb, text) is 'current_period_start or current_period_end of a subscription in any API version.';
 
 -- Answers the ids of subscriptions whose subject is another than before: their payments are to be computed again.

@@ -2,22 +2,27 @@
 -- client_reference_id, so a crash between Stripe's answer and finish_checkout heals with the first event or a retry.
 
 create or replace function payments_private.attempt_of(p_session jsonb) returns uuid
-language sql immutable
+language plpgsql immutable
 set search_path = ''
-return (
-  select r.id::uuid
-    from (values (1, p_session #> '{metadata,payments_checkout_id}'), (2, p_session -> 'client_reference_id')) v (place, value),
-         lateral (select payments_private.json_text(v.value)) r (id)
-   where r.id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
-   order by v.place
-   limit 1
-);
+as $$
+begin
+  return (
+    select r.id::uuid
+      from (values (1, p_session #> '{metadata,payments_checkout_id}'), (2, p_session -> 'client_reference_id')) v (place, value),
+           lateral (select payments_private.json_text(v.value)) r (id)
+     where r.id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+     order by v.place
+     limit 1
+  );
+end
+$$;
 comment on function payments_private.attempt_of(jsonb) is 'The id of the checkout attempt that a Stripe Checkout Session answers, or null when it is none of ours.';
 
 create or replace function payments_private.project_checkout_sessions(p_environment text, p_ids text[]) returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   with sessions as (
     select distinct on (a.id) a.id as attempt_id, o.object_id, o.data d, o.event_type
       from payments.stripe_objects o, lateral (select payments_private.attempt_of(o.data)) a (id)
@@ -40,6 +45,7 @@ as $$
          updated_at = now()
     from sessions n
    where s.id = n.attempt_id and s.environment = p_environment
-     and (s.checkout_session_id is null or s.checkout_session_id = n.object_id)
+     and (s.checkout_session_id is null or s.checkout_session_id = n.object_id);
+end
 $$;
 comment on function payments_private.project_checkout_sessions(text, text[]) is 'Brings the checkout attempts behind the given Stripe session ids up to date.';

@@ -1,9 +1,10 @@
 -- payments.transactions, computed for the circles around the given objects.
 
 create or replace function payments_private.project_transactions(p_environment text, p_nodes text[]) returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   with members as materialized (
     select * from payments_private.circle_members(p_environment, p_nodes)
   ), shapes as (
@@ -211,7 +212,8 @@ as $$
          provider_parent_object_type = excluded.provider_parent_object_type, provider_parent_object_id = excluded.provider_parent_object_id,
          related_object_ids = excluded.related_object_ids, amount = excluded.amount, amount_refunded = excluded.amount_refunded,
          currency = excluded.currency, description = excluded.description, paid_at = excluded.paid_at, failed_at = excluded.failed_at,
-         refunded_at = excluded.refunded_at, provider_created_at = excluded.provider_created_at, updated_at = now()
+         refunded_at = excluded.refunded_at, provider_created_at = excluded.provider_created_at, updated_at = now();
+end
 $$;
 comment on function payments_private.project_transactions(text, text[]) is
   'Computes payments.transactions for all payments, refunds and disputes in the circles around the given objects (type:id).';

@@ -2,20 +2,24 @@
 
 -- What a set of snapshots touches, for the locks: the objects, what they refer to, and the subjects they name.
 create or replace function payments_private.nodes_of(p_snapshots payments_private.snapshot[]) returns text[]
-language sql stable
+language plpgsql stable
 set search_path = ''
-return (
-  select array_agg(distinct n.node)
-    from unnest(p_snapshots) s,
-         lateral (
-           select s.object_type || ':' || s.object_id
-           union all
-           select l.to_type || ':' || l.to_id from payments_private.links_of(s.object_type, s.data) l
-           union all
-           select 'subject:' || c.subject_key from payments_private.claim_of(s.object_type, s.object_id, s.data) c
-         ) n (node)
-   where s.object_id is not null
-);
+as $$
+begin
+  return (
+    select array_agg(distinct n.node)
+      from unnest(p_snapshots) s,
+           lateral (
+             select s.object_type || ':' || s.object_id
+             union all
+             select l.to_type || ':' || l.to_id from payments_private.links_of(s.object_type, s.data) l
+             union all
+             select 'subject:' || c.subject_key from payments_private.claim_of(s.object_type, s.object_id, s.data) c
+           ) n (node)
+     where s.object_id is not null
+  );
+end
+$$;
 comment on function payments_private.nodes_of(payments_private.snapshot[]) is 'Everything that snapshots touch, as type:id.';
 
 create or replace function payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) returns integer
@@ -23,6 +27,9 @@ language plpgsql
 set search_path = ''
 set plan_cache_mode = force_generic_plan  -- the statements are large and their arrays short: planning would cost more than running
 set jit = off
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
   v_snapshot      payments_private.snapshot;

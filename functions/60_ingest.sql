@@ -6,20 +6,26 @@
 
 -- When a failed event is due again: 1, 2, 4 … minutes later, at most 6 hours; never after the last attempt.
 create or replace function payments_private.next_attempt(p_attempts integer) returns timestamptz
-language sql volatile
+language plpgsql volatile
 set search_path = ''
-return case when p_attempts < coalesce((select s.value::integer from payments_private.settings s where s.name = 'max_attempts'), 12)
-  then payments_private.now() + least(interval '1 minute' * power(2, least(p_attempts, 20) - 1), interval '6 hours') end;
+as $$
+begin
+  return case when p_attempts < coalesce((select s.value::integer from payments_private.settings s where s.name = 'max_attempts'), 12)
+    then payments_private.now() + least(interval '1 minute' * power(2, least(p_attempts, 20) - 1), interval '6 hours') end;
+end
+$$;
 comment on function payments_private.next_attempt(integer) is 'When to try again after so many attempts; null when the event is to be parked.';
 
 -- A body as the envelope of a ledger row; verdict is null, or why the body can't be taken: PY007, PY008.
 create or replace function payments_private.read_event(
   p_environment text, p_body text,
-  out payload jsonb, out raw_payload text, out event_id text, out livemode boolean, out verdict text, out message text
+  out payload jsonb, out event_id text, out livemode boolean, out verdict text, out message text
 )
 language plpgsql
 set search_path = ''
 as $$
+declare
+  v_copy json;
 begin
   begin
     payload := p_body::jsonb;
@@ -33,19 +39,21 @@ begin
       message := sqlerrm;
       payload := null;
       begin
-        if json_typeof(p_body::json) = 'object' then
-          event_id := p_body::json ->> 'id';
-          livemode := case p_body::json ->> 'livemode' when 'true' then true when 'false' then false end;
+        -- Every way into json unescapes all strings, so the envelope is read from a copy without what can't be unescaped.
+        v_copy := regexp_replace(p_body, '\\u(0000|d[89a-f][0-9a-f]{2})', '\\u003f', 'gi')::json;
+        if json_typeof(v_copy) = 'object' then
+          event_id := payments_private.json_text((v_copy -> 'id')::text::jsonb);
+          livemode := payments_private.json_boolean((v_copy -> 'livemode')::text::jsonb);
         end if;
-        raw_payload := p_body;
       exception
-        when statement_too_complex or program_limit_exceeded or untranslatable_character then
-          raw_payload := p_body;
-          event_id := 'unreadable:' || encode(sha256(convert_to(p_body, 'UTF8')), 'hex');
+        when statement_too_complex or program_limit_exceeded then
+          event_id := '?';
         when others then
           message := 'the body is not JSON';
-          event_id := null;
       end;
+      if event_id like '%?%' then  -- too deep to read, or the id itself is not text
+        event_id := 'unreadable:' || encode(sha256(convert_to(p_body, 'UTF8')), 'hex');
+      end if;
   end;
 
   if event_id is null or event_id = '' then
@@ -122,16 +130,18 @@ comment on function payments_private.try_event(text, uuid, text, text, payments_
   'Applies one ledger row; if that raises, only its effects are undone and the row is marked failed.';
 
 create or replace function payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_error text) returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   insert into payments_private.stashed_events as s (environment, provider_event_id, body, last_error, next_attempt_at)
   values (p_environment, p_event_id, p_body, p_error, payments_private.next_attempt(1))
   on conflict (environment, provider_event_id) do update
      set last_error = excluded.last_error, attempt_count = s.attempt_count + 1,
          next_attempt_at = payments_private.next_attempt(s.attempt_count + 1),
          parked_at = case when payments_private.next_attempt(s.attempt_count + 1) is null then payments_private.now() end,
-         updated_at = now()
+         updated_at = now();
+end
 $$;
 comment on function payments_private.stash_event(text, text, text, text) is 'Keeps a verified event that the ledger does not take.';
 

@@ -7,6 +7,9 @@ language plpgsql
 set search_path = ''
 set plan_cache_mode = force_generic_plan
 set jit = off
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
   v_type  text;
@@ -97,27 +100,31 @@ comment on function payments.rebuild_projections(text) is
 
 -- The rows of all projections, without surrogate ids and local times.
 create or replace function payments_private.projection_rows(p_environment text) returns table (projection text, key text, content jsonb)
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select p.projection, p.key, p.content - array['id', 'created_at', 'updated_at']
-    from (
-      select 'stripe_products', t.product_id, to_jsonb(t) from payments.stripe_products t where t.environment = p_environment
-      union all
-      select 'stripe_prices', t.price_id, to_jsonb(t) from payments.stripe_prices t where t.environment = p_environment
-      union all
-      select 'customers', t.provider_customer_id, to_jsonb(t) from payments.customers t where t.environment = p_environment
-      union all
-      select 'customer_mappings', t.subject_key, to_jsonb(t) from payments.customer_mappings t where t.environment = p_environment
-      union all
-      select 'stripe_subscriptions', t.subscription_id, to_jsonb(t) from payments.stripe_subscriptions t where t.environment = p_environment
-      union all
-      select 'stripe_subscription_items', t.subscription_item_id, to_jsonb(t) from payments.stripe_subscription_items t where t.environment = p_environment
-      union all
-      select 'stripe_checkout_sessions', t.id::text, to_jsonb(t) from payments.stripe_checkout_sessions t where t.environment = p_environment
-      union all
-      select 'transactions', t.provider_object_type || ':' || t.provider_object_id, to_jsonb(t) from payments.transactions t where t.environment = p_environment
-    ) p (projection, key, content)
+#variable_conflict use_column
+begin
+  return query
+    select p.projection, p.key, p.content - array['id', 'created_at', 'updated_at']
+      from (
+        select 'stripe_products', t.product_id, to_jsonb(t) from payments.stripe_products t where t.environment = p_environment
+        union all
+        select 'stripe_prices', t.price_id, to_jsonb(t) from payments.stripe_prices t where t.environment = p_environment
+        union all
+        select 'customers', t.provider_customer_id, to_jsonb(t) from payments.customers t where t.environment = p_environment
+        union all
+        select 'customer_mappings', t.subject_key, to_jsonb(t) from payments.customer_mappings t where t.environment = p_environment
+        union all
+        select 'stripe_subscriptions', t.subscription_id, to_jsonb(t) from payments.stripe_subscriptions t where t.environment = p_environment
+        union all
+        select 'stripe_subscription_items', t.subscription_item_id, to_jsonb(t) from payments.stripe_subscription_items t where t.environment = p_environment
+        union all
+        select 'stripe_checkout_sessions', t.id::text, to_jsonb(t) from payments.stripe_checkout_sessions t where t.environment = p_environment
+        union all
+        select 'transactions', t.provider_object_type || ':' || t.provider_object_id, to_jsonb(t) from payments.transactions t where t.environment = p_environment
+      ) p (projection, key, content);
+end
 $$;
 
 -- Rebuilds, compares and takes the rebuild back: a block that raises undoes its writes, but its variables keep what it found.
