@@ -37,12 +37,20 @@ comment on function payments_private.subject_of_customer(text, text) is
   'The billing subject a customer stands for, as type:id; null when it stands for none or for several.';
 
 create or replace function payments_private.subject_type_in(p_subject_key text) returns text
-language sql immutable parallel safe
-return split_part(p_subject_key, ':', 1);
+language plpgsql immutable parallel safe
+as $$
+begin
+  return split_part(p_subject_key, ':', 1);
+end
+$$;
 
 create or replace function payments_private.subject_id_in(p_subject_key text) returns text
-language sql immutable parallel safe
-return substr(p_subject_key, strpos(p_subject_key, ':') + 1);
+language plpgsql immutable parallel safe
+as $$
+begin
+  return substr(p_subject_key, strpos(p_subject_key, ':') + 1);
+end
+$$;
 
 -- The pairing of subject and customer that a snapshot states, if any.
 create or replace function payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb)
@@ -68,20 +76,31 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  with claims as (
-    select distinct on (k.key) k.key, c.provider_customer_id
+  with keys as materialized (
+    select distinct k.key, payments_private.subject_type_in(k.key) as subject_type, payments_private.subject_id_in(k.key) as subject_id
       from unnest(p_subject_keys) k (key)
-      join payments_private.customer_claims c
-        on c.environment = p_environment
-       and c.subject_type = payments_private.subject_type_in(k.key) and c.subject_id = payments_private.subject_id_in(k.key)
-     where not exists (
-             select from payments.stripe_objects o
-              where o.environment = p_environment and o.object_type = 'customer' and o.object_id = c.provider_customer_id and o.deleted)
-     order by k.key, c.claimed_at desc, c.provider_customer_id collate "C" desc
+  ), claims as (
+    select k.key, c.provider_customer_id
+      from keys k,
+           lateral (
+             select m.provider_customer_id
+               from payments_private.customer_claims m
+              where m.environment = p_environment and m.subject_type = k.subject_type and m.subject_id = k.subject_id
+                and not exists (
+                      select from payments.stripe_objects o
+                       where o.environment = p_environment and o.object_type = 'customer' and o.object_id = m.provider_customer_id and o.deleted)
+              order by m.claimed_at desc, m.provider_customer_id collate "C" desc
+              limit 1) c
   ), gone as (
     delete from payments.customer_mappings m
-     where m.provider = 'stripe' and m.environment = p_environment and m.subject_key = any (p_subject_keys)
-       and not exists (select from claims c where c.key = m.subject_key)
+     where m.id in (
+       select x.id
+         from keys k,
+              lateral (
+                select y.id from payments.customer_mappings y
+                 where y.provider = 'stripe' and y.environment = p_environment and y.subject_type = k.subject_type and y.subject_id = k.subject_id
+                 limit 1) x
+        where not exists (select from claims c where c.key = k.key))
   )
   insert into payments.customer_mappings as m (provider, environment, subject_type, subject_id, provider_customer_id)
   select 'stripe', p_environment, payments_private.subject_type_in(c.key), payments_private.subject_id_in(c.key), c.provider_customer_id

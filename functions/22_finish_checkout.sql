@@ -15,7 +15,8 @@ begin
   end if;
   select m.provider_customer_id into v_customer_id
     from payments.customer_mappings m
-   where m.provider = 'stripe' and m.environment = v_row.environment and m.subject_type = v_row.subject_type and m.subject_id = v_row.subject_id;
+   where m.provider = 'stripe' and m.environment = v_row.environment and m.subject_type = v_row.subject_type and m.subject_id = v_row.subject_id
+     and m.created_at <= v_row.created_at;  -- a retry must ask the same as the first attempt, or Stripe refuses its idempotency key
 
   v_stamps := v_row.metadata || jsonb_strip_nulls(jsonb_build_object(
     'payments_subject_type', v_row.subject_type,

@@ -7,46 +7,46 @@ create or replace function payments_private.links_of(p_object_type text, p_data 
 language plpgsql immutable
 set search_path = ''
 as $$
-#variable_conflict use_column
 begin
   return query
-    select distinct l.to_type, l.to_id
-      from (
-        select 'customer', payments_private.json_id(p_data -> 'customer')
-         where p_object_type in ('charge', 'payment_intent', 'invoice', 'subscription', 'checkout.session')
-        union all
-        select 'payment_intent', payments_private.json_id(p_data -> 'payment_intent')
-         where p_object_type in ('charge', 'invoice', 'checkout.session', 'refund', 'dispute')
-        union all
-        select 'charge', payments_private.json_id(p_data -> 'charge')
-         where p_object_type in ('invoice', 'refund', 'dispute')
-        union all
-        select 'invoice', payments_private.json_id(p_data -> 'invoice')
-         where p_object_type in ('charge', 'payment_intent', 'checkout.session', 'invoice_payment')
-        union all
-        select 'subscription', payments_private.json_id(p_data -> 'subscription')
-         where p_object_type in ('invoice', 'checkout.session')
-        union all
-        select 'subscription', payments_private.json_id(p_data #> '{parent,subscription_details,subscription}')
-         where p_object_type = 'invoice'
-        union all
-        select 'charge', payments_private.json_id(p_data -> 'latest_charge')
-         where p_object_type = 'payment_intent'
-        union all
-        select 'charge', payments_private.json_id(c.value)
-          from jsonb_array_elements(payments_private.json_array(p_data #> '{charges,data}')) c
-         where p_object_type = 'payment_intent'
-        union all
-        select t.to_type, payments_private.json_id(p_data -> 'payment' -> t.to_type)
-          from (values ('payment_intent'), ('charge')) t (to_type)
-         where p_object_type = 'invoice_payment'
-        union all
-        select t.to_type, payments_private.json_id(p.value -> 'payment' -> t.to_type)
-          from jsonb_array_elements(payments_private.json_array(p_data #> '{payments,data}')) p,
-               (values ('payment_intent'), ('charge')) t (to_type)
-         where p_object_type = 'invoice'
-      ) l (to_type, to_id)
-     where l.to_id is not null;
+    select distinct l.to_type, payments_private.json_id(l.reference)
+      from unnest(
+        case p_object_type
+          when 'charge' then array['customer', 'payment_intent', 'invoice']
+          when 'payment_intent' then array['customer', 'charge', 'invoice']
+          when 'invoice' then array['customer', 'payment_intent', 'charge', 'subscription', 'subscription']
+          when 'invoice_payment' then array['invoice', 'payment_intent', 'charge']
+          when 'checkout.session' then array['customer', 'payment_intent', 'invoice', 'subscription']
+          when 'refund' then array['payment_intent', 'charge']
+          when 'dispute' then array['payment_intent', 'charge']
+          when 'subscription' then array['customer']
+        end,
+        case p_object_type
+          when 'charge' then array[p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'invoice']
+          when 'payment_intent' then array[p_data -> 'customer', p_data -> 'latest_charge', p_data -> 'invoice']
+          when 'invoice' then array[p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'charge', p_data -> 'subscription',
+                                    p_data #> '{parent,subscription_details,subscription}']
+          when 'invoice_payment' then array[p_data -> 'invoice', p_data #> '{payment,payment_intent}', p_data #> '{payment,charge}']
+          when 'checkout.session' then array[p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'invoice', p_data -> 'subscription']
+          when 'refund' then array[p_data -> 'payment_intent', p_data -> 'charge']
+          when 'dispute' then array[p_data -> 'payment_intent', p_data -> 'charge']
+          when 'subscription' then array[p_data -> 'customer']
+        end) l (to_type, reference)
+     where payments_private.json_id(l.reference) is not null;
+
+  -- Lists inside the object: an intent's charges (until 2022-11-15), an invoice's payments (since 2025-03-31.basil).
+  if p_object_type = 'payment_intent' and p_data ? 'charges' then
+    return query
+      select 'charge', payments_private.json_id(c.value)
+        from jsonb_array_elements(payments_private.json_array(p_data #> '{charges,data}')) c
+       where payments_private.json_id(c.value) is not null;
+  elsif p_object_type = 'invoice' and p_data ? 'payments' then
+    return query
+      select t.to_type, payments_private.json_id(p.value -> 'payment' -> t.to_type)
+        from jsonb_array_elements(payments_private.json_array(p_data #> '{payments,data}')) p,
+             (values ('payment_intent'), ('charge')) t (to_type)
+       where payments_private.json_id(p.value -> 'payment' -> t.to_type) is not null;
+  end if;
 end
 $$;
-comment on function payments_private.links_of(text, jsonb) is 'The objects that a payment object refers to.';
+comment on function payments_private.links_of(text, jsonb) is 'The objects that an object refers to, as far as payments are concerned.';

@@ -7,8 +7,12 @@
 -- locks are held is taken without waiting; if that fails, everything is released and asked for again, in order, at once.
 
 create or replace function payments_private.tells_of_payments(p_object_type text) returns boolean
-language sql immutable parallel safe
-return p_object_type in ('payment_intent', 'charge', 'invoice', 'invoice_payment', 'checkout.session', 'refund', 'dispute');
+language plpgsql immutable parallel safe
+as $$
+begin
+  return p_object_type in ('payment_intent', 'charge', 'invoice', 'invoice_payment', 'checkout.session', 'refund', 'dispute');
+end
+$$;
 comment on function payments_private.tells_of_payments(text) is 'Whether objects of this type take part in a row of payments.transactions.';
 
 -- The objects that tell of the same payments as the given ones, and the customers and subscriptions they name.

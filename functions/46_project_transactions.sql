@@ -24,20 +24,7 @@ begin
   ), parts as (  -- which members tell of which payment: all, where there is one; else what is linked to it
     select p.object_type as key_type, p.object_id as key_id, p.alone, m.*
       from payments p join members m on m.circle = p.circle
-     where p.alone
-        or (m.object_type, m.object_id) = (p.object_type, p.object_id)
-        or (p.object_type = 'payment_intent' and m.object_type in ('invoice', 'checkout.session'))
-        or exists (
-             select from payments_private.object_links k
-              where k.environment = p_environment
-                and ((k.from_type, k.from_id, k.to_type, k.to_id) = (m.object_type, m.object_id, p.object_type, p.object_id)
-                  or (k.to_type, k.to_id, k.from_type, k.from_id) = (m.object_type, m.object_id, p.object_type, p.object_id)))
-        or (m.object_type in ('refund', 'dispute') and exists (
-             select from payments_private.object_links c join payments_private.object_links k on k.environment = c.environment
-              where c.environment = p_environment
-                and (c.from_type, c.from_id, c.to_type) = (m.object_type, m.object_id, 'charge')
-                and ((k.from_type, k.from_id, k.to_type, k.to_id) = ('charge', c.to_id, p.object_type, p.object_id)
-                  or (k.to_type, k.to_id, k.from_type, k.from_id) = ('charge', c.to_id, p.object_type, p.object_id))))
+     where p.alone or payments_private.belongs_to(p_environment, m.object_type, m.object_id, p.object_type, p.object_id)
   ), gathered as (
     select p.key_type, p.key_id, p.alone,
            (array_agg(p.d) filter (where p.object_type = 'payment_intent'))[1] as intent,
@@ -134,8 +121,14 @@ begin
              'price', coalesce(payments_private.line_price(k.invoice), payments_private.json_id(k.session #> '{line_items,data,0,price}'),
                                payments_private.json_text(a.line_items #> '{0,price}')))) as related
       from known k
-      left join payments.stripe_objects s on s.environment = p_environment and s.object_type = 'subscription' and s.object_id = k.subscription_id
-      left join payments.stripe_checkout_sessions a on a.environment = p_environment and a.checkout_session_id = k.session_id
+      left join lateral (
+        select o.data from payments.stripe_objects o
+         where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = k.subscription_id
+         limit 1) s on true
+      left join lateral (
+        select c.line_items from payments.stripe_checkout_sessions c
+         where c.environment = p_environment and c.checkout_session_id = k.session_id
+         limit 1) a on true
   ), rows as (
     select v.key_type as object_type, v.key_id as object_id, null as parent_type, null as parent_id,
            case when v.status = 'failed' then 'failed_payment'
@@ -191,10 +184,15 @@ begin
      where h.object_type in ('refund', 'dispute') and h.d is not null
   ), gone as (
     delete from payments.transactions t
-     using members m
-     where t.provider = 'stripe' and t.environment = p_environment
-       and t.provider_object_type = payments_private.transaction_type_of(m.object_type) and t.provider_object_id = m.object_id
-       and not exists (select from rows r where (r.object_type, r.object_id) = (m.object_type, m.object_id))
+     where t.id in (
+       select x.id
+         from members m,
+              lateral (
+                select y.id from payments.transactions y
+                 where y.provider = 'stripe' and y.environment = p_environment
+                   and y.provider_object_type = payments_private.transaction_type_of(m.object_type) and y.provider_object_id = m.object_id
+                 limit 1) x
+        where not exists (select from rows r where (r.object_type, r.object_id) = (m.object_type, m.object_id)))
   )
   insert into payments.transactions as t
     (id, provider, environment, type, status, subject_type, subject_id, provider_customer_id, customer_email_snapshot,
