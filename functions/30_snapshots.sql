@@ -18,6 +18,29 @@ end
 $$;
 comment on function payments_private.event_snapshot(jsonb) is 'The snapshot an event carries. An event without a created time counts as older than any other.';
 
+-- Until 2022-11-15 a charge brought its refunds along, and no event told of them on their own: each is a snapshot too.
+create or replace function payments_private.with_contents(p_snapshots payments_private.snapshot[]) returns payments_private.snapshot[]
+language plpgsql immutable
+set search_path = ''
+as $$
+declare
+  v_all payments_private.snapshot[] := p_snapshots;
+  v_one payments_private.snapshot;
+begin
+  foreach v_one in array p_snapshots loop
+    if v_one.object_type = 'charge' and v_one.data ? 'refunds' then
+      v_all := v_all || array(
+        select row('refund', payments_private.json_id(r.value), r.value, v_one.observed_at, v_one.provider_event_id, v_one.event_type,
+                   null)::payments_private.snapshot
+          from jsonb_array_elements(payments_private.json_array(v_one.data #> '{refunds,data}')) r
+         where payments_private.json_text(r.value -> 'object') = 'refund' and payments_private.json_id(r.value) is not null);
+    end if;
+  end loop;
+  return v_all;
+end
+$$;
+comment on function payments_private.with_contents(payments_private.snapshot[]) is 'Snapshots, and those that come inside them.';
+
 create or replace function payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) returns boolean
 language plpgsql immutable parallel safe
 as $$

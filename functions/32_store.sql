@@ -81,7 +81,8 @@ begin
       v_stored.object_type, v_stored.object_id, v_stored.data, v_stored.observed_at, v_stored.provider_event_id, v_stored.event_type,
       (select payments_private.json_object(e.payload #> '{data,previous_attributes}')
          from payments.webhook_events e
-        where e.provider = 'stripe' and e.environment = p_environment and e.provider_event_id = v_stored.provider_event_id)
+        where e.provider = 'stripe' and e.environment = p_environment and e.provider_event_id = v_stored.provider_event_id
+          and e.object_type = v_stored.object_type and e.object_id = v_stored.object_id)
     )::payments_private.snapshot);
   end if;
   perform payments_private.add_rival(p_environment, p_snapshot);

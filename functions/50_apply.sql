@@ -8,7 +8,7 @@ as $$
 begin
   return (
     select array_agg(distinct n.node)
-      from unnest(p_snapshots) s,
+      from unnest(payments_private.with_contents(p_snapshots)) s,
            lateral (
              select s.object_type || ':' || s.object_id
              union all
@@ -46,7 +46,7 @@ declare
   v_claimed       text[] := '{}';  -- customers that stand for another subject than before
   v_resubjected   text[];
 begin
-  foreach v_snapshot in array p_snapshots loop
+  foreach v_snapshot in array payments_private.with_contents(p_snapshots) loop
     continue when v_snapshot.object_id is null or v_snapshot.object_type is null;
 
     v_changed := payments_private.store_snapshot(p_environment, v_snapshot);
