@@ -41,10 +41,10 @@ as $$
 declare
   v_sub text := nullif(payments_private.json_text(payments_private.caller_claims() -> 'sub'), '');
 begin
-  return case when v_sub is null then '{}' else array['user:' || v_sub] end;
+  return case when v_sub is null then '{}' else array['user:' || v_sub] || payments_private.registered_subject_keys(v_sub) end;
 end
 $$;
-comment on function payments_private.current_subject_keys() is 'The billing subjects that the caller may bill, as type:id. A user may bill itself.';
+comment on function payments_private.current_subject_keys() is 'The billing subjects that the caller may bill, as type:id: itself, and those of registered types. Raises PY009 for a stale registration.';
 grant execute on function payments_private.current_subject_keys() to payments_user;
 
 create or replace function payments.billable_subjects() returns table (subject_type text, subject_id text)

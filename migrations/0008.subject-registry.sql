@@ -1,0 +1,18 @@
+-- How an application says who may bill what.
+set local role payments_owner;
+
+create table payments_private.subject_types (
+  subject_type   text primary key,
+  members        regclass,
+  subject_column name,
+  user_column    name,
+  filter         text,
+  lookup         regprocedure not null,
+  created_at     timestamptz not null default now(),
+  constraint subject_type_is_an_identifier check (subject_type ~ '^[a-z][a-z0-9_]*$'),
+  constraint user_is_built_in check (subject_type <> 'user')
+);
+comment on table payments_private.subject_types is 'The billing subjects an application has besides its users, and the function that finds a user''s own.';
+comment on column payments_private.subject_types.members is 'The membership table or view; null where the application registered a function of its own.';
+
+reset role;
