@@ -5,19 +5,13 @@ language plpgsql stable security definer  -- the service may not read attempts e
 set search_path = ''
 as $$
 declare
-  v_row         payments.stripe_checkout_sessions;
-  v_customer_id text;
-  v_stamps      jsonb;
+  v_row    payments.stripe_checkout_sessions;
+  v_stamps jsonb;
 begin
   select s.* into v_row from payments.stripe_checkout_sessions s where s.id = checkout_request.id;
   if not found then
     raise exception 'no such checkout' using errcode = 'PY005', detail = coalesce(checkout_request.id::text, 'null');
   end if;
-  select m.provider_customer_id into v_customer_id
-    from payments.customer_mappings m
-   where m.provider = 'stripe' and m.environment = v_row.environment and m.subject_type = v_row.subject_type and m.subject_id = v_row.subject_id
-     and m.created_at <= v_row.created_at;  -- a retry must ask the same as the first attempt, or Stripe refuses its idempotency key
-
   v_stamps := v_row.metadata || jsonb_strip_nulls(jsonb_build_object(
     'payments_subject_type', v_row.subject_type,
     'payments_subject_id', v_row.subject_id,
@@ -30,16 +24,16 @@ begin
     'success_url', v_row.success_url,
     'cancel_url', v_row.cancel_url,
     'client_reference_id', v_row.id,
-    'customer', v_customer_id,
-    'customer_email', case when v_customer_id is null then v_row.customer_email end,
-    'customer_creation', case when v_customer_id is null and v_row.mode = 'payment' and v_row.subject_type is not null then 'always' end,
+    'customer', v_row.customer_id,
+    'customer_email', case when v_row.customer_id is null then v_row.customer_email end,
+    'customer_creation', case when v_row.customer_id is null and v_row.mode = 'payment' and v_row.subject_type is not null then 'always' end,
     'metadata', v_stamps,
     'payment_intent_data', case when v_row.mode = 'payment' then jsonb_build_object('metadata', v_stamps) end,
     'subscription_data', case when v_row.mode = 'subscription' then jsonb_build_object('metadata', v_stamps) end));
 end
 $$;
 comment on function payments.checkout_request(uuid) is
-  'The parameters of Stripe''s "Create a Checkout Session" for an attempt; the subject travels in the metadata of session, subscription and payment intent. Raises PY005 for an unknown id.';
+  'The parameters of Stripe''s "Create a Checkout Session" for an attempt; the subject travels in the metadata of session, subscription and payment intent. The same for every retry, as Stripe''s idempotency keys demand. Raises PY005 for an unknown id.';
 
 -- Observed at the session's own created time: the answer shows the session as it was made, also when a retry with the
 -- same idempotency key gets it later, and an event that has overtaken it stays the newer.
