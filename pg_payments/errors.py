@@ -1,0 +1,170 @@
+"""What can go wrong, as classes: SQLSTATE → exception → HTTP status, never by matching text.
+
+Our SQL raises in its own SQLSTATE class ``PY`` with MESSAGE = what happened, DETAIL = the ids (or the offending
+field) and HINT = what to do next; the three travel on the exception as ``message``, ``detail`` and ``hint``.
+"""
+
+from typing import ClassVar, Self
+
+import psycopg
+
+
+class PaymentsError(Exception):
+    """Base of every error this package raises on purpose.
+
+    ``code`` is the stable name clients see, ``http_status`` what the HTTP layer answers,
+    ``sqlstate`` the SQLSTATE the class stands for (None when it arises in Python only).
+    """
+
+    sqlstate: ClassVar[str | None] = None
+    http_status: ClassVar[int] = 500
+    code: ClassVar[str] = "INTERNAL_ERROR"
+
+    def __init__(self, message: str, *, detail: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+        self.hint = hint
+
+    @classmethod
+    def from_diagnostic(cls, error: psycopg.Error) -> Self:
+        """The same error with what the server said about it."""
+        diag = error.diag
+        return cls(diag.message_primary or str(error), detail=diag.message_detail, hint=diag.message_hint)
+
+
+class InvalidRequest(PaymentsError):
+    """The request itself is wrong; ``detail`` names the offending field."""
+
+    sqlstate, http_status, code = "PY001", 400, "INVALID_REQUEST"
+
+
+class Forbidden(PaymentsError):
+    """The caller is known and may not do this."""
+
+    sqlstate, http_status, code = "PY002", 403, "FORBIDDEN"
+
+
+class IdempotencyConflict(PaymentsError):
+    """The idempotency key was already used for another request."""
+
+    sqlstate, http_status, code = "PY003", 409, "IDEMPOTENCY_CONFLICT"
+
+
+class CustomerMappingNotFound(PaymentsError):
+    """The billing subject has no Stripe customer yet."""
+
+    sqlstate, http_status, code = "PY004", 404, "CUSTOMER_MAPPING_NOT_FOUND"
+
+
+class NotFound(PaymentsError):
+    """No such row, or none that the caller may know of."""
+
+    sqlstate, http_status, code = "PY005", 404, "NOT_FOUND"
+
+
+class Conflict(PaymentsError):
+    """The row is in a state that does not allow it, such as a processed event, which is frozen."""
+
+    sqlstate, http_status, code = "PY006", 409, "CONFLICT"
+
+
+class InvalidPayload(PaymentsError):
+    """A body with a good signature that is not a Stripe event."""
+
+    sqlstate, http_status, code = "PY007", 400, "INVALID_PAYLOAD"
+
+
+class LivemodeMismatch(PaymentsError):
+    """A test event at the live endpoint, or the reverse."""
+
+    sqlstate, http_status, code = "PY008", 400, "LIVEMODE_MISMATCH"
+
+
+class StaleRegistration(PaymentsError):
+    """A registered table or column is gone or has changed since it was registered."""
+
+    sqlstate, http_status, code = "PY009", 500, "STALE_REGISTRATION"
+
+
+class DatabaseUnavailable(PaymentsError):
+    """The database cannot be reached or is shutting down; nothing was acknowledged, trying again is safe."""
+
+    http_status, code = 503, "DATABASE_UNAVAILABLE"
+
+
+class NotSignedIn(PaymentsError):
+    """No token, or one that does not verify."""
+
+    http_status, code = 401, "UNAUTHORIZED"
+
+
+class SignatureMissing(PaymentsError):
+    """A webhook delivery without a ``Stripe-Signature`` header."""
+
+    http_status, code = 401, "SIGNATURE_MISSING"
+
+
+class SignatureInvalid(PaymentsError):
+    """A webhook delivery whose signature is wrong or too old."""
+
+    http_status, code = 400, "SIGNATURE_INVALID"
+
+
+class BodyTooLarge(PaymentsError):
+    """A request body over ``PAYMENTS_MAX_BODY_BYTES``."""
+
+    http_status, code = 413, "BODY_TOO_LARGE"
+
+
+class ConfigurationError(PaymentsError):
+    """A setting is missing or contradicts itself; ``detail`` names it."""
+
+    code = "CONFIGURATION_ERROR"
+
+
+class StripeRefused(PaymentsError):
+    """Stripe answered with an error; ``status`` and the message are Stripe's own."""
+
+    http_status, code = 502, "STRIPE_ERROR"
+
+    def __init__(
+        self, message: str, *, status: int | None = None, detail: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, detail=detail, hint=hint)
+        self.status = status or self.http_status
+
+
+class MigrationError(PaymentsError):
+    """The schema cannot be brought to this version: edited or failing migrations, missing rights."""
+
+    code = "MIGRATION_ERROR"
+
+
+INSUFFICIENT_PRIVILEGE = "42501"
+CONNECTION_EXCEPTION_CLASS = "08"
+OPERATOR_INTERVENTION_SHUTDOWN = "57P"
+TOO_MANY_CONNECTIONS = "53300"
+
+BY_SQLSTATE: dict[str, type[PaymentsError]] = {
+    error.sqlstate: error for error in PaymentsError.__subclasses__() if error.sqlstate is not None
+} | {INSUFFICIENT_PRIVILEGE: Forbidden}
+
+
+def from_database_error(error: psycopg.Error) -> PaymentsError | None:
+    """The package's own error for what the database raised, or None when it is not one a caller can act on."""
+    sqlstate = error.sqlstate
+    if sqlstate is None:
+        # libpq failed before the server could answer: refused, timed out or cut off
+        return DatabaseUnavailable(_first_line(error)) if isinstance(error, psycopg.OperationalError) else None
+    if sqlstate in BY_SQLSTATE:
+        return BY_SQLSTATE[sqlstate].from_diagnostic(error)
+    if sqlstate.startswith((CONNECTION_EXCEPTION_CLASS, OPERATOR_INTERVENTION_SHUTDOWN)):
+        return DatabaseUnavailable.from_diagnostic(error)
+    if sqlstate == TOO_MANY_CONNECTIONS:
+        return DatabaseUnavailable.from_diagnostic(error)
+    return None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

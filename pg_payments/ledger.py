@@ -1,0 +1,48 @@
+"""Reading the ledger of webhook events, for people who look after it."""
+
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+
+from pg_payments.errors import NotFound
+
+Row = dict[str, Any]
+
+_RECENT = """
+select e.id, e.environment, e.provider_event_id, e.event_type, e.processing_status, e.attempt_count, e.received_at,
+       e.processed_at, e.next_attempt_at, e.parked_at, e.last_error
+  from payments.webhook_events e
+ where (%(environment)s::text is null or e.environment = %(environment)s)
+   and (%(status)s::text is null or e.processing_status = %(status)s)
+   and (%(event_type)s::text is null or e.event_type = %(event_type)s)
+ order by e.received_at desc, e.id
+ limit %(limit)s
+"""
+
+
+def recent_events(
+    conn: psycopg.Connection[Any],
+    *,
+    environment: str | None = None,
+    status: str | None = None,
+    event_type: str | None = None,
+    limit: int = 20,
+) -> list[Row]:
+    """The latest events, without their payloads, that match every filter given."""
+    filters = {"environment": environment, "status": status, "event_type": event_type, "limit": limit}
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_RECENT, filters).fetchall()
+
+
+def find_event(conn: psycopg.Connection[Any], name: str) -> UUID:
+    """The row id of an event named by that id or by Stripe's (``evt_…``); ``NotFound`` if it names not exactly one."""
+    try:
+        return UUID(name)
+    except ValueError:
+        query = "select e.id from payments.webhook_events e where e.provider_event_id = %s"
+    found: list[UUID] = [row["id"] for row in conn.cursor(row_factory=dict_row).execute(query, [name])]
+    if len(found) != 1:
+        raise NotFound(f"{name} is in both environments: give its row id" if found else f"no event {name}")
+    return found[0]

@@ -1,0 +1,50 @@
+"""How commands print: aligned and coloured on a terminal, one tab-separated line a row elsewhere, JSON when asked."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+COLOURS = {
+    "applied": "green",
+    "loaded": "green",
+    "processed": "green",
+    "pending": "yellow",
+    "new": "yellow",
+    "changed": "yellow",
+    "removed": "yellow",
+    "edited": "red",
+    "unknown": "red",
+    "failed": "red",
+    "changed by hand": "red",
+    "dropped by hand": "red",
+}
+
+
+def print_json(data: object) -> None:
+    """Indented JSON on stdout; times and ids as text."""
+    print(json.dumps(data, indent=2, default=str, ensure_ascii=False))
+
+
+def print_rows(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """One line a row; a terminal gets headings and columns that fit it."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            print("\t".join(_shown(row[column]) for column in columns))
+        return
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(text, COLOURS.get(text, "")) for text in (_shown(row[column]) for column in columns)))
+    Console(highlight=False).print(table)
+
+
+def print_note(text: str) -> None:
+    """A line about the work itself: on stderr, so that stdout is data only."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else " ".join(str(value).split())

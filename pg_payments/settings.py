@@ -1,0 +1,107 @@
+"""Settings, read from environment variables only (no ``.env`` file)."""
+
+from typing import Literal, Self, get_args
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pg_payments.errors import ConfigurationError
+
+Environment = Literal["test", "live"]
+ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
+
+
+class Settings(BaseSettings):
+    """Every setting of the package; ``Settings()`` reads the environment.
+
+    Raises ``ConfigurationError`` for a Stripe key in the wrong slot, pydantic's ``ValidationError`` (which never
+    quotes a value) for anything unparsable; ``load`` turns the latter into the former.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="PAYMENTS_",
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    database_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("PAYMENTS_DATABASE_URL", "DATABASE_URL")
+    )
+
+    stripe_test_secret_key: SecretStr | None = Field(default=None, validation_alias="STRIPE_TEST_SECRET_KEY")
+    stripe_live_secret_key: SecretStr | None = Field(default=None, validation_alias="STRIPE_LIVE_SECRET_KEY")
+    stripe_test_webhook_secret: SecretStr | None = Field(default=None, validation_alias="STRIPE_TEST_WEBHOOK_SECRET")
+    stripe_live_webhook_secret: SecretStr | None = Field(default=None, validation_alias="STRIPE_LIVE_WEBHOOK_SECRET")
+    stripe_api_base: str | None = Field(default=None, validation_alias="STRIPE_API_BASE")
+
+    jwt_secret: SecretStr | None = None
+    jwks_url: str | None = None
+    jwt_audience: str | None = None
+    jwt_issuer: str | None = None
+    jwt_roles: str = "authenticated,anon"
+    """The database roles that a token may name, comma-separated; any other is refused."""
+    jwt_anon_role: str = "anon"
+    """The one of them whose callers are guests."""
+
+    admin_api_key: SecretStr | None = None
+    public_url: str | None = None
+
+    max_body_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
+    webhook_tolerance: int = Field(default=300, gt=0)
+    """Seconds a webhook's signature stays good."""
+    pool_size: int = Field(default=10, gt=0)
+    """Database connections that one server process holds at most."""
+
+    @classmethod
+    def load(cls) -> Self:
+        """The settings of this process, with every complaint as a one-line ``ConfigurationError``."""
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            name = str(first["loc"][0]).upper()
+            variable = name if name.startswith(("STRIPE_", "PAYMENTS_")) else f"PAYMENTS_{name}"
+            raise ConfigurationError(f"{variable}: {first['msg']}", detail=variable) from None
+
+    @model_validator(mode="after")
+    def _keys_are_in_their_own_slot(self) -> Self:
+        for environment, other in (("test", "live"), ("live", "test")):
+            key = _reveal(getattr(self, f"stripe_{environment}_secret_key"))
+            if key is not None and f"_{other}_" in key[:10]:
+                raise ConfigurationError(
+                    f"STRIPE_{environment.upper()}_SECRET_KEY holds a {other} key",
+                    detail=f"STRIPE_{environment.upper()}_SECRET_KEY",
+                    hint=f"put it into STRIPE_{other.upper()}_SECRET_KEY",
+                )
+        return self
+
+    def required_database_url(self) -> str:
+        """The libpq connection string, or ``ConfigurationError`` naming the variable to set."""
+        if self.database_url is None:
+            raise ConfigurationError(
+                "no database given: set PAYMENTS_DATABASE_URL or use --database-url", detail="PAYMENTS_DATABASE_URL"
+            )
+        return self.database_url
+
+    def stripe_secret_key(self, environment: Environment) -> str:
+        """Stripe's secret or restricted key of one environment, or ``ConfigurationError`` when there is none."""
+        key = _reveal(self.stripe_live_secret_key if environment == "live" else self.stripe_test_secret_key)
+        if key is None:
+            name = f"STRIPE_{environment.upper()}_SECRET_KEY"
+            raise ConfigurationError(f"{name} is not set", detail=name)
+        return key
+
+    def accepted_roles(self) -> frozenset[str]:
+        """The database roles that a token may name."""
+        return frozenset(role.strip() for role in self.jwt_roles.split(",") if role.strip())
+
+    def webhook_secrets(self, environment: Environment) -> list[str]:
+        """The signing secrets that may have signed a delivery, several while one is rotated; may be empty."""
+        secrets = _reveal(self.stripe_live_webhook_secret if environment == "live" else self.stripe_test_webhook_secret)
+        return [secret.strip() for secret in (secrets or "").split(",") if secret.strip()]
+
+
+def _reveal(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value().strip() if secret is not None else None
