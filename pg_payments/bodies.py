@@ -1,0 +1,82 @@
+"""The request bodies of the HTTP interface: names and types. Whether the values make sense is for SQL to say."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from pg_payments.errors import InvalidRequest
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("may not contain a NUL character")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+BIGGEST_INTEGER = 2**31 - 1
+
+MEMBERS = {
+    "line_items": "lineItems", "success_url": "successUrl", "cancel_url": "cancelUrl", "subject_type": "subject.type",
+    "subject_id": "subject.id", "customer_email": "customerEmail", "idempotency_key": "idempotencyKey",
+    "return_url": "returnUrl", "configuration_id": "configuration",
+}  # fmt: skip
+"""SQL's names of what a body calls otherwise."""
+
+
+class Body(BaseModel):
+    """Members in camelCase, none unknown, none converted from another type."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True)
+
+
+class Subject(Body):
+    type: Text
+    id: Text
+
+
+class LineItem(Body):
+    price_id: Text
+    quantity: int = Field(default=1, le=BIGGEST_INTEGER)
+
+
+class CheckoutBody(Body):
+    mode: Text
+    line_items: list[LineItem]
+    success_url: Text
+    cancel_url: Text
+    subject: Subject | None = None
+    customer_email: Text | None = None
+    metadata: dict[Text, Text] | None = None
+    idempotency_key: Text | None = None
+
+
+class PortalBody(Body):
+    subject: Subject
+    return_url: Text | None = None
+    configuration: Text | None = None
+
+
+B = TypeVar("B", bound=Body)
+
+
+def parsed(raw: bytes, kind: type[B]) -> B:
+    """The body of a request. Raises `InvalidRequest`, which names the member at fault as `lineItems[0].priceId`."""
+    try:
+        return kind.model_validate_json(raw)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"]).lstrip(".")
+        field = path or "body"
+        raise InvalidRequest(f"{field}: {fault['msg']}", detail=field) from None
+
+
+def member(field: str) -> str:
+    """The member of a body that SQL's name of a field means: `line_items[0].price` is `lineItems[0].priceId`."""
+    name = re.split(r"\W", field, maxsplit=1)[0]
+    rest = field.removeprefix(name)
+    return MEMBERS.get(name, name) + (rest.replace(".price", ".priceId") if name == "line_items" else rest)

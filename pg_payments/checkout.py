@@ -1,0 +1,165 @@
+"""From a caller's wish to a page at Stripe: begin as the caller, ask Stripe, finish as the service.
+
+    row = start_checkout(pool, stripe, caller, environment="test", mode="payment", line_items=[...], ...)
+
+The way is written once, as a generator of steps, and walked by blocking or by asynchronous code. A step is either a
+transaction of its own or a request to Stripe; since no step is both, no connection is ever held while Stripe thinks.
+
+What happens when the process dies on the way:
+- before Stripe was asked, or while it was: the row stays `initialized`; the caller's retry under the same key finds
+  it and asks again. Stripe knows our idempotency key and makes no second session.
+- between Stripe's answer and our last step: the same retry heals it, and so does the session's webhook, which knows
+  the row by its `client_reference_id`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Generator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+from uuid import UUID
+
+from psycopg import AsyncConnection, Connection
+
+from pg_payments import db
+from pg_payments.db import Query, Row, SqlFunction
+from pg_payments.errors import StripeRefused
+from pg_payments.stripe_api import StripeApi, StripeRequest, create_checkout_session, create_portal_session
+from pg_payments.tokens import Caller
+
+UNANSWERED = frozenset({"initialized", "failed"})
+"""The states of a row for which Stripe is to be asked (again)."""
+
+
+class Pool(Protocol):
+    """Where connections come from: a `psycopg_pool.ConnectionPool`, or anything with its `connection()`."""
+
+    def connection(self) -> AbstractContextManager[Connection[Any]]: ...
+
+
+class AsyncPool(Protocol):
+    """The same for asynchronous code."""
+
+    def connection(self) -> AbstractAsyncContextManager[AsyncConnection[Any]]: ...
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """A step: one statement in a transaction of its own, as the given caller or else as the service."""
+
+    query: Query[Row]
+    caller: Caller | None = None
+    guest_secret: str | None = None
+
+
+Step: TypeAlias = Transaction | StripeRequest
+Way: TypeAlias = Generator[Step, Any, Row]
+
+
+def start_checkout(pool: Pool, stripe: StripeApi, caller: Caller, **request: Any) -> Row:
+    """The caller's `payments.stripe_checkout_sessions` row, with Stripe's url; `request` as `db.begin_checkout`.
+
+    Raises psycopg's errors as they come, and `StripeRefused` after the refusal was written into the row.
+    """
+    return _walk(pool, stripe, _checkout(caller, **request))
+
+
+async def start_checkout_async(pool: AsyncPool, stripe: StripeApi, caller: Caller, **request: Any) -> Row:
+    """`start_checkout` for asynchronous code."""
+    return await _walk_async(pool, stripe, _checkout(caller, **request))
+
+
+def start_portal_session(pool: Pool, stripe: StripeApi, caller: Caller, **request: Any) -> Row:
+    """The caller's `payments.stripe_customer_portal_sessions` row; `request` as `db.begin_portal_session`."""
+    return _walk(pool, stripe, _portal_session(caller, **request))
+
+
+async def start_portal_session_async(pool: AsyncPool, stripe: StripeApi, caller: Caller, **request: Any) -> Row:
+    """`start_portal_session` for asynchronous code."""
+    return await _walk_async(pool, stripe, _portal_session(caller, **request))
+
+
+def _checkout(caller: Caller, **request: Any) -> Way:
+    return (yield from _asked_of_stripe(
+        (yield Transaction(db.begin_checkout.query(**request), caller, _guest_secret(caller, request))),
+        db.checkout_request, create_checkout_session, db.finish_checkout, db.fail_checkout,
+    ))  # fmt: skip
+
+
+def _portal_session(caller: Caller, **request: Any) -> Way:
+    return (yield from _asked_of_stripe(
+        (yield Transaction(db.begin_portal_session.query(**request), caller)),
+        db.portal_request, create_portal_session, db.finish_portal_session, db.fail_portal_session,
+    ))  # fmt: skip
+
+
+def _asked_of_stripe(
+    row: Row,
+    parameters: SqlFunction[[UUID], Row],
+    request: Callable[[Any, object], StripeRequest],
+    finish: SqlFunction[[UUID, str], Row],
+    fail: SqlFunction[[UUID, str], Row],
+) -> Way:
+    if row["status"] not in UNANSWERED:
+        return row
+    asked = yield Transaction(parameters.query(row["id"]))
+    try:
+        answer = yield request(asked["request"], row["id"])
+    except StripeRefused as refused:
+        yield Transaction(fail.query(row["id"], refused.message))
+        raise
+    finished: Row = yield Transaction(finish.query(row["id"], answer))
+    return finished
+
+
+def _guest_secret(caller: Caller, request: dict[str, Any]) -> str | None:
+    """What makes a guest's retry recognisable: only who knows the key may see the attempt made with it."""
+    if not caller.guest:
+        return None
+    return request.get("idempotency_key") or secrets.token_urlsafe(32)
+
+
+def _walk(pool: Pool, stripe: StripeApi, way: Way) -> Row:
+    def take(step: Step) -> object:
+        if isinstance(step, StripeRequest):
+            return stripe.send(step)
+        with pool.connection() as conn, conn.transaction():
+            if step.caller is not None:
+                db.act_as(conn, step.caller.role, step.caller.claims, step.guest_secret)
+            return step.query.run(conn)
+
+    try:
+        step = next(way)
+        while True:
+            try:
+                taken = take(step)
+            except StripeRefused as refused:
+                step = way.throw(refused)
+            else:
+                step = way.send(taken)
+    except StopIteration as arrived:
+        return arrived.value  # type: ignore[no-any-return]
+
+
+async def _walk_async(pool: AsyncPool, stripe: StripeApi, way: Way) -> Row:
+    async def take(step: Step) -> object:
+        if isinstance(step, StripeRequest):
+            return await stripe.send_async(step)
+        async with pool.connection() as conn, conn.transaction():
+            if step.caller is not None:
+                await db.act_as(conn, step.caller.role, step.caller.claims, step.guest_secret)
+            return await step.query.run_async(conn)
+
+    try:
+        step = next(way)
+        while True:
+            try:
+                taken = await take(step)
+            except StripeRefused as refused:
+                step = way.throw(refused)
+            else:
+                step = way.send(taken)
+    except StopIteration as arrived:
+        return arrived.value  # type: ignore[no-any-return]

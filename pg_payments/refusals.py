@@ -1,0 +1,83 @@
+"""What the HTTP interface answers when it doesn't do as asked, and the one line it writes about it.
+
+    {"error": "IDEMPOTENCY_CONFLICT", "message": "…", "statusCode": 409, "nextActions": "…"}
+
+The line goes to the log `pg_payments.http` as `key=value` pairs. It holds no body, token or key, and nothing that a
+row or a payer could have put into a message.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import psycopg
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from pg_payments.bodies import member
+from pg_payments.errors import (
+    DatabaseUnavailable,
+    InvalidPayload,
+    InvalidRequest,
+    PaymentsError,
+    StripeRefused,
+    from_database_error,
+)
+
+log = logging.getLogger("pg_payments.http")
+
+RETRY_AFTER = 30
+"""Seconds after which a client may hope for more luck with a 503."""
+
+ROUTER_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
+
+
+async def refuse(request: Request, error: Exception) -> Response:
+    """The answer to an exception that a route raised, whoever raised it first."""
+    if isinstance(error, psycopg.Error):
+        return _refuse_for_database(request, error)
+    if isinstance(error, HTTPException):
+        code = ROUTER_CODES.get(error.status_code, "INVALID_REQUEST")
+        return _refusal(request, error.status_code, code, error.detail)
+    if isinstance(error, ClientDisconnect):
+        return _refuse(request, InvalidPayload("the body is incomplete"))  # nobody is there to read this
+    if isinstance(error, PaymentsError):
+        return _refuse(request, error)
+    return _refusal(request, 500, PaymentsError.code, "unexpected error", kind=type(error).__name__)
+
+
+def line(what: str, **facts: object) -> str:
+    """A line of the log; values are quoted so that none can pass for another key or line."""
+    return " ".join([what, *(f"{name}={json.dumps(str(fact))}" for name, fact in facts.items())])
+
+
+def _refuse(request: Request, error: PaymentsError) -> Response:
+    status = error.status if isinstance(error, StripeRefused) else error.http_status
+    return _refusal(request, status, error.code, error.message, error.hint)
+
+
+def _refuse_for_database(request: Request, error: psycopg.Error) -> Response:
+    known = from_database_error(error)
+    if isinstance(known, DatabaseUnavailable):
+        # what libpq says names hosts and users: for the log, not for the caller
+        message, hint = "the database can't be reached", "try again in a moment"
+        return _refusal(request, known.http_status, known.code, message, hint, reason=known.message)
+    if isinstance(known, InvalidRequest) and known.detail:
+        known.message = f"{member(known.detail)}: {known.message.removeprefix(f'{known.detail}: ')}"
+    if known is not None:
+        return _refuse(request, known)
+    return _refusal(request, 500, PaymentsError.code, "unexpected database error", sqlstate=error.sqlstate)
+
+
+def _refusal(
+    request: Request, status: int, code: str, message: str, hint: str | None = None, **facts: object
+) -> Response:
+    level = logging.ERROR if status >= 500 else logging.WARNING
+    log.log(level, line("refused", method=request.method, path=request.url.path, status=status, error=code, **facts))
+    return JSONResponse(
+        {"error": code, "message": message, "statusCode": status, "nextActions": hint or ""},
+        status,
+        headers={"Retry-After": str(RETRY_AFTER)} if status == 503 else None,
+    )

@@ -1,0 +1,95 @@
+"""Stripe's API as this package uses it: parameters in, the body of the answer out, exactly as Stripe wrote it.
+
+Requests that create something carry an idempotency key made from our own row's id, so that a retry, whoever makes it
+and whenever, gets the object that the first attempt made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+import stripe
+
+from pg_payments.errors import StripeRefused
+
+TIMEOUT = 30
+"""Seconds that one attempt at a request may take."""
+RETRIES = 2
+"""Further attempts after a failure of the network or of Stripe itself."""
+
+_KEY = re.compile(r"\b[rs]k_(?:test|live)_\S+")
+
+
+@dataclass(frozen=True)
+class StripeRequest:
+    """A POST to Stripe, to be sent by `StripeApi.send` or `StripeApi.send_async`."""
+
+    path: str
+    parameters: Mapping[str, Any]
+    idempotency_key: str
+
+
+def create_checkout_session(parameters: Mapping[str, Any], checkout_id: object) -> StripeRequest:
+    """The Checkout Session of one row of `payments.stripe_checkout_sessions`."""
+    return StripeRequest("/v1/checkout/sessions", parameters, f"pg-payments:checkout:{checkout_id}")
+
+
+def create_portal_session(parameters: Mapping[str, Any], portal_id: object) -> StripeRequest:
+    """The billing portal session of one row of `payments.stripe_customer_portal_sessions`."""
+    return StripeRequest("/v1/billing_portal/sessions", parameters, f"pg-payments:portal:{portal_id}")
+
+
+class StripeApi:
+    """One account in one environment. `base` is another address than Stripe's own, such as a local stand-in's."""
+
+    def __init__(self, secret_key: str, base: str | None = None) -> None:
+        self._secret_key = secret_key
+        self._base = base
+
+    def send(self, request: StripeRequest) -> str:
+        """The body of Stripe's answer. Raises `StripeRefused`."""
+        try:
+            answer = self._blocking.raw_request("post", request.path, **_arguments(request))
+        except stripe.StripeError as error:
+            raise refusal(error) from None
+        return cast(str, answer.body)
+
+    async def send_async(self, request: StripeRequest) -> str:
+        """The same without blocking; needs httpx, which the extra `server` brings."""
+        try:
+            answer = await self._async.raw_request_async("post", request.path, **_arguments(request))
+        except stripe.StripeError as error:
+            raise refusal(error) from None
+        return cast(str, answer.body)
+
+    @cached_property
+    def _blocking(self) -> stripe.StripeClient:
+        return self._client(stripe.RequestsClient(timeout=TIMEOUT))
+
+    @cached_property
+    def _async(self) -> stripe.StripeClient:
+        return self._client(stripe.HTTPXClient(timeout=TIMEOUT))
+
+    def _client(self, http_client: stripe.HTTPClient) -> stripe.StripeClient:
+        return stripe.StripeClient(
+            self._secret_key,
+            base_addresses={"api": self._base.rstrip("/")} if self._base else {},
+            max_network_retries=RETRIES,
+            http_client=http_client,
+        )
+
+
+def refusal(error: stripe.StripeError) -> StripeRefused:
+    """Stripe's status and message, with anything that looks like a key struck out."""
+    if error.http_status is None:
+        return StripeRefused("Stripe could not be reached", hint="try again: the attempt is kept and can be repeated")
+    message = _KEY.sub("[key]", error.user_message or "Stripe gave no reason")
+    return StripeRefused(message, status=error.http_status, detail=error.code)
+
+
+def _arguments(request: StripeRequest) -> dict[str, Any]:
+    return {**request.parameters, "idempotency_key": request.idempotency_key}
