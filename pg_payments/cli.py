@@ -1,0 +1,297 @@
+"""The ``pg-payments`` command. Each subcommand is one call into the package and a way to print what it answered."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import psycopg
+import typer
+
+from pg_payments import __version__, db
+from pg_payments import migrate as migrations
+from pg_payments.books import Status
+from pg_payments.errors import ConfigurationError, Conflict, PaymentsError, from_database_error
+from pg_payments.ledger import find_event, recent_events
+from pg_payments.output import print_json, print_note, print_rows
+from pg_payments.script import script
+from pg_payments.settings import ENVIRONMENTS, Environment, Settings
+
+app = typer.Typer(
+    help="Stripe payments in your own Postgres.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+events = typer.Typer(help="The ledger of webhook events.", rich_markup_mode=None)
+app.add_typer(events, name="events")
+
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(metavar="URI", help="Default: PAYMENTS_DATABASE_URL, then DATABASE_URL.", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OnlyEnvironment = Annotated[
+    Environment | None, typer.Option("--environment", help="Only this one.", show_default=False)
+]
+
+
+def main() -> None:
+    """Runs the command line; every failure is one line on stderr and a non-zero exit status."""
+    try:
+        status = app(prog_name="pg-payments", standalone_mode=False)
+    except typer.TyperException as error:
+        sys.exit(_failed(error.format_message(), error.exit_code))
+    except PaymentsError as error:
+        sys.exit(_failed(error.message + (f" ({error.hint})" if error.hint else "")))
+    except psycopg.Error as error:
+        known = from_database_error(error)
+        sys.exit(_failed(known.message if known else error.diag.message_primary or str(error)))
+    except typer.Abort:
+        sys.exit(_failed("aborted"))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _failed(reason: str, status: int = 1) -> int:
+    print_note("pg-payments: " + " ".join(reason.split()))
+    return status
+
+
+def _url(given: str | None) -> str:
+    return given or Settings.load().required_database_url()
+
+
+def _quiet(_: str) -> None: ...
+
+
+@contextmanager
+def _connected(database_url: str | None) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(_url(database_url), autocommit=True, application_name="pg-payments") as conn:
+        yield conn
+
+
+@contextmanager
+def _needing_extra(extra: str) -> Iterator[None]:
+    """Around imports of what only an extra installs."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{error.name} is not installed: pip install 'pg-payments[{extra}]'") from error
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# schema
+
+
+@app.command()
+def migrate(
+    database_url: DatabaseUrl = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what would run.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Load functions and policies even if none changed.")] = False,
+    accept_edited: Annotated[
+        bool, typer.Option("--accept-edited", help="Take the new wording of edited migrations for what was applied.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring the database to this version's schema."""
+    if plan:
+        _show_plan(migrations.status(_url(database_url)), accept_edited=accept_edited, as_json=as_json)
+        return
+    outcome = migrations.migrate(
+        _url(database_url), force=force, accept_edited=accept_edited, say=_quiet if as_json else print
+    )
+    if as_json:
+        print_json({"applied": outcome.applied, "loaded": outcome.loaded})
+    elif not (outcome.applied or outcome.loaded):
+        print("nothing to do")
+
+
+def _show_plan(found: Status, *, accept_edited: bool, as_json: bool) -> None:
+    pending, to_load = found.migrations_in("pending"), found.files_to_load
+    by_hand = list(found.functions)
+    if as_json:
+        print_json({"apply": pending, "load": to_load, "changed_by_hand": by_hand})
+    else:
+        for name in pending:
+            print(f"would apply {name}")
+        for name in to_load:
+            print(f"would load {name} ({found.files[name]})")
+        for signature in by_hand:
+            print(f"{signature} was {found.functions[signature]}; --force loads the original")
+        if not (pending or to_load):
+            print("nothing to do")
+    migrations.refuse(found, accept_edited=accept_edited)
+
+
+@app.command()
+def status(
+    database_url: DatabaseUrl = None,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless all is as this version has it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what is applied, pending, or edited afterwards, and functions changed by hand."""
+    found = migrations.status(_url(database_url))
+    rows = [
+        {"kind": kind, "name": name, "state": state}
+        for kind, states in (("migration", found.migrations), ("file", found.files), ("function", found.functions))
+        for name, state in states.items()
+    ]
+    if as_json:
+        print_json({"up_to_date": found.up_to_date, "items": rows})
+    else:
+        print_rows(["kind", "name", "state"], rows)
+    if check and not found.up_to_date:
+        raise Conflict("the database is not as this version has it")
+
+
+@app.command()
+def rollback(
+    database_url: DatabaseUrl = None,
+    steps: Annotated[int, typer.Option(min=1, help="How many migrations to undo.")] = 1,
+    everything: Annotated[bool, typer.Option("--all", help="Undo every migration.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Undo the latest migration, with the data in what it made."""
+    if sys.stdin.isatty() and not yes:
+        typer.confirm("This drops tables with everything in them. Go on?", abort=True)
+    undone = migrations.rollback(
+        _url(database_url), steps=None if everything else steps, say=_quiet if as_json else print
+    )
+    if as_json:
+        print_json({"rolled_back": undone})
+    elif not undone:
+        print("nothing to do")
+
+
+@app.command()
+def sql(database_url: DatabaseUrl = None) -> None:
+    """Print everything as one reviewable script for psql -1 -f; needs no database."""
+    print(script())
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# running
+
+
+@app.command()
+def serve(
+    database_url: DatabaseUrl = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
+) -> None:
+    """Serve the webhook endpoints and the HTTP interface."""
+    with _needing_extra("server"):
+        import uvicorn
+
+        from pg_payments.http import create_app
+
+    settings = Settings.load()
+    service = create_app(settings.model_copy(update={"database_url": _url(database_url)}))
+    uvicorn.run(service, host=host, port=port)
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the server up and print its URI.")] = False,
+    stripe: Annotated[bool, typer.Option("--stripe", help="Use Stripe itself, with STRIPE_TEST_SECRET_KEY.")] = False,
+    database_url: Annotated[
+        str | None, typer.Option(metavar="URI", help="Use this empty database instead.", show_default=False)
+    ] = None,
+) -> int:
+    """Watch an order being checked out, paid, recorded and fulfilled, in a Postgres made for it."""
+    with _needing_extra("demo"):
+        from pg_payments.demo import run
+
+    return run(keep=keep, stripe=stripe, database_url=database_url)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# events
+
+_LISTED = ("id", "environment", "provider_event_id", "event_type", "processing_status", "attempt_count", "received_at",
+           "last_error")  # fmt: skip
+
+
+@events.command("list")
+def list_events(
+    database_url: DatabaseUrl = None,
+    environment: OnlyEnvironment = None,
+    status: Annotated[str | None, typer.Option(help="Only pending, processed, failed or ignored ones.")] = None,
+    event_type: Annotated[str | None, typer.Option("--type", help="Only this type, as invoice.paid.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many, latest first.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List events, latest first."""
+    with _connected(database_url) as conn:
+        rows = recent_events(conn, environment=environment, status=status, event_type=event_type, limit=limit)
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(_LISTED, rows)
+
+
+@events.command("replay")
+def replay_event(
+    event: Annotated[str, typer.Argument(help="The row's id, or Stripe's evt_….")],
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Process one event again, on purpose: fulfilment fires again."""
+    with _connected(database_url) as conn:
+        result = db.replay_event(conn, find_event(conn, event))
+    if as_json:
+        print_json(result)
+    else:
+        print(f"{event} {result['processing_status']}")
+    if result["processing_status"] == "failed":
+        raise Conflict(f"{event} failed again: {result['error']}")
+
+
+@events.command("retry")
+def retry_events(
+    database_url: DatabaseUrl = None,
+    maximum: Annotated[int, typer.Option("--max", min=1, help="At most this many.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """Try failed events again whose time has come."""
+    with _connected(database_url) as conn:
+        retried = db.retry_failed_events(conn, maximum)
+    if as_json:
+        print_json({"retried": retried})
+    else:
+        print(f"{retried} retried")
+
+
+@app.command()
+def verify(database_url: DatabaseUrl = None, environment: OnlyEnvironment = None, as_json: Json = False) -> None:
+    """Compare the projections with a rebuild from the stored objects; exits with 1 if any row differs."""
+    with _connected(database_url) as conn:
+        differing = [
+            {"environment": name} | row
+            for name in ([environment] if environment else ENVIRONMENTS)
+            for row in db.verify_projections(conn, name)
+        ]
+    if as_json:
+        print_json(differing)
+    else:
+        print_rows(list(differing[0]) if differing else [], differing)
+    if differing:
+        raise Conflict(f"{len(differing)} {'row differs' if len(differing) == 1 else 'rows differ'} from a rebuild")
