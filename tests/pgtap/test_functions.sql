@@ -1,0 +1,46 @@
+-- Who may call which function: the whole list.
+begin;
+select plan(3);
+
+create temporary view callable as
+  select r.role, n.nspname as schema, p.proname as name
+    from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    cross join unnest(array['payments_service', 'payments_user', 'payments_anon', 'payments_admin']) r (role)
+   where n.nspname in ('payments', 'payments_private') and has_function_privilege(r.role, p.oid, 'execute');
+
+select set_eq($$ select role || ' ' || name from callable where schema = 'payments' $$, array[
+  'payments_admin rebuild_projections',
+  'payments_admin replay_event',
+  'payments_admin retry_failed_events',
+  'payments_admin verify_projections',
+  'payments_anon begin_checkout',
+  'payments_anon caller_key',
+  'payments_service checkout_request',
+  'payments_service fail_checkout',
+  'payments_service fail_portal_session',
+  'payments_service finish_checkout',
+  'payments_service finish_portal_session',
+  'payments_service ingest_stripe_event',
+  'payments_service ingest_stripe_events',
+  'payments_service portal_request',
+  'payments_service retry_failed_events',
+  'payments_service store_stripe_objects',
+  'payments_user begin_checkout',
+  'payments_user begin_portal_session',
+  'payments_user billable_subjects',
+  'payments_user caller_key'
+], 'the interface');
+
+select set_eq($$ select role || ' ' || name from callable where schema = 'payments_private' $$, array[
+  'payments_user current_subject_keys'
+], 'internals: only what policies call, and that without usage of the schema');
+
+select is_empty($$
+  select p.oid::regprocedure
+    from pg_catalog.pg_proc p
+   where p.pronamespace = 'payments'::regnamespace and p.prokind = 'f' and obj_description(p.oid, 'pg_proc') is null
+$$, 'every public function says what it does');
+
+select * from finish();
+rollback;

@@ -1,0 +1,1764 @@
+CREATE SCHEMA payments;
+
+ALTER SCHEMA payments OWNER TO payments_owner;
+
+COMMENT ON SCHEMA payments IS 'Payments through Stripe: checkout, webhook ledger, mirrored objects, transactions. Everything ships closed.';
+
+CREATE SCHEMA payments_private;
+
+ALTER SCHEMA payments_private OWNER TO payments_owner;
+
+COMMENT ON SCHEMA payments_private IS 'Internals of the payments schema. Nobody but payments_owner has usage.';
+
+CREATE TYPE payments_private.snapshot AS (
+	object_type text,
+	object_id text,
+	data jsonb,
+	observed_at timestamp with time zone,
+	provider_event_id text,
+	event_type text,
+	previous_attributes jsonb
+);
+
+ALTER TYPE payments_private.snapshot OWNER TO payments_owner;
+
+COMMENT ON TYPE payments_private.snapshot IS 'One Stripe object as it looked at one time, whoever told of it.';
+
+CREATE TYPE payments_private.incoming AS (
+	place bigint,
+	body text,
+	payload jsonb,
+	event_id text,
+	livemode boolean,
+	verdict text,
+	message text,
+	snapshot payments_private.snapshot
+);
+
+ALTER TYPE payments_private.incoming OWNER TO payments_owner;
+
+COMMENT ON TYPE payments_private.incoming IS 'A verified webhook body on its way into the ledger.';
+
+CREATE TABLE payments.stripe_checkout_sessions (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    environment text NOT NULL,
+    mode text NOT NULL,
+    status text DEFAULT 'initialized'::text NOT NULL,
+    payment_status text,
+    subject_type text,
+    subject_id text,
+    subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED,
+    owner_key text NOT NULL,
+    customer_email text,
+    line_items jsonb NOT NULL,
+    success_url text NOT NULL,
+    cancel_url text NOT NULL,
+    idempotency_key text,
+    request_hash text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    checkout_session_id text,
+    customer_id text,
+    payment_intent_id text,
+    subscription_id text,
+    url text,
+    last_error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT mode_is_known CHECK ((mode = ANY (ARRAY['payment'::text, 'subscription'::text]))),
+    CONSTRAINT payment_status_is_known CHECK ((payment_status = ANY (ARRAY['paid'::text, 'unpaid'::text, 'no_payment_required'::text]))),
+    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['initialized'::text, 'open'::text, 'completed'::text, 'expired'::text, 'failed'::text]))),
+    CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL))),
+    CONSTRAINT subject_type_is_an_identifier CHECK ((subject_type ~ '^[a-z][a-z0-9_]*$'::text)),
+    CONSTRAINT subscriptions_have_a_subject CHECK (((mode <> 'subscription'::text) OR (subject_type IS NOT NULL)))
+);
+
+ALTER TABLE payments.stripe_checkout_sessions OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.stripe_checkout_sessions IS 'Checkout attempts: inserted by the caller under row-level security, answered by Stripe, kept current by webhooks.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.owner_key IS 'Who made the attempt: user:<sub>, or guest:<hash of the guest''s secret>. Set by a trigger, never by the caller.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.line_items IS '[{"price": "price_…", "quantity": 1}, …]; prices are Stripe''s, never the caller''s.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.idempotency_key IS 'Unique for its owner within the environment.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.request_hash IS 'SHA-256 of the request, to tell a retry from another request under the same key.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.url IS 'Where the payer goes; Stripe ends it when the session completes or expires.';
+
+CREATE FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text DEFAULT NULL::text, subject_id text DEFAULT NULL::text, customer_email text DEFAULT NULL::text, metadata jsonb DEFAULT '{}'::jsonb, idempotency_key text DEFAULT NULL::text) RETURNS payments.stripe_checkout_sessions
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) IS 'Begins a checkout as the caller, or answers the caller''s earlier attempt for the same key and request. Raises 42501 for a subject the caller may not bill, PY001 for an invalid field (named in DETAIL), PY002 for a caller without identity, PY003 for a key used for another request.';
+
+CREATE TABLE payments.stripe_customer_portal_sessions (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    environment text NOT NULL,
+    status text DEFAULT 'initialized'::text NOT NULL,
+    subject_type text NOT NULL,
+    subject_id text NOT NULL,
+    subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED NOT NULL,
+    owner_key text NOT NULL,
+    customer_id text NOT NULL,
+    return_url text,
+    configuration_id text,
+    url text,
+    last_error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['initialized'::text, 'created'::text, 'failed'::text]))),
+    CONSTRAINT subject_type_is_an_identifier CHECK ((subject_type ~ '^[a-z][a-z0-9_]*$'::text))
+);
+
+ALTER TABLE payments.stripe_customer_portal_sessions OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.stripe_customer_portal_sessions IS 'Billing portal sessions asked for by users for subjects they may bill.';
+
+COMMENT ON COLUMN payments.stripe_customer_portal_sessions.customer_id IS 'The subject''s mapped Stripe customer. Set by a trigger, never by the caller.';
+
+CREATE FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text DEFAULT NULL::text, configuration_id text DEFAULT NULL::text) RETURNS payments.stripe_customer_portal_sessions
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) IS 'Begins a billing portal session as the caller. Raises 42501 for a subject the caller may not bill, PY004 for one without a Stripe customer, PY001 for an invalid field.';
+
+CREATE FUNCTION payments.billable_subjects() RETURNS TABLE(subject_type text, subject_id text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments.billable_subjects() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.billable_subjects() IS 'The billing subjects that the caller may bill.';
+
+CREATE FUNCTION payments.caller_key() RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments.caller_key() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.caller_key() IS 'Under which name the caller''s checkout attempts are kept: user:<sub>, guest:<hash of its secret>, or null for nobody.';
+
+CREATE FUNCTION payments.checkout_request(id uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments.checkout_request(id uuid) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.checkout_request(id uuid) IS 'The parameters of Stripe''s "Create a Checkout Session" for an attempt; the subject travels in the metadata of session, subscription and payment intent. Raises PY005 for an unknown id.';
+
+CREATE FUNCTION payments.fail_checkout(id uuid, error text) RETURNS payments.stripe_checkout_sessions
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments.fail_checkout(id uuid, error text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.fail_checkout(id uuid, error text) IS 'Records that Stripe refused an attempt, unless a session for it has become known; answers the row. A retry may still succeed. Raises PY005 for an unknown id.';
+
+CREATE FUNCTION payments.fail_portal_session(id uuid, error text) RETURNS payments.stripe_customer_portal_sessions
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments.fail_portal_session(id uuid, error text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.fail_portal_session(id uuid, error text) IS 'Records that Stripe refused a portal request; answers the row. Raises PY005 for an unknown id.';
+
+CREATE FUNCTION payments.finish_checkout(id uuid, session jsonb) RETURNS payments.stripe_checkout_sessions
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments.finish_checkout(id uuid, session jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.finish_checkout(id uuid, session jsonb) IS 'Records Stripe''s answer to an attempt, verbatim. Safe to repeat. Raises PY005 for an unknown id, PY001 for anything but a Checkout Session, PY006 for a session of another attempt, PY008 for one of the other mode.';
+
+CREATE FUNCTION payments.finish_portal_session(id uuid, session jsonb) RETURNS payments.stripe_customer_portal_sessions
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments.finish_portal_session(id uuid, session jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.finish_portal_session(id uuid, session jsonb) IS 'Records Stripe''s answer to a portal request. Raises PY005 for an unknown id, PY001 for anything but a portal session.';
+
+CREATE FUNCTION payments.ingest_stripe_event(environment text, payload text) RETURNS TABLE(event_id uuid, processing_status text, duplicate boolean, error text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments.ingest_stripe_event(environment text, payload text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.ingest_stripe_event(environment text, payload text) IS 'Takes one verified webhook body through the whole road: ledger, store, links, projections, fulfilment. Raises PY007 for a body that is no Stripe event and PY008 for an event of the other mode; what fails after that is stored as failed and answered in error.';
+
+CREATE FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) RETURNS TABLE(event_id uuid, processing_status text, duplicate boolean, error text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) IS 'Takes a batch of verified webhook bodies through the whole road in one transaction; one row each, in order. A bad one does not harm its neighbours: status failed with its error, or rejected (PY007 not a Stripe event, PY008 wrong mode) and nothing stored.';
+
+CREATE FUNCTION payments.portal_request(id uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments.portal_request(id uuid) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.portal_request(id uuid) IS 'The parameters of Stripe''s "Create a portal session". Raises PY005 for an unknown id.';
+
+CREATE FUNCTION payments.rebuild_projections(environment text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments.rebuild_projections(environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.rebuild_projections(environment text) IS 'Computes every projection of an environment again from stored objects and links; answers how many objects were read. Deliveries of that environment wait meanwhile. Raises PY001 for an unknown environment.';
+
+CREATE FUNCTION payments.replay_event(event_id uuid) RETURNS TABLE(processing_status text, error text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments.replay_event(event_id uuid) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.replay_event(event_id uuid) IS 'Applies an event again on purpose, whatever became of it before: its fulfilment triggers see it processed once more. Raises PY005 for an unknown id, PY006 for a body that jsonb refuses.';
+
+CREATE FUNCTION payments.retry_failed_events(max_events integer DEFAULT 100) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments.retry_failed_events(max_events integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.retry_failed_events(max_events integer) IS 'Applies failed events again whose time has come, each on its own, at most max_events; answers how many were tried. Several workers may call it at once.';
+
+CREATE FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone) IS 'Stores Stripe objects as the API answered at observed_at (null: now) and computes what depends on them; answers how many were new or newer. Raises PY001 for anything but an array of objects with ids, PY008 for objects of the other mode.';
+
+CREATE FUNCTION payments.verify_projections(environment text) RETURNS TABLE(projection text, key text, stored jsonb, expected jsonb)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments.verify_projections(environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.verify_projections(environment text) IS 'The projection rows that differ from what a rebuild would give: no rows when all is well. stored is null for a missing row, expected for one too many. Changes nothing. Raises PY001 for an unknown environment.';
+
+CREATE FUNCTION payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) IS 'Enters a snapshot into the set among which the latest of its second is chosen.';
+
+CREATE FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[]) IS 'Everything the given ledger rows say is put in place and the rows become processed. Raises what a projection or trigger raises.';
+
+CREATE FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off';
+
+ALTER FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) IS 'Stores snapshots, links them and computes what depends on them; answers how many changed the store. The caller holds the locks.';
+
+CREATE FUNCTION payments_private.attempt_of(p_session jsonb) RETURNS uuid
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.attempt_of(p_session jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.attempt_of(p_session jsonb) IS 'The id of the checkout attempt that a Stripe Checkout Session answers, or null when it is none of ours.';
+
+CREATE FUNCTION payments_private.belongs_to(p_environment text, p_object_type text, p_object_id text, p_payment_type text, p_payment_id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.belongs_to(p_environment text, p_object_type text, p_object_id text, p_payment_type text, p_payment_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.belongs_to(p_environment text, p_object_type text, p_object_id text, p_payment_type text, p_payment_id text) IS 'Whether an object of a circle tells of this one of its payments.';
+
+CREATE FUNCTION payments_private.caller_claims() RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.caller_claims() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.caller_claims() IS 'The claims of the current request, or null.';
+
+CREATE FUNCTION payments_private.captured_amount(p_charge jsonb) RETURNS bigint
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.captured_amount(p_charge jsonb) OWNER TO payments_owner;
+
+CREATE FUNCTION payments_private.check_line_items(p_line_items jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.check_line_items(p_line_items jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.check_line_items(p_line_items jsonb) IS 'Raises PY001 unless every item is {"price": id, "quantity": n}.';
+
+CREATE FUNCTION payments_private.check_metadata(p_metadata jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.check_metadata(p_metadata jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.check_metadata(p_metadata jsonb) IS 'Raises PY001 unless metadata is what Stripe takes, without our reserved keys.';
+
+CREATE FUNCTION payments_private.check_url(p_field text, p_url text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.check_url(p_field text, p_url text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.check_url(p_field text, p_url text) IS 'Raises PY001 unless the URL is https, or http on localhost.';
+
+CREATE FUNCTION payments_private.circle_members(p_environment text, p_nodes text[]) RETURNS TABLE(circle text, object_type text, object_id text, d jsonb, event_type text, observed_at timestamp with time zone, first_succeeded_at timestamp with time zone, first_failed_at timestamp with time zone, first_refunded_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.circle_members(p_environment text, p_nodes text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.circle_members(p_environment text, p_nodes text[]) IS 'All objects that tell of the same payments as the given ones, grouped into circles.';
+
+CREATE FUNCTION payments_private.claim_by_hand() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.claim_by_hand() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.claim_by_hand() IS 'Gives earlier rows of a customer their subject when its mapping is written by hand.';
+
+CREATE FUNCTION payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb) RETURNS TABLE(subject_key text, customer_id text, claimed_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb) IS 'Which customer a snapshot says stands for which subject, since when Stripe knows the object.';
+
+CREATE FUNCTION payments_private.current_subject_keys() RETURNS text[]
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.current_subject_keys() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.current_subject_keys() IS 'The billing subjects that the caller may bill, as type:id. A user may bill itself.';
+
+CREATE FUNCTION payments_private.dispute_stands(p_dispute jsonb) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.dispute_stands(p_dispute jsonb) OWNER TO payments_owner;
+
+CREATE FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, OUT id uuid, OUT duplicate boolean, OUT to_apply boolean, OUT processing_status text, OUT error text) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, OUT id uuid, OUT duplicate boolean, OUT to_apply boolean, OUT processing_status text, OUT error text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, OUT id uuid, OUT duplicate boolean, OUT to_apply boolean, OUT processing_status text, OUT error text) IS 'The ledger row of a verified event. A redelivered event that failed, and is not parked, is applied again.';
+
+CREATE FUNCTION payments_private.environment_or_fail(p_environment text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.environment_or_fail(p_environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.environment_or_fail(p_environment text) IS 'The environment, or PY001 when it is neither test nor live.';
+
+CREATE FUNCTION payments_private.event_snapshot(p_payload jsonb) RETURNS payments_private.snapshot
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.event_snapshot(p_payload jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.event_snapshot(p_payload jsonb) IS 'The snapshot an event carries. An event without a created time counts as older than any other.';
+
+CREATE FUNCTION payments_private.freeze_processed_event() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.freeze_processed_event() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.freeze_processed_event() IS 'Refuses every update of a processed event but that of replay_event().';
+
+CREATE FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) IS 'Whether an object shows all the values that another event calls previous.';
+
+CREATE FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) RETURNS TABLE(place bigint, event_id uuid, processing_status text, duplicate boolean, error text)
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) IS 'A batch of verified bodies. A body that is no event of this environment has status rejected and an error starting with its SQLSTATE.';
+
+CREATE FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) IS 'Whether a snapshot says that its object is gone.';
+
+CREATE FUNCTION payments_private.items_of(p_subscription jsonb) RETURNS TABLE(item_id text, d jsonb)
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.items_of(p_subscription jsonb) OWNER TO payments_owner;
+
+CREATE FUNCTION payments_private."json_array"(p_value jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private."json_array"(p_value jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private."json_array"(p_value jsonb) IS 'A JSON array; anything else is an empty one.';
+
+CREATE FUNCTION payments_private.json_bigint(p_value jsonb) RETURNS bigint
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.json_bigint(p_value jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.json_bigint(p_value jsonb) IS 'A JSON integer of at most 18 digits; anything else, fractions included, is null.';
+
+CREATE FUNCTION payments_private.json_boolean(p_value jsonb) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.json_boolean(p_value jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.json_boolean(p_value jsonb) IS 'A JSON boolean; anything else is null.';
+
+CREATE FUNCTION payments_private.json_id(p_value jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.json_id(p_value jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.json_id(p_value jsonb) IS 'The id behind an expandable field, which is an id or an object (Stripe API reference, Expanding Responses).';
+
+CREATE FUNCTION payments_private."json_object"(p_value jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private."json_object"(p_value jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private."json_object"(p_value jsonb) IS 'A JSON object; anything else is null.';
+
+CREATE FUNCTION payments_private.json_text(p_value jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.json_text(p_value jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.json_text(p_value jsonb) IS 'A JSON string as text; anything else is null.';
+
+CREATE FUNCTION payments_private.json_time(p_value jsonb) RETURNS timestamp with time zone
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.json_time(p_value jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.json_time(p_value jsonb) IS 'Unix seconds as a timestamp; anything else is null.';
+
+CREATE TABLE payments_private.rival_snapshots (
+    environment text NOT NULL,
+    object_type text NOT NULL,
+    object_id text NOT NULL,
+    source text NOT NULL,
+    event_type text,
+    observed_at timestamp with time zone NOT NULL,
+    data jsonb NOT NULL,
+    deleted boolean NOT NULL,
+    previous_attributes jsonb,
+    state text NOT NULL,
+    state_before text
+);
+
+ALTER TABLE payments_private.rival_snapshots OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.rival_snapshots IS 'All snapshots of one object that share the newest second. Which of them is the latest is decided over the whole set, so arrival does not matter.';
+
+COMMENT ON COLUMN payments_private.rival_snapshots.source IS 'The event''s id, or api:<time> for a snapshot from the API.';
+
+COMMENT ON COLUMN payments_private.rival_snapshots.state IS 'Hash of the object as the snapshot shows it.';
+
+COMMENT ON COLUMN payments_private.rival_snapshots.state_before IS 'Hash of the object before the event, from data.previous_attributes; null when the event says nothing about it.';
+
+CREATE FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest payments_private.rival_snapshots, OUT settled boolean) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest payments_private.rival_snapshots, OUT settled boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest payments_private.rival_snapshots, OUT settled boolean) IS 'The latest of an object''s rival snapshots, and whether more than the arbitrary last rule says so.';
+
+CREATE FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) RETURNS numeric
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) IS 'Orders the states of one object within a second; null where its type has no stages.';
+
+CREATE FUNCTION payments_private.line_price(p_invoice jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.line_price(p_invoice jsonb) OWNER TO payments_owner;
+
+CREATE FUNCTION payments_private.line_product(p_invoice jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.line_product(p_invoice jsonb) OWNER TO payments_owner;
+
+CREATE FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) RETURNS TABLE(to_type text, to_id text)
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) IS 'The objects that an object refers to, as far as payments are concerned.';
+
+CREATE FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off';
+
+ALTER FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[]) IS 'Locks the given objects and all that their links lead to, until the transaction ends.';
+
+CREATE FUNCTION payments_private.new_id() RETURNS uuid
+    LANGUAGE sql PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.new_id() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.new_id() IS 'A new row id whose first 48 bits are the time in milliseconds.';
+
+CREATE FUNCTION payments_private.next_attempt(p_attempts integer) RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.next_attempt(p_attempts integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.next_attempt(p_attempts integer) IS 'When to try again after so many attempts; null when the event is to be parked.';
+
+CREATE FUNCTION payments_private.nodes_of(p_snapshots payments_private.snapshot[]) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.nodes_of(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.nodes_of(p_snapshots payments_private.snapshot[]) IS 'Everything that snapshots touch, as type:id.';
+
+CREATE FUNCTION payments_private.now() RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.now() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.now() IS 'The time, or where the clock has been stopped by a test.';
+
+CREATE FUNCTION payments_private.payment_circle(p_environment text, p_nodes text[]) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.payment_circle(p_environment text, p_nodes text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.payment_circle(p_environment text, p_nodes text[]) IS 'All objects linked to the given ones through payments, the given ones included.';
+
+CREATE FUNCTION payments_private.payment_status(p_intent jsonb, p_charge jsonb, p_invoice jsonb, p_session jsonb, p_succeeded boolean, p_invoice_failed boolean, p_session_failed boolean) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.payment_status(p_intent jsonb, p_charge jsonb, p_invoice jsonb, p_session jsonb, p_succeeded boolean, p_invoice_failed boolean, p_session_failed boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.payment_status(p_intent jsonb, p_charge jsonb, p_invoice jsonb, p_session jsonb, p_succeeded boolean, p_invoice_failed boolean, p_session_failed boolean) IS 'pending, succeeded or failed, before refunds and disputes are looked at; null for a payment not yet attempted.';
+
+CREATE FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) IS 'current_period_start or current_period_end of a subscription in any API version.';
+
+CREATE FUNCTION payments_private.prepare_checkout() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.prepare_checkout() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.prepare_checkout() IS 'Checks a checkout attempt and writes down whose it is.';
+
+CREATE FUNCTION payments_private.prepare_portal_session() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.prepare_portal_session() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.prepare_portal_session() IS 'Checks a portal request and finds the subject''s customer.';
+
+CREATE FUNCTION payments_private.project_checkout_sessions(p_environment text, p_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.project_checkout_sessions(p_environment text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_checkout_sessions(p_environment text, p_ids text[]) IS 'Brings the checkout attempts behind the given Stripe session ids up to date.';
+
+CREATE FUNCTION payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) IS 'Computes payments.customer_mappings for the given subjects.';
+
+CREATE FUNCTION payments_private.project_customers(p_environment text, p_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.project_customers(p_environment text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_customers(p_environment text, p_ids text[]) IS 'Computes payments.customers for the given customer ids.';
+
+CREATE FUNCTION payments_private.project_prices(p_environment text, p_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.project_prices(p_environment text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_prices(p_environment text, p_ids text[]) IS 'Computes payments.stripe_prices for the given price or plan ids.';
+
+CREATE FUNCTION payments_private.project_products(p_environment text, p_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.project_products(p_environment text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_products(p_environment text, p_ids text[]) IS 'Computes payments.stripe_products for the given product ids.';
+
+CREATE FUNCTION payments_private.project_subscriptions(p_environment text, p_ids text[]) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.project_subscriptions(p_environment text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_subscriptions(p_environment text, p_ids text[]) IS 'Computes payments.stripe_subscriptions and their items for the given ids; answers those whose subject changed.';
+
+CREATE FUNCTION payments_private.project_transactions(p_environment text, p_nodes text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.project_transactions(p_environment text, p_nodes text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_transactions(p_environment text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes in the circles around the given objects (type:id).';
+
+CREATE FUNCTION payments_private.projection_rows(p_environment text) RETURNS TABLE(projection text, key text, content jsonb)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.projection_rows(p_environment text) OWNER TO payments_owner;
+
+CREATE FUNCTION payments_private.read_event(p_environment text, p_body text, OUT payload jsonb, OUT event_id text, OUT livemode boolean, OUT verdict text, OUT message text) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.read_event(p_environment text, p_body text, OUT payload jsonb, OUT event_id text, OUT livemode boolean, OUT verdict text, OUT message text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.read_event(p_environment text, p_body text, OUT payload jsonb, OUT event_id text, OUT livemode boolean, OUT verdict text, OUT message text) IS 'Reads a verified body without ever raising.';
+
+CREATE FUNCTION payments_private.reapply_event(p_id uuid) RETURNS TABLE(processing_status text, error text)
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.reapply_event(p_id uuid) OWNER TO payments_owner;
+
+CREATE FUNCTION payments_private.refund_is_effective(p_refund jsonb) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.refund_is_effective(p_refund jsonb) OWNER TO payments_owner;
+
+CREATE FUNCTION payments_private.refund_status(p_refund jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.refund_status(p_refund jsonb) OWNER TO payments_owner;
+
+CREATE FUNCTION payments_private.refunded_amount(p_charge jsonb) RETURNS bigint
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.refunded_amount(p_charge jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.refunded_amount(p_charge jsonb) IS 'What a charge says was given back of what it captured. (Stripe documentation: Place a hold on a payment method, partial capture.)';
+
+CREATE FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) IS 'Raises PY001 for a field.';
+
+CREATE FUNCTION payments_private.reproject(p_environment text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off';
+
+ALTER FUNCTION payments_private.reproject(p_environment text) OWNER TO payments_owner;
+
+CREATE FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) OWNER TO payments_owner;
+
+CREATE FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) IS 'Whether the snapshot of a payment object, or the event that carried it, says that an attempt failed.';
+
+CREATE FUNCTION payments_private.shows_success(p_object_type text, p_data jsonb) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.shows_success(p_object_type text, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.shows_success(p_object_type text, p_data jsonb) IS 'Whether the snapshot of a payment object says that the money was received.';
+
+CREATE FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_error text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_error text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_error text) IS 'Keeps a verified event that the ledger does not take.';
+
+CREATE FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean DEFAULT false) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) IS 'An object with an event''s previous_attributes laid over it: how it looked before the event.';
+
+CREATE FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) IS 'Stores a snapshot where it is the newest; answers whether anything that projections read has changed.';
+
+CREATE FUNCTION payments_private.subject_id_in(p_subject_key text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.subject_id_in(p_subject_key text) OWNER TO payments_owner;
+
+CREATE FUNCTION payments_private.subject_in(p_metadata jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.subject_in(p_metadata jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.subject_in(p_metadata jsonb) IS 'The billing subject that a Stripe object''s metadata names, as type:id, or null.';
+
+CREATE FUNCTION payments_private.subject_of_customer(p_environment text, p_customer_id text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.subject_of_customer(p_environment text, p_customer_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.subject_of_customer(p_environment text, p_customer_id text) IS 'The billing subject a customer stands for, as type:id; null when it stands for none or for several.';
+
+CREATE FUNCTION payments_private.subject_type_in(p_subject_key text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.subject_type_in(p_subject_key text) OWNER TO payments_owner;
+
+CREATE FUNCTION payments_private.tells_of_payments(p_object_type text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.tells_of_payments(p_object_type text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.tells_of_payments(p_object_type text) IS 'Whether objects of this type take part in a row of payments.transactions.';
+
+CREATE FUNCTION payments_private.transaction_type_of(p_object_type text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.transaction_type_of(p_object_type text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.transaction_type_of(p_object_type text) IS 'The name of an object type in transactions and related_object_ids.';
+
+CREATE FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshot payments_private.snapshot, OUT processing_status text, OUT error text) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshot payments_private.snapshot, OUT processing_status text, OUT error text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshot payments_private.snapshot, OUT processing_status text, OUT error text) IS 'Applies one ledger row; if that raises, only its effects are undone and the row is marked failed.';
+
+CREATE TABLE payments.customer_mappings (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    provider text DEFAULT 'stripe'::text NOT NULL,
+    environment text NOT NULL,
+    subject_type text NOT NULL,
+    subject_id text NOT NULL,
+    subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED NOT NULL,
+    provider_customer_id text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
+    CONSTRAINT subject_id_is_given CHECK ((subject_id <> ''::text)),
+    CONSTRAINT subject_type_is_an_identifier CHECK ((subject_type ~ '^[a-z][a-z0-9_]*$'::text))
+);
+
+ALTER TABLE payments.customer_mappings OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.customer_mappings IS 'The Stripe customer that stands for a billing subject: the one most recently claimed and not deleted.';
+
+CREATE TABLE payments.customers (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    provider text DEFAULT 'stripe'::text NOT NULL,
+    environment text NOT NULL,
+    provider_customer_id text NOT NULL,
+    email text,
+    name text,
+    phone text,
+    deleted boolean DEFAULT false NOT NULL,
+    metadata jsonb,
+    provider_created_at timestamp with time zone,
+    synced_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text))
+);
+
+ALTER TABLE payments.customers OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.customers IS 'Mirror of Stripe''s customers; a deleted one keeps its row, marked deleted.';
+
+CREATE TABLE payments.webhook_events (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    provider text DEFAULT 'stripe'::text NOT NULL,
+    environment text NOT NULL,
+    provider_event_id text NOT NULL,
+    event_type text,
+    livemode boolean,
+    provider_account_id text,
+    api_version text,
+    object_type text,
+    object_id text,
+    provider_created_at timestamp with time zone,
+    processing_status text DEFAULT 'pending'::text NOT NULL,
+    attempt_count integer DEFAULT 0 NOT NULL,
+    last_error text,
+    next_attempt_at timestamp with time zone,
+    parked_at timestamp with time zone,
+    payload jsonb,
+    raw_payload text,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    processed_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT attempts_are_counted CHECK ((attempt_count >= 0)),
+    CONSTRAINT body_is_kept_once CHECK (((payload IS NULL) OR (raw_payload IS NULL))),
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT only_failed_events_wait_or_are_parked CHECK (((processing_status = 'failed'::text) OR ((next_attempt_at IS NULL) AND (parked_at IS NULL)))),
+    CONSTRAINT parked_events_do_not_wait CHECK (((next_attempt_at IS NULL) OR (parked_at IS NULL))),
+    CONSTRAINT processing_status_is_known CHECK ((processing_status = ANY (ARRAY['pending'::text, 'processed'::text, 'failed'::text, 'ignored'::text]))),
+    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text))
+)
+WITH (toast_tuple_target='256');
+
+ALTER TABLE payments.webhook_events OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.webhook_events IS 'Ledger of verified webhook events. A row reaches processed in the transaction that has put everything the event says in place; attach fulfilment triggers here.';
+
+COMMENT ON COLUMN payments.webhook_events.provider_event_id IS 'Stripe''s event id (evt_…), or unreadable:<sha256> for a body too deep to read.';
+
+COMMENT ON COLUMN payments.webhook_events.provider_created_at IS 'When Stripe says the event happened, in whole seconds.';
+
+COMMENT ON COLUMN payments.webhook_events.processing_status IS 'pending: stored, not yet applied; processed: applied; ignored: carries no object that can be stored; failed: applying it raised, see last_error.';
+
+COMMENT ON COLUMN payments.webhook_events.attempt_count IS 'How often applying the event was tried.';
+
+COMMENT ON COLUMN payments.webhook_events.next_attempt_at IS 'When payments.retry_failed_events() may try again.';
+
+COMMENT ON COLUMN payments.webhook_events.parked_at IS 'Since when the event is dead: no automatic retry any more, only payments.replay_event().';
+
+COMMENT ON COLUMN payments.webhook_events.payload IS 'The event, verbatim.';
+
+COMMENT ON COLUMN payments.webhook_events.raw_payload IS 'The body as text where jsonb refuses it (a \u0000, a lone surrogate, a number out of range); payload is then null.';
+
+CREATE TABLE payments_private.stashed_events (
+    environment text NOT NULL,
+    provider_event_id text NOT NULL,
+    body text NOT NULL,
+    last_error text NOT NULL,
+    attempt_count integer DEFAULT 1 NOT NULL,
+    next_attempt_at timestamp with time zone,
+    parked_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE payments_private.stashed_events OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.stashed_events IS 'Verified events that an application''s trigger kept out of payments.webhook_events, to be tried again.';
+
+CREATE VIEW payments.dead_events WITH (security_invoker='true') AS
+ SELECT e.id,
+    e.environment,
+    e.provider_event_id,
+    e.event_type,
+    e.object_type,
+    e.object_id,
+    e.attempt_count,
+    e.last_error,
+    e.received_at,
+    e.parked_at
+   FROM payments.webhook_events e
+  WHERE (e.parked_at IS NOT NULL)
+UNION ALL
+ SELECT NULL::uuid AS id,
+    s.environment,
+    s.provider_event_id,
+    NULL::text AS event_type,
+    NULL::text AS object_type,
+    NULL::text AS object_id,
+    s.attempt_count,
+    s.last_error,
+    s.created_at AS received_at,
+    s.parked_at
+   FROM payments_private.stashed_events s
+  WHERE (s.parked_at IS NOT NULL);
+
+ALTER VIEW payments.dead_events OWNER TO payments_owner;
+
+COMMENT ON VIEW payments.dead_events IS 'Events given up on after too many attempts, or unreadable as jsonb, or kept out of the ledger by a trigger (id is null). Replay them by hand once the cause is mended.';
+
+CREATE TABLE payments.provider_connections (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    provider text DEFAULT 'stripe'::text NOT NULL,
+    environment text NOT NULL,
+    status text DEFAULT 'unconfigured'::text NOT NULL,
+    provider_account_id text,
+    account_email text,
+    account_name text,
+    account_livemode boolean,
+    webhook_endpoint_id text,
+    webhook_endpoint_url text,
+    webhook_configured_at timestamp with time zone,
+    last_synced_at timestamp with time zone,
+    last_sync_status text,
+    last_sync_error text,
+    last_sync_counts jsonb,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT last_sync_status_is_known CHECK ((last_sync_status = ANY (ARRAY['succeeded'::text, 'failed'::text]))),
+    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
+    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['unconfigured'::text, 'connected'::text, 'error'::text])))
+);
+
+ALTER TABLE payments.provider_connections OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.provider_connections IS 'The Stripe account behind each environment, its webhook endpoint and its last sync. Holds no keys.';
+
+CREATE TABLE payments.stripe_objects (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    environment text NOT NULL,
+    object_type text NOT NULL,
+    object_id text NOT NULL,
+    data jsonb NOT NULL,
+    deleted boolean DEFAULT false NOT NULL,
+    observed_at timestamp with time zone NOT NULL,
+    provider_event_id text,
+    event_type text,
+    tied boolean DEFAULT false NOT NULL,
+    first_succeeded_at timestamp with time zone,
+    first_failed_at timestamp with time zone,
+    first_refunded_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text])))
+);
+
+ALTER TABLE payments.stripe_objects OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.stripe_objects IS 'The newest known snapshot of each Stripe object, whether an event or the API told of it.';
+
+COMMENT ON COLUMN payments.stripe_objects.object_type IS 'Stripe''s name of the type, as in the object''s own "object" field: payment_intent, checkout.session, ….';
+
+COMMENT ON COLUMN payments.stripe_objects.data IS 'The object exactly as Stripe sent it.';
+
+COMMENT ON COLUMN payments.stripe_objects.deleted IS 'A tombstone: Stripe said the object is deleted. Only a newer snapshot can undo it.';
+
+COMMENT ON COLUMN payments.stripe_objects.observed_at IS 'When the object looked like this: the event''s created (whole seconds), or when the API was asked.';
+
+COMMENT ON COLUMN payments.stripe_objects.provider_event_id IS 'The event that carried this snapshot; null when it came from the API.';
+
+COMMENT ON COLUMN payments.stripe_objects.tied IS 'Other snapshots of the same second exist; payments_private.rival_snapshots has them all.';
+
+COMMENT ON COLUMN payments.stripe_objects.first_succeeded_at IS 'Created time of the earliest event, kept or overtaken, that showed the payment as made.';
+
+COMMENT ON COLUMN payments.stripe_objects.first_failed_at IS 'Created time of the earliest event that showed the payment as failed.';
+
+COMMENT ON COLUMN payments.stripe_objects.first_refunded_at IS 'Created time of the earliest event that showed money given back.';
+
+CREATE TABLE payments.stripe_prices (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    environment text NOT NULL,
+    price_id text NOT NULL,
+    product_id text,
+    active boolean,
+    currency text,
+    unit_amount bigint,
+    unit_amount_decimal text,
+    type text,
+    lookup_key text,
+    billing_scheme text,
+    tax_behavior text,
+    recurring_interval text,
+    recurring_interval_count bigint,
+    metadata jsonb,
+    synced_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text])))
+);
+
+ALTER TABLE payments.stripe_prices OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.stripe_prices IS 'Mirror of Stripe''s prices, and of plans where an account still has them. A deleted price has no row.';
+
+COMMENT ON COLUMN payments.stripe_prices.unit_amount IS 'Minor units of currency; null where Stripe gives a fraction or tiers.';
+
+COMMENT ON COLUMN payments.stripe_prices.unit_amount_decimal IS 'Stripe''s decimal string, unrounded.';
+
+CREATE TABLE payments.stripe_products (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    environment text NOT NULL,
+    product_id text NOT NULL,
+    name text,
+    description text,
+    active boolean,
+    default_price_id text,
+    metadata jsonb,
+    synced_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text])))
+);
+
+ALTER TABLE payments.stripe_products OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.stripe_products IS 'Mirror of Stripe''s products. A deleted product has no row.';
+
+COMMENT ON COLUMN payments.stripe_products.synced_at IS 'The observed_at of the snapshot that the row shows.';
+
+CREATE TABLE payments.stripe_subscription_items (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    environment text NOT NULL,
+    subscription_item_id text NOT NULL,
+    subscription_id text NOT NULL,
+    product_id text,
+    price_id text,
+    quantity bigint,
+    current_period_start timestamp with time zone,
+    current_period_end timestamp with time zone,
+    metadata jsonb,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text])))
+);
+
+ALTER TABLE payments.stripe_subscription_items OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.stripe_subscription_items IS 'The items of each mirrored subscription.';
+
+CREATE TABLE payments.stripe_subscriptions (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    environment text NOT NULL,
+    subscription_id text NOT NULL,
+    customer_id text,
+    subject_type text,
+    subject_id text,
+    subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED,
+    status text,
+    current_period_start timestamp with time zone,
+    current_period_end timestamp with time zone,
+    cancel_at_period_end boolean,
+    cancel_at timestamp with time zone,
+    canceled_at timestamp with time zone,
+    trial_start timestamp with time zone,
+    trial_end timestamp with time zone,
+    latest_invoice_id text,
+    metadata jsonb,
+    synced_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL)))
+);
+
+ALTER TABLE payments.stripe_subscriptions OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.stripe_subscriptions IS 'Mirror of Stripe''s subscriptions, with the billing subject that pays.';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.current_period_start IS 'The subscription''s own period in older API versions, else the period its items agree on; null where they differ (see the items).';
+
+CREATE TABLE payments.transactions (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    provider text DEFAULT 'stripe'::text NOT NULL,
+    environment text NOT NULL,
+    type text NOT NULL,
+    status text NOT NULL,
+    subject_type text,
+    subject_id text,
+    subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED,
+    provider_customer_id text,
+    customer_email_snapshot text,
+    provider_object_type text NOT NULL,
+    provider_object_id text NOT NULL,
+    provider_parent_object_type text,
+    provider_parent_object_id text,
+    related_object_ids jsonb DEFAULT '{}'::jsonb NOT NULL,
+    amount bigint,
+    amount_refunded bigint DEFAULT 0 NOT NULL,
+    currency text,
+    description text,
+    paid_at timestamp with time zone,
+    failed_at timestamp with time zone,
+    refunded_at timestamp with time zone,
+    provider_created_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT failed_payment_has_failed CHECK (((type <> 'failed_payment'::text) OR (status = 'failed'::text))),
+    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
+    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text, 'refunded'::text, 'partially_refunded'::text, 'disputed'::text]))),
+    CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL))),
+    CONSTRAINT type_is_known CHECK ((type = ANY (ARRAY['one_time_payment'::text, 'subscription_invoice'::text, 'refund'::text, 'failed_payment'::text, 'dispute'::text])))
+);
+
+ALTER TABLE payments.transactions OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.transactions IS 'Reporting projection: one row per payment however many objects tell of it, one per refund, one per dispute. Fulfil from webhook_events, not from here.';
+
+COMMENT ON COLUMN payments.transactions.provider_object_type IS 'What identifies the row: payment_intent where one is known, else invoice, else charge, else checkout_session; refund; dispute.';
+
+COMMENT ON COLUMN payments.transactions.provider_parent_object_type IS 'For refunds and disputes: the payment they belong to.';
+
+COMMENT ON COLUMN payments.transactions.related_object_ids IS '{"payment_intent": "pi_…", "charge": …, "invoice": …, "checkout_session": …, "subscription": …, "product": …, "price": …}; unknown ones are left out.';
+
+COMMENT ON COLUMN payments.transactions.amount IS 'Minor units of currency: what was received, else what was asked for.';
+
+COMMENT ON COLUMN payments.transactions.amount_refunded IS 'Minor units given back by refunds that have not failed. Always 0 on refund and dispute rows.';
+
+COMMENT ON COLUMN payments.transactions.paid_at IS 'From the invoice, else the charge, else the first event that showed success; null where Stripe named no time.';
+
+CREATE TABLE payments_private.clock (
+    stands_at timestamp with time zone NOT NULL,
+    one_row boolean DEFAULT true NOT NULL,
+    CONSTRAINT clock_is_one_row CHECK (one_row)
+);
+
+ALTER TABLE payments_private.clock OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.clock IS 'Empty in production: the time is the time. A row stops the package''s clock at that moment, for tests.';
+
+CREATE TABLE payments_private.customer_claims (
+    environment text NOT NULL,
+    subject_type text NOT NULL,
+    subject_id text NOT NULL,
+    provider_customer_id text NOT NULL,
+    claimed_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE payments_private.customer_claims OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.customer_claims IS 'Every pairing of a billing subject with a Stripe customer that a checkout, a subscription, a customer''s metadata or an administrator stated.';
+
+CREATE TABLE payments_private.object_links (
+    environment text NOT NULL,
+    from_type text NOT NULL,
+    from_id text NOT NULL,
+    to_type text NOT NULL,
+    to_id text NOT NULL
+);
+
+ALTER TABLE payments_private.object_links OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.object_links IS 'References between Stripe objects, e.g. charge to payment_intent. A reference once told stays true, also when a newer API version leaves it out.';
+
+CREATE TABLE payments_private.refresh_queue (
+    environment text NOT NULL,
+    object_type text NOT NULL,
+    object_id text NOT NULL,
+    reason text NOT NULL,
+    queued_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE payments_private.refresh_queue OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.refresh_queue IS 'Objects whose latest state the events could not settle; the API is to be asked.';
+
+CREATE TABLE payments_private.settings (
+    name text NOT NULL,
+    value text NOT NULL,
+    CONSTRAINT setting_is_known CHECK ((name = ANY (ARRAY['metadata_prefix'::text, 'max_attempts'::text])))
+);
+
+ALTER TABLE payments_private.settings OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.settings IS 'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked.';
+
+ALTER TABLE ONLY payments.customer_mappings
+    ADD CONSTRAINT customer_mappings_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments.customer_mappings
+    ADD CONSTRAINT customer_mappings_subject_has_one_customer UNIQUE (provider, environment, subject_type, subject_id);
+
+ALTER TABLE ONLY payments.customers
+    ADD CONSTRAINT customers_customer_is_mirrored_once UNIQUE (provider, environment, provider_customer_id);
+
+ALTER TABLE ONLY payments.customers
+    ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments.provider_connections
+    ADD CONSTRAINT provider_connections_one_per_environment UNIQUE (provider, environment);
+
+ALTER TABLE ONLY payments.provider_connections
+    ADD CONSTRAINT provider_connections_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments.stripe_checkout_sessions
+    ADD CONSTRAINT stripe_checkout_sessions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments.stripe_customer_portal_sessions
+    ADD CONSTRAINT stripe_customer_portal_sessions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments.stripe_objects
+    ADD CONSTRAINT stripe_objects_object_is_stored_once UNIQUE (environment, object_type, object_id);
+
+ALTER TABLE ONLY payments.stripe_objects
+    ADD CONSTRAINT stripe_objects_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments.stripe_prices
+    ADD CONSTRAINT stripe_prices_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments.stripe_prices
+    ADD CONSTRAINT stripe_prices_price_is_mirrored_once UNIQUE (environment, price_id);
+
+ALTER TABLE ONLY payments.stripe_products
+    ADD CONSTRAINT stripe_products_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments.stripe_products
+    ADD CONSTRAINT stripe_products_product_is_mirrored_once UNIQUE (environment, product_id);
+
+ALTER TABLE ONLY payments.stripe_subscription_items
+    ADD CONSTRAINT stripe_subscription_items_item_is_mirrored_once UNIQUE (environment, subscription_item_id);
+
+ALTER TABLE ONLY payments.stripe_subscription_items
+    ADD CONSTRAINT stripe_subscription_items_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments.stripe_subscriptions
+    ADD CONSTRAINT stripe_subscriptions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments.stripe_subscriptions
+    ADD CONSTRAINT stripe_subscriptions_subscription_is_mirrored_once UNIQUE (environment, subscription_id);
+
+ALTER TABLE ONLY payments.transactions
+    ADD CONSTRAINT transactions_object_is_told_once UNIQUE (provider, environment, provider_object_type, provider_object_id);
+
+ALTER TABLE ONLY payments.transactions
+    ADD CONSTRAINT transactions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments.webhook_events
+    ADD CONSTRAINT webhook_events_event_is_stored_once UNIQUE (provider, environment, provider_event_id);
+
+ALTER TABLE ONLY payments.webhook_events
+    ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments_private.clock
+    ADD CONSTRAINT clock_pkey PRIMARY KEY (one_row);
+
+ALTER TABLE ONLY payments_private.customer_claims
+    ADD CONSTRAINT customer_claims_pkey PRIMARY KEY (environment, subject_type, subject_id, provider_customer_id);
+
+ALTER TABLE ONLY payments_private.object_links
+    ADD CONSTRAINT object_links_pkey PRIMARY KEY (environment, from_type, from_id, to_type, to_id);
+
+ALTER TABLE ONLY payments_private.refresh_queue
+    ADD CONSTRAINT refresh_queue_pkey PRIMARY KEY (environment, object_type, object_id);
+
+ALTER TABLE ONLY payments_private.rival_snapshots
+    ADD CONSTRAINT rival_snapshots_pkey PRIMARY KEY (environment, object_type, object_id, source);
+
+ALTER TABLE ONLY payments_private.settings
+    ADD CONSTRAINT settings_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY payments_private.stashed_events
+    ADD CONSTRAINT stashed_events_pkey PRIMARY KEY (environment, provider_event_id);
+
+CREATE INDEX customer_mappings_customer_idx ON payments.customer_mappings USING btree (environment, provider_customer_id);
+
+CREATE INDEX customer_mappings_subject_key_idx ON payments.customer_mappings USING btree (subject_key, environment);
+
+CREATE UNIQUE INDEX stripe_checkout_sessions_key_is_used_once_by_its_owner ON payments.stripe_checkout_sessions USING btree (environment, owner_key, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+
+CREATE INDEX stripe_checkout_sessions_owner_key_idx ON payments.stripe_checkout_sessions USING btree (owner_key);
+
+CREATE UNIQUE INDEX stripe_checkout_sessions_session_is_ours_once ON payments.stripe_checkout_sessions USING btree (environment, checkout_session_id) WHERE (checkout_session_id IS NOT NULL);
+
+CREATE INDEX stripe_checkout_sessions_subject_key_idx ON payments.stripe_checkout_sessions USING btree (subject_key);
+
+CREATE INDEX stripe_customer_portal_sessions_subject_key_idx ON payments.stripe_customer_portal_sessions USING btree (subject_key);
+
+CREATE INDEX stripe_prices_product_idx ON payments.stripe_prices USING btree (environment, product_id);
+
+CREATE INDEX stripe_subscription_items_subscription_idx ON payments.stripe_subscription_items USING btree (environment, subscription_id);
+
+CREATE INDEX stripe_subscriptions_customer_idx ON payments.stripe_subscriptions USING btree (environment, customer_id);
+
+CREATE INDEX stripe_subscriptions_subject_key_idx ON payments.stripe_subscriptions USING btree (subject_key, environment);
+
+CREATE INDEX transactions_customer_idx ON payments.transactions USING btree (environment, provider_customer_id);
+
+CREATE INDEX transactions_subject_key_idx ON payments.transactions USING btree (subject_key, environment);
+
+CREATE INDEX webhook_events_next_attempt_at_idx ON payments.webhook_events USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
+
+CREATE INDEX webhook_events_parked_at_idx ON payments.webhook_events USING btree (parked_at) WHERE (parked_at IS NOT NULL);
+
+CREATE INDEX customer_claims_customer_idx ON payments_private.customer_claims USING btree (environment, provider_customer_id);
+
+CREATE INDEX object_links_to_idx ON payments_private.object_links USING btree (environment, to_type, to_id, from_type, from_id);
+
+CREATE TRIGGER claim_by_hand AFTER INSERT OR UPDATE OF provider_customer_id ON payments.customer_mappings FOR EACH ROW EXECUTE FUNCTION payments_private.claim_by_hand();
+
+CREATE TRIGGER prepare_checkout BEFORE INSERT ON payments.stripe_checkout_sessions FOR EACH ROW EXECUTE FUNCTION payments_private.prepare_checkout();
+
+CREATE TRIGGER prepare_portal_session BEFORE INSERT ON payments.stripe_customer_portal_sessions FOR EACH ROW EXECUTE FUNCTION payments_private.prepare_portal_session();
+
+CREATE TRIGGER processed_events_are_frozen BEFORE UPDATE ON payments.webhook_events FOR EACH ROW WHEN ((old.processing_status = 'processed'::text)) EXECUTE FUNCTION payments_private.freeze_processed_event();
+
+CREATE POLICY administrators_read_all ON payments.customer_mappings FOR SELECT TO payments_admin USING (true);
+
+CREATE POLICY administrators_read_all ON payments.customers FOR SELECT TO payments_admin USING (true);
+
+CREATE POLICY administrators_read_all ON payments.provider_connections FOR SELECT TO payments_admin USING (true);
+
+CREATE POLICY administrators_read_all ON payments.stripe_checkout_sessions FOR SELECT TO payments_admin USING (true);
+
+CREATE POLICY administrators_read_all ON payments.stripe_customer_portal_sessions FOR SELECT TO payments_admin USING (true);
+
+CREATE POLICY administrators_read_all ON payments.stripe_objects FOR SELECT TO payments_admin USING (true);
+
+CREATE POLICY administrators_read_all ON payments.stripe_prices FOR SELECT TO payments_admin USING (true);
+
+CREATE POLICY administrators_read_all ON payments.stripe_products FOR SELECT TO payments_admin USING (true);
+
+CREATE POLICY administrators_read_all ON payments.stripe_subscription_items FOR SELECT TO payments_admin USING (true);
+
+CREATE POLICY administrators_read_all ON payments.stripe_subscriptions FOR SELECT TO payments_admin USING (true);
+
+CREATE POLICY administrators_read_all ON payments.transactions FOR SELECT TO payments_admin USING (true);
+
+CREATE POLICY administrators_read_all ON payments.webhook_events FOR SELECT TO payments_admin USING (true);
+
+ALTER TABLE payments.customer_mappings ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments.customers ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY guests_begin_one_time_checkouts ON payments.stripe_checkout_sessions FOR INSERT TO payments_anon WITH CHECK (((subject_type IS NULL) AND (mode = 'payment'::text) AND (owner_key ~~ 'guest:%'::text)));
+
+CREATE POLICY guests_read_their_attempts ON payments.stripe_checkout_sessions FOR SELECT TO payments_anon USING (((owner_key = ( SELECT payments.caller_key() AS caller_key)) AND (owner_key ~~ 'guest:%'::text)));
+
+ALTER TABLE payments.provider_connections ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY service_reads_all_but_bodies ON payments.webhook_events FOR SELECT TO payments_service USING (true);
+
+ALTER TABLE payments.stripe_checkout_sessions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments.stripe_customer_portal_sessions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments.stripe_objects ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments.stripe_prices ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments.stripe_products ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments.stripe_subscription_items ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments.stripe_subscriptions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments.transactions ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY users_begin_checkouts_for_whom_they_may_bill ON payments.stripe_checkout_sessions FOR INSERT TO payments_user WITH CHECK (((subject_type IS NULL) OR (subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[]))));
+
+CREATE POLICY users_open_portals_for_whom_they_may_bill ON payments.stripe_customer_portal_sessions FOR INSERT TO payments_user WITH CHECK ((subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[])));
+
+CREATE POLICY users_read_the_portals_they_opened ON payments.stripe_customer_portal_sessions FOR SELECT TO payments_user USING (((owner_key = ( SELECT payments.caller_key() AS caller_key)) AND (subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[]))));
+
+CREATE POLICY users_read_their_attempts ON payments.stripe_checkout_sessions FOR SELECT TO payments_user USING (((owner_key = ( SELECT payments.caller_key() AS caller_key)) OR (subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[]))));
+
+ALTER TABLE payments.webhook_events ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY administrators_read_dead_events ON payments_private.stashed_events FOR SELECT TO payments_admin USING ((parked_at IS NOT NULL));
+
+ALTER TABLE payments_private.clock ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.customer_claims ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.object_links ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.refresh_queue ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.rival_snapshots ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.settings ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.stashed_events ENABLE ROW LEVEL SECURITY;
+
+GRANT USAGE ON SCHEMA payments TO payments_service;
+GRANT USAGE ON SCHEMA payments TO payments_user;
+GRANT USAGE ON SCHEMA payments TO payments_anon;
+GRANT USAGE ON SCHEMA payments TO payments_admin;
+
+GRANT SELECT ON TABLE payments.stripe_checkout_sessions TO payments_user;
+GRANT SELECT ON TABLE payments.stripe_checkout_sessions TO payments_anon;
+GRANT SELECT ON TABLE payments.stripe_checkout_sessions TO payments_admin;
+
+GRANT INSERT(environment) ON TABLE payments.stripe_checkout_sessions TO payments_user;
+GRANT INSERT(environment) ON TABLE payments.stripe_checkout_sessions TO payments_anon;
+
+GRANT INSERT(mode) ON TABLE payments.stripe_checkout_sessions TO payments_user;
+GRANT INSERT(mode) ON TABLE payments.stripe_checkout_sessions TO payments_anon;
+
+GRANT INSERT(subject_type) ON TABLE payments.stripe_checkout_sessions TO payments_user;
+GRANT INSERT(subject_type) ON TABLE payments.stripe_checkout_sessions TO payments_anon;
+
+GRANT INSERT(subject_id) ON TABLE payments.stripe_checkout_sessions TO payments_user;
+GRANT INSERT(subject_id) ON TABLE payments.stripe_checkout_sessions TO payments_anon;
+
+GRANT INSERT(customer_email) ON TABLE payments.stripe_checkout_sessions TO payments_user;
+GRANT INSERT(customer_email) ON TABLE payments.stripe_checkout_sessions TO payments_anon;
+
+GRANT INSERT(line_items) ON TABLE payments.stripe_checkout_sessions TO payments_user;
+GRANT INSERT(line_items) ON TABLE payments.stripe_checkout_sessions TO payments_anon;
+
+GRANT INSERT(success_url) ON TABLE payments.stripe_checkout_sessions TO payments_user;
+GRANT INSERT(success_url) ON TABLE payments.stripe_checkout_sessions TO payments_anon;
+
+GRANT INSERT(cancel_url) ON TABLE payments.stripe_checkout_sessions TO payments_user;
+GRANT INSERT(cancel_url) ON TABLE payments.stripe_checkout_sessions TO payments_anon;
+
+GRANT INSERT(idempotency_key) ON TABLE payments.stripe_checkout_sessions TO payments_user;
+GRANT INSERT(idempotency_key) ON TABLE payments.stripe_checkout_sessions TO payments_anon;
+
+GRANT INSERT(metadata) ON TABLE payments.stripe_checkout_sessions TO payments_user;
+GRANT INSERT(metadata) ON TABLE payments.stripe_checkout_sessions TO payments_anon;
+
+REVOKE ALL ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) TO payments_user;
+GRANT ALL ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) TO payments_anon;
+
+GRANT SELECT ON TABLE payments.stripe_customer_portal_sessions TO payments_user;
+GRANT SELECT ON TABLE payments.stripe_customer_portal_sessions TO payments_admin;
+
+GRANT INSERT(environment) ON TABLE payments.stripe_customer_portal_sessions TO payments_user;
+
+GRANT INSERT(subject_type) ON TABLE payments.stripe_customer_portal_sessions TO payments_user;
+
+GRANT INSERT(subject_id) ON TABLE payments.stripe_customer_portal_sessions TO payments_user;
+
+GRANT INSERT(return_url) ON TABLE payments.stripe_customer_portal_sessions TO payments_user;
+
+GRANT INSERT(configuration_id) ON TABLE payments.stripe_customer_portal_sessions TO payments_user;
+
+REVOKE ALL ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) TO payments_user;
+
+REVOKE ALL ON FUNCTION payments.billable_subjects() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.billable_subjects() TO payments_user;
+
+REVOKE ALL ON FUNCTION payments.caller_key() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.caller_key() TO payments_user;
+GRANT ALL ON FUNCTION payments.caller_key() TO payments_anon;
+
+REVOKE ALL ON FUNCTION payments.checkout_request(id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.checkout_request(id uuid) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.fail_checkout(id uuid, error text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.fail_checkout(id uuid, error text) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.fail_portal_session(id uuid, error text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.fail_portal_session(id uuid, error text) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.finish_checkout(id uuid, session jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.finish_checkout(id uuid, session jsonb) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.finish_portal_session(id uuid, session jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.finish_portal_session(id uuid, session jsonb) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.ingest_stripe_event(environment text, payload text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.ingest_stripe_event(environment text, payload text) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.portal_request(id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.portal_request(id uuid) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.rebuild_projections(environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.rebuild_projections(environment text) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.replay_event(event_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.replay_event(event_id uuid) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.retry_failed_events(max_events integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.retry_failed_events(max_events integer) TO payments_service;
+GRANT ALL ON FUNCTION payments.retry_failed_events(max_events integer) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.verify_projections(environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.verify_projections(environment text) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.attempt_of(p_session jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.belongs_to(p_environment text, p_object_type text, p_object_id text, p_payment_type text, p_payment_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.caller_claims() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.captured_amount(p_charge jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.check_line_items(p_line_items jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.check_metadata(p_metadata jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.check_url(p_field text, p_url text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.circle_members(p_environment text, p_nodes text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.claim_by_hand() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.current_subject_keys() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_private.current_subject_keys() TO payments_user;
+
+REVOKE ALL ON FUNCTION payments_private.dispute_stands(p_dispute jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, OUT id uuid, OUT duplicate boolean, OUT to_apply boolean, OUT processing_status text, OUT error text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.environment_or_fail(p_environment text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.event_snapshot(p_payload jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.freeze_processed_event() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.items_of(p_subscription jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private."json_array"(p_value jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.json_bigint(p_value jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.json_boolean(p_value jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.json_id(p_value jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private."json_object"(p_value jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.json_text(p_value jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.json_time(p_value jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest payments_private.rival_snapshots, OUT settled boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.line_price(p_invoice jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.line_product(p_invoice jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.new_id() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.next_attempt(p_attempts integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.nodes_of(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.now() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.payment_circle(p_environment text, p_nodes text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.payment_status(p_intent jsonb, p_charge jsonb, p_invoice jsonb, p_session jsonb, p_succeeded boolean, p_invoice_failed boolean, p_session_failed boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.prepare_checkout() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.prepare_portal_session() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.project_checkout_sessions(p_environment text, p_ids text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.project_customers(p_environment text, p_ids text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.project_prices(p_environment text, p_ids text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.project_products(p_environment text, p_ids text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.project_subscriptions(p_environment text, p_ids text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.project_transactions(p_environment text, p_nodes text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.projection_rows(p_environment text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.read_event(p_environment text, p_body text, OUT payload jsonb, OUT event_id text, OUT livemode boolean, OUT verdict text, OUT message text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.reapply_event(p_id uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.refund_is_effective(p_refund jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.refund_status(p_refund jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.refunded_amount(p_charge jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.shows_success(p_object_type text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_error text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.subject_id_in(p_subject_key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.subject_in(p_metadata jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.subject_of_customer(p_environment text, p_customer_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.subject_type_in(p_subject_key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.tells_of_payments(p_object_type text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.transaction_type_of(p_object_type text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshot payments_private.snapshot, OUT processing_status text, OUT error text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE payments.customer_mappings TO payments_admin;
+
+GRANT SELECT ON TABLE payments.customers TO payments_admin;
+
+GRANT SELECT ON TABLE payments.webhook_events TO payments_admin;
+
+GRANT SELECT(id) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(provider) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(environment) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(provider_event_id) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(event_type) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(livemode) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(provider_account_id) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(api_version) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(object_type) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(object_id) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(provider_created_at) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(processing_status) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(attempt_count) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(last_error) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(next_attempt_at) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(parked_at) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(received_at) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(processed_at) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(created_at) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(updated_at) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT ON TABLE payments_private.stashed_events TO payments_admin;
+
+GRANT SELECT ON TABLE payments.dead_events TO payments_admin;
+
+GRANT SELECT ON TABLE payments.provider_connections TO payments_admin;
+
+GRANT SELECT ON TABLE payments.stripe_objects TO payments_admin;
+
+GRANT SELECT ON TABLE payments.stripe_prices TO payments_admin;
+
+GRANT SELECT ON TABLE payments.stripe_products TO payments_admin;
+
+GRANT SELECT ON TABLE payments.stripe_subscription_items TO payments_admin;
+
+GRANT SELECT ON TABLE payments.stripe_subscriptions TO payments_admin;
+
+GRANT SELECT ON TABLE payments.transactions TO payments_admin;

@@ -1,0 +1,102 @@
+"""The demo, run as a newcomer runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pg_payments.demo.serving import address_of, loopback_socket, served
+from pg_payments.demo.stand_in import StandIn
+
+MINUTE = 60
+"""Seconds the demo may take."""
+
+
+def demo(home: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs it without a terminal, in an empty home, with nothing else in the environment."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home)} | variables
+    return subprocess.run(
+        [sys.executable, "-m", "pg_payments", "demo", *options],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=MINUTE,
+        check=False,
+    )
+
+
+def test_it_tells_the_whole_story(tmp_path: Path) -> None:
+    done = demo(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert "\x1b" not in done.stdout
+    assert "✗" not in done.stdout
+    for told in (
+        "SQLSTATE 42501",
+        "public.orders: item=Coffee, 1 kg  status=paid",
+        "public.shipments: ",
+        "payments.transactions: type=one_time_payment  status=partially_refunded  amount=1900  amount_refunded=900",
+        "payments.transactions: type=refund",
+    ):
+        assert told in done.stdout
+    assert done.stdout.count("public.shipments: ") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_leaves_the_server_up_when_asked_to(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--keep")
+    assert done.returncode == 0, done.stdout + done.stderr
+    url = done.stdout.partition("psql '")[2].partition("'")[0]
+    end = done.stdout.partition("To end it: ")[2].splitlines()[0]
+    try:
+        with psycopg.connect(url, autocommit=True) as conn:
+            assert conn.execute("select status from public.orders").fetchall() == [("paid",)]
+    finally:
+        subprocess.run(end, shell=True, check=True)
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url)
+
+
+def test_it_can_be_told_with_stripes_own_api(tmp_path: Path) -> None:
+    """The stand-in plays Stripe behind STRIPE_API_BASE, and a thread plays the payer at the browser."""
+    with loopback_socket() as bound:
+        stand_in = StandIn(address_of(bound))
+        with served(stand_in.app, bound) as base:
+            over = threading.Event()
+            payer = threading.Thread(target=pay_what_is_open, args=(stand_in, over))
+            payer.start()
+            try:
+                done = demo(tmp_path, "--stripe", STRIPE_TEST_SECRET_KEY="sk_test_yours", STRIPE_API_BASE=base)
+            finally:
+                over.set()
+                payer.join()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"any code: {base}/pay/cs_test_" in done.stdout
+    assert "sk_test_yours" not in done.stdout
+
+
+def pay_what_is_open(stand_in: StandIn, over: threading.Event) -> None:
+    while not over.wait(0.2):
+        for session_id in (object_id for object_id in stand_in.ids() if object_id.startswith("cs_")):
+            stand_in.customer_pays(session_id)
+            return
+
+
+def test_stripes_own_api_needs_a_key(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--stripe")
+    assert done.returncode != 0
+    assert done.stderr.count("\n") == 1
+    assert "STRIPE_TEST_SECRET_KEY" in done.stderr
+
+
+def test_it_explains_itself(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--help")
+    assert done.returncode == 0
+    assert "--keep" in done.stdout

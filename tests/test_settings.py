@@ -1,0 +1,77 @@
+"""Settings come from the environment under the documented names, and say no without showing a secret."""
+
+import pytest
+
+from pg_payments.errors import ConfigurationError
+from pg_payments.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in Settings.model_fields:
+        for name in (f"PAYMENTS_{field}", field):
+            monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_the_database_has_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="set PAYMENTS_DATABASE_URL"):
+        Settings.load().required_database_url()
+    monkeypatch.setenv("DATABASE_URL", "postgresql:///second")
+    assert Settings.load().required_database_url() == "postgresql:///second"
+    monkeypatch.setenv("PAYMENTS_DATABASE_URL", "postgresql:///first")
+    assert Settings.load().required_database_url() == "postgresql:///first"
+
+
+def test_only_the_database_has_a_name_without_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("JWT_SECRET", "ADMIN_API_KEY", "PUBLIC_URL"):
+        monkeypatch.setenv(name, "somebody else's")
+    settings = Settings.load()
+    assert (settings.jwt_secret, settings.admin_api_key, settings.public_url) == (None, None, None)
+    monkeypatch.setenv("PAYMENTS_JWT_SECRET", "ours")
+    secret = Settings.load().jwt_secret
+    assert secret is not None
+    assert secret.get_secret_value() == "ours"
+
+
+def test_an_empty_variable_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAYMENTS_PUBLIC_URL", "")
+    assert Settings.load().public_url is None
+
+
+def test_webhook_secrets_while_one_is_rotated(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().webhook_secrets("test") == []
+    monkeypatch.setenv("STRIPE_TEST_WEBHOOK_SECRET", "whsec_old, whsec_new,")
+    assert Settings.load().webhook_secrets("test") == ["whsec_old", "whsec_new"]
+    assert Settings.load().webhook_secrets("live") == []
+
+
+@pytest.mark.parametrize(
+    ("slot", "key"),
+    [
+        ("STRIPE_LIVE_SECRET_KEY", "sk_test_hush"),
+        ("STRIPE_LIVE_SECRET_KEY", "rk_test_hush"),
+        ("STRIPE_TEST_SECRET_KEY", "sk_live_hush"),
+        ("STRIPE_TEST_SECRET_KEY", "rk_live_hush"),
+    ],
+)
+def test_a_key_in_the_wrong_slot_is_refused(monkeypatch: pytest.MonkeyPatch, slot: str, key: str) -> None:
+    monkeypatch.setenv(slot, key)
+    with pytest.raises(ConfigurationError, match=slot) as refused:
+        Settings.load()
+    assert "hush" not in str(refused.value)
+
+
+def test_keys_in_their_own_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_TEST_SECRET_KEY", "sk_test_1")
+    assert Settings.load().stripe_secret_key("test") == "sk_test_1"
+    with pytest.raises(ConfigurationError, match="STRIPE_LIVE_SECRET_KEY is not set"):
+        Settings.load().stripe_secret_key("live")
+    assert "sk_test_1" not in repr(Settings.load())
+
+
+@pytest.mark.parametrize("value", ["many", "0", "-1"])
+def test_a_wrong_number_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("PAYMENTS_MAX_BODY_BYTES", value)
+    with pytest.raises(ConfigurationError, match=r"^PAYMENTS_MAX_BODY_BYTES: ") as refused:
+        Settings.load()
+    assert refused.value.detail == "PAYMENTS_MAX_BODY_BYTES"
