@@ -37,6 +37,8 @@ begin
     end
     $body$
   $function$, v_body);
+  comment on function payments_private.registered_subject_keys(text) is
+    'Generated from payments_private.subject_types: the subjects a user may bill through registered types.';
 end
 $$;
 comment on function payments_private.generate_subject_lookup() is 'Writes payments_private.registered_subject_keys(text) from the registry.';
@@ -120,6 +122,7 @@ begin
   $function$, v_lookup, v_user_type, subject_column, members, user_column, v_condition);
   execute format('revoke all on function %s(text) from public', v_lookup);
   execute format('grant execute on function %s(text) to payments_owner', v_lookup);
+  execute format('comment on function %s(text) is %L', v_lookup, format('Generated: the %s subjects of a user.', subject_type));
 
   perform set_config('role', 'payments_owner', true);
   if v_owner <> 'payments_owner' then

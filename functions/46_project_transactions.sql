@@ -143,7 +143,8 @@ begin
            case when v.status = 'succeeded' then v.amount_refunded else 0 end as amount_refunded,
            v.currency, v.description,
            case when v.status = 'succeeded' then coalesce(
-             payments_private.json_time(v.invoice #> '{status_transitions,paid_at}'),
+             case when v.alone then payments_private.json_time(v.invoice #> '{status_transitions,paid_at}')
+                  else payments_private.json_time(v.invoice_payment #> '{status_transitions,paid_at}') end,
              case when payments_private.shows_success('charge', v.charge) then payments_private.json_time(v.charge -> 'created') end,
              v.first_succeeded_at) end as paid_at,
            case when v.status = 'failed' then coalesce(

@@ -80,6 +80,9 @@ begin
          attempt_count = e.attempt_count + 1, last_error = null, next_attempt_at = null, parked_at = null,
          processed_at = payments_private.now(), updated_at = now()
    where e.id = any (p_ids);
+
+  -- An application's deferred trigger raises here, where it is caught, and not at commit, where the event would be lost.
+  set constraints all immediate;
 end
 $$;
 comment on function payments_private.apply_events(text, uuid[], payments_private.snapshot[]) is
@@ -215,11 +218,14 @@ begin
     foreach v_event in array v_events loop
       continue when v_event.verdict is not null or v_entries ? v_event.event_id;
       v_entry := payments_private.enter_event(p_environment, v_event);
-      v_entries := v_entries || jsonb_build_object(v_event.event_id, to_jsonb(v_entry));
       if v_entry.to_apply then
         v_todo := v_todo || v_entry.id;
         v_snapshots := v_snapshots || v_event.snapshot;
+        v_entry.error := null;
+        v_entry.processing_status := case
+          when (v_event.snapshot).object_id is null or (v_event.snapshot).object_type is null then 'ignored' else 'processed' end;
       end if;
+      v_entries := v_entries || jsonb_build_object(v_event.event_id, to_jsonb(v_entry));
     end loop;
     if v_todo <> '{}' then
       perform payments_private.apply_events(p_environment, v_todo, v_snapshots);
@@ -251,11 +257,9 @@ begin
   return query
     select e.place, (n.entry ->> 'id')::uuid,
            case when e.verdict is not null then 'rejected'
-                when (n.entry -> 'to_apply') = 'true' then case when (e.snapshot).object_id is null or (e.snapshot).object_type is null then 'ignored' else 'processed' end
                 else n.entry ->> 'processing_status' end,
            case when e.verdict is null then (n.entry -> 'duplicate') = 'true' or row_number() over (partition by e.event_id order by e.place) > 1 end,
            case when e.verdict is not null then e.verdict || ': ' || e.message
-                when (n.entry -> 'to_apply') = 'true' then null
                 else n.entry ->> 'error' end
       from unnest(v_events) e, lateral (select v_entries -> e.event_id) n (entry)
      order by e.place;

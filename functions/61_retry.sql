@@ -32,17 +32,26 @@ begin
   end if;
 
   foreach v_environment in array array['live', 'test'] loop
-    v_due := array(
+    -- Workers share the due events out by try-locks of their own, not by row locks: a redelivery takes its objects'
+    -- locks first and the row last, so whoever took the row first would deadlock with it.
+    v_due := '{}';
+    for v_id in
       select e.id from payments.webhook_events e
        where e.environment = v_environment and e.next_attempt_at <= v_now
        order by e.next_attempt_at
-       limit max_events - v_count
-         for update skip locked);
+    loop
+      exit when v_count + cardinality(v_due) >= max_events;
+      if pg_try_advisory_xact_lock(hashtextextended('payments:retry:' || v_id, 0)) then
+        v_due := v_due || v_id;
+      end if;
+    end loop;
     if v_due <> '{}' then
       perform payments_private.lock_nodes(v_environment, payments_private.nodes_of(array(
         select payments_private.event_snapshot(e.payload) from payments.webhook_events e where e.id = any (v_due))));
-      for v_id in
-        select e.id from payments.webhook_events e where e.id = any (v_due) order by e.provider_created_at, e.provider_event_id
+      for v_id in  -- without those that a redelivery has settled meanwhile
+        select e.id from payments.webhook_events e
+         where e.id = any (v_due) and e.next_attempt_at <= v_now
+         order by e.provider_created_at, e.provider_event_id
       loop
         perform payments_private.reapply_event(v_id);
         v_count := v_count + 1;
@@ -53,9 +62,9 @@ begin
       select s.provider_event_id, s.body from payments_private.stashed_events s
        where s.environment = v_environment and s.next_attempt_at <= v_now
        order by s.next_attempt_at
-       limit max_events - v_count
-         for update skip locked
     loop
+      exit when v_count >= max_events;
+      continue when not pg_try_advisory_xact_lock(hashtextextended('payments:retry:' || v_environment || ':' || v_stashed.provider_event_id, 0));
       if (select i.event_id is not null and i.processing_status in ('processed', 'ignored')
             from payments_private.ingest(v_environment, array[v_stashed.body]) i)
       then
@@ -80,7 +89,7 @@ as $$
 declare
   v_event payments.webhook_events;
 begin
-  select e.* into v_event from payments.webhook_events e where e.id = replay_event.event_id for update;
+  select e.* into v_event from payments.webhook_events e where e.id = replay_event.event_id;
   if not found then
     raise exception 'no such event' using errcode = 'PY005', detail = coalesce(replay_event.event_id::text, 'null'), hint = 'Take the id from payments.webhook_events.';
   elsif v_event.payload is null then

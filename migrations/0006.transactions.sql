@@ -47,6 +47,6 @@ comment on column payments.transactions.provider_parent_object_type is 'For refu
 comment on column payments.transactions.related_object_ids is '{"payment_intent": "pi_…", "charge": …, "invoice": …, "checkout_session": …, "subscription": …, "product": …, "price": …}; unknown ones are left out.';
 comment on column payments.transactions.amount is 'Minor units of currency: what was received, else what was asked for.';
 comment on column payments.transactions.amount_refunded is 'Minor units given back by refunds that have not failed. Always 0 on refund and dispute rows.';
-comment on column payments.transactions.paid_at is 'From the invoice, else the charge, else the first event that showed success; null where Stripe named no time.';
+comment on column payments.transactions.paid_at is 'From the invoice (its invoice payment, where it was paid in several), else the charge, else the first event that showed success; null where Stripe named no time.';
 
 reset role;

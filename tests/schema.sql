@@ -151,7 +151,7 @@ CREATE FUNCTION payments.checkout_request(id uuid) RETURNS jsonb
 
 ALTER FUNCTION payments.checkout_request(id uuid) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.checkout_request(id uuid) IS 'The parameters of Stripe''s "Create a Checkout Session" for an attempt; the subject travels in the metadata of session, subscription and payment intent. Raises PY005 for an unknown id.';
+COMMENT ON FUNCTION payments.checkout_request(id uuid) IS 'The parameters of Stripe''s "Create a Checkout Session" for an attempt; the subject travels in the metadata of session, subscription and payment intent. The same for every retry, as Stripe''s idempotency keys demand. Raises PY005 for an unknown id.';
 
 CREATE FUNCTION payments.fail_checkout(id uuid, error text) RETURNS payments.stripe_checkout_sessions
     LANGUAGE plpgsql SECURITY DEFINER
@@ -217,6 +217,22 @@ ALTER FUNCTION payments.rebuild_projections(environment text) OWNER TO payments_
 
 COMMENT ON FUNCTION payments.rebuild_projections(environment text) IS 'Computes every projection of an environment again from stored objects and links; answers how many objects were read. Deliveries of that environment wait meanwhile. Raises PY001 for an unknown environment.';
 
+CREATE FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) IS 'Says that an application''s own function answers the ids of this type that the caller may bill, one a row. It reads request.jwt.claims itself and runs as payments_owner, or as its owner where it is security definer. Raises PY001 for a bad argument.';
+
+CREATE FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text) IS 'Says that whoever stands in user_column of a membership table, where filter holds, may bill the subjects in subject_column. Takes effect at once, and so does every change of the table. For members of payments_owner who may act as the table''s owner. Raises PY001 for a bad argument (named in DETAIL), 42501 without those rights.';
+
 CREATE FUNCTION payments.replay_event(event_id uuid) RETURNS TABLE(processing_status text, error text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO '';
@@ -240,6 +256,14 @@ CREATE FUNCTION payments.store_stripe_objects(environment text, objects jsonb, o
 ALTER FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone) IS 'Stores Stripe objects as the API answered at observed_at (null: now) and computes what depends on them; answers how many were new or newer. Raises PY001 for anything but an array of objects with ids, PY008 for objects of the other mode.';
+
+CREATE FUNCTION payments.unregister_subject_type(subject_type text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments.unregister_subject_type(subject_type text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.unregister_subject_type(subject_type text) IS 'From now on nobody may bill subjects of this type; what was paid stays. Raises PY005 for a type that is not registered.';
 
 CREATE FUNCTION payments.verify_projections(environment text) RETURNS TABLE(projection text, key text, stored jsonb, expected jsonb)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -361,7 +385,7 @@ CREATE FUNCTION payments_private.current_subject_keys() RETURNS text[]
 
 ALTER FUNCTION payments_private.current_subject_keys() OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.current_subject_keys() IS 'The billing subjects that the caller may bill, as type:id. A user may bill itself.';
+COMMENT ON FUNCTION payments_private.current_subject_keys() IS 'The billing subjects that the caller may bill, as type:id: itself, and those of registered types. Raises PY009 for a stale registration.';
 
 CREATE FUNCTION payments_private.dispute_stands(p_dispute jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
@@ -398,6 +422,14 @@ CREATE FUNCTION payments_private.freeze_processed_event() RETURNS trigger
 ALTER FUNCTION payments_private.freeze_processed_event() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.freeze_processed_event() IS 'Refuses every update of a processed event but that of replay_event().';
+
+CREATE FUNCTION payments_private.generate_subject_lookup() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.generate_subject_lookup() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.generate_subject_lookup() IS 'Writes payments_private.registered_subject_keys(text) from the registry.';
 
 CREATE FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
@@ -717,6 +749,14 @@ ALTER FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text
 
 COMMENT ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) IS 'Raises PY001 for a field.';
 
+CREATE FUNCTION payments_private.registered_subject_keys(p_user text) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.registered_subject_keys(p_user text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.registered_subject_keys(p_user text) IS 'Generated from payments_private.subject_types: the subjects a user may bill through registered types.';
+
 CREATE FUNCTION payments_private.reproject(p_environment text) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -819,6 +859,14 @@ CREATE FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body
 ALTER FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshot payments_private.snapshot, OUT processing_status text, OUT error text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshot payments_private.snapshot, OUT processing_status text, OUT error text) IS 'Applies one ledger row; if that raises, only its effects are undone and the row is marked failed.';
+
+CREATE FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) RETURNS payments_private.snapshot[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO '';
+
+ALTER FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) IS 'Snapshots, and those that come inside them.';
 
 CREATE TABLE payments.customer_mappings (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1181,7 +1229,7 @@ COMMENT ON COLUMN payments.transactions.amount IS 'Minor units of currency: what
 
 COMMENT ON COLUMN payments.transactions.amount_refunded IS 'Minor units given back by refunds that have not failed. Always 0 on refund and dispute rows.';
 
-COMMENT ON COLUMN payments.transactions.paid_at IS 'From the invoice, else the charge, else the first event that showed success; null where Stripe named no time.';
+COMMENT ON COLUMN payments.transactions.paid_at IS 'From the invoice (its invoice payment, where it was paid in several), else the charge, else the first event that showed success; null where Stripe named no time.';
 
 CREATE TABLE payments_private.clock (
     stands_at timestamp with time zone NOT NULL,
@@ -1238,6 +1286,24 @@ CREATE TABLE payments_private.settings (
 ALTER TABLE payments_private.settings OWNER TO payments_owner;
 
 COMMENT ON TABLE payments_private.settings IS 'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked.';
+
+CREATE TABLE payments_private.subject_types (
+    subject_type text NOT NULL,
+    members regclass,
+    subject_column name,
+    user_column name,
+    filter text,
+    lookup regprocedure NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT subject_type_is_an_identifier CHECK ((subject_type ~ '^[a-z][a-z0-9_]*$'::text)),
+    CONSTRAINT user_is_built_in CHECK ((subject_type <> 'user'::text))
+);
+
+ALTER TABLE payments_private.subject_types OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.subject_types IS 'The billing subjects an application has besides its users, and the function that finds a user''s own.';
+
+COMMENT ON COLUMN payments_private.subject_types.members IS 'The membership table or view; null where the application registered a function of its own.';
 
 ALTER TABLE ONLY payments.customer_mappings
     ADD CONSTRAINT customer_mappings_pkey PRIMARY KEY (id);
@@ -1325,6 +1391,9 @@ ALTER TABLE ONLY payments_private.settings
 
 ALTER TABLE ONLY payments_private.stashed_events
     ADD CONSTRAINT stashed_events_pkey PRIMARY KEY (environment, provider_event_id);
+
+ALTER TABLE ONLY payments_private.subject_types
+    ADD CONSTRAINT subject_types_pkey PRIMARY KEY (subject_type);
 
 CREATE INDEX customer_mappings_customer_idx ON payments.customer_mappings USING btree (environment, provider_customer_id);
 
@@ -1446,6 +1515,8 @@ ALTER TABLE payments_private.settings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.stashed_events ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE payments_private.subject_types ENABLE ROW LEVEL SECURITY;
+
 GRANT USAGE ON SCHEMA payments TO payments_service;
 GRANT USAGE ON SCHEMA payments TO payments_user;
 GRANT USAGE ON SCHEMA payments TO payments_anon;
@@ -1539,6 +1610,10 @@ GRANT ALL ON FUNCTION payments.portal_request(id uuid) TO payments_service;
 REVOKE ALL ON FUNCTION payments.rebuild_projections(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.rebuild_projections(environment text) TO payments_admin;
 
+REVOKE ALL ON FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments.replay_event(event_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.replay_event(event_id uuid) TO payments_admin;
 
@@ -1548,6 +1623,8 @@ GRANT ALL ON FUNCTION payments.retry_failed_events(max_events integer) TO paymen
 
 REVOKE ALL ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.unregister_subject_type(subject_type text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.verify_projections(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.verify_projections(environment text) TO payments_admin;
@@ -1590,6 +1667,8 @@ REVOKE ALL ON FUNCTION payments_private.environment_or_fail(p_environment text) 
 REVOKE ALL ON FUNCTION payments_private.event_snapshot(p_payload jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.freeze_processed_event() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.generate_subject_lookup() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) FROM PUBLIC;
 
@@ -1671,6 +1750,8 @@ REVOKE ALL ON FUNCTION payments_private.refunded_amount(p_charge jsonb) FROM PUB
 
 REVOKE ALL ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.registered_subject_keys(p_user text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) FROM PUBLIC;
@@ -1698,6 +1779,8 @@ REVOKE ALL ON FUNCTION payments_private.tells_of_payments(p_object_type text) FR
 REVOKE ALL ON FUNCTION payments_private.transaction_type_of(p_object_type text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshot payments_private.snapshot, OUT processing_status text, OUT error text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 GRANT SELECT ON TABLE payments.customer_mappings TO payments_admin;
 
