@@ -1,22 +1,33 @@
 -- Whose payment is it? A billing subject is named in metadata (stamped at checkout), or known from the customer.
 -- Written type:id, e.g. user:7f3c…; subject types have no colon, so this can't collide.
 
+create or replace function payments_private.subject_under(p_metadata jsonb, p_prefix text) returns text
+language plpgsql immutable parallel safe
+as $$
+declare
+  v_type text := payments_private.json_text(p_metadata -> (p_prefix || 'subject_type'));
+  v_id   text := payments_private.json_text(p_metadata -> (p_prefix || 'subject_id'));
+begin
+  return case when v_type ~ '^[a-z][a-z0-9_]*$' and v_id <> '' then v_type || ':' || v_id end;
+end
+$$;
+
 create or replace function payments_private.subject_in(p_metadata jsonb) returns text
 language plpgsql stable
-set search_path = ''
 as $$
+declare
+  v_prefix text;
+  v_key    text;
 begin
-  return (
-    select (p_metadata ->> (p.prefix || 'subject_type')) || ':' || (p_metadata ->> (p.prefix || 'subject_id'))
-      from (select 1, s.value from payments_private.settings s where s.name = 'metadata_prefix'
-            union all values (2, 'payments_'), (3, 'insforge_')) p (place, prefix)
-     where jsonb_typeof(p_metadata -> (p.prefix || 'subject_type')) = 'string'
-       and jsonb_typeof(p_metadata -> (p.prefix || 'subject_id')) = 'string'
-       and p_metadata ->> (p.prefix || 'subject_type') ~ '^[a-z][a-z0-9_]*$'
-       and p_metadata ->> (p.prefix || 'subject_id') <> ''
-     order by p.place
-     limit 1
-  );
+  if p_metadata is null or p_metadata = '{}' or jsonb_typeof(p_metadata) <> 'object' then
+    return null;
+  end if;
+  v_key := coalesce(payments_private.subject_under(p_metadata, 'payments_'), payments_private.subject_under(p_metadata, 'insforge_'));
+  if v_key is null then
+    select s.value into v_prefix from payments_private.settings s where s.name = 'metadata_prefix';
+    v_key := payments_private.subject_under(p_metadata, v_prefix);
+  end if;
+  return v_key;
 end
 $$;
 comment on function payments_private.subject_in(jsonb) is 'The billing subject that a Stripe object''s metadata names, as type:id, or null.';
@@ -58,14 +69,16 @@ create or replace function payments_private.claim_of(p_object_type text, p_objec
 language plpgsql stable
 set search_path = ''
 as $$
-#variable_conflict use_column
 begin
-  return query
-    select c.subject_key, c.customer_id, coalesce(payments_private.json_time(p_data -> 'created'), to_timestamp(0))
-      from (select payments_private.subject_in(p_data -> 'metadata'),
-                   case p_object_type when 'customer' then p_object_id else payments_private.json_id(p_data -> 'customer') end
-             where p_object_type in ('customer', 'subscription', 'checkout.session')) c (subject_key, customer_id)
-     where c.subject_key is not null and c.customer_id is not null;
+  if p_object_type not in ('customer', 'subscription', 'checkout.session') then
+    return;
+  end if;
+  subject_key := payments_private.subject_in(p_data -> 'metadata');
+  customer_id := case p_object_type when 'customer' then p_object_id else payments_private.json_id(p_data -> 'customer') end;
+  claimed_at  := coalesce(payments_private.json_time(p_data -> 'created'), to_timestamp(0));
+  if subject_key is not null and customer_id is not null then
+    return next;
+  end if;
 end
 $$;
 comment on function payments_private.claim_of(text, text, jsonb) is 'Which customer a snapshot says stands for which subject, since when Stripe knows the object.';
@@ -86,21 +99,20 @@ begin
              select m.provider_customer_id
                from payments_private.customer_claims m
               where m.environment = p_environment and m.subject_type = k.subject_type and m.subject_id = k.subject_id
-                and not exists (
-                      select from payments.stripe_objects o
-                       where o.environment = p_environment and o.object_type = 'customer' and o.object_id = m.provider_customer_id and o.deleted)
+                and (select o.deleted from payments.stripe_objects o
+                      where o.environment = p_environment and o.object_type = 'customer' and o.object_id = m.provider_customer_id) is not true
               order by m.claimed_at desc, m.provider_customer_id collate "C" desc
               limit 1) c
   ), gone as (
     delete from payments.customer_mappings m
-     where m.id in (
+     where m.id = any (array(
        select x.id
          from keys k,
               lateral (
                 select y.id from payments.customer_mappings y
                  where y.provider = 'stripe' and y.environment = p_environment and y.subject_type = k.subject_type and y.subject_id = k.subject_id
                  limit 1) x
-        where not exists (select from claims c where c.key = k.key))
+        where not exists (select from claims c where c.key = k.key)))
   )
   insert into payments.customer_mappings as m (provider, environment, subject_type, subject_id, provider_customer_id)
   select 'stripe', p_environment, payments_private.subject_type_in(c.key), payments_private.subject_id_in(c.key), c.provider_customer_id

@@ -15,23 +15,39 @@ end
 $$;
 comment on function payments_private.caller_claims() is 'The claims of the current request, or null.';
 
--- A guest has no sub. What it holds is a secret of its own, which the gateway passes on:
--- set_config('payments.guest_secret', '…', true).
+-- A guest has no sub. What it holds is a secret of its own making, which the gateway passes on, either as
+-- set_config('payments.guest_secret', '…', true)  or, as PostgREST does with every header, inside request.headers.
+-- Whoever knows the secret is that guest, so one that could be guessed is none: 22 characters hold 128 random bits.
+create or replace function payments_private.guest_secret() returns text
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return nullif(coalesce(
+    nullif(current_setting('payments.guest_secret', true), ''),
+    payments_private.json_text(nullif(current_setting('request.headers', true), '')::jsonb -> 'x-payments-guest-secret')), '');
+exception
+  when others then
+    return null;
+end
+$$;
+comment on function payments_private.guest_secret() is 'The secret that the current request came with, of whatever length, or null.';
+
 create or replace function payments.caller_key() returns text
 language plpgsql stable security definer  -- its callers have no usage of payments_private
 set search_path = ''
 as $$
 declare
   v_sub    text := nullif(payments_private.json_text(payments_private.caller_claims() -> 'sub'), '');
-  v_secret text := nullif(current_setting('payments.guest_secret', true), '');
+  v_secret text := payments_private.guest_secret();
 begin
   return case
     when v_sub is not null then 'user:' || v_sub
-    when v_secret is not null then 'guest:' || encode(sha256(convert_to(v_secret, 'UTF8')), 'hex')
+    when length(v_secret) >= 22 then 'guest:' || encode(sha256(convert_to(v_secret, 'UTF8')), 'hex')
   end;
 end
 $$;
-comment on function payments.caller_key() is 'Under which name the caller''s checkout attempts are kept: user:<sub>, guest:<hash of its secret>, or null for nobody.';
+comment on function payments.caller_key() is 'Under which name the caller''s checkout attempts are kept: user:<sub>, guest:<hash of its secret>, or null for nobody. A secret of less than 22 characters makes nobody.';
 grant execute on function payments.caller_key() to payments_user, payments_anon;
 
 create or replace function payments_private.current_subject_keys() returns text[]

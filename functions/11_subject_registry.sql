@@ -16,7 +16,7 @@ begin
   for v_type in select t.* from payments_private.subject_types t order by t.subject_type loop
     v_body := v_body || format(E'  v_type := %L;\n  v_keys := v_keys || array(select %L || s.id from %s s (id) where s.id is not null);\n',
       v_type.subject_type, v_type.subject_type || ':',
-      format(case when v_type.members is null then '(select f.f::text from %s() f (f))' else '%s($1)' end, v_type.lookup::oid::regproc));
+      format(case when v_type.members is null then '(select f.f::text from %s() f (f))' else '%s($1)' end, v_type.lookup));
   end loop;
 
   execute format($function$
@@ -129,7 +129,7 @@ begin
     execute format('revoke usage, create on schema payments_private from %I', v_owner);
   end if;
   insert into payments_private.subject_types as t (subject_type, members, subject_column, user_column, filter, lookup)
-  values (subject_type, members, subject_column, user_column, filter, (v_lookup || '(text)')::regprocedure)
+  values (subject_type, members, subject_column, user_column, filter, v_lookup)
   on conflict on constraint subject_types_pkey do update
      set members = excluded.members, subject_column = excluded.subject_column, user_column = excluded.user_column,
          filter = excluded.filter, lookup = excluded.lookup;
@@ -159,7 +159,9 @@ begin
       hint = format('Run: grant execute on function %s to payments_owner', lookup);
   end if;
   insert into payments_private.subject_types as t (subject_type, members, subject_column, user_column, filter, lookup)
-  values (subject_type, null, null, null, null, lookup)
+  select subject_type, null, null, null, null, format('%I.%I', n.nspname, p.proname)
+    from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+   where p.oid = lookup
   on conflict on constraint subject_types_pkey do update
      set members = null, subject_column = null, user_column = null, filter = null, lookup = excluded.lookup;
   perform payments_private.generate_subject_lookup();

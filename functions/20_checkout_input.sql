@@ -11,6 +11,16 @@ end
 $$;
 comment on function payments_private.refuse(text, text, text) is 'Raises PY001 for a field.';
 
+create or replace function payments_private.origin_of(p_url text) returns text
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  return regexp_replace(lower(substring(p_url from '^[^/]+//[^/?#]+')), '^(https://.*):0*443$|^(http://.*):0*80$', '\1\2');
+end
+$$;
+comment on function payments_private.origin_of(text) is 'Scheme, host and port of a URL that check_url() lets pass, as browsers compare them.';
+
 create or replace function payments_private.check_url(p_field text, p_url text) returns void
 language plpgsql
 set search_path = ''
@@ -20,12 +30,41 @@ begin
     perform payments_private.refuse(p_field, 'is required');
   elsif length(p_url) > 5000 then
     perform payments_private.refuse(p_field, 'is longer than 5000 characters');
-  elsif p_url !~ '^(https://[^\s/?#@\\]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?)([/?#][^\s\\]*)?$' then
+  elsif p_url !~ '^(https://([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])|http://(localhost|127\.0\.0\.1|\[::1\]))(:[0-9]{1,5})?([/?#][^\s[:cntrl:]\\]*)?$' then
     perform payments_private.refuse(p_field, 'must be an https URL, or http on localhost');
+  elsif payments_private.origin_of(p_url) <> all (
+    (select string_to_array(s.value, ' ') from payments_private.settings s where s.name = 'allowed_origins')::text[]) then
+    perform payments_private.refuse(p_field, 'leads to an origin that is not allowed', 'See payments.allow_origins().');
   end if;
 end
 $$;
-comment on function payments_private.check_url(text, text) is 'Raises PY001 unless the URL is https, or http on localhost.';
+comment on function payments_private.check_url(text, text) is 'Raises PY001 unless the URL is https, or http on localhost, and of an allowed origin where those are set.';
+
+create or replace function payments.allow_origins(origins text[]) returns void
+language plpgsql security invoker
+set search_path = ''
+as $$
+declare
+  v_origin text;
+begin
+  if origins is null then
+    delete from payments_private.settings s where s.name = 'allowed_origins';
+    return;
+  elsif cardinality(origins) = 0 then
+    perform payments_private.refuse('origins', 'must name an origin', 'Pass null to allow every origin.');
+  end if;
+  foreach v_origin in array origins loop
+    if coalesce(v_origin !~ '^(https://([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])|http://(localhost|127\.0\.0\.1|\[::1\]))(:[0-9]{1,5})?$', true) then
+      perform payments_private.refuse('origins', 'must be like https://shop.example, without a path');
+    end if;
+  end loop;
+  insert into payments_private.settings as s (name, value)
+  select 'allowed_origins', string_agg(distinct payments_private.origin_of(o), ' ') from unnest(origins) o
+  on conflict (name) do update set value = excluded.value;
+end
+$$;
+comment on function payments.allow_origins(text[]) is
+  'From now on success, cancel and return URLs must be of one of these origins, as https://shop.example or http://localhost:3000; null allows every one again. For members of payments_owner. Raises PY001 for anything but origins.';
 
 create or replace function payments_private.check_line_items(p_line_items jsonb) returns void
 language plpgsql
@@ -53,6 +92,20 @@ end
 $$;
 comment on function payments_private.check_line_items(jsonb) is 'Raises PY001 unless every item is {"price": id, "quantity": n}.';
 
+-- Subjects are read from metadata under the prefix of the settings too: a caller that wrote such a key would choose who paid.
+create or replace function payments_private.is_reserved(p_key text) returns boolean
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return exists (
+    select from payments_private.settings s
+     where s.name = 'metadata_prefix'
+       and case s.value when '' then p_key in ('subject_type', 'subject_id') else starts_with(lower(p_key), lower(s.value)) end);
+end
+$$;
+comment on function payments_private.is_reserved(text) is 'Whether a metadata key begins with the prefix of the settings.';
+
 create or replace function payments_private.check_metadata(p_metadata jsonb) returns void
 language plpgsql
 set search_path = ''
@@ -67,7 +120,7 @@ begin
     perform payments_private.refuse('metadata', 'has more than 46 keys', 'Stripe takes 50, of which 4 are ours.');
   end if;
   for v_key, v_value in select e.key, e.value from jsonb_each(p_metadata) e loop
-    if v_key ~* '^(payments|insforge)_' then
+    if v_key ~* '^(payments|insforge)_' or payments_private.is_reserved(v_key) then
       perform payments_private.refuse('metadata.' || v_key, 'is a reserved key');
     elsif v_key !~ '^[^\[\][:cntrl:]]{1,40}$' then
       perform payments_private.refuse('metadata.' || left(v_key, 40), 'keys have 1 to 40 characters and no square brackets');
@@ -108,6 +161,9 @@ begin
 
   new.owner_key := payments.caller_key();
   if new.owner_key is null then
+    if payments_private.guest_secret() is not null then
+      perform payments_private.refuse('guest_secret', 'must have at least 22 characters', 'Use a random one, such as a UUID, and keep it for retries.');
+    end if;
     raise exception 'the caller is nobody: no sub in its claims and no guest secret' using errcode = 'PY002',
       hint = 'Set request.jwt.claims, or payments.guest_secret for a guest.';
   end if;

@@ -57,33 +57,28 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
-  v_key bigint;
-  v_all text[];
+  v_name text := 'payments:' || p_environment;
+  v_all  text[];
 begin
   -- A very large batch would fill the server's lock table: it takes the whole environment instead.
   if cardinality(p_nodes) > 400 then
-    perform pg_advisory_xact_lock(hashtextextended('payments:' || p_environment, 0));
+    perform pg_advisory_xact_lock(hashtextextended(v_name, 0));
     return;
   end if;
-  perform pg_advisory_xact_lock_shared(hashtextextended('payments:' || p_environment, 0));
+  perform pg_advisory_xact_lock_shared(hashtextextended(v_name, 0));
 
   loop
     begin
-      for v_key in
-        select distinct hashtextextended('payments:' || p_environment || ':' || n, 0) from unnest(p_nodes) n order by 1
-      loop
-        perform pg_advisory_xact_lock(v_key);
-      end loop;
+      perform pg_advisory_xact_lock(k.key)
+         from (select distinct hashtextextended(v_name || ':' || n, 0) as key from unnest(p_nodes) n order by 1) k;
 
       v_all := payments_private.payment_circle(p_environment, p_nodes);
-      for v_key in
-        select distinct hashtextextended('payments:' || p_environment || ':' || n, 0)
-          from unnest(v_all) n where n <> all (p_nodes) order by 1
-      loop
-        if not pg_try_advisory_xact_lock(v_key) then
-          raise exception 'more to lock' using errcode = 'PY099';
-        end if;
-      end loop;
+      if exists (
+        select from unnest(v_all) n
+         where n <> all (p_nodes) and not pg_try_advisory_xact_lock(hashtextextended(v_name || ':' || n, 0)))
+      then
+        raise exception 'more to lock' using errcode = 'PY099';
+      end if;
       return;
     exception
       when sqlstate 'PY099' then  -- all locks of this block are released

@@ -6,12 +6,19 @@ set search_path = ''
 as $$
 begin
   with snapshots as (
-    select o.object_id, o.data d, o.deleted, o.observed_at
-      from payments.stripe_objects o
-     where o.environment = p_environment and o.object_type = 'product' and o.object_id = any (p_ids)
+    select o.*
+      from (select distinct i from unnest(p_ids) i) i (id),
+           lateral (
+             select x.object_id, x.data d, x.deleted, x.observed_at
+               from payments.stripe_objects x
+              where x.environment = p_environment and x.object_type = 'product' and x.object_id = i.id
+              limit 1) o
   ), gone as (
     delete from payments.stripe_products p
-     where p.environment = p_environment and p.product_id in (select s.object_id from snapshots s where s.deleted)
+     where p.id = any (array(
+       select (select x.id from payments.stripe_products x where x.environment = p_environment and x.product_id = s.object_id)
+         from snapshots s
+        where s.deleted))
   )
   insert into payments.stripe_products as p
     (environment, product_id, name, description, active, default_price_id, metadata, synced_at)
@@ -38,13 +45,23 @@ set search_path = ''
 as $$
 begin
   with snapshots as (
-    select distinct on (o.object_id) o.object_id, o.object_type, o.data d, o.deleted, o.observed_at
-      from payments.stripe_objects o
-     where o.environment = p_environment and o.object_type in ('price', 'plan') and o.object_id = any (p_ids)
-     order by o.object_id, o.object_type desc
+    select o.*
+      from (select distinct i from unnest(p_ids) i) i (id),
+           lateral (
+             select x.object_id, x.object_type, x.data d, x.deleted, x.observed_at
+               from (values ('price'), ('plan')) t (object_type),
+                    lateral (
+                      select * from payments.stripe_objects y
+                       where y.environment = p_environment and y.object_type = t.object_type and y.object_id = i.id
+                       limit 1) x
+              order by t.object_type desc
+              limit 1) o
   ), gone as (
     delete from payments.stripe_prices p
-     where p.environment = p_environment and p.price_id in (select s.object_id from snapshots s where s.deleted)
+     where p.id = any (array(
+       select (select x.id from payments.stripe_prices x where x.environment = p_environment and x.price_id = s.object_id)
+         from snapshots s
+        where s.deleted))
   )
   insert into payments.stripe_prices as p
     (environment, price_id, product_id, active, currency, unit_amount, unit_amount_decimal, type, lookup_key, billing_scheme,

@@ -15,8 +15,11 @@ begin
          payments_private.json_object(o.data -> 'metadata'),
          payments_private.json_time(o.data -> 'created'),
          o.observed_at
-    from payments.stripe_objects o
-   where o.environment = p_environment and o.object_type = 'customer' and o.object_id = any (p_ids)
+    from (select distinct i from unnest(p_ids) i) i (id),
+         lateral (
+           select * from payments.stripe_objects x
+            where x.environment = p_environment and x.object_type = 'customer' and x.object_id = i.id
+            limit 1) o
   on conflict (provider, environment, provider_customer_id) do update
      set email = excluded.email, name = excluded.name, phone = excluded.phone, deleted = excluded.deleted, metadata = excluded.metadata,
          provider_created_at = excluded.provider_created_at, synced_at = excluded.synced_at, updated_at = now();

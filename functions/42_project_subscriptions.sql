@@ -42,11 +42,18 @@ declare
   v_changed text[];
 begin
   delete from payments.stripe_subscription_items x
-   where x.environment = p_environment and x.subscription_id = any (p_ids)
-     and not exists (
-           select from payments.stripe_objects o, payments_private.items_of(o.data) i
-            where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = x.subscription_id
-              and i.item_id = x.subscription_item_id);
+   where x.id = any (array(
+     select y.id
+       from unnest(p_ids) s (id),
+            lateral (
+              select z.id, z.subscription_item_id from payments.stripe_subscription_items z
+               where z.environment = p_environment and z.subscription_id = s.id
+              offset 0) y
+      where y.subscription_item_id not in (
+              select i.item_id
+                from payments_private.items_of((
+                  select o.data from payments.stripe_objects o
+                   where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = s.id)) i)));
 
   insert into payments.stripe_subscription_items as x
     (environment, subscription_item_id, subscription_id, product_id, price_id, quantity, current_period_start, current_period_end, metadata)
@@ -58,8 +65,12 @@ begin
          payments_private.json_time(i.d -> 'current_period_start'),
          payments_private.json_time(i.d -> 'current_period_end'),
          payments_private.json_object(i.d -> 'metadata')
-    from payments.stripe_objects o, payments_private.items_of(o.data) i
-   where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = any (p_ids)
+    from (select distinct s from unnest(p_ids) s) s (id),
+         lateral (
+           select * from payments.stripe_objects x
+            where x.environment = p_environment and x.object_type = 'subscription' and x.object_id = s.id
+            limit 1) o,
+         payments_private.items_of(o.data) i
    order by i.item_id, o.object_id
   on conflict (environment, subscription_item_id) do update
      set subscription_id = excluded.subscription_id, product_id = excluded.product_id, price_id = excluded.price_id,
@@ -74,12 +85,16 @@ begin
     select o.object_id, o.data d, o.observed_at, payments_private.json_id(o.data -> 'customer') as customer_id,
            coalesce(payments_private.subject_in(o.data -> 'metadata'),
                     payments_private.subject_of_customer(p_environment, payments_private.json_id(o.data -> 'customer'))) as subject_key
-      from payments.stripe_objects o
-     where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = any (p_ids)
+      from (select distinct i from unnest(p_ids) i) i (id),
+           lateral (
+             select * from payments.stripe_objects x
+              where x.environment = p_environment and x.object_type = 'subscription' and x.object_id = i.id
+              limit 1) o
   ), before as (
-    select s.subscription_id, s.subject_key
-      from payments.stripe_subscriptions s
-     where s.environment = p_environment and s.subscription_id = any (p_ids)
+    select r.object_id as subscription_id,
+           (select s.subject_key from payments.stripe_subscriptions s
+             where s.environment = p_environment and s.subscription_id = r.object_id) as subject_key
+      from rows r
   ), written as (
     insert into payments.stripe_subscriptions as s
       (environment, subscription_id, customer_id, subject_type, subject_id, status, current_period_start, current_period_end,

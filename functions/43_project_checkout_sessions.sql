@@ -25,8 +25,12 @@ as $$
 begin
   with sessions as (
     select distinct on (a.id) a.id as attempt_id, o.object_id, o.data d, o.event_type
-      from payments.stripe_objects o, lateral (select payments_private.attempt_of(o.data)) a (id)
-     where o.environment = p_environment and o.object_type = 'checkout.session' and o.object_id = any (p_ids)
+      from unnest(p_ids) i (id),
+           lateral (
+             select * from payments.stripe_objects x
+              where x.environment = p_environment and x.object_type = 'checkout.session' and x.object_id = i.id
+              limit 1) o,
+           lateral (select payments_private.attempt_of(o.data)) a (id)
      order by a.id, o.object_id
   )
   update payments.stripe_checkout_sessions s
@@ -44,7 +48,7 @@ begin
          last_error = null,
          updated_at = now()
     from sessions n
-   where s.id = n.attempt_id and s.environment = p_environment
+   where s.id = any (array(select m.attempt_id from sessions m)) and s.id = n.attempt_id and s.environment = p_environment
      and (s.checkout_session_id is null or s.checkout_session_id = n.object_id);
 end
 $$;

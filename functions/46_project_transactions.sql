@@ -72,9 +72,12 @@ begin
                  on (c.key_type, c.key_id, c.object_type, c.object_id) = (r.key_type, r.key_id, 'charge', payments_private.json_id(r.d -> 'charge'))
               where (r.key_type, r.key_id, r.object_type) = (g.key_type, g.key_id, 'refund')
                 and not payments_private.refund_is_effective(r.d) and r.observed_at >= c.observed_at), 0), 0)::bigint as amount_refunded,
-           (select min(k.to_id collate "C") from payments_private.object_links k
-             where k.environment = p_environment and k.to_type = 'subscription'
-               and ((k.from_type, k.from_id) = ('invoice', g.invoice_id) or (k.from_type, k.from_id) = ('checkout.session', g.session_id))) as subscription_id,
+           least(
+             (select min(k.to_id collate "C") from payments_private.object_links k
+               where k.environment = p_environment and k.to_type = 'subscription' and (k.from_type, k.from_id) = ('invoice', g.invoice_id)),
+             (select min(k.to_id collate "C") from payments_private.object_links k
+               where k.environment = p_environment and k.to_type = 'subscription' and (k.from_type, k.from_id) = ('checkout.session', g.session_id))
+           ) as subscription_id,
            coalesce(payments_private.json_id(g.intent -> 'customer'), payments_private.json_id(g.charge -> 'customer'),
                     payments_private.json_id(g.invoice -> 'customer'), payments_private.json_id(g.session -> 'customer')) as customer_id
       from gathered g
@@ -185,7 +188,7 @@ begin
      where h.object_type in ('refund', 'dispute') and h.d is not null
   ), gone as (
     delete from payments.transactions t
-     where t.id in (
+     where t.id = any (array(
        select x.id
          from members m,
               lateral (
@@ -193,7 +196,7 @@ begin
                  where y.provider = 'stripe' and y.environment = p_environment
                    and y.provider_object_type = payments_private.transaction_type_of(m.object_type) and y.provider_object_id = m.object_id
                  limit 1) x
-        where not exists (select from rows r where (r.object_type, r.object_id) = (m.object_type, m.object_id)))
+        where not exists (select from rows r where (r.object_type, r.object_id) = (m.object_type, m.object_id))))
   )
   insert into payments.transactions as t
     (id, provider, environment, type, status, subject_type, subject_id, provider_customer_id, customer_email_snapshot,

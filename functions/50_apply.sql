@@ -1,4 +1,8 @@
 -- From snapshots to projections: the one road that webhook events and API answers share.
+--
+-- Plans are made once a session, perhaps while the tables are still small, and have to serve when they are large. So every
+-- lookup here is written to go through its index whatever the statistics say: one key at a time, behind a lateral subquery
+-- that the planner does not take apart, and "= any (array)" on the primary key alone.
 
 -- What a set of snapshots touches, for the locks: the objects, what they refer to, and the subjects they name.
 create or replace function payments_private.nodes_of(p_snapshots payments_private.snapshot[]) returns text[]
@@ -105,8 +109,11 @@ begin
   if v_customers <> '{}' then
     perform payments_private.project_customers(p_environment, v_customers);
     select v_subjects || coalesce(array_agg(c.subject_type || ':' || c.subject_id), '{}') into v_subjects
-      from payments_private.customer_claims c
-     where c.environment = p_environment and c.provider_customer_id = any (v_customers);
+      from unnest(v_customers) i (id),
+           lateral (
+             select * from payments_private.customer_claims x
+              where x.environment = p_environment and x.provider_customer_id = i.id
+             offset 0) c;
   end if;
   if v_subjects <> '{}' then
     perform payments_private.project_customer_mappings(p_environment, v_subjects);
@@ -116,15 +123,21 @@ begin
     select v_subscriptions || coalesce(array_agg(k.from_id) filter (where k.from_type = 'subscription'), '{}'),
            v_payments || coalesce(array_agg(k.from_type || ':' || k.from_id) filter (where k.from_type <> 'subscription'), '{}')
       into v_subscriptions, v_payments
-      from payments_private.object_links k
-     where k.environment = p_environment and k.to_type = 'customer' and k.to_id = any (v_claimed);
+      from unnest(v_claimed) i (id),
+           lateral (
+             select * from payments_private.object_links x
+              where x.environment = p_environment and x.to_type = 'customer' and x.to_id = i.id
+             offset 0) k;
   end if;
   if v_subscriptions <> '{}' then
     v_resubjected := payments_private.project_subscriptions(p_environment, v_subscriptions);
     if v_resubjected <> '{}' then
       select v_payments || coalesce(array_agg(k.from_type || ':' || k.from_id), '{}') into v_payments
-        from payments_private.object_links k
-       where k.environment = p_environment and k.to_type = 'subscription' and k.to_id = any (v_resubjected);
+        from unnest(v_resubjected) i (id),
+             lateral (
+               select * from payments_private.object_links x
+                where x.environment = p_environment and x.to_type = 'subscription' and x.to_id = i.id
+               offset 0) k;
     end if;
   end if;
   if v_sessions <> '{}' then

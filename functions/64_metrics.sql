@@ -1,0 +1,43 @@
+-- What a monitor wants to know of the database. Partial indexes hold the events in question, so an answer costs as
+-- much as there are failures, however long the ledger is.
+
+create or replace function payments.metrics()
+  returns table (
+    environment text, failed_events bigint, dead_events bigint,
+    oldest_unprocessed_seconds double precision, sync_age_seconds double precision
+  )
+language plpgsql security definer  -- counts what the service may not read: stashed events, connections
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_now timestamptz := payments_private.now();
+begin
+  return query
+    with waiting as (
+      select e.environment, e.received_at
+        from payments.webhook_events e
+       where e.next_attempt_at is not null
+      union all
+      select s.environment, s.created_at
+        from payments_private.stashed_events s
+       where s.next_attempt_at is not null
+    ), dead as (
+      select e.environment from payments.webhook_events e where e.parked_at is not null
+      union all
+      select s.environment from payments_private.stashed_events s where s.parked_at is not null
+    )
+    select n.name,
+           (select count(*) from waiting w where w.environment = n.name),
+           (select count(*) from dead d where d.environment = n.name),
+           (select extract(epoch from v_now - min(w.received_at))::double precision from waiting w where w.environment = n.name),
+           (select extract(epoch from v_now - c.last_synced_at)::double precision
+              from payments.provider_connections c
+             where c.provider = 'stripe' and c.environment = n.name)
+      from unnest(array['test', 'live']) n (name);
+end
+$$;
+comment on function payments.metrics() is
+  'A row an environment: failed events that wait for another attempt, dead ones, seconds since the oldest waiting one arrived and since the last sync that succeeded (null: none).';
+
+grant execute on function payments.metrics() to payments_service, payments_admin;
