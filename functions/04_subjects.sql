@@ -11,6 +11,7 @@ begin
   return case when v_type ~ '^[a-z][a-z0-9_]*$' and v_id <> '' then v_type || ':' || v_id end;
 end
 $$;
+comment on function payments_private.subject_under(jsonb, text) is 'The billing subject that metadata names under one prefix, as type:id, or null.';
 
 create or replace function payments_private.subject_in(p_metadata jsonb) returns text
 language plpgsql stable
@@ -54,6 +55,7 @@ begin
   return split_part(p_subject_key, ':', 1);
 end
 $$;
+comment on function payments_private.subject_type_in(text) is 'The type of a subject written as type:id.';
 
 create or replace function payments_private.subject_id_in(p_subject_key text) returns text
 language plpgsql immutable parallel safe
@@ -62,6 +64,7 @@ begin
   return substr(p_subject_key, strpos(p_subject_key, ':') + 1);
 end
 $$;
+comment on function payments_private.subject_id_in(text) is 'The id of a subject written as type:id.';
 
 -- The pairing of subject and customer that a snapshot states, if any.
 create or replace function payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb)

@@ -17,6 +17,7 @@ begin
      where payments_private.json_id(i.value) is not null;
 end
 $$;
+comment on function payments_private.items_of(jsonb) is 'The items of a subscription, with their ids.';
 
 create or replace function payments_private.period_of(p_subscription jsonb, p_field text) returns timestamptz
 language plpgsql immutable

@@ -38,6 +38,7 @@ begin
   end;
 end
 $$;
+comment on function payments_private.captured_amount(jsonb) is 'What a charge captured, in minor units; null where it captured nothing.';
 
 create or replace function payments_private.refunded_amount(p_charge jsonb) returns bigint
 language plpgsql immutable parallel safe
@@ -60,6 +61,7 @@ begin
   return coalesce(p_refund ->> 'status' not in ('failed', 'canceled'), true);
 end
 $$;
+comment on function payments_private.refund_is_effective(jsonb) is 'Whether a refund gives money back: it has neither failed nor been canceled.';
 
 create or replace function payments_private.refund_status(p_refund jsonb) returns text
 language plpgsql immutable parallel safe
@@ -72,6 +74,7 @@ begin
   end;
 end
 $$;
+comment on function payments_private.refund_status(jsonb) is 'pending, refunded or failed.';
 
 -- A dispute stands while it is open and after it was lost; one that was won or only inquired has failed.
 create or replace function payments_private.dispute_stands(p_dispute jsonb) returns boolean
@@ -81,6 +84,7 @@ begin
   return coalesce(p_dispute ->> 'status' not in ('won', 'warning_closed', 'prevented'), true);
 end
 $$;
+comment on function payments_private.dispute_stands(jsonb) is 'Whether a dispute is open or was lost.';
 
 -- The first line of an invoice names what was bought, in one of three ways.
 create or replace function payments_private.line_price(p_invoice jsonb) returns text
@@ -93,6 +97,7 @@ begin
     payments_private.json_id(p_invoice #> '{lines,data,0,plan}'));
 end
 $$;
+comment on function payments_private.line_price(jsonb) is 'The price id on an invoice''s first line, in any API version.';
 
 create or replace function payments_private.line_product(p_invoice jsonb) returns text
 language plpgsql immutable parallel safe
@@ -104,3 +109,4 @@ begin
     payments_private.json_id(p_invoice #> '{lines,data,0,plan,product}'));
 end
 $$;
+comment on function payments_private.line_product(jsonb) is 'The product id on an invoice''s first line, in any API version.';

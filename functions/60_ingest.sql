@@ -58,7 +58,7 @@ begin
 
   if event_id is null or event_id = '' then
     verdict := 'PY007';
-    message := coalesce(message, 'the body is JSON but not a Stripe event: it has no id');
+    message := coalesce(message, case when p_body is null then 'there is no body' else 'the body is JSON but not a Stripe event: it has no id' end);
   elsif livemode <> (p_environment = 'live') then
     verdict := 'PY008';
     message := format('a %s event at the %s endpoint', case when livemode then 'live' else 'test' end, p_environment);
@@ -210,6 +210,9 @@ begin
                    order by r.event_id collate "C", b.place)
     into v_events
     from unnest(p_bodies) with ordinality b (body, place), lateral payments_private.read_event(p_environment, b.body) r;
+  if v_events is null then
+    return;
+  end if;
 
   perform payments_private.lock_nodes(p_environment, payments_private.nodes_of(
     array(select (e.snapshot) from unnest(v_events) e where e.verdict is null and e.payload is not null)));

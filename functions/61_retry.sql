@@ -14,6 +14,7 @@ begin
                                       payments_private.event_snapshot(v_event.payload)) t;
 end
 $$;
+comment on function payments_private.reapply_event(uuid) is 'Applies a stored event once more; answers its status and error.';
 
 create or replace function payments.retry_failed_events(max_events integer default 100) returns integer
 language plpgsql security definer  -- works on the ledger, which the service may not write

@@ -30,6 +30,7 @@ begin
      where k.environment = p_environment and k.to_type = 'customer' and k.to_id = p_customer_id and k.from_type <> 'subscription'));
 end
 $$;
+comment on function payments_private.reproject_customer(text, text) is 'Computes the subscriptions and transactions of a customer again.';
 
 drop trigger if exists claim_by_hand on payments.customer_mappings;
 create trigger claim_by_hand

@@ -83,6 +83,7 @@ begin
   return v_count;
 end
 $$;
+comment on function payments_private.reproject(text) is 'Computes every projection of an environment; answers how many objects were read.';
 
 create or replace function payments.rebuild_projections(environment text) returns bigint
 language plpgsql security definer  -- administrators may read the projections, not write them
@@ -126,6 +127,7 @@ begin
       ) p (projection, key, content);
 end
 $$;
+comment on function payments_private.projection_rows(text) is 'Every row of every projection, for comparison.';
 
 -- Rebuilds, compares and takes the rebuild back: a block that raises undoes its writes, but its variables keep what it found.
 create or replace function payments.verify_projections(environment text)

@@ -147,6 +147,18 @@ def test_event_with_nothing_but_an_id(conn: Connection) -> None:
     assert ledger(conn, "evt_bare")["payload"] == {"id": "evt_bare"}
 
 
+@pytest.mark.parametrize("bodies", [[], None])
+def test_batch_of_nothing(conn: Connection, bodies: list[str] | None) -> None:
+    assert conn.execute("select * from payments.ingest_stripe_events('test', %s::text[])", [bodies]).fetchall() == []
+
+
+def test_missing_body_in_a_batch_is_rejected_alone(conn: Connection) -> None:
+    bodies = [None, json.dumps(event("evt_bare", "balance.available", {"object": "balance"}, created=START))]
+    answers = conn.execute("select * from payments.ingest_stripe_events('test', %s::text[])", [bodies]).fetchall()
+    assert [answer["processing_status"] for answer in answers] == ["rejected", "ignored"]
+    assert answers[0]["error"].startswith("PY007: ")
+
+
 def test_object_type_says_what_it_is_not(conn: Connection) -> None:
     """A refund that calls itself an invoice, and a product without any field."""
     for object_type in ("invoice", "product", "subscription", "checkout.session", "payment_intent", "dispute"):
