@@ -22,25 +22,24 @@ begin
              else m.object_type = 'checkout.session' and m.d ->> 'mode' = 'payment'
            end
   ), parts as (  -- which members tell of which payment: all, where there is one; else what is linked to it
-    select p.object_type as key_type, p.object_id as key_id, p.alone, m.*
-      from payments p join members m on m.circle = p.circle
+    select p.object_type as key_type, p.object_id as key_id, p.alone, m.*, w.shows_success,
+           row_number() over (  -- where several of a type tell of one payment, the first of these is taken
+             order by m.d is null, w.shows_success desc, payments_private.json_bigint(m.d -> 'created') desc nulls last, m.object_id collate "C" desc) as place
+      from payments p
+      join members m on m.circle = p.circle
+      cross join lateral (select payments_private.shows_success(m.object_type, m.d)) w (shows_success)
      where p.alone or payments_private.belongs_to(p_environment, m.object_type, m.object_id, p.object_type, p.object_id)
   ), gathered as (
     select p.key_type, p.key_id, p.alone,
-           (array_agg(p.d) filter (where p.object_type = 'payment_intent'))[1] as intent,
-           (array_agg(p.d order by
-              payments_private.shows_success('charge', p.d) desc, payments_private.json_bigint(p.d -> 'created') desc nulls last, p.object_id collate "C" desc)
-              filter (where p.object_type = 'charge'))[1] as charge,
-           (array_agg(p.object_id order by
-              payments_private.shows_success('charge', p.d) desc, payments_private.json_bigint(p.d -> 'created') desc nulls last, p.object_id collate "C" desc)
-              filter (where p.object_type = 'charge'))[1] as charge_id,
-           (array_agg(p.d order by p.d is null, p.object_id collate "C") filter (where p.object_type = 'invoice'))[1] as invoice,
-           (array_agg(p.object_id order by p.d is null, p.object_id collate "C") filter (where p.object_type = 'invoice'))[1] as invoice_id,
-           (array_agg(p.d order by p.d is null, payments_private.shows_success('invoice_payment', p.d) desc, p.object_id collate "C")
-              filter (where p.object_type = 'invoice_payment'))[1] as invoice_payment,
-           (array_agg(p.d order by p.d is null, p.object_id collate "C") filter (where p.object_type = 'checkout.session'))[1] as session,
-           (array_agg(p.object_id order by p.d is null, p.object_id collate "C") filter (where p.object_type = 'checkout.session'))[1] as session_id,
-           bool_or(payments_private.shows_success(p.object_type, p.d) and case p.object_type
+           (array_agg(p.d order by p.place) filter (where p.object_type = 'payment_intent'))[1] as intent,
+           (array_agg(p.d order by p.place) filter (where p.object_type = 'charge'))[1] as charge,
+           (array_agg(p.object_id order by p.place) filter (where p.object_type = 'charge'))[1] as charge_id,
+           (array_agg(p.d order by p.place) filter (where p.object_type = 'invoice'))[1] as invoice,
+           (array_agg(p.object_id order by p.place) filter (where p.object_type = 'invoice'))[1] as invoice_id,
+           (array_agg(p.d order by p.place) filter (where p.object_type = 'invoice_payment'))[1] as invoice_payment,
+           (array_agg(p.d order by p.place) filter (where p.object_type = 'checkout.session'))[1] as session,
+           (array_agg(p.object_id order by p.place) filter (where p.object_type = 'checkout.session'))[1] as session_id,
+           bool_or(p.shows_success and case p.object_type
                      when 'payment_intent' then true
                      when 'charge' then true
                      when 'invoice_payment' then true
