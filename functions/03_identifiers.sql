@@ -11,7 +11,7 @@ comment on function payments_private.new_id() is 'A new row id whose first 48 bi
 
 create or replace function payments_private.environment_or_fail(p_environment text) returns text
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if p_environment in ('test', 'live') then

@@ -35,7 +35,7 @@ comment on function payments_private.subject_in(jsonb) is 'The billing subject t
 
 create or replace function payments_private.subject_of_customer(p_environment text, p_customer_id text) returns text
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return (
@@ -70,7 +70,7 @@ comment on function payments_private.subject_id_in(text) is 'The id of a subject
 create or replace function payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb)
   returns table (subject_key text, customer_id text, claimed_at timestamptz)
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if p_object_type not in ('customer', 'subscription', 'checkout.session') then
@@ -89,7 +89,7 @@ comment on function payments_private.claim_of(text, text, jsonb) is 'Which custo
 -- customer_mappings shows, for each of the given subjects, the newest claim on a customer that is not deleted.
 create or replace function payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   with keys as materialized (

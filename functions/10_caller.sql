@@ -4,7 +4,7 @@
 
 create or replace function payments_private.caller_claims() returns jsonb
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return payments_private.json_object(nullif(current_setting('request.jwt.claims', true), '')::jsonb);
@@ -20,7 +20,7 @@ comment on function payments_private.caller_claims() is 'The claims of the curre
 -- Whoever knows the secret is that guest, so one that could be guessed is none: 22 characters hold 128 random bits.
 create or replace function payments_private.guest_secret() returns text
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return nullif(coalesce(
@@ -35,7 +35,7 @@ comment on function payments_private.guest_secret() is 'The secret that the curr
 
 create or replace function payments.caller_key() returns text
 language plpgsql stable security definer  -- its callers have no usage of payments_private
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_sub    text := nullif(payments_private.json_text(payments_private.caller_claims() -> 'sub'), '');
@@ -52,12 +52,12 @@ grant execute on function payments.caller_key() to payments_user, payments_anon;
 
 create or replace function payments_private.current_subject_keys() returns text[]
 language plpgsql stable security definer  -- policies call it as callers, who have no usage of payments_private
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_sub text := nullif(payments_private.json_text(payments_private.caller_claims() -> 'sub'), '');
 begin
-  return case when v_sub is null then '{}' else array['user:' || v_sub] || payments_private.registered_subject_keys(v_sub) end;
+  return case when v_sub is null then '{}'::text[] else payments_private.subject_keys_of(v_sub) end;
 end
 $$;
 comment on function payments_private.current_subject_keys() is 'The billing subjects that the caller may bill, as type:id: itself, and those of registered types. Raises PY009 for a stale registration.';
@@ -65,7 +65,7 @@ grant execute on function payments_private.current_subject_keys() to payments_us
 
 create or replace function payments.billable_subjects() returns table (subject_type text, subject_id text)
 language plpgsql stable security definer  -- its callers have no usage of payments_private
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin

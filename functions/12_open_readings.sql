@@ -4,7 +4,7 @@
 
 create or replace function payments_private.grant_reading(p_what text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   case p_what
@@ -33,7 +33,7 @@ comment on function payments_private.grant_reading(text) is 'Grants users the co
 
 create or replace function payments_private.grant_open_reading(p_what text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if exists (select from payments_private.open_readings r where r.what = p_what) then
@@ -45,7 +45,7 @@ comment on function payments_private.grant_open_reading(text) is 'What a policy 
 
 create or replace function payments_private.reading_or_fail(p_what text) returns text
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if p_what in ('subscriptions', 'transactions', 'catalogue') then
@@ -59,7 +59,7 @@ comment on function payments_private.reading_or_fail(text) is 'What is to be rea
 
 create or replace function payments.open_to_users(what text) returns void
 language plpgsql security invoker  -- only members of payments_owner can grant what it owns
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into payments_private.open_readings (what) values (payments_private.reading_or_fail(open_to_users.what)) on conflict do nothing;
@@ -71,7 +71,7 @@ comment on function payments.open_to_users(text) is
 
 create or replace function payments.close_to_users(what text) returns void
 language plpgsql security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   delete from payments_private.open_readings r where r.what = payments_private.reading_or_fail(close_to_users.what);

@@ -2,9 +2,11 @@
 -- A violation is PY001 with the field in DETAIL. Limits are Stripe's (API reference: Metadata; Create a Checkout Session).
 
 create or replace function payments_private.refuse(p_field text, p_problem text, p_hint text default null) returns void
-language plpgsql
-set search_path = ''
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
 as $$
+-- @plpgsql_check_options: performance_warnings = off
+-- It could be called immutable, but then the planner would raise ahead of the turn.
 begin
   raise exception '%: %', p_field, p_problem using errcode = 'PY001', detail = p_field, hint = coalesce(p_hint, 'Correct ' || p_field || ' and try again.');
 end
@@ -13,7 +15,7 @@ comment on function payments_private.refuse(text, text, text) is 'Raises PY001 f
 
 create or replace function payments_private.origin_of(p_url text) returns text
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return regexp_replace(lower(substring(p_url from '^[^/]+//[^/?#]+')), '^(https://.*):0*443$|^(http://.*):0*80$', '\1\2');
@@ -23,7 +25,7 @@ comment on function payments_private.origin_of(text) is 'Scheme, host and port o
 
 create or replace function payments_private.check_url(p_field text, p_url text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if p_url is null or p_url = '' then
@@ -42,7 +44,7 @@ comment on function payments_private.check_url(text, text) is 'Raises PY001 unle
 
 create or replace function payments.allow_origins(origins text[]) returns void
 language plpgsql security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_origin text;
@@ -68,7 +70,7 @@ comment on function payments.allow_origins(text[]) is
 
 create or replace function payments_private.check_line_items(p_line_items jsonb) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_item  jsonb;
@@ -95,7 +97,7 @@ comment on function payments_private.check_line_items(jsonb) is 'Raises PY001 un
 -- Subjects are read from metadata under the prefix of the settings too: a caller that wrote such a key would choose who paid.
 create or replace function payments_private.is_reserved(p_key text) returns boolean
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return exists (
@@ -108,7 +110,7 @@ comment on function payments_private.is_reserved(text) is 'Whether a metadata ke
 
 create or replace function payments_private.check_metadata(p_metadata jsonb) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_key   text;
@@ -134,7 +136,7 @@ comment on function payments_private.check_metadata(jsonb) is 'Raises PY001 unle
 
 create or replace function payments_private.prepare_checkout() returns trigger
 language plpgsql security definer  -- callers have no usage of payments_private
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform payments_private.environment_or_fail(new.environment);

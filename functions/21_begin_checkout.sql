@@ -14,7 +14,7 @@ create or replace function payments.begin_checkout(
   idempotency_key text default null
 ) returns payments.stripe_checkout_sessions
 language plpgsql security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -2,7 +2,7 @@
 
 create or replace function payments_private.prepare_portal_session() returns trigger
 language plpgsql security definer  -- callers read no mappings
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform payments_private.environment_or_fail(new.environment);
@@ -40,7 +40,7 @@ create or replace function payments.begin_portal_session(
   environment text, subject_type text, subject_id text, return_url text default null, configuration_id text default null
 ) returns payments.stripe_customer_portal_sessions
 language plpgsql security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_row payments.stripe_customer_portal_sessions;
@@ -58,7 +58,7 @@ grant execute on function payments.begin_portal_session(text, text, text, text, 
 
 create or replace function payments.portal_request(id uuid) returns jsonb
 language plpgsql stable security definer  -- the service may not read portal sessions except through here
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_request jsonb;
@@ -77,7 +77,7 @@ comment on function payments.portal_request(uuid) is 'The parameters of Stripe''
 
 create or replace function payments.finish_portal_session(id uuid, session jsonb) returns payments.stripe_customer_portal_sessions
 language plpgsql security definer  -- the service may not write portal sessions except through here
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_row payments.stripe_customer_portal_sessions;
@@ -100,7 +100,7 @@ comment on function payments.finish_portal_session(uuid, jsonb) is
 
 create or replace function payments.fail_portal_session(id uuid, error text) returns payments.stripe_customer_portal_sessions
 language plpgsql security definer  -- the service may not write portal sessions except through here
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_row payments.stripe_customer_portal_sessions;

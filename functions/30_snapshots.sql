@@ -21,7 +21,7 @@ comment on function payments_private.event_snapshot(jsonb) is 'The snapshot an e
 -- Until 2022-11-15 a charge brought its refunds along, and no event told of them on their own: each is a snapshot too.
 create or replace function payments_private.with_contents(p_snapshots payments_private.snapshot[]) returns payments_private.snapshot[]
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_all payments_private.snapshot[] := p_snapshots;

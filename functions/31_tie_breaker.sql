@@ -16,7 +16,7 @@
 
 create or replace function payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean default false) returns jsonb
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_key text;
@@ -38,7 +38,7 @@ comment on function payments_private.state_before(jsonb, jsonb, boolean) is 'An 
 
 create or replace function payments_private.had_values(p_data jsonb, p_previous jsonb) returns boolean
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_key text;
@@ -60,7 +60,7 @@ comment on function payments_private.had_values(jsonb, jsonb) is 'Whether an obj
 
 create or replace function payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into payments_private.rival_snapshots as r
@@ -84,8 +84,10 @@ create or replace function payments_private.latest_rival(
   p_environment text, p_object_type text, p_object_id text, out latest payments_private.rival_snapshots, out settled boolean
 )
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
+-- @plpgsql_check_options: extra_warnings = off
+-- One of its two answers is a row: that is meant.
 declare
   v_source text;
 begin

@@ -2,7 +2,7 @@
 
 create or replace function payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) returns boolean
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_stored       payments.stripe_objects;

@@ -5,7 +5,7 @@
 create or replace function payments_private.links_of(p_object_type text, p_data jsonb)
   returns table (to_type text, to_id text)
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return query

@@ -20,7 +20,7 @@ comment on function payments_private.tells_of_payments(text) is 'Whether objects
 -- customer only its billing subjects are listed, as subject:<type>:<id>.
 create or replace function payments_private.payment_circle(p_environment text, p_nodes text[]) returns text[]
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return (
@@ -50,7 +50,7 @@ comment on function payments_private.payment_circle(text, text[]) is 'All object
 
 create or replace function payments_private.lock_nodes(p_environment text, p_nodes text[]) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off

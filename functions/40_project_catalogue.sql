@@ -2,7 +2,7 @@
 
 create or replace function payments_private.project_products(p_environment text, p_ids text[]) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   with snapshots as (
@@ -41,7 +41,7 @@ comment on function payments_private.project_products(text, text[]) is 'Computes
 -- A plan is the older form of a recurring price and shares its id; where both are known the price tells.
 create or replace function payments_private.project_prices(p_environment text, p_ids text[]) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   with snapshots as (

@@ -2,7 +2,7 @@
 
 create or replace function payments_private.project_customers(p_environment text, p_ids text[]) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into payments.customers as c

@@ -7,7 +7,7 @@
 create or replace function payments_private.items_of(p_subscription jsonb)
   returns table (item_id text, d jsonb)
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
@@ -21,7 +21,7 @@ comment on function payments_private.items_of(jsonb) is 'The items of a subscrip
 
 create or replace function payments_private.period_of(p_subscription jsonb, p_field text) returns timestamptz
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case
@@ -37,7 +37,7 @@ comment on function payments_private.period_of(jsonb, text) is 'current_period_s
 -- Answers the ids of subscriptions whose subject is another than before: their payments are to be computed again.
 create or replace function payments_private.project_subscriptions(p_environment text, p_ids text[]) returns text[]
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_changed text[];

@@ -3,7 +3,7 @@
 
 create or replace function payments_private.attempt_of(p_session jsonb) returns uuid
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return (
@@ -20,7 +20,7 @@ comment on function payments_private.attempt_of(jsonb) is 'The id of the checkou
 
 create or replace function payments_private.project_checkout_sessions(p_environment text, p_ids text[]) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   with sessions as (

@@ -21,7 +21,7 @@ create or replace function payments_private.circle_members(p_environment text, p
   returns table (circle text, object_type text, object_id text, d jsonb, event_type text, observed_at timestamptz,
                  first_succeeded_at timestamptz, first_failed_at timestamptz, first_refunded_at timestamptz)
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
@@ -65,7 +65,7 @@ create or replace function payments_private.belongs_to(
   p_environment text, p_object_type text, p_object_id text, p_payment_type text, p_payment_id text
 ) returns boolean
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return (p_object_type, p_object_id) = (p_payment_type, p_payment_id)

@@ -7,7 +7,7 @@
 -- What a set of snapshots touches, for the locks: the objects, what they refer to, and the subjects they name.
 create or replace function payments_private.nodes_of(p_snapshots payments_private.snapshot[]) returns text[]
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return (
@@ -28,7 +28,7 @@ comment on function payments_private.nodes_of(payments_private.snapshot[]) is 'E
 
 create or replace function payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) returns integer
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan  -- the statements are large and their arrays short: planning would cost more than running
 set jit = off
 set enable_seqscan = off
@@ -40,14 +40,14 @@ declare
   v_changed       boolean;
   v_linked        boolean;
   v_count         integer := 0;
-  v_products      text[] := '{}';
-  v_prices        text[] := '{}';
-  v_customers     text[] := '{}';
-  v_subscriptions text[] := '{}';
-  v_sessions      text[] := '{}';
-  v_payments      text[] := '{}';
-  v_subjects      text[] := '{}';  -- whose customer mapping is to be computed again
-  v_claimed       text[] := '{}';  -- customers that stand for another subject than before
+  v_products      text[] := array[]::text[];
+  v_prices        text[] := array[]::text[];
+  v_customers     text[] := array[]::text[];
+  v_subscriptions text[] := array[]::text[];
+  v_sessions      text[] := array[]::text[];
+  v_payments      text[] := array[]::text[];
+  v_subjects      text[] := array[]::text[];  -- whose customer mapping is to be computed again
+  v_claimed       text[] := array[]::text[];  -- customers that stand for another subject than before
   v_resubjected   text[];
 begin
   foreach v_snapshot in array payments_private.with_contents(p_snapshots) loop

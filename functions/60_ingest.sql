@@ -7,7 +7,7 @@
 -- When a failed event is due again: 1, 2, 4 … minutes later, at most 6 hours; never after the last attempt.
 create or replace function payments_private.next_attempt(p_attempts integer) returns timestamptz
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case when p_attempts < coalesce((select s.value::integer from payments_private.settings s where s.name = 'max_attempts'), 12)
@@ -21,8 +21,8 @@ create or replace function payments_private.read_event(
   p_environment text, p_body text,
   out payload jsonb, out event_id text, out livemode boolean, out verdict text, out message text
 )
-language plpgsql
-set search_path = ''
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_copy json;
@@ -70,7 +70,7 @@ comment on function payments_private.read_event(text, text) is 'Reads a verified
 -- Applies events that are in the ledger as pending or failed, all together, and marks them processed or ignored.
 create or replace function payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[]) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform payments_private.apply_snapshots(p_environment, p_snapshots);
@@ -94,7 +94,7 @@ create or replace function payments_private.try_event(
   out processing_status text, out error text
 )
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_attempts integer;
@@ -134,7 +134,7 @@ comment on function payments_private.try_event(text, uuid, text, text, payments_
 
 create or replace function payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_error text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into payments_private.stashed_events as s (environment, provider_event_id, body, last_error, next_attempt_at)
@@ -154,7 +154,7 @@ create or replace function payments_private.enter_event(
   out id uuid, out duplicate boolean, out to_apply boolean, out processing_status text, out error text
 )
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_readable boolean := p_event.payload is not null;
@@ -193,7 +193,7 @@ comment on function payments_private.enter_event(text, payments_private.incoming
 create or replace function payments_private.ingest(p_environment text, p_bodies text[])
   returns table (place bigint, event_id uuid, processing_status text, duplicate boolean, error text)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
@@ -201,9 +201,9 @@ declare
   v_event     payments_private.incoming;
   v_entry     record;
   v_outcome   record;
-  v_todo      uuid[] := '{}';
-  v_snapshots payments_private.snapshot[] := '{}';
-  v_entries   jsonb := '{}';  -- Stripe's event id → what became of its first appearance in this batch
+  v_todo      uuid[] := array[]::uuid[];
+  v_snapshots payments_private.snapshot[] := array[]::payments_private.snapshot[];
+  v_entries   jsonb := jsonb '{}';  -- Stripe's event id → what became of its first appearance in this batch
 begin
   select array_agg(row(b.place, b.body, r.payload, r.event_id, r.livemode, r.verdict, r.message,
                        case when r.payload is not null then payments_private.event_snapshot(r.payload) end)::payments_private.incoming
@@ -274,7 +274,7 @@ comment on function payments_private.ingest(text, text[]) is
 create or replace function payments.ingest_stripe_events(environment text, payloads text[])
   returns table (event_id uuid, processing_status text, duplicate boolean, error text)
 language plpgsql security definer  -- the service may not write the ledger except through here
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return query
@@ -289,7 +289,7 @@ comment on function payments.ingest_stripe_events(text, text[]) is
 create or replace function payments.ingest_stripe_event(environment text, payload text)
   returns table (event_id uuid, processing_status text, duplicate boolean, error text)
 language plpgsql security definer  -- the service may not write the ledger except through here
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   select i.event_id, i.processing_status, i.duplicate, i.error

@@ -2,7 +2,7 @@
 
 create or replace function payments_private.reapply_event(p_id uuid) returns table (processing_status text, error text)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_event payments.webhook_events;
@@ -18,7 +18,7 @@ comment on function payments_private.reapply_event(uuid) is 'Applies a stored ev
 
 create or replace function payments.retry_failed_events(max_events integer default 100) returns integer
 language plpgsql security definer  -- works on the ledger, which the service may not write
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_environment text;
@@ -85,7 +85,7 @@ comment on function payments.retry_failed_events(integer) is
 create or replace function payments.replay_event(event_id uuid)
   returns table (processing_status text, error text)
 language plpgsql security definer  -- works on the ledger, which administrators may only read
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_event payments.webhook_events;
@@ -117,7 +117,7 @@ grant execute on function payments.replay_event(uuid) to payments_admin;
 -- A processed row never changes again, so no fulfilment trigger can see it a second time, except through a replay.
 create or replace function payments_private.freeze_processed_event() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if current_setting('payments.replaying', true) is distinct from old.id::text or new.processing_status <> 'pending' then

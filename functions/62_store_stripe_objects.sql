@@ -3,7 +3,7 @@
 create or replace function payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamptz default null)
   returns integer
 language plpgsql security definer  -- the service may not write the store except through here
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_environment text := payments_private.environment_or_fail(store_stripe_objects.environment);

@@ -2,7 +2,7 @@
 
 create or replace function payments_private.claim_by_hand() returns trigger
 language plpgsql security definer  -- whoever may write mappings need not know of claims
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into payments_private.customer_claims (environment, subject_type, subject_id, provider_customer_id, claimed_at)
@@ -19,7 +19,7 @@ comment on function payments_private.claim_by_hand() is 'Gives earlier rows of a
 
 create or replace function payments_private.reproject_customer(p_environment text, p_customer_id text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform payments_private.project_subscriptions(p_environment, array(

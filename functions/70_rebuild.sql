@@ -4,7 +4,7 @@
 -- Recomputes everything of an environment, in steps that keep memory flat.
 create or replace function payments_private.reproject(p_environment text) returns bigint
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set jit = off
 set enable_seqscan = off
@@ -15,7 +15,7 @@ declare
   v_type  text;
   v_after text;
   v_ids   text[];
-  v_count bigint := 0;
+  v_count bigint := 0::bigint;
 begin
   -- In the order of what reads what: subjects before whom they pay for, sessions before their payments.
   foreach v_type in array array[
@@ -87,7 +87,7 @@ comment on function payments_private.reproject(text) is 'Computes every projecti
 
 create or replace function payments.rebuild_projections(environment text) returns bigint
 language plpgsql security definer  -- administrators may read the projections, not write them
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_environment text := payments_private.environment_or_fail(rebuild_projections.environment);
@@ -102,7 +102,7 @@ comment on function payments.rebuild_projections(text) is
 -- The rows of all projections, without surrogate ids and local times.
 create or replace function payments_private.projection_rows(p_environment text) returns table (projection text, key text, content jsonb)
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
@@ -133,7 +133,7 @@ comment on function payments_private.projection_rows(text) is 'Every row of ever
 create or replace function payments.verify_projections(environment text)
   returns table (projection text, key text, stored jsonb, expected jsonb)
 language plpgsql security definer  -- administrators may read the projections, not write them
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_environment text := payments_private.environment_or_fail(verify_projections.environment);

@@ -27,6 +27,13 @@ begin
             using errcode = 'insufficient_privilege',
                   hint = 'Let an administrator grant CREATEROLE, or create the five roles and grant payments_owner.';
       end;
+    elsif exists (
+      select from pg_catalog.pg_roles r
+       where r.rolname = v_role and (r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolcreatedb or r.rolreplication))
+    then
+      raise exception 'role % exists and may do more than it needs', v_role
+        using errcode = 'insufficient_privilege',
+              hint = format('Let an administrator run: alter role %I nosuperuser nobypassrls nocreaterole nocreatedb noreplication', v_role);
     end if;
   end loop;
 

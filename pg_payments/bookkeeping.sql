@@ -4,8 +4,29 @@
 -- that an edit made afterwards is noticed, and what each function looked like when it was loaded, so that a change made
 -- by hand is. This file runs at the start of every migrate and changes nothing that is there.
 
+-- What somebody else has put in its place is not trusted: the schema and all in it belong to the role that migrates, or to
+-- another that may act as payments_owner.
+
 do $$
+declare
+    v_owners oid[] := array(
+        select n.nspowner from pg_catalog.pg_namespace n where n.nspname = 'payments_migrations'
+        union
+        select c.relowner from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         where n.nspname = 'payments_migrations');
+    v_owner oid;
 begin
+    foreach v_owner in array v_owners loop
+        if v_owner <> (select r.oid from pg_catalog.pg_roles r where r.rolname = current_user)
+           and not exists (
+               select from pg_catalog.pg_roles r where r.rolname = 'payments_owner' and pg_catalog.pg_has_role(v_owner, r.oid, 'member'))
+        then
+            raise exception 'schema payments_migrations belongs to %, who may not act as payments_owner', v_owner::regrole
+                using errcode = 'insufficient_privilege',
+                      hint = 'Find out who made it; drop it, or let an administrator run: grant payments_owner to ' || v_owner::regrole;
+        end if;
+    end loop;
+
     if to_regnamespace('payments_migrations') is null then
         create schema payments_migrations;
         comment on schema payments_migrations is 'What pg-payments has installed here, and in which wording.';

@@ -7,6 +7,8 @@ alter table payments_private.customer_claims enable row level security;
 alter table payments_private.clock enable row level security;
 alter table payments_private.settings enable row level security;
 alter table payments_private.subject_types enable row level security;
+alter table payments_private.open_readings enable row level security;
+alter table payments_private.provider_secrets enable row level security;
 
 revoke all on all tables in schema payments_private from public, payments_service, payments_user, payments_anon, payments_admin;
 

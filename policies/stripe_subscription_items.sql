@@ -1,4 +1,4 @@
--- Items of all subscriptions: administrators read them.
+-- Items of subscriptions: administrators read all; users read those of the subscriptions they may read, once that is opened.
 alter table payments.stripe_subscription_items enable row level security;
 revoke all on payments.stripe_subscription_items from public, payments_service, payments_user, payments_anon, payments_admin;
 
@@ -6,3 +6,17 @@ grant select on payments.stripe_subscription_items to payments_admin;
 drop policy if exists administrators_read_all on payments.stripe_subscription_items;
 create policy administrators_read_all on payments.stripe_subscription_items
   for select to payments_admin using (true);
+
+-- The subscriptions that the inner queries find are those that the caller may read. Found first, environment by
+-- environment, so that both lead into an index.
+drop policy if exists users_read_the_items_of_subscriptions_they_read on payments.stripe_subscription_items;
+create policy users_read_the_items_of_subscriptions_they_read on payments.stripe_subscription_items
+  for select to payments_user
+  using (
+    environment = 'test'
+    and subscription_id = any (array(select s.subscription_id from payments.stripe_subscriptions s where s.environment = 'test'))
+    or environment = 'live'
+    and subscription_id = any (array(select s.subscription_id from payments.stripe_subscriptions s where s.environment = 'live'))
+  );
+
+do $$ begin perform payments_private.grant_open_reading('subscriptions'); end $$;

@@ -1,4 +1,4 @@
--- Subscriptions of all subjects: administrators read them.
+-- Subscriptions: administrators read all; users read those of the subjects they may bill, once that is opened.
 alter table payments.stripe_subscriptions enable row level security;
 revoke all on payments.stripe_subscriptions from public, payments_service, payments_user, payments_anon, payments_admin;
 
@@ -6,3 +6,10 @@ grant select on payments.stripe_subscriptions to payments_admin;
 drop policy if exists administrators_read_all on payments.stripe_subscriptions;
 create policy administrators_read_all on payments.stripe_subscriptions
   for select to payments_admin using (true);
+
+drop policy if exists users_read_their_subjects_subscriptions on payments.stripe_subscriptions;
+create policy users_read_their_subjects_subscriptions on payments.stripe_subscriptions
+  for select to payments_user
+  using (subject_key = any ((select payments_private.current_subject_keys())::text[]));
+
+do $$ begin perform payments_private.grant_open_reading('subscriptions'); end $$;

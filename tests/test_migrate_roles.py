@@ -81,6 +81,14 @@ def test_without_the_right_it_says_what_is_missing(cluster: LocalServer, prepare
     assert status(url).migrations_in("applied") == []
 
 
+@pytest.mark.parametrize("attribute", ["superuser", "bypassrls", "createrole", "createdb", "replication"])
+def test_a_role_made_beforehand_that_may_too_much_is_refused(cluster: LocalServer, attribute: str) -> None:
+    made = [f"create role {role} nologin" for role in ROLES]
+    url = deployer(cluster, "", *made, f"alter role payments_service {attribute}", "grant payments_owner to deployer")
+    with pytest.raises(MigrationError, match="payments_service exists and may do more than it needs"):
+        migrate(url)
+
+
 def test_without_create_on_the_database_it_says_so(cluster: LocalServer) -> None:
     url = deployer(cluster, "createrole", "revoke create on database shop from deployer")
     with pytest.raises(MigrationError, match="permission denied for database shop"):

@@ -35,7 +35,7 @@ create table public.shipments (
 );
 
 create function public.fulfil_order() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if new.provider = 'stripe'
      and new.processing_status = 'processed'
