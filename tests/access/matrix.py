@@ -1,0 +1,249 @@
+# ruff: noqa: E501 - SQL is kept in one piece
+"""Every right in the package, written down: role by table by verb by column, role by function.
+
+What is not written down here is denied. A table, column or function that is not written down at all fails the suite:
+decide who may touch it, then write it down.
+"""
+
+from typing import Final
+
+ROLES: Final = (
+    "payments_owner",
+    "payments_service",
+    "payments_user",
+    "payments_anon",
+    "payments_admin",
+    "public",
+    "authenticated",
+    "anon",
+)
+"""The five groups, everybody, and an application's two roles: members of ``payments_user`` and ``payments_anon``."""
+
+MEMBER_OF: Final = {"authenticated": "payments_user", "anon": "payments_anon"}
+
+SCHEMAS: Final = {
+    "payments": ("payments_service", "payments_user", "payments_anon", "payments_admin"),
+    "payments_private": (),
+    "payments_migrations": (),
+}
+"""Who has usage; nobody but ``payments_owner`` creates, and that in the first two only."""
+
+COLUMNS: Final = {
+    "payments.customer_mappings": (
+        "id provider environment subject_type subject_id subject_key provider_customer_id created_at updated_at "
+    ),
+    "payments.customers": (
+        "id provider environment provider_customer_id email name phone deleted metadata provider_created_at "
+        "synced_at created_at updated_at "
+    ),
+    "payments.dead_events": (
+        "id environment provider_event_id event_type object_type object_id attempt_count last_error "
+        "received_at parked_at "
+    ),
+    "payments.provider_connections": (
+        "id provider environment status provider_account_id account_email account_name account_livemode "
+        "webhook_endpoint_id webhook_endpoint_url webhook_configured_at last_synced_at last_sync_status "
+        "last_sync_error last_sync_counts created_at updated_at masked_key "
+    ),
+    "payments.stripe_checkout_sessions": (
+        "id environment mode status payment_status subject_type subject_id subject_key owner_key "
+        "customer_email line_items success_url cancel_url idempotency_key request_hash metadata "
+        "checkout_session_id customer_id payment_intent_id subscription_id url last_error created_at "
+        "updated_at "
+    ),
+    "payments.stripe_customer_portal_sessions": (
+        "id environment status subject_type subject_id subject_key owner_key customer_id return_url "
+        "configuration_id url last_error created_at updated_at "
+    ),
+    "payments.stripe_objects": (
+        "id environment object_type object_id data deleted observed_at provider_event_id event_type tied "
+        "first_succeeded_at first_failed_at first_refunded_at created_at updated_at "
+    ),
+    "payments.stripe_prices": (
+        "id environment price_id product_id active currency unit_amount unit_amount_decimal type lookup_key "
+        "billing_scheme tax_behavior recurring_interval recurring_interval_count metadata synced_at "
+        "created_at updated_at "
+    ),
+    "payments.stripe_products": (
+        "id environment product_id name description active default_price_id metadata synced_at created_at updated_at "
+    ),
+    "payments.stripe_subscription_items": (
+        "id environment subscription_item_id subscription_id product_id price_id quantity "
+        "current_period_start current_period_end metadata created_at updated_at "
+    ),
+    "payments.stripe_subscriptions": (
+        "id environment subscription_id customer_id subject_type subject_id subject_key status "
+        "current_period_start current_period_end cancel_at_period_end cancel_at canceled_at trial_start "
+        "trial_end latest_invoice_id metadata synced_at created_at updated_at "
+    ),
+    "payments.transactions": (
+        "id provider environment type status subject_type subject_id subject_key provider_customer_id "
+        "customer_email_snapshot provider_object_type provider_object_id provider_parent_object_type "
+        "provider_parent_object_id related_object_ids amount amount_refunded currency description paid_at "
+        "failed_at refunded_at provider_created_at created_at updated_at "
+    ),
+    "payments.webhook_events": (
+        "id provider environment provider_event_id event_type livemode provider_account_id api_version "
+        "object_type object_id provider_created_at processing_status attempt_count last_error next_attempt_at "
+        "parked_at payload raw_payload received_at processed_at created_at updated_at "
+    ),
+    "payments_private.clock": ("stands_at one_row "),
+    "payments_private.customer_claims": ("environment subject_type subject_id provider_customer_id claimed_at "),
+    "payments_private.object_links": ("environment from_type from_id to_type to_id "),
+    "payments_private.open_readings": ("what opened_at "),
+    "payments_private.provider_secrets": ("environment name secret created_at updated_at "),
+    "payments_private.refresh_queue": ("environment object_type object_id reason queued_at "),
+    "payments_private.rival_snapshots": (
+        "environment object_type object_id source event_type observed_at data deleted previous_attributes "
+        "state state_before "
+    ),
+    "payments_private.settings": ("name value "),
+    "payments_private.stashed_events": (
+        "environment provider_event_id body last_error attempt_count next_attempt_at parked_at created_at updated_at "
+    ),
+    "payments_private.subject_types": ("subject_type members subject_column user_column filter lookup created_at "),
+}
+"""Every table and view with all of its columns."""
+
+BOOKKEEPING: Final = (
+    "_yoyo_migration",
+    "_yoyo_log",
+    "_yoyo_version",
+    "yoyo_lock",
+    "applied_migration",
+    "loaded_file",
+    "loaded_function",
+    "present_function",
+)
+"""The tables of ``payments_migrations``: nobody's, of the roles above."""
+
+ALL: Final = "*"
+
+_REQUEST = (
+    "environment mode line_items success_url cancel_url subject_type subject_id customer_email metadata idempotency_key"
+)
+
+RIGHTS: Final = {
+    # Whoever is signed in begins checkouts and portals, and reads its own.
+    ("payments_user", "insert", "payments.stripe_checkout_sessions"): _REQUEST,
+    ("payments_user", "select", "payments.stripe_checkout_sessions"): ALL,
+    (
+        "payments_user",
+        "insert",
+        "payments.stripe_customer_portal_sessions",
+    ): "environment subject_type subject_id return_url configuration_id",
+    ("payments_user", "select", "payments.stripe_customer_portal_sessions"): ALL,
+    # Guests begin checkouts.
+    ("payments_anon", "insert", "payments.stripe_checkout_sessions"): _REQUEST,
+    ("payments_anon", "select", "payments.stripe_checkout_sessions"): ALL,
+    # The service sees what became of events, not what they said.
+    ("payments_service", "select", "payments.webhook_events"): (
+        "id provider environment provider_event_id event_type livemode provider_account_id api_version object_type "
+        "object_id provider_created_at processing_status attempt_count last_error next_attempt_at parked_at received_at "
+        "processed_at created_at updated_at"
+    ),
+    # Administrators read everything that is in payments; the stash shows through payments.dead_events.
+    **{("payments_admin", "select", table): ALL for table in COLUMNS if table.startswith("payments.")},
+    ("payments_admin", "select", "payments_private.stashed_events"): ALL,
+}
+"""(role, verb, table) → columns. The owner has every right on every table."""
+
+OPENED: Final = {
+    "subscriptions": {
+        ("payments_user", "select", "payments.stripe_subscriptions"): (
+            "id environment subscription_id subject_type subject_id status current_period_start current_period_end "
+            "cancel_at_period_end cancel_at canceled_at trial_start trial_end"
+        ),
+        ("payments_user", "select", "payments.stripe_subscription_items"): (
+            "id environment subscription_item_id subscription_id product_id price_id quantity current_period_start "
+            "current_period_end"
+        ),
+    },
+    "transactions": {
+        ("payments_user", "select", "payments.transactions"): (
+            "id environment type status subject_type subject_id provider_object_type provider_object_id "
+            "provider_parent_object_type provider_parent_object_id amount amount_refunded currency description paid_at "
+            "failed_at refunded_at provider_created_at"
+        ),
+    },
+    "catalogue": {
+        (role, "select", table): columns
+        for role in ("payments_user", "payments_anon")
+        for table, columns in {
+            "payments.stripe_products": "id environment product_id name description active default_price_id",
+            "payments.stripe_prices": (
+                "id environment price_id product_id active currency unit_amount unit_amount_decimal type lookup_key "
+                "billing_scheme tax_behavior recurring_interval recurring_interval_count"
+            ),
+        }.items()
+    },
+}
+"""What ``payments.open_to_users(what)`` adds, until ``payments.close_to_users(what)``."""
+
+FUNCTIONS: Final = {
+    "payments.allow_origins(text[])": "",
+    "payments.begin_checkout(text, text, jsonb, text, text, text, text, text, jsonb, text)": "payments_user payments_anon",
+    "payments.begin_portal_session(text, text, text, text, text)": "payments_user",
+    "payments.billable_subjects()": "payments_user",
+    "payments.caller_key()": "payments_user payments_anon",
+    "payments.checkout_request(uuid)": "payments_service",
+    "payments.close_to_users(text)": "",
+    "payments.connect_account(text, jsonb, boolean)": "payments_service",
+    "payments.fail_checkout(uuid, text)": "payments_service",
+    "payments.fail_portal_session(uuid, text)": "payments_service",
+    "payments.finish_checkout(uuid, jsonb)": "payments_service",
+    "payments.finish_portal_session(uuid, jsonb)": "payments_service",
+    "payments.finish_sync(text, jsonb, text)": "payments_service",
+    "payments.forget_key(text)": "payments_service",
+    "payments.ingest_stripe_event(text, text)": "payments_service",
+    "payments.ingest_stripe_events(text, text[])": "payments_service",
+    "payments.metrics()": "payments_service payments_admin",
+    "payments.open_to_users(text)": "",
+    "payments.portal_request(uuid)": "payments_service",
+    "payments.rebuild_projections(text)": "payments_admin",
+    "payments.reencrypt_secret(text, text, text, text)": "payments_service",
+    "payments.register_subject_type(text, regclass, name, name, text)": "",
+    "payments.register_subject_type(text, regprocedure)": "",
+    "payments.replace_account(text, jsonb, boolean, text, text)": "payments_service",
+    "payments.replay_event(uuid)": "payments_admin",
+    "payments.retry_failed_events(integer)": "payments_service payments_admin",
+    "payments.store_stripe_objects(text, jsonb, timestamp with time zone)": "payments_service",
+    "payments.stored_secret(text, text)": "payments_service",
+    "payments.unregister_subject_type(text)": "",
+    "payments.verify_projections(text)": "payments_admin",
+    "payments_private.current_subject_keys()": "payments_user",  # the policies call it; nobody else can name it
+}
+"""Who may execute it, besides the owner."""
+
+INTERNALS: Final = """
+    add_rival apply_events apply_snapshots attempt_of become_owner_of belongs_to caller_claims captured_amount
+    check_line_items check_metadata check_url circle_members claim_by_hand claim_of clear_mirror dispute_stands enter_event
+    environment_or_fail event_snapshot freeze_processed_event generate_subject_lookup grant_open_reading
+    grant_reading guest_secret had_values ingest is_deletion is_reserved items_of json_array json_bigint
+    json_boolean json_id json_object json_text json_time latest_rival lifecycle_stage line_price line_product
+    links_of lock_nodes new_id next_attempt nodes_of now origin_of payment_circle payment_status period_of
+    prepare_checkout prepare_portal_session project_checkout_sessions project_customer_mappings
+    project_customers project_prices project_products project_subscriptions project_transactions projection_rows
+    read_event reading_or_fail reapply_event refund_is_effective refund_status refunded_amount refuse reproject
+    reproject_customer shows_failure shows_success stash_event state_before store_snapshot subject_id_in
+    subject_in subject_keys_of subject_of_customer subject_type_in subject_type_or_fail subject_under
+    tells_of_payments transaction_type_of try_event with_contents write_lookup
+"""
+"""Functions of ``payments_private`` by name, whatever their arguments: nobody's but the owner's."""
+
+COLUMN_VERBS: Final = ("select", "insert", "update", "references")
+TABLE_VERBS: Final = ("delete", "truncate", "trigger")
+SINCE_17: Final = ("maintain",)
+
+
+def may(role: str, verb: str, table: str, column: str, rights: dict[tuple[str, str, str], str]) -> bool:
+    """What is expected: whether a role has a column's verb, or a table's (then ``column`` is empty)."""
+    if role == "payments_owner":
+        return not table.startswith("payments_migrations.")
+    columns = rights.get((MEMBER_OF.get(role, role), verb, table), "")
+    return columns == ALL or column in columns.split()
+
+
+def may_execute(role: str, function: str) -> bool:
+    """What is expected: whether a role may execute a function."""
+    return role == "payments_owner" or MEMBER_OF.get(role, role) in FUNCTIONS.get(function, "").split()
