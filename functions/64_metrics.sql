@@ -7,7 +7,7 @@ create or replace function payments.metrics()
     oldest_unprocessed_seconds double precision, sync_age_seconds double precision
   )
 language plpgsql security definer  -- counts what the service may not read: stashed events, connections
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

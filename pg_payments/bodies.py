@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
 from pg_payments.errors import InvalidRequest
@@ -23,7 +24,7 @@ BIGGEST_INTEGER = 2**31 - 1
 MEMBERS = {
     "line_items": "lineItems", "success_url": "successUrl", "cancel_url": "cancelUrl", "subject_type": "subject.type",
     "subject_id": "subject.id", "customer_email": "customerEmail", "idempotency_key": "idempotencyKey",
-    "return_url": "returnUrl", "configuration_id": "configuration",
+    "return_url": "returnUrl", "configuration_id": "configuration", "guest_secret": "X-Payments-Guest-Secret",
 }  # fmt: skip
 """SQL's names of what a body calls otherwise."""
 
@@ -61,18 +62,48 @@ class PortalBody(Body):
     configuration: Text | None = None
 
 
-B = TypeVar("B", bound=Body)
+class KeyBody(Body):
+    secret_key: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[rs]k_(test|live)_[A-Za-z0-9_]+$")]
 
 
-def parsed(raw: bytes, kind: type[B]) -> B:
+class ListQuery(BaseModel):
+    """The query of a list: a subject is named by both of its parts."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+    limit: int = Field(default=50, ge=1, le=100)
+    subject_type: Text | None = None
+    subject_id: Text | None = None
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def parsed(raw: bytes, kind: type[M]) -> M:
     """The body of a request. Raises `InvalidRequest`, which names the member at fault as `lineItems[0].priceId`."""
     try:
         return kind.model_validate_json(raw)
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"]).lstrip(".")
-        field = path or "body"
-        raise InvalidRequest(f"{field}: {fault['msg']}", detail=field) from None
+        raise _named(error, "body") from None
+
+
+def queried(parameters: Mapping[str, str], kind: type[M]) -> M:
+    """The query of a request. Raises `InvalidRequest`, which names the parameter at fault."""
+    try:
+        found = kind.model_validate(dict(parameters))
+    except ValidationError as error:
+        raise _named(error, "query") from None
+    if isinstance(found, ListQuery) and (found.subject_type is None) != (found.subject_id is None):
+        field = "subjectId" if found.subject_id is None else "subjectType"
+        raise InvalidRequest(f"{field}: subjectType and subjectId go together", detail=field)
+    return found
+
+
+def _named(error: ValidationError, whole: str) -> InvalidRequest:
+    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"]).lstrip(".")
+    field = path or whole
+    return InvalidRequest(f"{field}: {fault['msg']}", detail=field)
 
 
 def member(field: str) -> str:

@@ -17,9 +17,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Generator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
-from uuid import UUID
+from uuid import RFC_4122, UUID
 
 from psycopg import AsyncConnection, Connection
 
@@ -51,7 +51,6 @@ class Transaction:
 
     query: Query[Row]
     caller: Caller | None = None
-    guest_secret: str | None = None
 
 
 Step: TypeAlias = Transaction | StripeRequest
@@ -81,9 +80,22 @@ async def start_portal_session_async(pool: AsyncPool, stripe: StripeApi, caller:
     return await _walk_async(pool, stripe, _portal_session(caller, **request))
 
 
+def recognisable(caller: Caller, idempotency_key: str | None = None) -> Caller:
+    """The caller; a guest that brought no secret gets one, to see its attempt and repeat it with.
+
+    A key that is a random UUID is as good as a secret and serves as one, so a guest may simply repeat its request. Any
+    other key, as `order:42`, can be guessed by other guests: it counts only together with the secret.
+    """
+    if not caller.guest or caller.guest_secret:
+        return caller
+    secret = idempotency_key if _is_random_uuid(idempotency_key) else secrets.token_urlsafe(32)
+    return replace(caller, guest_secret=secret)
+
+
 def _checkout(caller: Caller, **request: Any) -> Way:
+    caller = recognisable(caller, request.get("idempotency_key"))
     return (yield from _asked_of_stripe(
-        (yield Transaction(db.begin_checkout.query(**request), caller, _guest_secret(caller, request))),
+        (yield Transaction(db.begin_checkout.query(**request), caller)),
         db.checkout_request, create_checkout_session, db.finish_checkout, db.fail_checkout,
     ))  # fmt: skip
 
@@ -114,11 +126,12 @@ def _asked_of_stripe(
     return finished
 
 
-def _guest_secret(caller: Caller, request: dict[str, Any]) -> str | None:
-    """What makes a guest's retry recognisable: only who knows the key may see the attempt made with it."""
-    if not caller.guest:
-        return None
-    return request.get("idempotency_key") or secrets.token_urlsafe(32)
+def _is_random_uuid(text: str | None) -> bool:
+    try:
+        uuid = UUID(text or "")
+    except ValueError:
+        return False
+    return uuid.version == 4 and uuid.variant == RFC_4122
 
 
 def _walk(pool: Pool, stripe: StripeApi, way: Way) -> Row:
@@ -127,7 +140,7 @@ def _walk(pool: Pool, stripe: StripeApi, way: Way) -> Row:
             return stripe.send(step)
         with pool.connection() as conn, conn.transaction():
             if step.caller is not None:
-                db.act_as(conn, step.caller.role, step.caller.claims, step.guest_secret)
+                db.act_as(conn, step.caller.role, step.caller.claims, step.caller.guest_secret)
             return step.query.run(conn)
 
     try:
@@ -149,7 +162,7 @@ async def _walk_async(pool: AsyncPool, stripe: StripeApi, way: Way) -> Row:
             return await stripe.send_async(step)
         async with pool.connection() as conn, conn.transaction():
             if step.caller is not None:
-                await db.act_as(conn, step.caller.role, step.caller.claims, step.guest_secret)
+                await db.act_as(conn, step.caller.role, step.caller.claims, step.caller.guest_secret)
             return await step.query.run_async(conn)
 
     try:

@@ -4,6 +4,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any
 
 import psycopg
@@ -11,12 +13,15 @@ import typer
 
 from pg_payments import __version__, db
 from pg_payments import migrate as migrations
+from pg_payments import script as scripts
+from pg_payments import sync as synchronisation
 from pg_payments.books import Status
 from pg_payments.errors import ConfigurationError, Conflict, PaymentsError, from_database_error
+from pg_payments.keys import key_of
 from pg_payments.ledger import find_event, recent_events
-from pg_payments.output import print_json, print_note, print_rows
-from pg_payments.script import script
+from pg_payments.output import counting, print_json, print_note, print_rows
 from pg_payments.settings import ENVIRONMENTS, Environment, Settings
+from pg_payments.stripe_api import StripeApi
 
 app = typer.Typer(
     help="Stripe payments in your own Postgres.",
@@ -26,6 +31,9 @@ app = typer.Typer(
 )
 events = typer.Typer(help="The ledger of webhook events.", rich_markup_mode=None)
 app.add_typer(events, name="events")
+
+GRACE = 30
+"""Seconds that requests under way get when the server is told to stop."""
 
 DatabaseUrl = Annotated[
     str | None,
@@ -182,9 +190,20 @@ def rollback(
 
 
 @app.command()
-def sql(database_url: DatabaseUrl = None) -> None:
+def sql(
+    database_url: DatabaseUrl = None,
+    with_test_helpers: Annotated[
+        bool, typer.Option("--with-test-helpers", help="And schema payments_test, for an application's own tests.")
+    ] = False,
+    only_test_helpers: Annotated[
+        bool, typer.Option("--only-test-helpers", help="Just these, for a database that is migrated.")
+    ] = False,
+) -> None:
     """Print everything as one reviewable script for psql -1 -f; needs no database."""
-    print(script())
+    if not only_test_helpers:
+        print(scripts.script())
+    if with_test_helpers or only_test_helpers:
+        print(scripts.helpers_for_tests())
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -205,7 +224,62 @@ def serve(
 
     settings = Settings.load()
     service = create_app(settings.model_copy(update={"database_url": _url(database_url)}))
-    uvicorn.run(service, host=host, port=port)
+    # no access log: it would name clients by their address
+    uvicorn.run(service, host=host, port=port, access_log=False, timeout_graceful_shutdown=GRACE)
+
+
+class Listed(StrEnum):
+    """The lists that a sync reads."""
+
+    products = "products"
+    prices = "prices"
+    customers = "customers"
+    subscriptions = "subscriptions"
+
+
+_SYNCED = ("environment", "last_sync_status", "last_synced_at", "last_sync_counts", "last_sync_error")
+
+
+@app.command()
+def sync(
+    database_url: DatabaseUrl = None,
+    environment: OnlyEnvironment = None,
+    objects: Annotated[
+        list[Listed] | None, typer.Option("--object", help="Only this list; may be repeated.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Read products, prices, customers and subscriptions from Stripe into the mirror."""
+    settings = Settings.load()
+    lists = [name for name in synchronisation.LISTS if not objects or name in objects]
+    rows = []
+    with _connected(database_url) as conn, counting() as say:
+        for name, key in _stripe_keys(conn, settings, environment).items():
+            stripe_api = StripeApi(key, settings.stripe_api_base)
+            rows.append(synchronisation.sync(conn, stripe_api, name, lists, partial(_say_of, say, name)))
+    if as_json:
+        print_json([{column: row[column] for column in _SYNCED} for row in rows])
+    elif not objects:
+        print_rows(_SYNCED, rows)
+    failed = [] if objects else [row for row in rows if row["last_sync_status"] == "failed"]
+    if failed:
+        reasons = "; ".join(f"{row['environment']}: {row['last_sync_error']}" for row in failed)
+        raise PaymentsError(f"the sync failed: {reasons}")
+
+
+def _stripe_keys(conn: psycopg.Connection[Any], settings: Settings, only: Environment | None) -> dict[Environment, str]:
+    """The keys in the settings, else those stored."""
+    with _needing_extra("server"):
+        found = {name: key_of(conn, settings, name) for name in ([only] if only else ENVIRONMENTS)}
+    keys = {name: key for name, key in found.items() if key is not None}
+    if not keys:
+        names = " or ".join(f"STRIPE_{name.upper()}_SECRET_KEY" for name in found)
+        raise ConfigurationError("no Stripe key is set", hint=f"set {names}")
+    return keys
+
+
+def _say_of(say: synchronisation.Say, environment: str, what: str, count: int) -> None:
+    say(f"{environment} {what}", count)
 
 
 @app.command()

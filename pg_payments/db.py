@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, LiteralString, ParamSpec, TypeAlias, TypeVar, overload
 from uuid import UUID
 
@@ -66,7 +67,8 @@ class SqlFunction(Generic[P, R]):
         return query.run(conn) if isinstance(conn, Connection) else query.run_async(conn)
 
 
-def _rows(rows: list[Row]) -> list[Row]:
+def rows_as_they_are(rows: list[Row]) -> list[Row]:
+    """For `Query.read`: all rows."""
     return rows
 
 
@@ -75,13 +77,19 @@ def _row(rows: list[Row]) -> Row:
     return row
 
 
-def _row_or_none(rows: list[Row]) -> Row | None:
-    return _row(rows) if rows else None
-
-
 def _integer(rows: list[Row]) -> int:
     (value,) = _row(rows).values()
     return int(value)
+
+
+def _boolean(rows: list[Row]) -> bool:
+    (value,) = _row(rows).values()
+    return bool(value)
+
+
+def _text(rows: list[Row]) -> str | None:
+    (value,) = _row(rows).values()
+    return None if value is None else str(value)
 
 
 def _json(value: object) -> str | None:
@@ -100,13 +108,37 @@ def ingest_stripe_event(environment: str, payload: str) -> Query[Row]:
 @SqlFunction
 def ingest_stripe_events(environment: str, payloads: Sequence[str]) -> Query[list[Row]]:
     """A batch of verified events: the same columns, one row each, in order."""
-    return Query("select * from payments.ingest_stripe_events(%s, %b)", (environment, list(payloads)), _rows)
+    return Query("select * from payments.ingest_stripe_events(%s, %b)", (environment, list(payloads)), rows_as_they_are)
 
 
 @SqlFunction
-def store_stripe_objects(environment: str, objects: str) -> Query[int]:
-    """A JSON array (text) of objects that Stripe's API answered just now: the number of rows changed."""
-    return Query("select payments.store_stripe_objects(%s, %s::jsonb)", (environment, objects), _integer)
+def store_stripe_objects(environment: str, objects: str, observed_at: datetime | None = None) -> Query[int]:
+    """A JSON array (text) of objects that Stripe's API answered then, or just now: the number of rows changed."""
+    return Query(
+        "select payments.store_stripe_objects(%s, %s::jsonb, %s)", (environment, objects, observed_at), _integer
+    )
+
+
+@SqlFunction
+def store_stripe_page(environment: str, page: str, observed_at: datetime | None) -> Query[int]:
+    """The same for the objects in a list's answer (JSON text), which is handed over as Stripe wrote it."""
+    return Query(
+        "select payments.store_stripe_objects(%s, (%s::jsonb) -> 'data', %s)",
+        (environment, page, observed_at),
+        _integer,
+    )
+
+
+@SqlFunction
+def connect_account(environment: str, account: str, livemode: bool | None) -> Query[Row]:
+    """Stripe's account (JSON text) behind an environment: its `payments.provider_connections` row."""
+    return Query("select * from payments.connect_account(%s, %s::jsonb, %s)", (environment, account, livemode), _row)
+
+
+@SqlFunction
+def finish_sync(environment: str, counts: Mapping[str, int] | None, error: str | None = None) -> Query[Row]:
+    """A sync's end, good or bad: the `payments.provider_connections` row."""
+    return Query("select * from payments.finish_sync(%s, %s::jsonb, %s)", (environment, _json(counts), error), _row)
 
 
 @SqlFunction
@@ -124,56 +156,64 @@ def retry_failed_events(max_events: int) -> Query[int]:
 @SqlFunction
 def rebuild_projections(environment: str) -> Query[list[Row]]:
     """Every projection thrown away and built again from the stored objects."""
-    return Query("select * from payments.rebuild_projections(%s)", (environment,), _rows)
+    return Query("select * from payments.rebuild_projections(%s)", (environment,), rows_as_they_are)
 
 
 @SqlFunction
 def verify_projections(environment: str) -> Query[list[Row]]:
     """The rows in which the projections differ from a rebuild; none when healthy."""
-    return Query("select * from payments.verify_projections(%s)", (environment,), _rows)
+    return Query("select * from payments.verify_projections(%s)", (environment,), rows_as_they_are)
 
 
 @SqlFunction
-def webhook_event(event_id: UUID | None) -> Query[Row | None]:
-    """An event's row without its payload, if there is one."""
+def webhook_events(event_ids: Sequence[UUID | None]) -> Query[list[Row]]:
+    """The rows of these events without their payloads, in no order, where there are any."""
     return Query(
-        """select environment, provider_event_id, event_type, livemode, provider_account_id, object_type, object_id,
+        """select id, environment, provider_event_id, event_type, livemode, provider_account_id, object_type, object_id,
                   processing_status, attempt_count, last_error, parked_at, received_at, processed_at,
                   created_at, updated_at
            from payments.webhook_events
-           where id = %s""",
-        (event_id,),
-        _row_or_none,
+           where id = any (%s)""",
+        (list(event_ids),),
+        rows_as_they_are,
     )
 
 
 @SqlFunction
-def recent_events(
-    environment: str | None, processing_status: str | None, event_type: str | None, limit: int
-) -> Query[list[Row]]:
-    """The ledger's latest rows without their payloads, latest first; None leaves a column open."""
+def metrics() -> Query[list[Row]]:
+    """What a monitor wants to know of the database, a row an environment."""
+    return Query("select * from payments.metrics()", (), rows_as_they_are)
+
+
+# Stored keys ----------------------------------------------------------------------------------------------------------
+
+
+@SqlFunction
+def replace_account(environment: str, account: str, livemode: bool | None, secret: str, masked: str) -> Query[Row]:
+    """An account's encrypted key in place of the former one: the `payments.provider_connections` row."""
     return Query(
-        """select id, environment, provider_event_id, event_type, object_type, object_id, processing_status,
-                  attempt_count, last_error, next_attempt_at, parked_at, received_at, processed_at
-           from payments.webhook_events
-           where (%(environment)s::text is null or environment = %(environment)s)
-             and (%(status)s::text is null or processing_status = %(status)s)
-             and (%(type)s::text is null or event_type = %(type)s)
-           order by received_at desc, id
-           limit %(limit)s""",
-        {"environment": environment, "status": processing_status, "type": event_type, "limit": limit},
-        _rows,
+        "select * from payments.replace_account(%s, %s::jsonb, %s, %s, %s)",
+        (environment, account, livemode, secret, masked),
+        _row,
     )
 
 
 @SqlFunction
-def events_with_stripe_id(provider_event_id: str) -> Query[list[Row]]:
-    """`{id, environment}` of the rows of one of Stripe's events: none, one, or one in each environment."""
-    return Query(
-        "select id, environment from payments.webhook_events where provider = 'stripe' and provider_event_id = %s",
-        (provider_event_id,),
-        _rows,
-    )
+def stored_secret(environment: str, name: str) -> Query[str | None]:
+    """A secret as it was encrypted, if one is stored."""
+    return Query("select payments.stored_secret(%s, %s) as secret", (environment, name), _text)
+
+
+@SqlFunction
+def reencrypt_secret(environment: str, name: str, formerly: str, secret: str) -> Query[bool]:
+    """The same secret under another master key, unless it was replaced meanwhile."""
+    return Query("select payments.reencrypt_secret(%s, %s, %s, %s)", (environment, name, formerly, secret), _boolean)
+
+
+@SqlFunction
+def forget_key(environment: str) -> Query[bool]:
+    """The stored key is forgotten; whether there was one."""
+    return Query("select payments.forget_key(%s)", (environment,), _boolean)
 
 
 # Checkout and billing portal ------------------------------------------------------------------------------------------
@@ -182,7 +222,7 @@ def events_with_stripe_id(provider_event_id: str) -> Query[list[Row]]:
 @SqlFunction
 def billable_subjects() -> Query[list[Row]]:
     """The subjects that the caller may bill: `{subject_type, subject_id}` each."""
-    return Query("select * from payments.billable_subjects()", (), _rows)
+    return Query("select * from payments.billable_subjects()", (), rows_as_they_are)
 
 
 @SqlFunction
@@ -286,6 +326,12 @@ def act_as(role: str, claims: str, guest_secret: str | None) -> Query[Row]:
         (claims, guest_secret or "", role),
         _row,
     )
+
+
+@SqlFunction
+def is_admin() -> Query[bool]:
+    """Whether the acting role is a member of `payments_admin`."""
+    return Query("select pg_has_role(current_user, 'payments_admin', 'usage') as is_admin", (), _boolean)
 
 
 @SqlFunction

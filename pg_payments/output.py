@@ -2,9 +2,11 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -12,6 +14,7 @@ COLOURS = {
     "applied": "green",
     "loaded": "green",
     "processed": "green",
+    "succeeded": "green",
     "pending": "yellow",
     "new": "yellow",
     "changed": "yellow",
@@ -44,6 +47,24 @@ def print_rows(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> 
 def print_note(text: str) -> None:
     """A line about the work itself: on stderr, so that stdout is data only."""
     print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def counting() -> Iterator[Callable[[str, int], None]]:
+    """Gives `say(what, count)` for long work, on stderr: live counts on a terminal, a line each time elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda what, count: print_note(f"{what} {count}")
+        return
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}")
+    with Progress(*columns, console=Console(stderr=True, highlight=False)) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def say(what: str, count: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=None)
+            progress.update(tasks[what], completed=count)
+
+        yield say
 
 
 def _shown(value: object) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pg_payments import __version__, books
 from pg_payments.migrate import LOCK_KEY
-from pg_payments.sqlfiles import SqlFile, SqlTree, packaged
+from pg_payments.sqlfiles import PACKAGE, SqlFile, SqlTree, packaged
 
 _HEAD = """\
 -- pg-payments {version}: the whole schema, for a database that has none of it yet.
@@ -45,6 +45,11 @@ insert into payments_migrations.applied_migration (name, sha256) values ({name},
 def script(tree: SqlTree | None = None) -> str:
     """The script for a tree of SQL (default: this version's)."""
     return "\n".join(_parts(tree or packaged()))
+
+
+def helpers_for_tests() -> str:
+    """The schema ``payments_test`` for applications' own suites, to be run after the rest, once or again."""
+    return _heading("helpers for tests") + (PACKAGE / "test_helpers.sql").read_text(encoding="utf-8")
 
 
 def _parts(tree: SqlTree) -> Iterator[str]:

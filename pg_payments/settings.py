@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     jwt_anon_role: str = "anon"
     """The one of them whose callers are guests."""
 
+    master_key: SecretStr | None = None
+    """What stored Stripe keys are encrypted with; several, comma-separated and newest first, while it is changed."""
     admin_api_key: SecretStr | None = None
     public_url: str | None = None
 
@@ -87,11 +89,18 @@ class Settings(BaseSettings):
 
     def stripe_secret_key(self, environment: Environment) -> str:
         """Stripe's secret or restricted key of one environment, or ``ConfigurationError`` when there is none."""
-        key = _reveal(self.stripe_live_secret_key if environment == "live" else self.stripe_test_secret_key)
+        key = self._stripe_key(environment)
         if key is None:
             name = f"STRIPE_{environment.upper()}_SECRET_KEY"
             raise ConfigurationError(f"{name} is not set", detail=name)
         return key
+
+    def has_stripe_key(self, environment: Environment) -> bool:
+        """Whether Stripe can be asked about this environment."""
+        return self._stripe_key(environment) is not None
+
+    def _stripe_key(self, environment: Environment) -> str | None:
+        return _reveal(self.stripe_live_secret_key if environment == "live" else self.stripe_test_secret_key)
 
     def accepted_roles(self) -> frozenset[str]:
         """The database roles that a token may name."""
@@ -99,8 +108,15 @@ class Settings(BaseSettings):
 
     def webhook_secrets(self, environment: Environment) -> list[str]:
         """The signing secrets that may have signed a delivery, several while one is rotated; may be empty."""
-        secrets = _reveal(self.stripe_live_webhook_secret if environment == "live" else self.stripe_test_webhook_secret)
-        return [secret.strip() for secret in (secrets or "").split(",") if secret.strip()]
+        return _several(self.stripe_live_webhook_secret if environment == "live" else self.stripe_test_webhook_secret)
+
+    def master_keys(self) -> list[str]:
+        """The keys that stored secrets may be encrypted with, the newest first; may be empty."""
+        return _several(self.master_key)
+
+
+def _several(secrets: SecretStr | None) -> list[str]:
+    return [secret.strip() for secret in (_reveal(secrets) or "").split(",") if secret.strip()]
 
 
 def _reveal(secret: SecretStr | None) -> str | None:

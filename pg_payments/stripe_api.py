@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, cast
 
@@ -43,6 +45,15 @@ def create_portal_session(parameters: Mapping[str, Any], portal_id: object) -> S
     return StripeRequest("/v1/billing_portal/sessions", parameters, f"pg-payments:portal:{portal_id}")
 
 
+@dataclass(frozen=True)
+class StripeAnswer:
+    """What a GET was answered: the body as Stripe wrote it, the same parsed, and Stripe's clock (whole seconds)."""
+
+    body: str
+    data: Mapping[str, Any]
+    at: datetime | None
+
+
 class StripeApi:
     """One account in one environment. `base` is another address than Stripe's own, such as a local stand-in's."""
 
@@ -57,6 +68,21 @@ class StripeApi:
         except stripe.StripeError as error:
             raise refusal(error) from None
         return cast(str, answer.body)
+
+    def read(self, path: str, parameters: Mapping[str, Any] | None = None) -> StripeAnswer:
+        """An object or a list. Raises `StripeRefused`."""
+        try:
+            answer = self._blocking.raw_request("get", path, **parameters or {})
+        except stripe.StripeError as error:
+            raise refusal(error) from None
+        date = answer.headers.get("Date")
+        return StripeAnswer(cast(str, answer.body), answer.data, parsedate_to_datetime(date) if date else None)
+
+    @property
+    def livemode(self) -> bool | None:
+        """What the key says of itself; None if it doesn't."""
+        found = re.match("[a-z]+_(test|live)_", self._secret_key)
+        return found and found[1] == "live"
 
     async def send_async(self, request: StripeRequest) -> str:
         """The same without blocking; needs httpx, which the extra `server` brings."""

@@ -8,6 +8,7 @@ issuer can't make this package act as a role that was never meant for callers.
 
 from __future__ import annotations
 
+import hmac
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from pg_payments.settings import Settings
 
 HMAC_ALGORITHMS = ["HS256"]
 ASYMMETRIC_ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+ADMIN_ROLE = "payments_admin"
+"""Whom a call with the administrators' key acts as."""
 LEEWAY = 30
 """Seconds by which the issuer's clock and ours may differ."""
 JWKS_TIMEOUT = 5
@@ -33,11 +36,12 @@ class KeysUnavailable(PaymentsError):
 
 @dataclass(frozen=True)
 class Caller:
-    """A verified caller: the database role to act as, and all claims of the token as JSON text."""
+    """A verified caller: the database role to act as, all claims of the token as JSON text, a guest's own secret."""
 
     role: str
     claims: str
     guest: bool
+    guest_secret: str | None = None
 
 
 class TokenVerifier:
@@ -46,6 +50,7 @@ class TokenVerifier:
     def __init__(self, settings: Settings) -> None:
         self._secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else None
         self._keys = jwt.PyJWKClient(settings.jwks_url, timeout=JWKS_TIMEOUT) if settings.jwks_url else None
+        self._admin_key = settings.admin_api_key.get_secret_value() if settings.admin_api_key else None
         self._audience = settings.jwt_audience
         self._issuer = settings.jwt_issuer
         self._roles = settings.accepted_roles()
@@ -62,6 +67,19 @@ class TokenVerifier:
         if not isinstance(role, str) or role not in self._roles:
             raise Forbidden("the token's role is not accepted here", detail="role", hint="see PAYMENTS_JWT_ROLES")
         return Caller(role, json.dumps(claims), guest=role == self._anon_role)
+
+    def administrator(self, authorization: str | None, api_key: str | None) -> Caller:
+        """Who comes with the administrators' key, in either header, or else the caller behind a token.
+
+        Whether that caller's role is an administrator's is for the database to say. Raises as `caller` does.
+        """
+        presented = api_key or _bearer(authorization)
+        # compared in a time that does not tell how much of it is right
+        if self._admin_key is not None and hmac.compare_digest(presented.encode(), self._admin_key.encode()):
+            return Caller(ADMIN_ROLE, "{}", guest=False)
+        if api_key is not None:
+            raise NotSignedIn("the API key is not the administrators'", hint="see PAYMENTS_ADMIN_API_KEY")
+        return self.caller(authorization)
 
     def _verified(self, token: str) -> dict[str, Any]:
         if self._secret is None and self._keys is None:

@@ -39,6 +39,14 @@ ALTER TYPE payments_private.incoming OWNER TO payments_owner;
 
 COMMENT ON TYPE payments_private.incoming IS 'A verified webhook body on its way into the ledger.';
 
+CREATE FUNCTION payments.allow_origins(origins text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.allow_origins(origins text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.allow_origins(origins text[]) IS 'From now on success, cancel and return URLs must be of one of these origins, as https://shop.example or http://localhost:3000; null allows every one again. For members of payments_owner. Raises PY001 for anything but origins.';
+
 CREATE TABLE payments.stripe_checkout_sessions (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     environment text NOT NULL,
@@ -89,7 +97,7 @@ COMMENT ON COLUMN payments.stripe_checkout_sessions.url IS 'Where the payer goes
 
 CREATE FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text DEFAULT NULL::text, subject_id text DEFAULT NULL::text, customer_email text DEFAULT NULL::text, metadata jsonb DEFAULT '{}'::jsonb, idempotency_key text DEFAULT NULL::text) RETURNS payments.stripe_checkout_sessions
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) OWNER TO payments_owner;
 
@@ -123,7 +131,7 @@ COMMENT ON COLUMN payments.stripe_customer_portal_sessions.customer_id IS 'The s
 
 CREATE FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text DEFAULT NULL::text, configuration_id text DEFAULT NULL::text) RETURNS payments.stripe_customer_portal_sessions
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) OWNER TO payments_owner;
 
@@ -131,7 +139,7 @@ COMMENT ON FUNCTION payments.begin_portal_session(environment text, subject_type
 
 CREATE FUNCTION payments.billable_subjects() RETURNS TABLE(subject_type text, subject_id text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.billable_subjects() OWNER TO payments_owner;
 
@@ -139,23 +147,70 @@ COMMENT ON FUNCTION payments.billable_subjects() IS 'The billing subjects that t
 
 CREATE FUNCTION payments.caller_key() RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.caller_key() OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.caller_key() IS 'Under which name the caller''s checkout attempts are kept: user:<sub>, guest:<hash of its secret>, or null for nobody.';
+COMMENT ON FUNCTION payments.caller_key() IS 'Under which name the caller''s checkout attempts are kept: user:<sub>, guest:<hash of its secret>, or null for nobody. A secret of less than 22 characters makes nobody.';
 
 CREATE FUNCTION payments.checkout_request(id uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.checkout_request(id uuid) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.checkout_request(id uuid) IS 'The parameters of Stripe''s "Create a Checkout Session" for an attempt; the subject travels in the metadata of session, subscription and payment intent. The same for every retry, as Stripe''s idempotency keys demand. Raises PY005 for an unknown id.';
 
+CREATE FUNCTION payments.close_to_users(what text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.close_to_users(what text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.close_to_users(what text) IS 'Takes back what open_to_users() gave, at once. For members of payments_owner. Raises PY001 for anything else to read.';
+
+CREATE TABLE payments.provider_connections (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    provider text DEFAULT 'stripe'::text NOT NULL,
+    environment text NOT NULL,
+    status text DEFAULT 'unconfigured'::text NOT NULL,
+    provider_account_id text,
+    account_email text,
+    account_name text,
+    account_livemode boolean,
+    webhook_endpoint_id text,
+    webhook_endpoint_url text,
+    webhook_configured_at timestamp with time zone,
+    last_synced_at timestamp with time zone,
+    last_sync_status text,
+    last_sync_error text,
+    last_sync_counts jsonb,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    masked_key text,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT last_sync_status_is_known CHECK ((last_sync_status = ANY (ARRAY['succeeded'::text, 'failed'::text]))),
+    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
+    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['unconfigured'::text, 'connected'::text, 'error'::text])))
+);
+
+ALTER TABLE payments.provider_connections OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.provider_connections IS 'The Stripe account behind each environment, its webhook endpoint and its last sync. Holds no keys.';
+
+COMMENT ON COLUMN payments.provider_connections.masked_key IS 'The stored key as it may be shown: its first and last characters.';
+
+CREATE FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) RETURNS payments.provider_connections
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) IS 'Records Stripe''s account behind an environment, as /v1/account shows it, and whether its key is a live one. Raises PY008 for a key of the other mode, PY006 where another account is mirrored already.';
+
 CREATE FUNCTION payments.fail_checkout(id uuid, error text) RETURNS payments.stripe_checkout_sessions
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.fail_checkout(id uuid, error text) OWNER TO payments_owner;
 
@@ -163,7 +218,7 @@ COMMENT ON FUNCTION payments.fail_checkout(id uuid, error text) IS 'Records that
 
 CREATE FUNCTION payments.fail_portal_session(id uuid, error text) RETURNS payments.stripe_customer_portal_sessions
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.fail_portal_session(id uuid, error text) OWNER TO payments_owner;
 
@@ -171,7 +226,7 @@ COMMENT ON FUNCTION payments.fail_portal_session(id uuid, error text) IS 'Record
 
 CREATE FUNCTION payments.finish_checkout(id uuid, session jsonb) RETURNS payments.stripe_checkout_sessions
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.finish_checkout(id uuid, session jsonb) OWNER TO payments_owner;
 
@@ -179,15 +234,31 @@ COMMENT ON FUNCTION payments.finish_checkout(id uuid, session jsonb) IS 'Records
 
 CREATE FUNCTION payments.finish_portal_session(id uuid, session jsonb) RETURNS payments.stripe_customer_portal_sessions
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.finish_portal_session(id uuid, session jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.finish_portal_session(id uuid, session jsonb) IS 'Records Stripe''s answer to a portal request. Raises PY005 for an unknown id, PY001 for anything but a portal session.';
 
+CREATE FUNCTION payments.finish_sync(environment text, counts jsonb, error text DEFAULT NULL::text) RETURNS payments.provider_connections
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.finish_sync(environment text, counts jsonb, error text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.finish_sync(environment text, counts jsonb, error text) IS 'Records how a sync ended: what it read, by list, and the error that stopped it. Without counts not even the account could be read. last_synced_at moves only when it succeeded.';
+
+CREATE FUNCTION payments.forget_key(environment text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.forget_key(environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.forget_key(environment text) IS 'Forgets the stored key of an environment, if there is one; what it mirrored stays.';
+
 CREATE FUNCTION payments.ingest_stripe_event(environment text, payload text) RETURNS TABLE(event_id uuid, processing_status text, duplicate boolean, error text)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.ingest_stripe_event(environment text, payload text) OWNER TO payments_owner;
 
@@ -195,15 +266,31 @@ COMMENT ON FUNCTION payments.ingest_stripe_event(environment text, payload text)
 
 CREATE FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) RETURNS TABLE(event_id uuid, processing_status text, duplicate boolean, error text)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) IS 'Takes a batch of verified webhook bodies through the whole road in one transaction; one row each, in order. A bad one does not harm its neighbours: status failed with its error, or rejected (PY007 not a Stripe event, PY008 wrong mode) and nothing stored.';
 
+CREATE FUNCTION payments.metrics() RETURNS TABLE(environment text, failed_events bigint, dead_events bigint, oldest_unprocessed_seconds double precision, sync_age_seconds double precision)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.metrics() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.metrics() IS 'A row an environment: failed events that wait for another attempt, dead ones, seconds since the oldest waiting one arrived and since the last sync that succeeded (null: none).';
+
+CREATE FUNCTION payments.open_to_users(what text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.open_to_users(what text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.open_to_users(what text) IS 'Lets users read their own ''subscriptions'' (with items) or ''transactions'', or lets users and guests read the active ''catalogue''. Stays open through migrations, until close_to_users(). For members of payments_owner. Raises PY001 for anything else to read.';
+
 CREATE FUNCTION payments.portal_request(id uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.portal_request(id uuid) OWNER TO payments_owner;
 
@@ -211,31 +298,49 @@ COMMENT ON FUNCTION payments.portal_request(id uuid) IS 'The parameters of Strip
 
 CREATE FUNCTION payments.rebuild_projections(environment text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.rebuild_projections(environment text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.rebuild_projections(environment text) IS 'Computes every projection of an environment again from stored objects and links; answers how many objects were read. Deliveries of that environment wait meanwhile. Raises PY001 for an unknown environment.';
 
+CREATE FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) IS 'Puts the same secret under another master key, unless somebody has replaced it meanwhile; whether it did.';
+
 CREATE FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET client_min_messages TO 'warning';
 
 ALTER FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) IS 'Says that an application''s own function answers the ids of this type that the caller may bill, one a row. It reads request.jwt.claims itself and runs as payments_owner, or as its owner where it is security definer. Raises PY001 for a bad argument.';
+COMMENT ON FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) IS 'Says that an application''s own function answers the ids of this type that the caller may bill, one a row. It reads request.jwt.claims itself and runs as its owner. For members of payments_owner who may act as the function''s owner. Raises PY001 for a bad argument, 42501 without those rights.';
 
 CREATE FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET client_min_messages TO 'warning';
 
 ALTER FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text) IS 'Says that whoever stands in user_column of a membership table, where filter holds, may bill the subjects in subject_column. Takes effect at once, and so does every change of the table. For members of payments_owner who may act as the table''s owner. Raises PY001 for a bad argument (named in DETAIL), 42501 without those rights.';
 
+CREATE FUNCTION payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text) RETURNS payments.provider_connections
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text) IS 'Stores the encrypted key of an account, in place of the former one. If it opens another account, the former account''s mirror is cleared in the same transaction. Raises as connect_account does.';
+
 CREATE FUNCTION payments.replay_event(event_id uuid) RETURNS TABLE(processing_status text, error text)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.replay_event(event_id uuid) OWNER TO payments_owner;
 
@@ -243,7 +348,7 @@ COMMENT ON FUNCTION payments.replay_event(event_id uuid) IS 'Applies an event ag
 
 CREATE FUNCTION payments.retry_failed_events(max_events integer DEFAULT 100) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.retry_failed_events(max_events integer) OWNER TO payments_owner;
 
@@ -251,15 +356,24 @@ COMMENT ON FUNCTION payments.retry_failed_events(max_events integer) IS 'Applies
 
 CREATE FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone) IS 'Stores Stripe objects as the API answered at observed_at (null: now) and computes what depends on them; answers how many were new or newer. Raises PY001 for anything but an array of objects with ids, PY008 for objects of the other mode.';
 
+CREATE FUNCTION payments.stored_secret(environment text, name text) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.stored_secret(environment text, name text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.stored_secret(environment text, name text) IS 'A secret as it was encrypted; null if none is stored.';
+
 CREATE FUNCTION payments.unregister_subject_type(subject_type text) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET client_min_messages TO 'warning';
 
 ALTER FUNCTION payments.unregister_subject_type(subject_type text) OWNER TO payments_owner;
 
@@ -267,7 +381,7 @@ COMMENT ON FUNCTION payments.unregister_subject_type(subject_type text) IS 'From
 
 CREATE FUNCTION payments.verify_projections(environment text) RETURNS TABLE(projection text, key text, stored jsonb, expected jsonb)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.verify_projections(environment text) OWNER TO payments_owner;
 
@@ -275,7 +389,7 @@ COMMENT ON FUNCTION payments.verify_projections(environment text) IS 'The projec
 
 CREATE FUNCTION payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
 
@@ -283,7 +397,7 @@ COMMENT ON FUNCTION payments_private.add_rival(p_environment text, p_snapshot pa
 
 CREATE FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
@@ -291,7 +405,7 @@ COMMENT ON FUNCTION payments_private.apply_events(p_environment text, p_ids uuid
 
 CREATE FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) RETURNS integer
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET enable_seqscan TO 'off'
@@ -304,15 +418,23 @@ COMMENT ON FUNCTION payments_private.apply_snapshots(p_environment text, p_snaps
 
 CREATE FUNCTION payments_private.attempt_of(p_session jsonb) RETURNS uuid
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.attempt_of(p_session jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.attempt_of(p_session jsonb) IS 'The id of the checkout attempt that a Stripe Checkout Session answers, or null when it is none of ours.';
 
+CREATE FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) IS 'Acts as an owner until told otherwise. Raises 42501 for who may not.';
+
 CREATE FUNCTION payments_private.belongs_to(p_environment text, p_object_type text, p_object_id text, p_payment_type text, p_payment_id text) RETURNS boolean
     LANGUAGE plpgsql STABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.belongs_to(p_environment text, p_object_type text, p_object_id text, p_payment_type text, p_payment_id text) OWNER TO payments_owner;
 
@@ -320,7 +442,7 @@ COMMENT ON FUNCTION payments_private.belongs_to(p_environment text, p_object_typ
 
 CREATE FUNCTION payments_private.caller_claims() RETURNS jsonb
     LANGUAGE plpgsql STABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.caller_claims() OWNER TO payments_owner;
 
@@ -331,9 +453,11 @@ CREATE FUNCTION payments_private.captured_amount(p_charge jsonb) RETURNS bigint
 
 ALTER FUNCTION payments_private.captured_amount(p_charge jsonb) OWNER TO payments_owner;
 
+COMMENT ON FUNCTION payments_private.captured_amount(p_charge jsonb) IS 'What a charge captured, in minor units; null where it captured nothing.';
+
 CREATE FUNCTION payments_private.check_line_items(p_line_items jsonb) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.check_line_items(p_line_items jsonb) OWNER TO payments_owner;
 
@@ -341,7 +465,7 @@ COMMENT ON FUNCTION payments_private.check_line_items(p_line_items jsonb) IS 'Ra
 
 CREATE FUNCTION payments_private.check_metadata(p_metadata jsonb) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.check_metadata(p_metadata jsonb) OWNER TO payments_owner;
 
@@ -349,15 +473,15 @@ COMMENT ON FUNCTION payments_private.check_metadata(p_metadata jsonb) IS 'Raises
 
 CREATE FUNCTION payments_private.check_url(p_field text, p_url text) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.check_url(p_field text, p_url text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.check_url(p_field text, p_url text) IS 'Raises PY001 unless the URL is https, or http on localhost.';
+COMMENT ON FUNCTION payments_private.check_url(p_field text, p_url text) IS 'Raises PY001 unless the URL is https, or http on localhost, and of an allowed origin where those are set.';
 
 CREATE FUNCTION payments_private.circle_members(p_environment text, p_nodes text[]) RETURNS TABLE(circle text, object_type text, object_id text, d jsonb, event_type text, observed_at timestamp with time zone, first_succeeded_at timestamp with time zone, first_failed_at timestamp with time zone, first_refunded_at timestamp with time zone)
     LANGUAGE plpgsql STABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.circle_members(p_environment text, p_nodes text[]) OWNER TO payments_owner;
 
@@ -365,7 +489,7 @@ COMMENT ON FUNCTION payments_private.circle_members(p_environment text, p_nodes 
 
 CREATE FUNCTION payments_private.claim_by_hand() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.claim_by_hand() OWNER TO payments_owner;
 
@@ -373,15 +497,23 @@ COMMENT ON FUNCTION payments_private.claim_by_hand() IS 'Gives earlier rows of a
 
 CREATE FUNCTION payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb) RETURNS TABLE(subject_key text, customer_id text, claimed_at timestamp with time zone)
     LANGUAGE plpgsql STABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb) IS 'Which customer a snapshot says stands for which subject, since when Stripe knows the object.';
 
+CREATE FUNCTION payments_private.clear_mirror(p_environment text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.clear_mirror(p_environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.clear_mirror(p_environment text) IS 'Empties the mirror of one environment: objects, links, projections, mappings. Events keep their rows; waiting ones are parked.';
+
 CREATE FUNCTION payments_private.current_subject_keys() RETURNS text[]
     LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.current_subject_keys() OWNER TO payments_owner;
 
@@ -392,9 +524,11 @@ CREATE FUNCTION payments_private.dispute_stands(p_dispute jsonb) RETURNS boolean
 
 ALTER FUNCTION payments_private.dispute_stands(p_dispute jsonb) OWNER TO payments_owner;
 
+COMMENT ON FUNCTION payments_private.dispute_stands(p_dispute jsonb) IS 'Whether a dispute is open or was lost.';
+
 CREATE FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, OUT id uuid, OUT duplicate boolean, OUT to_apply boolean, OUT processing_status text, OUT error text) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, OUT id uuid, OUT duplicate boolean, OUT to_apply boolean, OUT processing_status text, OUT error text) OWNER TO payments_owner;
 
@@ -402,7 +536,7 @@ COMMENT ON FUNCTION payments_private.enter_event(p_environment text, p_event pay
 
 CREATE FUNCTION payments_private.environment_or_fail(p_environment text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.environment_or_fail(p_environment text) OWNER TO payments_owner;
 
@@ -417,7 +551,7 @@ COMMENT ON FUNCTION payments_private.event_snapshot(p_payload jsonb) IS 'The sna
 
 CREATE FUNCTION payments_private.freeze_processed_event() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.freeze_processed_event() OWNER TO payments_owner;
 
@@ -425,15 +559,39 @@ COMMENT ON FUNCTION payments_private.freeze_processed_event() IS 'Refuses every 
 
 CREATE FUNCTION payments_private.generate_subject_lookup() RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.generate_subject_lookup() OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.generate_subject_lookup() IS 'Writes payments_private.registered_subject_keys(text) from the registry.';
+COMMENT ON FUNCTION payments_private.generate_subject_lookup() IS 'Writes payments_private.subject_keys_of(text) from the registry.';
+
+CREATE FUNCTION payments_private.grant_open_reading(p_what text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.grant_open_reading(p_what text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.grant_open_reading(p_what text) IS 'What a policy file ends with: it has revoked everything, and grants again what the application has opened.';
+
+CREATE FUNCTION payments_private.grant_reading(p_what text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.grant_reading(p_what text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.grant_reading(p_what text) IS 'Grants users the columns meant for them.';
+
+CREATE FUNCTION payments_private.guest_secret() RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.guest_secret() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.guest_secret() IS 'The secret that the current request came with, of whatever length, or null.';
 
 CREATE FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) OWNER TO payments_owner;
 
@@ -441,7 +599,7 @@ COMMENT ON FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) 
 
 CREATE FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) RETURNS TABLE(place bigint, event_id uuid, processing_status text, duplicate boolean, error text)
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) OWNER TO payments_owner;
 
@@ -454,11 +612,21 @@ ALTER FUNCTION payments_private.is_deletion(p_object_type text, p_event_type tex
 
 COMMENT ON FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) IS 'Whether a snapshot says that its object is gone.';
 
+CREATE FUNCTION payments_private.is_reserved(p_key text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.is_reserved(p_key text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.is_reserved(p_key text) IS 'Whether a metadata key begins with the prefix of the settings.';
+
 CREATE FUNCTION payments_private.items_of(p_subscription jsonb) RETURNS TABLE(item_id text, d jsonb)
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.items_of(p_subscription jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.items_of(p_subscription jsonb) IS 'The items of a subscription, with their ids.';
 
 CREATE FUNCTION payments_private."json_array"(p_value jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
@@ -535,7 +703,7 @@ COMMENT ON COLUMN payments_private.rival_snapshots.state_before IS 'Hash of the 
 
 CREATE FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest payments_private.rival_snapshots, OUT settled boolean) RETURNS record
     LANGUAGE plpgsql STABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest payments_private.rival_snapshots, OUT settled boolean) OWNER TO payments_owner;
 
@@ -553,14 +721,18 @@ CREATE FUNCTION payments_private.line_price(p_invoice jsonb) RETURNS text
 
 ALTER FUNCTION payments_private.line_price(p_invoice jsonb) OWNER TO payments_owner;
 
+COMMENT ON FUNCTION payments_private.line_price(p_invoice jsonb) IS 'The price id on an invoice''s first line, in any API version.';
+
 CREATE FUNCTION payments_private.line_product(p_invoice jsonb) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.line_product(p_invoice jsonb) OWNER TO payments_owner;
 
+COMMENT ON FUNCTION payments_private.line_product(p_invoice jsonb) IS 'The product id on an invoice''s first line, in any API version.';
+
 CREATE FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) RETURNS TABLE(to_type text, to_id text)
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) OWNER TO payments_owner;
 
@@ -568,7 +740,7 @@ COMMENT ON FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) 
 
 CREATE FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
@@ -587,7 +759,7 @@ COMMENT ON FUNCTION payments_private.new_id() IS 'A new row id whose first 48 bi
 
 CREATE FUNCTION payments_private.next_attempt(p_attempts integer) RETURNS timestamp with time zone
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.next_attempt(p_attempts integer) OWNER TO payments_owner;
 
@@ -595,7 +767,7 @@ COMMENT ON FUNCTION payments_private.next_attempt(p_attempts integer) IS 'When t
 
 CREATE FUNCTION payments_private.nodes_of(p_snapshots payments_private.snapshot[]) RETURNS text[]
     LANGUAGE plpgsql STABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.nodes_of(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
@@ -603,15 +775,23 @@ COMMENT ON FUNCTION payments_private.nodes_of(p_snapshots payments_private.snaps
 
 CREATE FUNCTION payments_private.now() RETURNS timestamp with time zone
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.now() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.now() IS 'The time, or where the clock has been stopped by a test.';
 
+CREATE FUNCTION payments_private.origin_of(p_url text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.origin_of(p_url text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.origin_of(p_url text) IS 'Scheme, host and port of a URL that check_url() lets pass, as browsers compare them.';
+
 CREATE FUNCTION payments_private.payment_circle(p_environment text, p_nodes text[]) RETURNS text[]
     LANGUAGE plpgsql STABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.payment_circle(p_environment text, p_nodes text[]) OWNER TO payments_owner;
 
@@ -626,7 +806,7 @@ COMMENT ON FUNCTION payments_private.payment_status(p_intent jsonb, p_charge jso
 
 CREATE FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) RETURNS timestamp with time zone
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) OWNER TO payments_owner;
 
@@ -634,7 +814,7 @@ COMMENT ON FUNCTION payments_private.period_of(p_subscription jsonb, p_field tex
 
 CREATE FUNCTION payments_private.prepare_checkout() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.prepare_checkout() OWNER TO payments_owner;
 
@@ -642,7 +822,7 @@ COMMENT ON FUNCTION payments_private.prepare_checkout() IS 'Checks a checkout at
 
 CREATE FUNCTION payments_private.prepare_portal_session() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.prepare_portal_session() OWNER TO payments_owner;
 
@@ -650,7 +830,7 @@ COMMENT ON FUNCTION payments_private.prepare_portal_session() IS 'Checks a porta
 
 CREATE FUNCTION payments_private.project_checkout_sessions(p_environment text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.project_checkout_sessions(p_environment text, p_ids text[]) OWNER TO payments_owner;
 
@@ -658,7 +838,7 @@ COMMENT ON FUNCTION payments_private.project_checkout_sessions(p_environment tex
 
 CREATE FUNCTION payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) OWNER TO payments_owner;
 
@@ -666,7 +846,7 @@ COMMENT ON FUNCTION payments_private.project_customer_mappings(p_environment tex
 
 CREATE FUNCTION payments_private.project_customers(p_environment text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.project_customers(p_environment text, p_ids text[]) OWNER TO payments_owner;
 
@@ -674,7 +854,7 @@ COMMENT ON FUNCTION payments_private.project_customers(p_environment text, p_ids
 
 CREATE FUNCTION payments_private.project_prices(p_environment text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.project_prices(p_environment text, p_ids text[]) OWNER TO payments_owner;
 
@@ -682,7 +862,7 @@ COMMENT ON FUNCTION payments_private.project_prices(p_environment text, p_ids te
 
 CREATE FUNCTION payments_private.project_products(p_environment text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.project_products(p_environment text, p_ids text[]) OWNER TO payments_owner;
 
@@ -690,7 +870,7 @@ COMMENT ON FUNCTION payments_private.project_products(p_environment text, p_ids 
 
 CREATE FUNCTION payments_private.project_subscriptions(p_environment text, p_ids text[]) RETURNS text[]
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.project_subscriptions(p_environment text, p_ids text[]) OWNER TO payments_owner;
 
@@ -698,7 +878,7 @@ COMMENT ON FUNCTION payments_private.project_subscriptions(p_environment text, p
 
 CREATE FUNCTION payments_private.project_transactions(p_environment text, p_nodes text[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.project_transactions(p_environment text, p_nodes text[]) OWNER TO payments_owner;
 
@@ -706,33 +886,49 @@ COMMENT ON FUNCTION payments_private.project_transactions(p_environment text, p_
 
 CREATE FUNCTION payments_private.projection_rows(p_environment text) RETURNS TABLE(projection text, key text, content jsonb)
     LANGUAGE plpgsql STABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.projection_rows(p_environment text) OWNER TO payments_owner;
 
+COMMENT ON FUNCTION payments_private.projection_rows(p_environment text) IS 'Every row of every projection, for comparison.';
+
 CREATE FUNCTION payments_private.read_event(p_environment text, p_body text, OUT payload jsonb, OUT event_id text, OUT livemode boolean, OUT verdict text, OUT message text) RETURNS record
-    LANGUAGE plpgsql
-    SET search_path TO '';
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.read_event(p_environment text, p_body text, OUT payload jsonb, OUT event_id text, OUT livemode boolean, OUT verdict text, OUT message text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.read_event(p_environment text, p_body text, OUT payload jsonb, OUT event_id text, OUT livemode boolean, OUT verdict text, OUT message text) IS 'Reads a verified body without ever raising.';
 
+CREATE FUNCTION payments_private.reading_or_fail(p_what text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.reading_or_fail(p_what text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.reading_or_fail(p_what text) IS 'What is to be read, or PY001 when there is no such thing.';
+
 CREATE FUNCTION payments_private.reapply_event(p_id uuid) RETURNS TABLE(processing_status text, error text)
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.reapply_event(p_id uuid) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.reapply_event(p_id uuid) IS 'Applies a stored event once more; answers its status and error.';
 
 CREATE FUNCTION payments_private.refund_is_effective(p_refund jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.refund_is_effective(p_refund jsonb) OWNER TO payments_owner;
 
+COMMENT ON FUNCTION payments_private.refund_is_effective(p_refund jsonb) IS 'Whether a refund gives money back: it has neither failed nor been canceled.';
+
 CREATE FUNCTION payments_private.refund_status(p_refund jsonb) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.refund_status(p_refund jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.refund_status(p_refund jsonb) IS 'pending, refunded or failed.';
 
 CREATE FUNCTION payments_private.refunded_amount(p_charge jsonb) RETURNS bigint
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
@@ -743,23 +939,15 @@ COMMENT ON FUNCTION payments_private.refunded_amount(p_charge jsonb) IS 'What a 
 
 CREATE FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) IS 'Raises PY001 for a field.';
 
-CREATE FUNCTION payments_private.registered_subject_keys(p_user text) RETURNS text[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO '';
-
-ALTER FUNCTION payments_private.registered_subject_keys(p_user text) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.registered_subject_keys(p_user text) IS 'Generated from payments_private.subject_types: the subjects a user may bill through registered types.';
-
 CREATE FUNCTION payments_private.reproject(p_environment text) RETURNS bigint
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET enable_seqscan TO 'off'
@@ -768,11 +956,15 @@ CREATE FUNCTION payments_private.reproject(p_environment text) RETURNS bigint
 
 ALTER FUNCTION payments_private.reproject(p_environment text) OWNER TO payments_owner;
 
+COMMENT ON FUNCTION payments_private.reproject(p_environment text) IS 'Computes every projection of an environment; answers how many objects were read.';
+
 CREATE FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) IS 'Computes the subscriptions and transactions of a customer again.';
 
 CREATE FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
@@ -790,7 +982,7 @@ COMMENT ON FUNCTION payments_private.shows_success(p_object_type text, p_data js
 
 CREATE FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_error text) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_error text) OWNER TO payments_owner;
 
@@ -798,7 +990,7 @@ COMMENT ON FUNCTION payments_private.stash_event(p_environment text, p_event_id 
 
 CREATE FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean DEFAULT false) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) OWNER TO payments_owner;
 
@@ -806,7 +998,7 @@ COMMENT ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb
 
 CREATE FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) RETURNS boolean
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
 
@@ -817,17 +1009,26 @@ CREATE FUNCTION payments_private.subject_id_in(p_subject_key text) RETURNS text
 
 ALTER FUNCTION payments_private.subject_id_in(p_subject_key text) OWNER TO payments_owner;
 
+COMMENT ON FUNCTION payments_private.subject_id_in(p_subject_key text) IS 'The id of a subject written as type:id.';
+
 CREATE FUNCTION payments_private.subject_in(p_metadata jsonb) RETURNS text
-    LANGUAGE plpgsql STABLE
-    SET search_path TO '';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.subject_in(p_metadata jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.subject_in(p_metadata jsonb) IS 'The billing subject that a Stripe object''s metadata names, as type:id, or null.';
 
+CREATE FUNCTION payments_private.subject_keys_of(p_user text) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.subject_keys_of(p_user text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.subject_keys_of(p_user text) IS 'Generated from payments_private.subject_types: the subjects that a user may bill, as type:id: itself, and those of registered types.';
+
 CREATE FUNCTION payments_private.subject_of_customer(p_environment text, p_customer_id text) RETURNS text
     LANGUAGE plpgsql STABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.subject_of_customer(p_environment text, p_customer_id text) OWNER TO payments_owner;
 
@@ -837,6 +1038,23 @@ CREATE FUNCTION payments_private.subject_type_in(p_subject_key text) RETURNS tex
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.subject_type_in(p_subject_key text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.subject_type_in(p_subject_key text) IS 'The type of a subject written as type:id.';
+
+CREATE FUNCTION payments_private.subject_type_or_fail(p_subject_type text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.subject_type_or_fail(p_subject_type text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.subject_type_or_fail(p_subject_type text) IS 'The name of a type that may be registered, or PY001.';
+
+CREATE FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) IS 'The billing subject that metadata names under one prefix, as type:id, or null.';
 
 CREATE FUNCTION payments_private.tells_of_payments(p_object_type text) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
@@ -854,7 +1072,7 @@ COMMENT ON FUNCTION payments_private.transaction_type_of(p_object_type text) IS 
 
 CREATE FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshot payments_private.snapshot, OUT processing_status text, OUT error text) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshot payments_private.snapshot, OUT processing_status text, OUT error text) OWNER TO payments_owner;
 
@@ -862,11 +1080,19 @@ COMMENT ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_
 
 CREATE FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) RETURNS payments_private.snapshot[]
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO '';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) IS 'Snapshots, and those that come inside them.';
+
+CREATE FUNCTION payments_private.write_lookup(p_subject_type text, p_thing text, p_owner name, p_body text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.write_lookup(p_subject_type text, p_thing text, p_owner name, p_body text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.write_lookup(p_subject_type text, p_thing text, p_owner name, p_body text) IS 'Makes the lookup of a subject type, which belongs to the owner of what it asks.';
 
 CREATE TABLE payments.customer_mappings (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1009,34 +1235,6 @@ UNION ALL
 ALTER VIEW payments.dead_events OWNER TO payments_owner;
 
 COMMENT ON VIEW payments.dead_events IS 'Events given up on after too many attempts, or unreadable as jsonb, or kept out of the ledger by a trigger (id is null). Replay them by hand once the cause is mended.';
-
-CREATE TABLE payments.provider_connections (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    provider text DEFAULT 'stripe'::text NOT NULL,
-    environment text NOT NULL,
-    status text DEFAULT 'unconfigured'::text NOT NULL,
-    provider_account_id text,
-    account_email text,
-    account_name text,
-    account_livemode boolean,
-    webhook_endpoint_id text,
-    webhook_endpoint_url text,
-    webhook_configured_at timestamp with time zone,
-    last_synced_at timestamp with time zone,
-    last_sync_status text,
-    last_sync_error text,
-    last_sync_counts jsonb,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
-    CONSTRAINT last_sync_status_is_known CHECK ((last_sync_status = ANY (ARRAY['succeeded'::text, 'failed'::text]))),
-    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
-    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['unconfigured'::text, 'connected'::text, 'error'::text])))
-);
-
-ALTER TABLE payments.provider_connections OWNER TO payments_owner;
-
-COMMENT ON TABLE payments.provider_connections IS 'The Stripe account behind each environment, its webhook endpoint and its last sync. Holds no keys.';
 
 CREATE TABLE payments.stripe_objects (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1265,6 +1463,30 @@ ALTER TABLE payments_private.object_links OWNER TO payments_owner;
 
 COMMENT ON TABLE payments_private.object_links IS 'References between Stripe objects, e.g. charge to payment_intent. A reference once told stays true, also when a newer API version leaves it out.';
 
+CREATE TABLE payments_private.open_readings (
+    what text NOT NULL,
+    opened_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT what_is_known CHECK ((what = ANY (ARRAY['subscriptions'::text, 'transactions'::text, 'catalogue'::text])))
+);
+
+ALTER TABLE payments_private.open_readings OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.open_readings IS 'What payments.open_to_users() has opened; the policies grant it again whenever they are loaded.';
+
+CREATE TABLE payments_private.provider_secrets (
+    environment text NOT NULL,
+    name text NOT NULL,
+    secret text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT name_is_known CHECK ((name = 'secret_key'::text))
+);
+
+ALTER TABLE payments_private.provider_secrets OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.provider_secrets IS 'Secrets of the connection to Stripe, as Fernet tokens under PAYMENTS_MASTER_KEY, which the database never sees.';
+
 CREATE TABLE payments_private.refresh_queue (
     environment text NOT NULL,
     object_type text NOT NULL,
@@ -1280,12 +1502,12 @@ COMMENT ON TABLE payments_private.refresh_queue IS 'Objects whose latest state t
 CREATE TABLE payments_private.settings (
     name text NOT NULL,
     value text NOT NULL,
-    CONSTRAINT setting_is_known CHECK ((name = ANY (ARRAY['metadata_prefix'::text, 'max_attempts'::text])))
+    CONSTRAINT setting_is_known CHECK ((name = ANY (ARRAY['metadata_prefix'::text, 'max_attempts'::text, 'allowed_origins'::text])))
 );
 
 ALTER TABLE payments_private.settings OWNER TO payments_owner;
 
-COMMENT ON TABLE payments_private.settings IS 'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked.';
+COMMENT ON TABLE payments_private.settings IS 'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked; allowed_origins: where checkouts and portals may return to, see payments.allow_origins().';
 
 CREATE TABLE payments_private.subject_types (
     subject_type text NOT NULL,
@@ -1293,17 +1515,20 @@ CREATE TABLE payments_private.subject_types (
     subject_column name,
     user_column name,
     filter text,
-    lookup regprocedure NOT NULL,
+    lookup text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT asks_a_table_or_a_function CHECK (((members IS NULL) = (lookup IS NOT NULL))),
     CONSTRAINT subject_type_is_an_identifier CHECK ((subject_type ~ '^[a-z][a-z0-9_]*$'::text)),
     CONSTRAINT user_is_built_in CHECK ((subject_type <> 'user'::text))
 );
 
 ALTER TABLE payments_private.subject_types OWNER TO payments_owner;
 
-COMMENT ON TABLE payments_private.subject_types IS 'The billing subjects an application has besides its users, and the function that finds a user''s own.';
+COMMENT ON TABLE payments_private.subject_types IS 'The billing subjects an application has besides its users, and what is asked for a user''s own.';
 
 COMMENT ON COLUMN payments_private.subject_types.members IS 'The membership table or view; null where the application registered a function of its own.';
+
+COMMENT ON COLUMN payments_private.subject_types.lookup IS 'That function, by its quoted name: a regprocedure would be in the way of pg_upgrade.';
 
 ALTER TABLE ONLY payments.customer_mappings
     ADD CONSTRAINT customer_mappings_pkey PRIMARY KEY (id);
@@ -1380,6 +1605,12 @@ ALTER TABLE ONLY payments_private.customer_claims
 ALTER TABLE ONLY payments_private.object_links
     ADD CONSTRAINT object_links_pkey PRIMARY KEY (environment, from_type, from_id, to_type, to_id);
 
+ALTER TABLE ONLY payments_private.open_readings
+    ADD CONSTRAINT open_readings_pkey PRIMARY KEY (what);
+
+ALTER TABLE ONLY payments_private.provider_secrets
+    ADD CONSTRAINT provider_secrets_pkey PRIMARY KEY (environment, name);
+
 ALTER TABLE ONLY payments_private.refresh_queue
     ADD CONSTRAINT refresh_queue_pkey PRIMARY KEY (environment, object_type, object_id);
 
@@ -1399,6 +1630,8 @@ CREATE INDEX customer_mappings_customer_idx ON payments.customer_mappings USING 
 
 CREATE INDEX customer_mappings_subject_key_idx ON payments.customer_mappings USING btree (subject_key, environment);
 
+CREATE INDEX customers_latest_idx ON payments.customers USING btree (environment, provider_created_at DESC NULLS LAST, id);
+
 CREATE UNIQUE INDEX stripe_checkout_sessions_key_is_used_once_by_its_owner ON payments.stripe_checkout_sessions USING btree (environment, owner_key, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
 CREATE INDEX stripe_checkout_sessions_owner_key_idx ON payments.stripe_checkout_sessions USING btree (owner_key);
@@ -1415,9 +1648,13 @@ CREATE INDEX stripe_subscription_items_subscription_idx ON payments.stripe_subsc
 
 CREATE INDEX stripe_subscriptions_customer_idx ON payments.stripe_subscriptions USING btree (environment, customer_id);
 
+CREATE INDEX stripe_subscriptions_latest_idx ON payments.stripe_subscriptions USING btree (environment, created_at DESC, id);
+
 CREATE INDEX stripe_subscriptions_subject_key_idx ON payments.stripe_subscriptions USING btree (subject_key, environment);
 
 CREATE INDEX transactions_customer_idx ON payments.transactions USING btree (environment, provider_customer_id);
+
+CREATE INDEX transactions_latest_idx ON payments.transactions USING btree (environment, provider_created_at DESC NULLS LAST, id);
 
 CREATE INDEX transactions_subject_key_idx ON payments.transactions USING btree (subject_key, environment);
 
@@ -1465,6 +1702,10 @@ ALTER TABLE payments.customer_mappings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments.customers ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY everybody_reads_what_is_for_sale ON payments.stripe_prices FOR SELECT TO payments_user, payments_anon USING (active);
+
+CREATE POLICY everybody_reads_what_is_for_sale ON payments.stripe_products FOR SELECT TO payments_user, payments_anon USING (active);
+
 CREATE POLICY guests_begin_one_time_checkouts ON payments.stripe_checkout_sessions FOR INSERT TO payments_anon WITH CHECK (((subject_type IS NULL) AND (mode = 'payment'::text) AND (owner_key ~~ 'guest:%'::text)));
 
 CREATE POLICY guests_read_their_attempts ON payments.stripe_checkout_sessions FOR SELECT TO payments_anon USING (((owner_key = ( SELECT payments.caller_key() AS caller_key)) AND (owner_key ~~ 'guest:%'::text)));
@@ -1493,9 +1734,19 @@ CREATE POLICY users_begin_checkouts_for_whom_they_may_bill ON payments.stripe_ch
 
 CREATE POLICY users_open_portals_for_whom_they_may_bill ON payments.stripe_customer_portal_sessions FOR INSERT TO payments_user WITH CHECK ((subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[])));
 
+CREATE POLICY users_read_the_items_of_subscriptions_they_read ON payments.stripe_subscription_items FOR SELECT TO payments_user USING ((((environment = 'test'::text) AND (subscription_id = ANY (ARRAY( SELECT s.subscription_id
+   FROM payments.stripe_subscriptions s
+  WHERE (s.environment = 'test'::text))))) OR ((environment = 'live'::text) AND (subscription_id = ANY (ARRAY( SELECT s.subscription_id
+   FROM payments.stripe_subscriptions s
+  WHERE (s.environment = 'live'::text)))))));
+
 CREATE POLICY users_read_the_portals_they_opened ON payments.stripe_customer_portal_sessions FOR SELECT TO payments_user USING (((owner_key = ( SELECT payments.caller_key() AS caller_key)) AND (subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[]))));
 
 CREATE POLICY users_read_their_attempts ON payments.stripe_checkout_sessions FOR SELECT TO payments_user USING (((owner_key = ( SELECT payments.caller_key() AS caller_key)) OR (subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[]))));
+
+CREATE POLICY users_read_their_subjects_subscriptions ON payments.stripe_subscriptions FOR SELECT TO payments_user USING ((subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[])));
+
+CREATE POLICY users_read_their_subjects_transactions ON payments.transactions FOR SELECT TO payments_user USING ((subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[])));
 
 ALTER TABLE payments.webhook_events ENABLE ROW LEVEL SECURITY;
 
@@ -1506,6 +1757,10 @@ ALTER TABLE payments_private.clock ENABLE ROW LEVEL SECURITY;
 ALTER TABLE payments_private.customer_claims ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.object_links ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.open_readings ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.provider_secrets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.refresh_queue ENABLE ROW LEVEL SECURITY;
 
@@ -1521,6 +1776,8 @@ GRANT USAGE ON SCHEMA payments TO payments_service;
 GRANT USAGE ON SCHEMA payments TO payments_user;
 GRANT USAGE ON SCHEMA payments TO payments_anon;
 GRANT USAGE ON SCHEMA payments TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.allow_origins(origins text[]) FROM PUBLIC;
 
 GRANT SELECT ON TABLE payments.stripe_checkout_sessions TO payments_user;
 GRANT SELECT ON TABLE payments.stripe_checkout_sessions TO payments_anon;
@@ -1586,6 +1843,13 @@ GRANT ALL ON FUNCTION payments.caller_key() TO payments_anon;
 REVOKE ALL ON FUNCTION payments.checkout_request(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.checkout_request(id uuid) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.close_to_users(what text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE payments.provider_connections TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.fail_checkout(id uuid, error text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.fail_checkout(id uuid, error text) TO payments_service;
 
@@ -1598,11 +1862,23 @@ GRANT ALL ON FUNCTION payments.finish_checkout(id uuid, session jsonb) TO paymen
 REVOKE ALL ON FUNCTION payments.finish_portal_session(id uuid, session jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.finish_portal_session(id uuid, session jsonb) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.finish_sync(environment text, counts jsonb, error text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.finish_sync(environment text, counts jsonb, error text) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.forget_key(environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.forget_key(environment text) TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.ingest_stripe_event(environment text, payload text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.ingest_stripe_event(environment text, payload text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.metrics() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.metrics() TO payments_service;
+GRANT ALL ON FUNCTION payments.metrics() TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.open_to_users(what text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.portal_request(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.portal_request(id uuid) TO payments_service;
@@ -1610,9 +1886,15 @@ GRANT ALL ON FUNCTION payments.portal_request(id uuid) TO payments_service;
 REVOKE ALL ON FUNCTION payments.rebuild_projections(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.rebuild_projections(environment text) TO payments_admin;
 
+REVOKE ALL ON FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.replay_event(event_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.replay_event(event_id uuid) TO payments_admin;
@@ -1623,6 +1905,9 @@ GRANT ALL ON FUNCTION payments.retry_failed_events(max_events integer) TO paymen
 
 REVOKE ALL ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.stored_secret(environment text, name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.stored_secret(environment text, name text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.unregister_subject_type(subject_type text) FROM PUBLIC;
 
@@ -1636,6 +1921,8 @@ REVOKE ALL ON FUNCTION payments_private.apply_events(p_environment text, p_ids u
 REVOKE ALL ON FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.attempt_of(p_session jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.belongs_to(p_environment text, p_object_type text, p_object_id text, p_payment_type text, p_payment_id text) FROM PUBLIC;
 
@@ -1655,6 +1942,8 @@ REVOKE ALL ON FUNCTION payments_private.claim_by_hand() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.clear_mirror(p_environment text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.current_subject_keys() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_private.current_subject_keys() TO payments_user;
 
@@ -1670,11 +1959,19 @@ REVOKE ALL ON FUNCTION payments_private.freeze_processed_event() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.generate_subject_lookup() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.grant_open_reading(p_what text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.grant_reading(p_what text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.guest_secret() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.is_reserved(p_key text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.items_of(p_subscription jsonb) FROM PUBLIC;
 
@@ -1712,6 +2009,8 @@ REVOKE ALL ON FUNCTION payments_private.nodes_of(p_snapshots payments_private.sn
 
 REVOKE ALL ON FUNCTION payments_private.now() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.origin_of(p_url text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.payment_circle(p_environment text, p_nodes text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.payment_status(p_intent jsonb, p_charge jsonb, p_invoice jsonb, p_session jsonb, p_succeeded boolean, p_invoice_failed boolean, p_session_failed boolean) FROM PUBLIC;
@@ -1740,6 +2039,8 @@ REVOKE ALL ON FUNCTION payments_private.projection_rows(p_environment text) FROM
 
 REVOKE ALL ON FUNCTION payments_private.read_event(p_environment text, p_body text, OUT payload jsonb, OUT event_id text, OUT livemode boolean, OUT verdict text, OUT message text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.reading_or_fail(p_what text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.reapply_event(p_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.refund_is_effective(p_refund jsonb) FROM PUBLIC;
@@ -1749,8 +2050,6 @@ REVOKE ALL ON FUNCTION payments_private.refund_status(p_refund jsonb) FROM PUBLI
 REVOKE ALL ON FUNCTION payments_private.refunded_amount(p_charge jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.registered_subject_keys(p_user text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text) FROM PUBLIC;
 
@@ -1770,9 +2069,15 @@ REVOKE ALL ON FUNCTION payments_private.subject_id_in(p_subject_key text) FROM P
 
 REVOKE ALL ON FUNCTION payments_private.subject_in(p_metadata jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.subject_keys_of(p_user text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.subject_of_customer(p_environment text, p_customer_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.subject_type_in(p_subject_key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.subject_type_or_fail(p_subject_type text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.tells_of_payments(p_object_type text) FROM PUBLIC;
 
@@ -1781,6 +2086,8 @@ REVOKE ALL ON FUNCTION payments_private.transaction_type_of(p_object_type text) 
 REVOKE ALL ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshot payments_private.snapshot, OUT processing_status text, OUT error text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.write_lookup(p_subject_type text, p_thing text, p_owner name, p_body text) FROM PUBLIC;
 
 GRANT SELECT ON TABLE payments.customer_mappings TO payments_admin;
 
@@ -1831,8 +2138,6 @@ GRANT SELECT(updated_at) ON TABLE payments.webhook_events TO payments_service;
 GRANT SELECT ON TABLE payments_private.stashed_events TO payments_admin;
 
 GRANT SELECT ON TABLE payments.dead_events TO payments_admin;
-
-GRANT SELECT ON TABLE payments.provider_connections TO payments_admin;
 
 GRANT SELECT ON TABLE payments.stripe_objects TO payments_admin;
 

@@ -36,6 +36,7 @@ COMMANDS = [
     "rollback",
     "sql",
     "serve",
+    "sync",
     "demo",
     "verify",
     "events list",

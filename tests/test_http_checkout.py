@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from typing import Any
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
+import httpx
 import psycopg
 import pytest
 import stripe as stripe_library
 
+from pg_payments.http import GUEST_HEADER
 from tests.harness.servers import Server
-from tests.harness.site import ADA, BOB, Site, bring_application, running_site, shop_url, token
+from tests.harness.site import ADA, BOB, WEB, Site, bring_application, running_site, shop_url, token
 
 Row = dict[str, Any]
 
@@ -176,17 +180,66 @@ def test_a_failed_attempt_is_taken_up_by_its_retry(site: Site, conn: psycopg.Con
 # Guests
 
 
+def guest_posts(site: Site, wish: Row, *, secret: str | None = None, bearer: str | None = None) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {bearer or token(None, 'anon')}"} | ({GUEST_HEADER: secret} if secret else {})
+    return WEB.post(f"{site.base}/api/payments/stripe/test/checkout-sessions", json=wish, headers=headers)
+
+
 def test_a_guest_checks_out_without_a_subject(site: Site, conn: psycopg.Connection[Row]) -> None:
     answer = site.checkout(token(None, "anon"), subject=None)
     assert answer.status_code == 201, answer.text
     assert answer.json()["checkoutSession"]["subjectType"] is None
 
 
-def test_a_guests_retry_is_known_by_its_key(site: Site, conn: psycopg.Connection[Row]) -> None:
-    wish = site.wish(subject=None)
-    first, second = (site.post("checkout-sessions", wish, token(None, "anon")) for _ in range(2))
+def test_a_guests_retry_is_known_by_its_secret(site: Site, conn: psycopg.Connection[Row]) -> None:
+    wish = site.wish(subject=None, idempotencyKey="order:42")
+    first = guest_posts(site, wish, secret=secrets.token_urlsafe(16))
+    again = guest_posts(site, wish, secret=first.headers[GUEST_HEADER])
+    assert again.json() == first.json()
+    assert len(attempts(conn)) == 1
+
+
+def test_a_guest_without_a_secret_is_told_one(site: Site, conn: psycopg.Connection[Row]) -> None:
+    wish = site.wish(subject=None, idempotencyKey="order:42")
+    first = guest_posts(site, wish)
+    again = guest_posts(site, wish, secret=first.headers[GUEST_HEADER])
+    assert again.json() == first.json()
+    assert first.headers["cache-control"] == "no-store"
+    assert len(attempts(conn)) == 1
+
+
+def test_a_random_uuid_as_key_is_a_guests_secret(site: Site, conn: psycopg.Connection[Row]) -> None:
+    wish = site.wish(subject=None, idempotencyKey=str(uuid4()))
+    first, second = (guest_posts(site, wish) for _ in range(2))
     assert first.json() == second.json()
     assert len(attempts(conn)) == 1
+
+
+@pytest.mark.parametrize(
+    "key", ["order:42", "order:42:which-is-long-but-not-at-all-random", str(uuid5(NAMESPACE_URL, "42"))]
+)
+def test_a_key_that_can_be_guessed_opens_nobodys_checkout(site: Site, conn: psycopg.Connection[Row], key: str) -> None:
+    wish = site.wish(subject=None, idempotencyKey=key)
+    victim = guest_posts(site, wish)
+    for thief in (guest_posts(site, wish), guest_posts(site, wish | {"cancelUrl": "https://shop.example/other"})):
+        assert thief.status_code == 201, thief.text
+        assert thief.json()["checkoutSession"]["id"] != victim.json()["checkoutSession"]["id"]
+    assert len(attempts(conn)) == 3
+
+
+def test_a_guests_secret_has_a_length(site: Site, conn: psycopg.Connection[Row]) -> None:
+    answer = guest_posts(site, site.wish(subject=None), secret="guest 7")
+    assert (answer.status_code, answer.json()["error"]) == (400, "INVALID_REQUEST")
+    assert answer.json()["message"] == "X-Payments-Guest-Secret: must have at least 22 characters"
+    assert attempts(conn) == []
+
+
+def test_a_users_secret_is_ignored(site: Site, conn: psycopg.Connection[Row]) -> None:
+    wish = site.wish()
+    answer = guest_posts(site, wish, secret="x" * 22, bearer=token())
+    assert answer.status_code == 201
+    assert GUEST_HEADER not in answer.headers
+    assert [row["owner_key"] for row in attempts(conn)] == [f"user:{ADA}"]
 
 
 def test_guests_without_a_key_are_strangers_to_each_other(site: Site, conn: psycopg.Connection[Row]) -> None:

@@ -21,14 +21,16 @@ from pydantic import SecretStr
 
 from pg_payments.demo.deliveries import signed
 from pg_payments.demo.serving import address_of, loopback_socket, served
-from pg_payments.demo.stand_in import StandIn
 from pg_payments.http import create_app
 from pg_payments.settings import Settings
 from tests.harness.servers import Server
+from tests.harness.stripe_account import StripeAccount
 
 ADA = "a11ce000-0000-4000-8000-00000000ada0"
 BOB = "b0b00000-0000-4000-8000-000000000b0b"
 JWT_SECRET = "a secret that is long enough for every hash that a token may name, and then some"
+ADMIN_KEY = "the key of the administrators"
+ADMIN_ROLE = "test_project_admin"
 TEST_SECRET = "whsec_of_the_test_endpoint"
 LIVE_SECRET = "whsec_of_the_live_endpoint"
 
@@ -44,6 +46,12 @@ def bring_application(conn: psycopg.Connection[Any]) -> None:
 def shop_url(server: Server, database: str) -> str:
     """What the served application logs in with: a service that may act as either kind of caller."""
     return server.url(database, server.login("test_shop", "payments_service", "authenticated", "anon"))
+
+
+def admin_shop_url(server: Server, database: str) -> str:
+    """The same, serving administrators too: those with the key, and those whose token's role is `ADMIN_ROLE`."""
+    groups = ("payments_service", "authenticated", "anon", "payments_admin")
+    return server.url(database, server.login("test_admin_shop", *groups, server.login(ADMIN_ROLE, "payments_admin")))
 
 
 def site_settings(database_url: str, stripe_base: str = "http://127.0.0.1:9", **changes: Any) -> Settings:
@@ -74,7 +82,7 @@ class Site:
     """A running site."""
 
     base: str
-    stand_in: StandIn
+    stand_in: StripeAccount
 
     def webhook_url(self, environment: str = "test") -> str:
         return f"{self.base}/api/webhooks/stripe/{environment}"
@@ -91,6 +99,15 @@ class Site:
             f"{self.base}/api/payments/stripe/{environment}/{path}",
             content=(body if isinstance(body, str) else json.dumps(body)).encode(),
             headers={"Authorization": f"Bearer {bearer}"} if bearer else {},
+        )
+
+    def ask_as_admin(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        """An administrator's request, with the key unless other `headers` are given."""
+        return WEB.request(
+            method,
+            f"{self.base}/api/payments/stripe/{path}",
+            json=body,
+            headers=headers or {"Authorization": f"Bearer {ADMIN_KEY}"},
         )
 
     def new_price(self, amount: int = 1900) -> str:
@@ -121,7 +138,7 @@ class Site:
 def running_site(database_url: str, **changes: Any) -> Iterator[Site]:
     """The application on one port, Stripe's stand-in on another."""
     with loopback_socket() as stripe_socket, loopback_socket() as site_socket:
-        stand_in = StandIn(address_of(stripe_socket))
+        stand_in = StripeAccount(address_of(stripe_socket))
         settings = site_settings(database_url, stand_in.base_url, **changes)
         with served(stand_in.app, stripe_socket), served(create_app(settings), site_socket) as base:
             yield Site(base, stand_in)

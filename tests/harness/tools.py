@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 from pg_payments.embedded import embedded_bin
 
@@ -17,23 +18,26 @@ ROOT = Path(__file__).resolve().parents[2]
 _NOISE = re.compile(r"^(--|SET |SELECT pg_catalog\.set_config|\\(un)?restrict )")
 
 
-def start_command(*arguments: str, **variables: str) -> subprocess.Popen[str]:
-    """``pg-payments`` as a process of its own, in an environment without our settings but for ``variables``."""
+def start_command(*arguments: str, output: IO[str] | None = None, **variables: str) -> subprocess.Popen[str]:
+    """``pg-payments`` as a process of its own, in an environment without our settings but for ``variables``.
+
+    What runs for long writes to ``output``, since nobody empties the pipes that it has otherwise.
+    """
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PAYMENTS_", "STRIPE_", "PG"))}
     clean.pop("DATABASE_URL", None)
     return subprocess.Popen(
         [sys.executable, "-m", "pg_payments", *arguments],
         env=clean | {"PYTHONPATH": str(ROOT)} | variables,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=output or subprocess.PIPE,
+        stderr=output or subprocess.PIPE,
         text=True,
     )
 
 
 def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs ``pg-payments`` to its end."""
-    with start_command(*arguments, **variables) as process:
+    with start_command(*arguments, output=None, **variables) as process:
         out, err = process.communicate()
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 

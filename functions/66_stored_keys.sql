@@ -1,0 +1,113 @@
+-- Keys that are kept here, encrypted, and the account that they open.
+
+-- Everything of the mirrored account goes; the ledger stays as the record it is, but what waits in it is given up.
+create or replace function payments_private.clear_mirror(p_environment text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- Deliveries under way end first and are cleared; those that come meanwhile wait for the new account.
+  lock table payments.webhook_events, payments.stripe_objects in share row exclusive mode;
+
+  delete from payments.transactions t where t.environment = p_environment;
+  delete from payments.stripe_subscription_items i where i.environment = p_environment;
+  delete from payments.stripe_subscriptions s where s.environment = p_environment;
+  delete from payments.customer_mappings m where m.environment = p_environment;
+  delete from payments.customers c where c.environment = p_environment;
+  delete from payments.stripe_prices p where p.environment = p_environment;
+  delete from payments.stripe_products p where p.environment = p_environment;
+  delete from payments_private.customer_claims c where c.environment = p_environment;
+  delete from payments_private.refresh_queue q where q.environment = p_environment;
+  delete from payments_private.rival_snapshots r where r.environment = p_environment;
+  delete from payments_private.object_links k where k.environment = p_environment;
+  delete from payments.stripe_objects o where o.environment = p_environment;
+
+  update payments.webhook_events e
+     set next_attempt_at = null, parked_at = payments_private.now(), updated_at = now()
+   where e.environment = p_environment and e.next_attempt_at is not null;
+  update payments_private.stashed_events s
+     set next_attempt_at = null, parked_at = payments_private.now(), updated_at = now()
+   where s.environment = p_environment and s.next_attempt_at is not null;
+end
+$$;
+comment on function payments_private.clear_mirror(text) is
+  'Empties the mirror of one environment: objects, links, projections, mappings. Events keep their rows; waiting ones are parked.';
+
+create or replace function payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text)
+  returns payments.provider_connections
+language plpgsql security definer  -- the service may not write secrets, connections or the mirror except through here
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  v_environment text := payments_private.environment_or_fail(replace_account.environment);
+  v_account_id  text := payments_private.json_id(account);
+  v_connection  payments.provider_connections;
+begin
+  if exists (
+    select from payments.provider_connections c
+     where c.provider = 'stripe' and c.environment = v_environment and c.provider_account_id <> v_account_id)
+  then
+    perform payments_private.clear_mirror(v_environment);
+    delete from payments.provider_connections c where c.provider = 'stripe' and c.environment = v_environment;
+  end if;
+
+  perform payments.connect_account(v_environment, account, livemode);
+  insert into payments_private.provider_secrets (environment, name, secret)
+  values (v_environment, 'secret_key', replace_account.secret)
+  on conflict (environment, name) do update set secret = excluded.secret, updated_at = now();
+
+  update payments.provider_connections c
+     set masked_key = replace_account.masked, updated_at = now()
+   where c.provider = 'stripe' and c.environment = v_environment
+  returning * into v_connection;
+  return v_connection;
+end
+$$;
+comment on function payments.replace_account(text, jsonb, boolean, text, text) is
+  'Stores the encrypted key of an account, in place of the former one. If it opens another account, the former account''s mirror is cleared in the same transaction. Raises as connect_account does.';
+
+create or replace function payments.stored_secret(environment text, name text) returns text
+language sql stable security definer  -- the table is nobody's
+set search_path = pg_catalog, pg_temp
+as $$
+  select s.secret from payments_private.provider_secrets s
+   where s.environment = stored_secret.environment and s.name = stored_secret.name
+$$;
+comment on function payments.stored_secret(text, text) is 'A secret as it was encrypted; null if none is stored.';
+
+create or replace function payments.reencrypt_secret(environment text, name text, formerly text, secret text) returns boolean
+language plpgsql security definer  -- the table is nobody's
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  update payments_private.provider_secrets s
+     set secret = reencrypt_secret.secret, updated_at = now()
+   where s.environment = reencrypt_secret.environment and s.name = reencrypt_secret.name and s.secret = reencrypt_secret.formerly;
+  return found;
+end
+$$;
+comment on function payments.reencrypt_secret(text, text, text, text) is
+  'Puts the same secret under another master key, unless somebody has replaced it meanwhile; whether it did.';
+
+create or replace function payments.forget_key(environment text) returns boolean
+language plpgsql security definer  -- the service may not write secrets or connections except through here
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  delete from payments_private.provider_secrets s where s.environment = forget_key.environment and s.name = 'secret_key';
+  if not found then
+    return false;
+  end if;
+  update payments.provider_connections c
+     set status = 'unconfigured', masked_key = null, updated_at = now()
+   where c.provider = 'stripe' and c.environment = forget_key.environment;
+  return true;
+end
+$$;
+comment on function payments.forget_key(text) is 'Forgets the stored key of an environment, if there is one; what it mirrored stays.';
+
+grant execute on function payments.replace_account(text, jsonb, boolean, text, text), payments.stored_secret(text, text),
+  payments.reencrypt_secret(text, text, text, text), payments.forget_key(text) to payments_service;
