@@ -2,11 +2,11 @@
 -- value bent to fit.
 --
 -- In plpgsql, though each is one expression: inlined into the large statements of the projections, SQL functions like
--- these cost more to set up than to run. Without a search path of their own, which would be switched at every call:
--- they are called from inside only, by functions whose search path is empty.
+-- these cost more to set up than to run.
 
 create or replace function payments_private.json_text(p_value jsonb) returns text
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case when jsonb_typeof(p_value) = 'string' then p_value #>> '{}' end;
@@ -16,6 +16,7 @@ comment on function payments_private.json_text(jsonb) is 'A JSON string as text;
 
 create or replace function payments_private.json_bigint(p_value jsonb) returns bigint
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case
@@ -27,6 +28,7 @@ comment on function payments_private.json_bigint(jsonb) is 'A JSON integer of at
 
 create or replace function payments_private.json_boolean(p_value jsonb) returns boolean
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case when jsonb_typeof(p_value) = 'boolean' then (p_value #>> '{}')::boolean end;
@@ -36,6 +38,7 @@ comment on function payments_private.json_boolean(jsonb) is 'A JSON boolean; any
 
 create or replace function payments_private.json_time(p_value jsonb) returns timestamptz
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case
@@ -47,6 +50,7 @@ comment on function payments_private.json_time(jsonb) is 'Unix seconds as a time
 
 create or replace function payments_private.json_id(p_value jsonb) returns text
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case jsonb_typeof(p_value)
@@ -59,6 +63,7 @@ comment on function payments_private.json_id(jsonb) is 'The id behind an expanda
 
 create or replace function payments_private.json_object(p_value jsonb) returns jsonb
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case when jsonb_typeof(p_value) = 'object' then p_value end;
@@ -68,6 +73,7 @@ comment on function payments_private.json_object(jsonb) is 'A JSON object; anyth
 
 create or replace function payments_private.json_array(p_value jsonb) returns jsonb
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case when jsonb_typeof(p_value) = 'array' then p_value else '[]'::jsonb end;

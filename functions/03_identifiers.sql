@@ -2,6 +2,7 @@
 
 create or replace function payments_private.new_id() returns uuid
 language sql volatile parallel safe
+set search_path = pg_catalog, pg_temp
 return encode(
   set_byte(
     overlay(uuid_send(gen_random_uuid()) placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1 for 6),

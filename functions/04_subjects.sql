@@ -3,6 +3,7 @@
 
 create or replace function payments_private.subject_under(p_metadata jsonb, p_prefix text) returns text
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_type text := payments_private.json_text(p_metadata -> (p_prefix || 'subject_type'));
@@ -15,6 +16,7 @@ comment on function payments_private.subject_under(jsonb, text) is 'The billing 
 
 create or replace function payments_private.subject_in(p_metadata jsonb) returns text
 language plpgsql stable
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_prefix text;
@@ -50,6 +52,7 @@ comment on function payments_private.subject_of_customer(text, text) is
 
 create or replace function payments_private.subject_type_in(p_subject_key text) returns text
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return split_part(p_subject_key, ':', 1);
@@ -59,6 +62,7 @@ comment on function payments_private.subject_type_in(text) is 'The type of a sub
 
 create or replace function payments_private.subject_id_in(p_subject_key text) returns text
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return substr(p_subject_key, strpos(p_subject_key, ':') + 1);

@@ -3,6 +3,7 @@
 
 create or replace function payments_private.event_snapshot(p_payload jsonb) returns payments_private.snapshot
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return row(
@@ -43,6 +44,7 @@ comment on function payments_private.with_contents(payments_private.snapshot[]) 
 
 create or replace function payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) returns boolean
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return coalesce(payments_private.json_boolean(p_data -> 'deleted'), false)
@@ -56,6 +58,7 @@ comment on function payments_private.is_deletion(text, text, jsonb) is 'Whether 
 -- (Stripe API reference: the status field of each object.)
 create or replace function payments_private.lifecycle_stage(p_object_type text, p_data jsonb) returns numeric
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case p_object_type
@@ -88,6 +91,7 @@ comment on function payments_private.lifecycle_stage(text, jsonb) is 'Orders the
 -- What an event shows of money, told by the event itself: used as the time of a payment where no object names one.
 create or replace function payments_private.shows_success(p_object_type text, p_data jsonb) returns boolean
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return coalesce(case p_object_type
@@ -103,6 +107,7 @@ comment on function payments_private.shows_success(text, jsonb) is 'Whether the 
 
 create or replace function payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) returns boolean
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return coalesce(case p_object_type

@@ -81,15 +81,11 @@ $$;
 comment on function payments_private.add_rival(text, payments_private.snapshot) is 'Enters a snapshot into the set among which the latest of its second is chosen.';
 
 create or replace function payments_private.latest_rival(
-  p_environment text, p_object_type text, p_object_id text, out latest payments_private.rival_snapshots, out settled boolean
+  p_environment text, p_object_type text, p_object_id text, out latest_source text, out settled boolean
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
--- @plpgsql_check_options: extra_warnings = off
--- One of its two answers is a row: that is meant.
-declare
-  v_source text;
 begin
   with rivals as (
     select r.source, r.state, r.state_before, r.data, r.deleted, r.observed_at, r.previous_attributes,
@@ -123,14 +119,10 @@ begin
                              c.is_api desc, c.observed_at desc, c.source collate "C" desc)
   )
   select w.source, not exists (select from ranked o where o.merit = 1 and o.state <> w.state)
-    into v_source, settled
+    into latest_source, settled
     from ranked w
    where w.place = 1;
-
-  select r.* into latest
-    from payments_private.rival_snapshots r
-   where (r.environment, r.object_type, r.object_id, r.source) = (p_environment, p_object_type, p_object_id, v_source);
 end
 $$;
 comment on function payments_private.latest_rival(text, text, text) is
-  'The latest of an object''s rival snapshots, and whether more than the arbitrary last rule says so.';
+  'Which of an object''s rival snapshots is the latest, by its source, and whether more than the arbitrary last rule says so.';

@@ -88,7 +88,10 @@ begin
   perform payments_private.add_rival(p_environment, p_snapshot);
 
   v_best := payments_private.latest_rival(p_environment, p_snapshot.object_type, p_snapshot.object_id);
-  v_latest := v_best.latest;
+  select r.* into v_latest
+    from payments_private.rival_snapshots r
+   where (r.environment, r.object_type, r.object_id, r.source)
+         = (p_environment, p_snapshot.object_type, p_snapshot.object_id, v_best.latest_source);
 
   if not v_best.settled then
     insert into payments_private.refresh_queue (environment, object_type, object_id, reason)

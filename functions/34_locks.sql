@@ -8,6 +8,7 @@
 
 create or replace function payments_private.tells_of_payments(p_object_type text) returns boolean
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return p_object_type in ('payment_intent', 'charge', 'invoice', 'invoice_payment', 'checkout.session', 'refund', 'dispute');

@@ -9,6 +9,7 @@
 
 create or replace function payments_private.transaction_type_of(p_object_type text) returns text
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case p_object_type when 'checkout.session' then 'checkout_session' else p_object_type end;

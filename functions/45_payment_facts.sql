@@ -7,6 +7,7 @@ create or replace function payments_private.payment_status(
   p_intent jsonb, p_charge jsonb, p_invoice jsonb, p_session jsonb, p_succeeded boolean, p_invoice_failed boolean, p_session_failed boolean
 ) returns text
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case
@@ -31,6 +32,7 @@ comment on function payments_private.payment_status(jsonb, jsonb, jsonb, jsonb, 
 -- Captured money of a charge. A hold that was released, wholly or in part, is not a refund.
 create or replace function payments_private.captured_amount(p_charge jsonb) returns bigint
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case when payments_private.shows_success('charge', p_charge) then
@@ -42,6 +44,7 @@ comment on function payments_private.captured_amount(jsonb) is 'What a charge ca
 
 create or replace function payments_private.refunded_amount(p_charge jsonb) returns bigint
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case when payments_private.shows_success('charge', p_charge) then greatest(
@@ -56,6 +59,7 @@ comment on function payments_private.refunded_amount(jsonb) is
 
 create or replace function payments_private.refund_is_effective(p_refund jsonb) returns boolean
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return coalesce(p_refund ->> 'status' not in ('failed', 'canceled'), true);
@@ -65,6 +69,7 @@ comment on function payments_private.refund_is_effective(jsonb) is 'Whether a re
 
 create or replace function payments_private.refund_status(p_refund jsonb) returns text
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case
@@ -79,6 +84,7 @@ comment on function payments_private.refund_status(jsonb) is 'pending, refunded 
 -- A dispute stands while it is open and after it was lost; one that was won or only inquired has failed.
 create or replace function payments_private.dispute_stands(p_dispute jsonb) returns boolean
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return coalesce(p_dispute ->> 'status' not in ('won', 'warning_closed', 'prevented'), true);
@@ -89,6 +95,7 @@ comment on function payments_private.dispute_stands(jsonb) is 'Whether a dispute
 -- The first line of an invoice names what was bought, in one of three ways.
 create or replace function payments_private.line_price(p_invoice jsonb) returns text
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return coalesce(
@@ -101,6 +108,7 @@ comment on function payments_private.line_price(jsonb) is 'The price id on an in
 
 create or replace function payments_private.line_product(p_invoice jsonb) returns text
 language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return coalesce(

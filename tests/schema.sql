@@ -449,7 +449,8 @@ ALTER FUNCTION payments_private.caller_claims() OWNER TO payments_owner;
 COMMENT ON FUNCTION payments_private.caller_claims() IS 'The claims of the current request, or null.';
 
 CREATE FUNCTION payments_private.captured_amount(p_charge jsonb) RETURNS bigint
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.captured_amount(p_charge jsonb) OWNER TO payments_owner;
 
@@ -520,7 +521,8 @@ ALTER FUNCTION payments_private.current_subject_keys() OWNER TO payments_owner;
 COMMENT ON FUNCTION payments_private.current_subject_keys() IS 'The billing subjects that the caller may bill, as type:id: itself, and those of registered types. Raises PY009 for a stale registration.';
 
 CREATE FUNCTION payments_private.dispute_stands(p_dispute jsonb) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.dispute_stands(p_dispute jsonb) OWNER TO payments_owner;
 
@@ -543,7 +545,8 @@ ALTER FUNCTION payments_private.environment_or_fail(p_environment text) OWNER TO
 COMMENT ON FUNCTION payments_private.environment_or_fail(p_environment text) IS 'The environment, or PY001 when it is neither test nor live.';
 
 CREATE FUNCTION payments_private.event_snapshot(p_payload jsonb) RETURNS payments_private.snapshot
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.event_snapshot(p_payload jsonb) OWNER TO payments_owner;
 
@@ -606,7 +609,8 @@ ALTER FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) OWNE
 COMMENT ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) IS 'A batch of verified bodies. A body that is no event of this environment has status rejected and an error starting with its SQLSTATE.';
 
 CREATE FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) OWNER TO payments_owner;
 
@@ -629,102 +633,88 @@ ALTER FUNCTION payments_private.items_of(p_subscription jsonb) OWNER TO payments
 COMMENT ON FUNCTION payments_private.items_of(p_subscription jsonb) IS 'The items of a subscription, with their ids.';
 
 CREATE FUNCTION payments_private."json_array"(p_value jsonb) RETURNS jsonb
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private."json_array"(p_value jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private."json_array"(p_value jsonb) IS 'A JSON array; anything else is an empty one.';
 
 CREATE FUNCTION payments_private.json_bigint(p_value jsonb) RETURNS bigint
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.json_bigint(p_value jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.json_bigint(p_value jsonb) IS 'A JSON integer of at most 18 digits; anything else, fractions included, is null.';
 
 CREATE FUNCTION payments_private.json_boolean(p_value jsonb) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.json_boolean(p_value jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.json_boolean(p_value jsonb) IS 'A JSON boolean; anything else is null.';
 
 CREATE FUNCTION payments_private.json_id(p_value jsonb) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.json_id(p_value jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.json_id(p_value jsonb) IS 'The id behind an expandable field, which is an id or an object (Stripe API reference, Expanding Responses).';
 
 CREATE FUNCTION payments_private."json_object"(p_value jsonb) RETURNS jsonb
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private."json_object"(p_value jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private."json_object"(p_value jsonb) IS 'A JSON object; anything else is null.';
 
 CREATE FUNCTION payments_private.json_text(p_value jsonb) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.json_text(p_value jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.json_text(p_value jsonb) IS 'A JSON string as text; anything else is null.';
 
 CREATE FUNCTION payments_private.json_time(p_value jsonb) RETURNS timestamp with time zone
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.json_time(p_value jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.json_time(p_value jsonb) IS 'Unix seconds as a timestamp; anything else is null.';
 
-CREATE TABLE payments_private.rival_snapshots (
-    environment text NOT NULL,
-    object_type text NOT NULL,
-    object_id text NOT NULL,
-    source text NOT NULL,
-    event_type text,
-    observed_at timestamp with time zone NOT NULL,
-    data jsonb NOT NULL,
-    deleted boolean NOT NULL,
-    previous_attributes jsonb,
-    state text NOT NULL,
-    state_before text
-);
-
-ALTER TABLE payments_private.rival_snapshots OWNER TO payments_owner;
-
-COMMENT ON TABLE payments_private.rival_snapshots IS 'All snapshots of one object that share the newest second. Which of them is the latest is decided over the whole set, so arrival does not matter.';
-
-COMMENT ON COLUMN payments_private.rival_snapshots.source IS 'The event''s id, or api:<time> for a snapshot from the API.';
-
-COMMENT ON COLUMN payments_private.rival_snapshots.state IS 'Hash of the object as the snapshot shows it.';
-
-COMMENT ON COLUMN payments_private.rival_snapshots.state_before IS 'Hash of the object before the event, from data.previous_attributes; null when the event says nothing about it.';
-
-CREATE FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest payments_private.rival_snapshots, OUT settled boolean) RETURNS record
+CREATE FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest payments_private.rival_snapshots, OUT settled boolean) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest payments_private.rival_snapshots, OUT settled boolean) IS 'The latest of an object''s rival snapshots, and whether more than the arbitrary last rule says so.';
+COMMENT ON FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) IS 'Which of an object''s rival snapshots is the latest, by its source, and whether more than the arbitrary last rule says so.';
 
 CREATE FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) RETURNS numeric
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) IS 'Orders the states of one object within a second; null where its type has no stages.';
 
 CREATE FUNCTION payments_private.line_price(p_invoice jsonb) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.line_price(p_invoice jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.line_price(p_invoice jsonb) IS 'The price id on an invoice''s first line, in any API version.';
 
 CREATE FUNCTION payments_private.line_product(p_invoice jsonb) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.line_product(p_invoice jsonb) OWNER TO payments_owner;
 
@@ -751,7 +741,8 @@ ALTER FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[]) O
 COMMENT ON FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[]) IS 'Locks the given objects and all that their links lead to, until the transaction ends.';
 
 CREATE FUNCTION payments_private.new_id() RETURNS uuid
-    LANGUAGE sql PARALLEL SAFE;
+    LANGUAGE sql PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.new_id() OWNER TO payments_owner;
 
@@ -798,7 +789,8 @@ ALTER FUNCTION payments_private.payment_circle(p_environment text, p_nodes text[
 COMMENT ON FUNCTION payments_private.payment_circle(p_environment text, p_nodes text[]) IS 'All objects linked to the given ones through payments, the given ones included.';
 
 CREATE FUNCTION payments_private.payment_status(p_intent jsonb, p_charge jsonb, p_invoice jsonb, p_session jsonb, p_succeeded boolean, p_invoice_failed boolean, p_session_failed boolean) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.payment_status(p_intent jsonb, p_charge jsonb, p_invoice jsonb, p_session jsonb, p_succeeded boolean, p_invoice_failed boolean, p_session_failed boolean) OWNER TO payments_owner;
 
@@ -917,21 +909,24 @@ ALTER FUNCTION payments_private.reapply_event(p_id uuid) OWNER TO payments_owner
 COMMENT ON FUNCTION payments_private.reapply_event(p_id uuid) IS 'Applies a stored event once more; answers its status and error.';
 
 CREATE FUNCTION payments_private.refund_is_effective(p_refund jsonb) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.refund_is_effective(p_refund jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.refund_is_effective(p_refund jsonb) IS 'Whether a refund gives money back: it has neither failed nor been canceled.';
 
 CREATE FUNCTION payments_private.refund_status(p_refund jsonb) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.refund_status(p_refund jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.refund_status(p_refund jsonb) IS 'pending, refunded or failed.';
 
 CREATE FUNCTION payments_private.refunded_amount(p_charge jsonb) RETURNS bigint
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.refunded_amount(p_charge jsonb) OWNER TO payments_owner;
 
@@ -967,14 +962,16 @@ ALTER FUNCTION payments_private.reproject_customer(p_environment text, p_custome
 COMMENT ON FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) IS 'Computes the subscriptions and transactions of a customer again.';
 
 CREATE FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) IS 'Whether the snapshot of a payment object, or the event that carried it, says that an attempt failed.';
 
 CREATE FUNCTION payments_private.shows_success(p_object_type text, p_data jsonb) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.shows_success(p_object_type text, p_data jsonb) OWNER TO payments_owner;
 
@@ -1005,14 +1002,16 @@ ALTER FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot pa
 COMMENT ON FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) IS 'Stores a snapshot where it is the newest; answers whether anything that projections read has changed.';
 
 CREATE FUNCTION payments_private.subject_id_in(p_subject_key text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.subject_id_in(p_subject_key text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.subject_id_in(p_subject_key text) IS 'The id of a subject written as type:id.';
 
 CREATE FUNCTION payments_private.subject_in(p_metadata jsonb) RETURNS text
-    LANGUAGE plpgsql STABLE;
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.subject_in(p_metadata jsonb) OWNER TO payments_owner;
 
@@ -1035,7 +1034,8 @@ ALTER FUNCTION payments_private.subject_of_customer(p_environment text, p_custom
 COMMENT ON FUNCTION payments_private.subject_of_customer(p_environment text, p_customer_id text) IS 'The billing subject a customer stands for, as type:id; null when it stands for none or for several.';
 
 CREATE FUNCTION payments_private.subject_type_in(p_subject_key text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.subject_type_in(p_subject_key text) OWNER TO payments_owner;
 
@@ -1050,21 +1050,24 @@ ALTER FUNCTION payments_private.subject_type_or_fail(p_subject_type text) OWNER 
 COMMENT ON FUNCTION payments_private.subject_type_or_fail(p_subject_type text) IS 'The name of a type that may be registered, or PY001.';
 
 CREATE FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) IS 'The billing subject that metadata names under one prefix, as type:id, or null.';
 
 CREATE FUNCTION payments_private.tells_of_payments(p_object_type text) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.tells_of_payments(p_object_type text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.tells_of_payments(p_object_type text) IS 'Whether objects of this type take part in a row of payments.transactions.';
 
 CREATE FUNCTION payments_private.transaction_type_of(p_object_type text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.transaction_type_of(p_object_type text) OWNER TO payments_owner;
 
@@ -1498,6 +1501,30 @@ CREATE TABLE payments_private.refresh_queue (
 ALTER TABLE payments_private.refresh_queue OWNER TO payments_owner;
 
 COMMENT ON TABLE payments_private.refresh_queue IS 'Objects whose latest state the events could not settle; the API is to be asked.';
+
+CREATE TABLE payments_private.rival_snapshots (
+    environment text NOT NULL,
+    object_type text NOT NULL,
+    object_id text NOT NULL,
+    source text NOT NULL,
+    event_type text,
+    observed_at timestamp with time zone NOT NULL,
+    data jsonb NOT NULL,
+    deleted boolean NOT NULL,
+    previous_attributes jsonb,
+    state text NOT NULL,
+    state_before text
+);
+
+ALTER TABLE payments_private.rival_snapshots OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.rival_snapshots IS 'All snapshots of one object that share the newest second. Which of them is the latest is decided over the whole set, so arrival does not matter.';
+
+COMMENT ON COLUMN payments_private.rival_snapshots.source IS 'The event''s id, or api:<time> for a snapshot from the API.';
+
+COMMENT ON COLUMN payments_private.rival_snapshots.state IS 'Hash of the object as the snapshot shows it.';
+
+COMMENT ON COLUMN payments_private.rival_snapshots.state_before IS 'Hash of the object before the event, from data.previous_attributes; null when the event says nothing about it.';
 
 CREATE TABLE payments_private.settings (
     name text NOT NULL,
@@ -1989,7 +2016,7 @@ REVOKE ALL ON FUNCTION payments_private.json_text(p_value jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.json_time(p_value jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest payments_private.rival_snapshots, OUT settled boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) FROM PUBLIC;
 
