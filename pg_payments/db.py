@@ -143,7 +143,7 @@ def finish_sync(environment: str, counts: Mapping[str, int] | None, error: str |
 
 @SqlFunction
 def replay_event(event_id: UUID) -> Query[Row]:
-    """One event again, on purpose: `{event_id, processing_status, duplicate, error}`."""
+    """One event again, on purpose: `{processing_status, error}`."""
     return Query("select * from payments.replay_event(%s)", (event_id,), _row)
 
 
@@ -154,9 +154,9 @@ def retry_failed_events(max_events: int) -> Query[int]:
 
 
 @SqlFunction
-def rebuild_projections(environment: str) -> Query[list[Row]]:
-    """Every projection thrown away and built again from the stored objects."""
-    return Query("select * from payments.rebuild_projections(%s)", (environment,), rows_as_they_are)
+def rebuild_projections(environment: str) -> Query[int]:
+    """Every projection computed again from the stored objects: the number of objects read."""
+    return Query("select payments.rebuild_projections(%s)", (environment,), _integer)
 
 
 @SqlFunction
