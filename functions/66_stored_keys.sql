@@ -50,6 +50,8 @@ begin
   then
     perform payments_private.clear_mirror(v_environment);
     delete from payments.provider_connections c where c.provider = 'stripe' and c.environment = v_environment;
+    -- what the former account's endpoint still delivers is not this account's
+    delete from payments_private.provider_secrets s where s.environment = v_environment and starts_with(s.name, 'webhook_secret:');
   end if;
 
   perform payments.connect_account(v_environment, account, livemode);
@@ -65,7 +67,7 @@ begin
 end
 $$;
 comment on function payments.replace_account(text, jsonb, boolean, text, text) is
-  'Stores the encrypted key of an account, in place of the former one. If it opens another account, the former account''s mirror is cleared in the same transaction. Raises as connect_account does.';
+  'Stores the encrypted key of an account, in place of the former one. If it opens another account, the former account''s mirror and webhook endpoint are forgotten in the same transaction. Raises as connect_account does.';
 
 create or replace function payments.stored_secret(environment text, name text) returns text
 language sql stable security definer  -- the table is nobody's
@@ -107,7 +109,7 @@ begin
   return true;
 end
 $$;
-comment on function payments.forget_key(text) is 'Forgets the stored key of an environment, if there is one; what it mirrored stays.';
+comment on function payments.forget_key(text) is 'Forgets the stored key of an environment, if there is one. What it mirrored stays, and so does the secret of the webhook endpoint, which goes on delivering.';
 
 grant execute on function payments.replace_account(text, jsonb, boolean, text, text), payments.stored_secret(text, text),
   payments.reencrypt_secret(text, text, text, text), payments.forget_key(text) to payments_service;

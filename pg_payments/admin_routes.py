@@ -1,13 +1,8 @@
-"""What administrators may ask over HTTP: the connections to Stripe, a sync, lists of what is mirrored.
-
-Administrators come with `PAYMENTS_ADMIN_API_KEY`, and act as `payments_admin`, or with a token whose role is a member
-of it, and act as that role. Either way the database decides what they read; the server's login needs to be a member.
-"""
+"""What administrators may ask over HTTP: the connections to Stripe, a sync, lists of what is mirrored."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -18,22 +13,23 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pg_payments import listings
+from pg_payments.administrators import as_administrator, let_in
 from pg_payments.answers import CONNECTION, translated
 from pg_payments.bodies import KeyBody, ListQuery, parsed, queried
-from pg_payments.db import Query, Row, act_as, forget_key, is_admin, replace_account
-from pg_payments.errors import ConfigurationError, Conflict, Forbidden, InvalidRequest, NotFound
+from pg_payments.db import Query, Row, forget_key, replace_account
+from pg_payments.errors import ConfigurationError, Conflict, InvalidRequest, NotFound, StripeRefused
 from pg_payments.keys import masked
-from pg_payments.service import Service, body_of, environment_of, service_of
+from pg_payments.service import Service, environment_of, service_of
 from pg_payments.settings import ENVIRONMENTS, Environment
 from pg_payments.stripe_api import StripeApi
 from pg_payments.sync import sync
-from pg_payments.tokens import Caller
 from pg_payments.vault import Vault
+from pg_payments.webhook_endpoints import configure, endpoint_url
 
 
 async def status(request: Request) -> Response:
     """The connection of each environment."""
-    async with _as_administrator(request) as conn:
+    async with as_administrator(request) as conn:
         rows = await listings.connections(conn)
     service = service_of(request)
     return JSONResponse({"connections": [_connection(service, row) for row in rows]})
@@ -41,7 +37,7 @@ async def status(request: Request) -> Response:
 
 async def sync_all(request: Request) -> Response:
     """A sync of every environment that has a key."""
-    await _let_in(request)
+    await let_in(request)
     service = service_of(request)
     environments = [name for name in ENVIRONMENTS if await service.stripe_key(name)]
     if not environments:
@@ -53,42 +49,57 @@ async def sync_all(request: Request) -> Response:
 async def sync_one(request: Request) -> Response:
     """A sync of one environment."""
     environment = environment_of(request)
-    await _let_in(request)
+    await let_in(request)
     return JSONResponse({"results": [await _synced(service_of(request), environment)]})
 
 
 async def keys(request: Request) -> Response:
     """The key of each environment, masked."""
-    async with _as_administrator(request) as conn:
+    async with as_administrator(request) as conn:
         return JSONResponse(await _keys(service_of(request), conn))
 
 
 async def store_key(request: Request) -> Response:
-    """Another key, once Stripe has said whose it is; then a sync. Another account's key begins a new mirror."""
+    """Another key, once Stripe has said whose it is; then its webhook endpoint, where there is an address; then a sync.
+
+    Another account's key begins a new mirror.
+    """
     service, environment = service_of(request), environment_of(request)
-    async with _as_administrator(request):
-        key = parsed(await body_of(request), KeyBody).secret_key
+    key = parsed(await let_in(request), KeyBody).secret_key
     _refuse_if_set_outside(service, environment)
     secret, stripe = Vault(service.settings).encrypted(key), StripeApi(key, service.settings.stripe_api_base)
     if stripe.livemode is not (environment == "live"):
         raise InvalidRequest(f"secretKey: not a key of the {environment} environment", detail="secretKey")
+    if service.settings.public_url:
+        endpoint_url(service.settings, environment)  # a wrong one is better told before anything is stored
     account = await run_in_threadpool(stripe.read, "/v1/account")
     async with service.pool.connection() as conn:
         await replace_account(conn, environment, account.body, stripe.livemode, secret, masked(key))
+    service.signatures.forget()
+    webhook = await _webhook_set_up(service, stripe, environment)
     result = await _synced(service, environment)
-    async with _as_administrator(request) as conn:
-        return JSONResponse(await _keys(service, conn) | {"results": [result]})
+    async with as_administrator(request) as conn:
+        return JSONResponse(await _keys(service, conn) | {"results": [result], "webhook": webhook})
+
+
+async def configure_webhook(request: Request) -> Response:
+    """Another managed webhook endpoint in place of the former one, if there was one."""
+    service, environment = service_of(request), environment_of(request)
+    await let_in(request)
+    row = await run_in_threadpool(_configure, service, await service.stripe(environment), environment, anew=True)
+    service.signatures.forget()
+    return JSONResponse({"connection": _connection(service, row)})
 
 
 async def forget_stored_key(request: Request) -> Response:
     """No key any more; what it mirrored stays."""
     service, environment = service_of(request), environment_of(request)
-    await _let_in(request)
+    await let_in(request)
     _refuse_if_set_outside(service, environment)
     async with service.pool.connection() as conn:
         if not await forget_key(conn, environment):
             raise NotFound("no key is stored for this environment", detail=environment)
-    async with _as_administrator(request) as conn:
+    async with as_administrator(request) as conn:
         return JSONResponse(await _keys(service, conn))
 
 
@@ -97,7 +108,7 @@ def listing(name: str, query: Callable[..., Query[list[dict[str, Any]]]]) -> Rou
 
     async def endpoint(request: Request) -> Response:
         environment, wish = environment_of(request), queried(request.query_params, ListQuery)
-        async with _as_administrator(request) as conn:
+        async with as_administrator(request) as conn:
             rows = await query(environment, wish.subject_type, wish.subject_id, wish.limit).run_async(conn)
         return JSONResponse({name: [listings.shown(name, row) for row in rows]})
 
@@ -109,34 +120,13 @@ ROUTES = [
     Route("/api/payments/stripe/config", keys),
     Route("/api/payments/stripe/{environment}/config", store_key, methods=["PUT"]),
     Route("/api/payments/stripe/{environment}/config", forget_stored_key, methods=["DELETE"]),
+    Route("/api/payments/stripe/{environment}/webhook", configure_webhook, methods=["POST"]),
     Route("/api/payments/stripe/sync", sync_all, methods=["POST"]),
     Route("/api/payments/stripe/{environment}/sync", sync_one, methods=["POST"]),
     listing("transactions", listings.transactions.query),
     listing("subscriptions", listings.subscriptions.query),
     listing("customers", listings.customers.query),
 ]
-
-
-# Who may --------------------------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def _as_administrator(request: Request) -> AsyncIterator[AsyncConnection[Any]]:
-    """A transaction as the administrator who asks. Raises `NotSignedIn`, `Forbidden`."""
-    service = service_of(request)
-    admin: Caller = await run_in_threadpool(
-        service.tokens.administrator, request.headers.get("authorization"), request.headers.get("x-api-key")
-    )
-    async with service.pool.connection() as conn, conn.transaction():
-        await act_as(conn, admin.role, admin.claims, None)
-        if not await is_admin(conn):
-            raise Forbidden("only administrators may do this", hint="use a role that is a member of payments_admin")
-        yield conn
-
-
-async def _let_in(request: Request) -> None:
-    async with _as_administrator(request):
-        await body_of(request)  # there is nothing to say in it
 
 
 # Answers --------------------------------------------------------------------------------------------------------------
@@ -161,6 +151,22 @@ def _sync(service: Service, stripe: StripeApi, environment: Environment) -> Row:
     # a connection of its own: it is used for minutes, one statement at a time
     with psycopg.connect(service.settings.required_database_url(), autocommit=True, prepare_threshold=None) as conn:
         return sync(conn, stripe, environment)
+
+
+def _configure(service: Service, stripe: StripeApi, environment: Environment, *, anew: bool) -> Row:
+    # a connection of its own: one transaction stays open while Stripe is asked
+    with psycopg.connect(service.settings.required_database_url(), autocommit=True, prepare_threshold=None) as conn:
+        return configure(conn, stripe, service.settings, environment, anew=anew)
+
+
+async def _webhook_set_up(service: Service, stripe: StripeApi, environment: Environment) -> dict[str, object]:
+    """Whether the endpoint is as it should be, and else why not: the key is stored either way."""
+    try:
+        await run_in_threadpool(_configure, service, stripe, environment, anew=False)
+    except (ConfigurationError, StripeRefused) as error:
+        return {"configured": False, "message": error.message}
+    service.signatures.forget()
+    return {"configured": True, "message": None}
 
 
 def _connection(service: Service, row: Row) -> dict[str, object]:

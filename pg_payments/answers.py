@@ -58,6 +58,17 @@ CUSTOMER = {
     "providerCreatedAt": "provider_created_at", "syncedAt": "synced_at", "paymentsCount": "payments_count",
     "lastPaymentAt": "last_payment_at", "totalSpend": "total_spend", "totalSpendCurrency": "total_spend_currency",
 }  # fmt: skip
+PRODUCT = {
+    "environment": "environment", "productId": "product_id", "name": "name", "description": "description",
+    "active": "active", "defaultPriceId": "default_price_id", "metadata": "metadata", "syncedAt": "synced_at",
+}  # fmt: skip
+PRICE = {
+    "environment": "environment", "priceId": "price_id", "productId": "product_id", "active": "active",
+    "currency": "currency", "unitAmount": "unit_amount", "unitAmountDecimal": "unit_amount_decimal", "type": "type",
+    "lookupKey": "lookup_key", "billingScheme": "billing_scheme", "taxBehavior": "tax_behavior",
+    "recurringInterval": "recurring_interval", "recurringIntervalCount": "recurring_interval_count",
+    "metadata": "metadata", "syncedAt": "synced_at",
+}  # fmt: skip
 
 
 def translated(row: Mapping[str, object], names: Mapping[str, str]) -> dict[str, object]:

@@ -75,8 +75,10 @@ class _Lane(Generic[R]):
 class Batches(Generic[R]):
     """Gathers items for `work`."""
 
-    def __init__(self, work: Work[R]) -> None:
+    def __init__(self, work: Work[R], tell: Callable[[int], None] = lambda waiting: None) -> None:
+        """`tell` is called with the number of items that wait whenever it has changed."""
         self._work = work
+        self._tell = tell
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lanes: dict[str, _Lane[R]] = {}
 
@@ -93,6 +95,7 @@ class Batches(Generic[R]):
             raise Overloaded("too many deliveries at once", hint="deliver it again in a moment")
         item: _Item[R] = _Item(text, size, asyncio.get_running_loop().create_future())
         lane.append(item)
+        self._tell(self.waiting)
         if len(lane.workers) < UNDER_WAY:
             worker = asyncio.create_task(self._empty(environment, lane))
             lane.workers.add(worker)
@@ -108,6 +111,7 @@ class Batches(Generic[R]):
         while lane.waiting:
             await asyncio.sleep(LINGER)
             if batch := lane.next_batch():
+                self._tell(self.waiting)
                 await self._do(environment, batch)
 
     async def _do(self, environment: str, batch: Sequence[_Item[R]]) -> None:

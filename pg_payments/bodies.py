@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema
 
 from pg_payments.errors import InvalidRequest
 
@@ -18,8 +28,21 @@ def _storable(text: str) -> str:
     return text
 
 
+class _NeverNull:
+    """Takes null out of what `T | None` accepts."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        nullable: Any = handler(source)
+        return cast(CoreSchema, nullable["schema"])
+
+
+T = TypeVar("T")
 Text = Annotated[str, AfterValidator(_storable)]
+Some = Annotated[T | None, _NeverNull()]
+"""A member that may be left out, but says something where it is there."""
 BIGGEST_INTEGER = 2**31 - 1
+BIGGEST_EXACT = 2**53 - 1
+"""Of the integers that every reader of JSON takes as they are."""
 
 MEMBERS = {
     "line_items": "lineItems", "success_url": "successUrl", "cancel_url": "cancelUrl", "subject_type": "subject.type",
@@ -64,6 +87,88 @@ class PortalBody(Body):
 
 class KeyBody(Body):
     secret_key: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[rs]k_(test|live)_[A-Za-z0-9_]+$")]
+
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_storable)]
+Key = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_storable)]
+Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5000), AfterValidator(_storable)]
+Currency = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern="^[A-Za-z]{3}$")]
+MetadataKey = Annotated[str, StringConstraints(pattern=r"^[^\[\]]{1,40}$"), AfterValidator(_storable)]
+MetadataValue = Annotated[str, StringConstraints(max_length=500), AfterValidator(_storable)]
+Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=50)]
+"""What Stripe takes (API reference: Metadata). In a change, keys not named stay, and an empty value takes one away."""
+
+
+class NewProduct(Body):
+    name: Name
+    description: Description | None = None
+    active: Some[bool] = None
+    metadata: Some[Metadata] = None
+    idempotency_key: Some[Key] = None
+
+
+class Recurring(Body):
+    interval: Literal["day", "week", "month", "year"]
+    interval_count: Some[Annotated[int, Field(ge=1, le=BIGGEST_INTEGER)]] = None
+
+
+TaxBehavior = Literal["exclusive", "inclusive", "unspecified"]
+
+
+class NewPrice(Body):
+    product_id: Name
+    currency: Currency
+    unit_amount: Annotated[int, Field(ge=0, le=BIGGEST_EXACT)]
+    lookup_key: Key | None = None
+    active: Some[bool] = None
+    recurring: Some[Recurring] = None
+    tax_behavior: Some[TaxBehavior] = None
+    metadata: Some[Metadata] = None
+    idempotency_key: Some[Key] = None
+
+
+class Change(Body):
+    """Of what is named only; null takes away."""
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("names nothing to change")
+        return self
+
+
+class ProductChange(Change):
+    name: Some[Name] = None
+    description: Description | None = None
+    active: Some[bool] = None
+    metadata: Some[Metadata] = None
+
+
+class PriceChange(Change):
+    active: Some[bool] = None
+    lookup_key: Key | None = None
+    tax_behavior: Some[TaxBehavior] = None
+    metadata: Some[Metadata] = None
+
+
+class IdempotencyHeader(BaseModel):
+    """The header that any change may carry."""
+
+    idempotency_key: Some[Key] = Field(default=None, alias="Idempotency-Key")
+
+
+class NoQuery(BaseModel):
+    """The query of a list that is always whole."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PriceQuery(BaseModel):
+    """The query of the list of prices: all, or one product's."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+    product_id: Some[Name] = None
 
 
 class ListQuery(BaseModel):

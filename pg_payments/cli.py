@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
-from pg_payments import __version__, db
+from pg_payments import __version__, db, webhook_endpoints
 from pg_payments import migrate as migrations
 from pg_payments import script as scripts
 from pg_payments import sync as synchronisation
@@ -19,6 +20,7 @@ from pg_payments.books import Status
 from pg_payments.errors import ConfigurationError, Conflict, PaymentsError, from_database_error
 from pg_payments.keys import key_of
 from pg_payments.ledger import find_event, recent_events
+from pg_payments.logs import LogFormat
 from pg_payments.output import counting, print_json, print_note, print_rows
 from pg_payments.settings import ENVIRONMENTS, Environment, Settings
 from pg_payments.stripe_api import StripeApi
@@ -31,9 +33,8 @@ app = typer.Typer(
 )
 events = typer.Typer(help="The ledger of webhook events.", rich_markup_mode=None)
 app.add_typer(events, name="events")
-
-GRACE = 30
-"""Seconds that requests under way get when the server is told to stop."""
+webhooks = typer.Typer(help="The webhook endpoint at Stripe that is managed here.", rich_markup_mode=None)
+app.add_typer(webhooks, name="webhooks")
 
 DatabaseUrl = Annotated[
     str | None,
@@ -78,7 +79,9 @@ def _quiet(_: str) -> None: ...
 
 @contextmanager
 def _connected(database_url: str | None) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(_url(database_url), autocommit=True, application_name="pg-payments") as conn:
+    with psycopg.connect(
+        _url(database_url), autocommit=True, application_name="pg-payments", prepare_threshold=None
+    ) as conn:  # prepares nothing on the server: a pooler may not carry prepared statements
         yield conn
 
 
@@ -215,17 +218,15 @@ def serve(
     database_url: DatabaseUrl = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
+    log_format: Annotated[LogFormat, typer.Option(help="How a line of the log is written.")] = LogFormat.text,
 ) -> None:
     """Serve the webhook endpoints and the HTTP interface."""
     with _needing_extra("server"):
-        import uvicorn
-
-        from pg_payments.http import create_app
+        from pg_payments import serving
 
     settings = Settings.load()
-    service = create_app(settings.model_copy(update={"database_url": _url(database_url)}))
-    # no access log: it would name clients by their address
-    uvicorn.run(service, host=host, port=port, access_log=False, timeout_graceful_shutdown=GRACE)
+    serving.serve(database_url or settings.required_database_url(), host, port, workers, log_format)
 
 
 class Listed(StrEnum):
@@ -265,6 +266,56 @@ def sync(
     if failed:
         reasons = "; ".join(f"{row['environment']}: {row['last_sync_error']}" for row in failed)
         raise PaymentsError(f"the sync failed: {reasons}")
+
+
+_ENDPOINT = ("environment", "endpoint_id", "url", "status", "api_version", "secret_stored", "configured_at", "missing",
+             "extra", "problems")  # fmt: skip
+
+
+@webhooks.command("configure")
+def configure_webhooks(
+    database_url: DatabaseUrl = None,
+    environment: OnlyEnvironment = None,
+    rotate: Annotated[bool, typer.Option("--rotate", help="Make a new one even if nothing is wrong.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make the endpoint for PAYMENTS_PUBLIC_URL, or replace the one that is not as it should be."""
+    _show_webhooks(database_url, environment, as_json, partial(webhook_endpoints.configure, anew=rotate))
+
+
+@webhooks.command("status")
+def webhook_status(
+    database_url: DatabaseUrl = None,
+    environment: OnlyEnvironment = None,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless all is as it should be.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare the endpoint at Stripe with what it should be."""
+    found = _show_webhooks(database_url, environment, as_json)
+    if check and any(standing.problems for standing in found):
+        raise Conflict("; ".join(f"{each.environment}: {problem}" for each in found for problem in each.problems))
+
+
+def _show_webhooks(
+    database_url: str | None,
+    environment: Environment | None,
+    as_json: bool,
+    change: Callable[[psycopg.Connection[Any], StripeApi, Settings, Environment], object] | None = None,
+) -> list[webhook_endpoints.Standing]:
+    settings = Settings.load()
+    found = []
+    with _connected(database_url) as conn:
+        for name, key in _stripe_keys(conn, settings, environment).items():
+            stripe_api = StripeApi(key, settings.stripe_api_base)
+            if change is not None:
+                change(conn, stripe_api, settings, name)
+            found.append(webhook_endpoints.standing(conn, stripe_api, settings, name))
+    rows = [asdict(standing) for standing in found]
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(_ENDPOINT, [row | {name: ", ".join(row[name]) for name in _ENDPOINT[-3:]} for row in rows])
+    return found
 
 
 def _stripe_keys(conn: psycopg.Connection[Any], settings: Settings, only: Environment | None) -> dict[Environment, str]:

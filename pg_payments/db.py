@@ -77,6 +77,10 @@ def _row(rows: list[Row]) -> Row:
     return row
 
 
+def _row_if_any(rows: list[Row]) -> Row | None:
+    return _row(rows) if rows else None
+
+
 def _integer(rows: list[Row]) -> int:
     (value,) = _row(rows).values()
     return int(value)
@@ -90,6 +94,11 @@ def _boolean(rows: list[Row]) -> bool:
 def _text(rows: list[Row]) -> str | None:
     (value,) = _row(rows).values()
     return None if value is None else str(value)
+
+
+def _texts(rows: list[Row]) -> list[str]:
+    (values,) = _row(rows).values()
+    return list(values)
 
 
 def _json(value: object) -> str | None:
@@ -109,6 +118,18 @@ def ingest_stripe_event(environment: str, payload: str) -> Query[Row]:
 def ingest_stripe_events(environment: str, payloads: Sequence[str]) -> Query[list[Row]]:
     """A batch of verified events: the same columns, one row each, in order."""
     return Query("select * from payments.ingest_stripe_events(%s, %b)", (environment, list(payloads)), rows_as_they_are)
+
+
+@SqlFunction
+def ingest_stripe_list(environment: str, page: str) -> Query[list[Row]]:
+    """The events in a list's answer (JSON text) that are of projected types, each as Stripe wrote it: the same."""
+    return Query(
+        """select * from payments.ingest_stripe_events(%s, array(
+               select e.value::text from json_array_elements(%s::json -> 'data') e
+                where e.value ->> 'type' = any (payments.projected_event_types())))""",
+        (environment, page),
+        rows_as_they_are,
+    )
 
 
 @SqlFunction
@@ -214,6 +235,42 @@ def reencrypt_secret(environment: str, name: str, formerly: str, secret: str) ->
 def forget_key(environment: str) -> Query[bool]:
     """The stored key is forgotten; whether there was one."""
     return Query("select payments.forget_key(%s)", (environment,), _boolean)
+
+
+# Managed webhook endpoints --------------------------------------------------------------------------------------------
+
+
+@SqlFunction
+def projected_event_types() -> Query[list[str]]:
+    """The event types that a managed endpoint is for."""
+    return Query("select payments.projected_event_types()", (), _texts)
+
+
+@SqlFunction
+def webhook_endpoint(environment: str) -> Query[Row | None]:
+    """The endpoint on record: `{endpoint_id, url, configured_at, secret}`, the secret as it was encrypted."""
+    return Query("select * from payments.webhook_endpoint(%s)", (environment,), _row_if_any)
+
+
+@SqlFunction
+def webhook_secrets(environment: str) -> Query[list[Row]]:
+    """The secrets that count, as they were encrypted: `{name, secret}` each, `name` as `reencrypt_secret` takes it."""
+    return Query("select * from payments.webhook_secrets(%s)", (environment,), rows_as_they_are)
+
+
+@SqlFunction
+def record_webhook_endpoint(environment: str, endpoint_id: str, url: str, secret: str) -> Query[Row]:
+    """A new endpoint with its encrypted secret: the `payments.provider_connections` row."""
+    return Query(
+        "select * from payments.record_webhook_endpoint(%s, %s, %s, %s)", (environment, endpoint_id, url, secret), _row
+    )
+
+
+@SqlFunction
+def lock_webhook_endpoint(environment: str) -> Query[Row]:
+    """Until the transaction ends: nobody else replaces the endpoint of this environment."""
+    name = f"pg_payments.webhook_endpoint:{environment}"
+    return Query("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,), _row)
 
 
 # Checkout and billing portal ------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ class LocalServer:
         self.directory = directory
         self.data = directory / "data"
         self.log = directory / "log"
-        self._user = _unprivileged_user() if os.geteuid() == 0 else None
+        self._user = unprivileged_user() if os.geteuid() == 0 else None
         self._settings = {
             "listen_addresses": "",
             "port": str(PORT),
@@ -133,7 +133,8 @@ def temporary_server(
         server.remove()
 
 
-def _unprivileged_user() -> pwd.struct_passwd:
+def unprivileged_user() -> pwd.struct_passwd:
+    """Who runs what refuses to run as root; ``ConfigurationError`` where there is nobody."""
     for name in UNPRIVILEGED_USERS:
         try:
             return pwd.getpwnam(name)

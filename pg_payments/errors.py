@@ -4,6 +4,7 @@ Our SQL raises in its own SQLSTATE class ``PY`` with MESSAGE = what happened, DE
 field) and HINT = what to do next; the three travel on the exception as ``message``, ``detail`` and ``hint``.
 """
 
+from datetime import datetime
 from typing import ClassVar, Self
 
 import psycopg
@@ -94,9 +95,9 @@ class DatabaseUnavailable(PaymentsError):
 
 
 class NotSignedIn(PaymentsError):
-    """No token, or one that does not verify."""
+    """No token, or one that does not verify. By this code the public SDK knows that it is to refresh its session."""
 
-    http_status, code = 401, "UNAUTHORIZED"
+    http_status, code = 401, "AUTH_UNAUTHORIZED"
 
 
 class SignatureMissing(PaymentsError):
@@ -124,15 +125,31 @@ class ConfigurationError(PaymentsError):
 
 
 class StripeRefused(PaymentsError):
-    """Stripe answered with an error; ``status`` and the message are Stripe's own."""
+    """Stripe answered with an error; ``status`` and the message are Stripe's own, ``detail`` its code.
+
+    ``at`` is the time of the answer by Stripe's clock, None when there was no answer.
+    """
 
     http_status, code = 502, "STRIPE_ERROR"
 
     def __init__(
-        self, message: str, *, status: int | None = None, detail: str | None = None, hint: str | None = None
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        detail: str | None = None,
+        hint: str | None = None,
+        at: datetime | None = None,
     ) -> None:
         super().__init__(message, detail=detail, hint=hint)
         self.status = status or self.http_status
+        self.at = at
+
+
+class StripeKeyReused(StripeRefused):
+    """Stripe knows the idempotency key from another request; the message is Stripe's own."""
+
+    http_status, code = 409, "IDEMPOTENCY_CONFLICT"
 
 
 class MigrationError(PaymentsError):

@@ -17,13 +17,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pg_payments import admin_routes, checkout, db, webhooks
+from pg_payments import admin_routes, catalogue_routes, checkout, db
 from pg_payments.answers import CHECKOUT_SESSION, EVENT, PORTAL_SESSION, translated
 from pg_payments.bodies import CheckoutBody, PortalBody, parsed
 from pg_payments.errors import PaymentsError
+from pg_payments.logs import line, log
 from pg_payments.metrics import CONTENT_TYPE
 from pg_payments.openapi import document
-from pg_payments.refusals import line, log, refuse
+from pg_payments.refusals import refuse
 from pg_payments.service import Service, body_of, caller_of, environment_of, service_of
 from pg_payments.settings import Settings
 
@@ -48,6 +49,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Route("/api/payments/stripe/{environment}/checkout-sessions", checkout_session, methods=["POST"]),
             Route("/api/payments/stripe/{environment}/customer-portal-sessions", portal_session, methods=["POST"]),
             *admin_routes.ROUTES,
+            *catalogue_routes.ROUTES,
             Route("/health", health),
             Route("/metrics", metrics),
             Route("/openapi.json", openapi),
@@ -68,9 +70,7 @@ async def webhook(request: Request) -> Response:
     with service.metrics.delivery(environment) as delivery:
         signature = request.headers.get("stripe-signature")
         body = await body_of(request) if signature else b""
-        text = webhooks.verified_text(
-            body, signature, service.settings.webhook_secrets(environment), service.settings.webhook_tolerance
-        )
+        text = await service.signatures.verified_text(environment, body, signature)
         receipt = await service.deliveries.add(environment, text)
         delivery.got(receipt)
     if receipt.to_be_delivered_again:

@@ -1,19 +1,24 @@
 """What a monitor may ask of the server: the answer of `/metrics`, as Prometheus's text.
 
-Each application counts in a registry of its own, so that it can be mounted beside others. What is in the database is
-asked of it anew each time; while it is away, `pg_payments_database_up` is 0 and the rest is still told.
+Each application counts in a registry of its own, so that it can be mounted beside others. Where several processes serve
+one application, they count in files of a directory that they share, and whichever is asked tells of all of them
+("Multiprocess Mode" in prometheus_client's documentation). What is in the database is asked of it anew each time; while
+it is away, `pg_payments_database_up` is 0 and the rest is still told.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from time import perf_counter
 
 import psycopg
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
 from pg_payments.db import Row
@@ -37,10 +42,14 @@ OF_THE_DATABASE = {
 """Columns of `payments.metrics()`; null is left out."""
 
 
+SHARED_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable by which prometheus_client is told, before it is imported, where processes count together."""
+
+
 class Metrics:
     """The counters of one application."""
 
-    def __init__(self, waiting: Callable[[], float]) -> None:
+    def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self._deliveries = Counter(
             "pg_payments_webhook_deliveries", "Webhook deliveries answered, by what became of them.",
@@ -54,9 +63,14 @@ class Metrics:
             "pg_payments_webhook_batch_size", "Deliveries per commit.",
             ["environment"], buckets=ITEMS, registry=registry,
         )  # fmt: skip
-        Gauge(
-            "pg_payments_webhook_waiting", "Deliveries that wait for a batch.", registry=registry
-        ).set_function(waiting)  # fmt: skip
+        self._waiting = Gauge(
+            "pg_payments_webhook_waiting", "Deliveries that wait for a batch.", registry=registry,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
+
+    def waiting(self, deliveries: int) -> None:
+        """So many deliveries wait for a batch now."""
+        self._waiting.set(deliveries)
 
     def batch(self, environment: str, size: int) -> None:
         """A batch of deliveries was sent to the database."""
@@ -80,7 +94,8 @@ class Metrics:
         """Everything; `rows` as `payments.metrics()` answers, None while the database is away."""
         database = CollectorRegistry()
         database.register(_Database(rows))
-        return generate_latest(self._registry) + generate_latest(database)
+        directory = os.environ.get(SHARED_DIRECTORY)
+        return generate_latest(_of_all(Path(directory)) if directory else self._registry) + generate_latest(database)
 
 
 class Delivery:
@@ -98,6 +113,22 @@ class Delivery:
         self.duplicate = "true" if receipt.duplicate else "false"
 
 
+class _Together(Collector):
+    """What all processes have counted. A process that is gone has counted, and waits for nothing."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def collect(self) -> Iterable[Metric]:
+        for file in self._directory.glob("gauge_live*.db"):
+            process = int(file.stem.rpartition("_")[2])
+            if not _is_alive(process):
+                mark_process_dead(process, str(self._directory))  # type: ignore[no-untyped-call]
+        together = MultiProcessCollector(None, str(self._directory))  # type: ignore[no-untyped-call]
+        found: Iterable[Metric] = together.collect()  # type: ignore[no-untyped-call]
+        return [metric for metric in found if metric.name.startswith("pg_payments_")]
+
+
 class _Database(Collector):
     def __init__(self, rows: Sequence[Row] | None) -> None:
         self._rows = rows
@@ -112,6 +143,22 @@ class _Database(Collector):
                 if row[column] is not None:
                     family.add_metric([row["environment"]], float(row[column]))
             yield family
+
+
+def _of_all(directory: Path) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(_Together(directory))
+    return registry
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _code(error: Exception) -> str:

@@ -16,6 +16,7 @@ import psycopg
 from pg_payments import __version__, books
 from pg_payments.books import Connection, Status
 from pg_payments.errors import MigrationError
+from pg_payments.lent import is_lent
 from pg_payments.sqlfiles import SqlTree, packaged
 from pg_payments.versioned import Say, yoyo
 
@@ -87,8 +88,15 @@ def rollback(
             return backend.undo_latest(tree, steps, say)
 
 
-def _connect(database_url: str) -> Connection:
-    return psycopg.connect(database_url, autocommit=True, application_name="pg-payments migrate")
+@contextmanager
+def _connect(database_url: str) -> Iterator[Connection]:
+    with psycopg.connect(database_url, autocommit=True, application_name="pg-payments migrate") as conn:
+        if is_lent(conn, database_url):
+            raise MigrationError(
+                "a pooler lends this connection to others between transactions, and the migration lock with it",
+                hint="connect to Postgres directly, or through a pooler in session mode",
+            )
+        yield conn
 
 
 @contextmanager

@@ -6,6 +6,7 @@ application to it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,22 +21,40 @@ from pg_payments.answers import (
     CUSTOMER,
     EVENT,
     PORTAL_SESSION,
+    PRICE,
+    PRODUCT,
     SUBSCRIPTION,
     SUBSCRIPTION_ITEM,
     TRANSACTION,
 )
-from pg_payments.bodies import CheckoutBody, KeyBody, ListQuery, PortalBody
+from pg_payments.bodies import (
+    CheckoutBody,
+    IdempotencyHeader,
+    KeyBody,
+    ListQuery,
+    NewPrice,
+    NewProduct,
+    NoQuery,
+    PortalBody,
+    PriceChange,
+    PriceQuery,
+    ProductChange,
+)
 
 Json = dict[str, Any]
 
 ENVIRONMENT: Json = {"name": "environment", "in": "path", "required": True, "schema": {"enum": ["test", "live"]}}
+ID: Json = {"in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 TEXT: Json = {"type": "string"}
 TEXT_OR_NULL: Json = {"type": ["string", "null"]}
 TIME: Json = {"type": "string", "format": "date-time"}
 TIME_OR_NULL: Json = {"type": ["string", "null"], "format": "date-time"}
+INTEGER_OR_NULL: Json = {"type": ["integer", "null"]}
+YES: Json = {"const": True}
 AMOUNT: Json = {"type": ["integer", "null"], "description": "in the currency's minor unit"}
 COUNT: Json = {"type": "integer", "minimum": 0}
 YES_OR_NO: Json = {"type": ["boolean", "null"]}
+NOTES: Json = {"type": "object", "additionalProperties": TEXT}
 TEXTS: Json = {"type": ["object", "null"], "additionalProperties": TEXT}
 
 MEMBERS: Mapping[str, Json] = {
@@ -47,10 +66,10 @@ MEMBERS: Mapping[str, Json] = {
     **dict.fromkeys(("processedAt", "webhookConfiguredAt", "lastSyncedAt", "paidAt", "failedAt", "refundedAt",
                      "providerCreatedAt", "currentPeriodStart", "currentPeriodEnd", "cancelAt", "canceledAt",
                      "trialStart", "trialEnd", "lastPaymentAt"), TIME_OR_NULL),
-    **dict.fromkeys(("amount", "amountRefunded", "totalSpend"), AMOUNT),
+    **dict.fromkeys(("amount", "amountRefunded", "totalSpend", "unitAmount"), AMOUNT),
     **dict.fromkeys(("attemptCount", "paymentsCount"), COUNT),
-    **dict.fromkeys(("livemode", "accountLivemode", "cancelAtPeriodEnd", "deleted"), YES_OR_NO),
-    "quantity": {"type": ["integer", "null"]},
+    **dict.fromkeys(("livemode", "accountLivemode", "cancelAtPeriodEnd", "deleted", "active"), YES_OR_NO),
+    **dict.fromkeys(("quantity", "recurringIntervalCount"), INTEGER_OR_NULL),
     "metadata": TEXTS,
     "relatedObjectIds": TEXTS,
     "lastSyncCounts": {"type": "object", "additionalProperties": COUNT},
@@ -82,11 +101,14 @@ SCHEMAS: Mapping[str, Json] = {
     "SubscriptionItem": _record(*SUBSCRIPTION_ITEM),
     "Subscription": _record(*SUBSCRIPTION, items=_list("SubscriptionItem")),
     "Customer": _record(*CUSTOMER, "paymentMethodBrand", "paymentMethodLast4", "countryCode"),
+    "Product": _record(*PRODUCT, productId=TEXT, metadata=NOTES),
+    "Price": _record(*PRICE, priceId=TEXT, metadata=NOTES),
     "SyncResult": _record(
         "environment",
         connection=_ref("Connection"),
         subscriptions={"anyOf": [_ref("SubscriptionCounts"), {"type": "null"}]},
     ),
+    "WebhookSetup": _record(configured={"type": "boolean"}, message=TEXT_OR_NULL),
     "SubscriptionCounts": _record("environment", synced=COUNT, unmapped=COUNT, deleted=COUNT),
 }
 
@@ -104,12 +126,13 @@ class Operation:
     status: int = 200
     body: type[BaseModel] | Json | None = None
     query: type[BaseModel] | None = None
+    header: type[BaseModel] | None = None
 
     def document(self) -> Json:
         described: Json = {
             "summary": self.summary,
             "security": [{name: []} for name in self.security],
-            "parameters": [*([ENVIRONMENT] if "{environment}" in self.path else []), *self._query()],
+            "parameters": [*self._path(), *_parameters(self.query, "query"), *_parameters(self.header, "header")],
             "responses": {
                 str(self.status): _content("as asked", self.answer),
                 **{str(status): _content("refused", _ref("Error")) for status in self.refusals},
@@ -120,11 +143,14 @@ class Operation:
             described["requestBody"] = {"required": True, **_content("", schema)}
         return described
 
-    def _query(self) -> list[Json]:
-        if self.query is None:
-            return []
-        members = self.query.model_json_schema()["properties"]
-        return [{"name": name, "in": "query", "schema": schema} for name, schema in members.items()]
+    def _path(self) -> list[Json]:
+        names = re.findall(r"{(\w+)}", self.path)
+        return [ENVIRONMENT if name == "environment" else ID | {"name": name} for name in names]
+
+
+def _parameters(model: type[BaseModel] | None, place: str) -> list[Json]:
+    members = model.model_json_schema().get("properties", {}) if model else {}
+    return [{"name": name, "in": place, "schema": schema} for name, schema in members.items()]
 
 
 def _content(description: str, schema: Json) -> Json:
@@ -140,7 +166,7 @@ OF_STRIPE = (402, 404, 409, 429, 502)
 KEYS = _record(keys=_list("Key"))
 LISTS = {"transactions": "Transaction", "subscriptions": "Subscription", "customers": "Customer"}
 
-OPERATIONS: Sequence[Operation] = (
+OF_PAYMENTS: Sequence[Operation] = (
     Operation("post", "/api/webhooks/stripe/{environment}", "Take a delivery of Stripe's", STRIPE,
               _record(received={"const": True}, handled={"type": "boolean"},
                       event={"anyOf": [_ref("Event"), {"type": "null"}]}),
@@ -155,10 +181,12 @@ OPERATIONS: Sequence[Operation] = (
               _record(connections=_list("Connection")), (401, 403, 500, 503)),
     Operation("get", HERE + "/config", "Show the keys, masked", ADMIN, KEYS, (401, 403, 500, 503)),
     Operation("put", HERE + "/{environment}/config", "Store a key that Stripe has accepted, and sync", ADMIN,
-              _record(keys=_list("Key"), results=_list("SyncResult")), (400, 401, 403, 413, 500, 503, *OF_STRIPE),
-              body=KeyBody),
+              _record(keys=_list("Key"), results=_list("SyncResult"), webhook=_ref("WebhookSetup")),
+              (400, 401, 403, 413, 500, 503, *OF_STRIPE), body=KeyBody),
     Operation("delete", HERE + "/{environment}/config", "Forget the stored key", ADMIN, KEYS,
               (400, 401, 403, 404, 409, 413, 500, 503)),
+    Operation("post", HERE + "/{environment}/webhook", "Make the webhook endpoint anew", ADMIN,
+              _record(connection=_ref("Connection")), (400, 401, 403, 413, 500, 503, *OF_STRIPE)),
     Operation("post", HERE + "/sync", "Sync every environment that has a key", ADMIN,
               _record(results=_list("SyncResult")), (401, 403, 413, 500, 503)),
     Operation("post", HERE + "/{environment}/sync", "Sync one environment", ADMIN,
@@ -168,6 +196,34 @@ OPERATIONS: Sequence[Operation] = (
       for name, schema in LISTS.items()),
     Operation("get", "/health", "Tell whether the database answers", [], _record(status={"const": "ok"}), (500, 503)),
 )  # fmt: skip
+
+CATALOGUE = HERE + "/{environment}/catalog"
+READ, CHANGED = (400, 401, 403, 404, 500, 503), (400, 401, 403, 413, 500, 503, *OF_STRIPE)
+ONE_PRODUCT, ONE_PRICE = _record(product=_ref("Product")), _record(price=_ref("Price"))
+OF_CATALOGUE: Sequence[Operation] = (
+    Operation("get", CATALOGUE, "Show all products and prices", ADMIN,
+              _record(products=_list("Product"), prices=_list("Price")), READ, query=NoQuery),
+    Operation("get", CATALOGUE + "/products", "List the products, by name", ADMIN,
+              _record(products=_list("Product")), READ, query=NoQuery),
+    Operation("post", CATALOGUE + "/products", "Create a product, at Stripe first", ADMIN,
+              ONE_PRODUCT, CHANGED, status=201, body=NewProduct, header=IdempotencyHeader),
+    Operation("get", CATALOGUE + "/products/{productId}", "Show a product with its prices", ADMIN,
+              _record(product=_ref("Product"), prices=_list("Price")), READ),
+    Operation("patch", CATALOGUE + "/products/{productId}", "Change a product, at Stripe first", ADMIN,
+              ONE_PRODUCT, CHANGED, body=ProductChange, header=IdempotencyHeader),
+    Operation("delete", CATALOGUE + "/products/{productId}", "Delete a product that has no prices", ADMIN,
+              _record(productId=TEXT, deleted=YES), CHANGED),
+    Operation("get", CATALOGUE + "/prices", "List the prices, of one product if asked", ADMIN,
+              _record(prices=_list("Price")), READ, query=PriceQuery),
+    Operation("post", CATALOGUE + "/prices", "Create a price, at Stripe first", ADMIN,
+              ONE_PRICE, CHANGED, status=201, body=NewPrice, header=IdempotencyHeader),
+    Operation("get", CATALOGUE + "/prices/{priceId}", "Show a price", ADMIN, ONE_PRICE, READ),
+    Operation("patch", CATALOGUE + "/prices/{priceId}", "Change a price, at Stripe first", ADMIN,
+              ONE_PRICE, CHANGED, body=PriceChange, header=IdempotencyHeader),
+    Operation("delete", CATALOGUE + "/prices/{priceId}", "Archive a price", ADMIN,
+              _record(price=_ref("Price"), archived={"type": "boolean"}), CHANGED, header=IdempotencyHeader),
+)  # fmt: skip
+OPERATIONS: Sequence[Operation] = (*OF_PAYMENTS, *OF_CATALOGUE)
 
 
 def document() -> Json:

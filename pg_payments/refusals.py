@@ -2,19 +2,19 @@
 
     {"error": "IDEMPOTENCY_CONFLICT", "message": "…", "statusCode": 409, "nextActions": "…"}
 
-The line goes to the log `pg_payments.http` as `key=value` pairs. It holds no body, token or key, and nothing that a
-row or a payer could have put into a message.
+The line goes to the log `pg_payments.http`. It names the route, not the path, in which a client may have put anything,
+and the error by its code, not by its message.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 
 import psycopg
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
 
 from pg_payments.bodies import member
 from pg_payments.errors import (
@@ -25,13 +25,14 @@ from pg_payments.errors import (
     StripeRefused,
     from_database_error,
 )
-
-log = logging.getLogger("pg_payments.http")
+from pg_payments.logs import line, log
+from pg_payments.settings import ENVIRONMENTS
 
 RETRY_AFTER = 30
 """Seconds after which a client may hope for more luck with a 503."""
 
 ROUTER_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 async def refuse(request: Request, error: Exception) -> Response:
@@ -46,11 +47,6 @@ async def refuse(request: Request, error: Exception) -> Response:
     if isinstance(error, PaymentsError):
         return _refuse(request, error)
     return _refusal(request, 500, PaymentsError.code, "unexpected error", kind=type(error).__name__)
-
-
-def line(what: str, **facts: object) -> str:
-    """A line of the log; values are quoted so that none can pass for another key or line."""
-    return " ".join([what, *(f"{name}={json.dumps(str(fact))}" for name, fact in facts.items())])
 
 
 def _refuse(request: Request, error: PaymentsError) -> Response:
@@ -75,9 +71,20 @@ def _refusal(
     request: Request, status: int, code: str, message: str, hint: str | None = None, **facts: object
 ) -> Response:
     level = logging.ERROR if status >= 500 else logging.WARNING
-    log.log(level, line("refused", method=request.method, path=request.url.path, status=status, error=code, **facts))
+    method = request.method if request.method in METHODS else "another"
+    log.log(level, line("refused", method=method, route=_route_of(request), status=status, error=code, **facts))
     return JSONResponse(
         {"error": code, "message": message, "statusCode": status, "nextActions": hint or ""},
         status,
         headers={"Retry-After": str(RETRY_AFTER)} if status == 503 else None,
     )
+
+
+def _route_of(request: Request) -> str:
+    """The route that was asked for, as `/api/webhooks/stripe/test`; only its known parts are named."""
+    for route in request.app.routes:
+        match, found = route.matches(request.scope)
+        if isinstance(route, Route) and match is not Match.NONE:
+            environment = found.get("path_params", {}).get("environment")
+            return route.path.replace("{environment}", environment) if environment in ENVIRONMENTS else route.path
+    return "none"

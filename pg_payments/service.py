@@ -16,6 +16,7 @@ from pg_payments.keys import key_of_async
 from pg_payments.metrics import Metrics
 from pg_payments.pool import LazyPool
 from pg_payments.settings import ENVIRONMENTS, Environment, Settings
+from pg_payments.signatures import Signatures
 from pg_payments.stripe_api import StripeApi
 from pg_payments.tokens import Caller, TokenVerifier
 from pg_payments.webhooks import Receipt
@@ -42,11 +43,15 @@ class Service:
 
     @cached_property
     def deliveries(self) -> Batches[Receipt]:
-        return Batches(self._receive)
+        return Batches(self._receive, self.metrics.waiting)
+
+    @cached_property
+    def signatures(self) -> Signatures:
+        return Signatures(self.settings, self.pool)
 
     @cached_property
     def metrics(self) -> Metrics:
-        return Metrics(waiting=lambda: self.deliveries.waiting)
+        return Metrics()
 
     async def _receive(self, environment: str, texts: Sequence[str]) -> Sequence[Receipt | Exception]:
         self.metrics.batch(environment, len(texts))

@@ -1,7 +1,7 @@
 """Stripe's API as this package uses it: parameters in, the body of the answer out, exactly as Stripe wrote it.
 
-Requests that create something carry an idempotency key made from our own row's id, so that a retry, whoever makes it
-and whenever, gets the object that the first attempt made.
+Requests that create something carry an idempotency key, made from our own row's id or brought by the caller, so that a
+retry, whoever makes it and whenever, gets the object that the first attempt made.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import stripe
 
-from pg_payments.errors import StripeRefused
+from pg_payments.errors import StripeKeyReused, StripeRefused
 
 TIMEOUT = 30
 """Seconds that one attempt at a request may take."""
@@ -28,11 +28,15 @@ _KEY = re.compile(r"\b[rs]k_(?:test|live)_\S+")
 
 @dataclass(frozen=True)
 class StripeRequest:
-    """A POST to Stripe, to be sent by `StripeApi.send` or `StripeApi.send_async`."""
+    """What is to change at Stripe, to be sent by `StripeApi.send`, `send_async` or `write`.
+
+    Stripe heeds the idempotency key of a POST only (API reference: Idempotent requests).
+    """
 
     path: str
     parameters: Mapping[str, Any]
-    idempotency_key: str
+    idempotency_key: str | None = None
+    method: Literal["post", "delete"] = "post"
 
 
 def create_checkout_session(parameters: Mapping[str, Any], checkout_id: object) -> StripeRequest:
@@ -47,11 +51,15 @@ def create_portal_session(parameters: Mapping[str, Any], portal_id: object) -> S
 
 @dataclass(frozen=True)
 class StripeAnswer:
-    """What a GET was answered: the body as Stripe wrote it, the same parsed, and Stripe's clock (whole seconds)."""
+    """What Stripe answered: the body as Stripe wrote it, the same parsed, and Stripe's clock (whole seconds).
+
+    `replayed` says that this is the answer to an earlier request with the same idempotency key, and as old as that.
+    """
 
     body: str
     data: Mapping[str, Any]
     at: datetime | None
+    replayed: bool = False
 
 
 class StripeApi:
@@ -63,11 +71,15 @@ class StripeApi:
 
     def send(self, request: StripeRequest) -> str:
         """The body of Stripe's answer. Raises `StripeRefused`."""
+        return self.write(request).body
+
+    def write(self, request: StripeRequest) -> StripeAnswer:
+        """Stripe's answer with all that it says about itself. Raises `StripeRefused`."""
         try:
-            answer = self._blocking.raw_request("post", request.path, **_arguments(request))
+            answer = self._blocking.raw_request(request.method, request.path, **_arguments(request))
         except stripe.StripeError as error:
             raise refusal(error) from None
-        return cast(str, answer.body)
+        return _told(answer)
 
     def read(self, path: str, parameters: Mapping[str, Any] | None = None) -> StripeAnswer:
         """An object or a list. Raises `StripeRefused`."""
@@ -75,8 +87,7 @@ class StripeApi:
             answer = self._blocking.raw_request("get", path, **parameters or {})
         except stripe.StripeError as error:
             raise refusal(error) from None
-        date = answer.headers.get("Date")
-        return StripeAnswer(cast(str, answer.body), answer.data, parsedate_to_datetime(date) if date else None)
+        return _told(answer)
 
     @property
     def livemode(self) -> bool | None:
@@ -87,7 +98,7 @@ class StripeApi:
     async def send_async(self, request: StripeRequest) -> str:
         """The same without blocking; needs httpx, which the extra `server` brings."""
         try:
-            answer = await self._async.raw_request_async("post", request.path, **_arguments(request))
+            answer = await self._async.raw_request_async(request.method, request.path, **_arguments(request))
         except stripe.StripeError as error:
             raise refusal(error) from None
         return cast(str, answer.body)
@@ -113,9 +124,22 @@ def refusal(error: stripe.StripeError) -> StripeRefused:
     """Stripe's status and message, with anything that looks like a key struck out."""
     if error.http_status is None:
         return StripeRefused("Stripe could not be reached", hint="try again: the attempt is kept and can be repeated")
-    message = _KEY.sub("[key]", error.user_message or "Stripe gave no reason")
-    return StripeRefused(message, status=error.http_status, detail=error.code)
+    message, at = _KEY.sub("[key]", error.user_message or "Stripe gave no reason"), _time(error.headers or {})
+    if isinstance(error, stripe.IdempotencyError):
+        return StripeKeyReused(message, detail=error.code, at=at)
+    return StripeRefused(message, status=error.http_status, detail=error.code, at=at)
 
 
 def _arguments(request: StripeRequest) -> dict[str, Any]:
-    return {**request.parameters, "idempotency_key": request.idempotency_key}
+    key = {"idempotency_key": request.idempotency_key} if request.idempotency_key else {}
+    return {**request.parameters, **key}
+
+
+def _told(answer: stripe.StripeResponse) -> StripeAnswer:
+    replayed = answer.headers.get("Idempotent-Replayed") == "true"
+    return StripeAnswer(answer.body, cast(Mapping[str, Any], answer.data), _time(answer.headers), replayed)
+
+
+def _time(headers: Mapping[str, str]) -> datetime | None:
+    date = headers.get("Date")
+    return parsedate_to_datetime(date) if date else None

@@ -254,7 +254,7 @@ CREATE FUNCTION payments.forget_key(environment text) RETURNS boolean
 
 ALTER FUNCTION payments.forget_key(environment text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.forget_key(environment text) IS 'Forgets the stored key of an environment, if there is one; what it mirrored stays.';
+COMMENT ON FUNCTION payments.forget_key(environment text) IS 'Forgets the stored key of an environment, if there is one. What it mirrored stays, and so does the secret of the webhook endpoint, which goes on delivering.';
 
 CREATE FUNCTION payments.ingest_stripe_event(environment text, payload text) RETURNS TABLE(event_id uuid, processing_status text, duplicate boolean, error text)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -296,6 +296,14 @@ ALTER FUNCTION payments.portal_request(id uuid) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.portal_request(id uuid) IS 'The parameters of Stripe''s "Create a portal session". Raises PY005 for an unknown id.';
 
+CREATE FUNCTION payments.projected_event_types() RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.projected_event_types() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.projected_event_types() IS 'The event types from which projections are computed, under the names that Stripe gives them: what a managed webhook endpoint is for.';
+
 CREATE FUNCTION payments.rebuild_projections(environment text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -303,6 +311,14 @@ CREATE FUNCTION payments.rebuild_projections(environment text) RETURNS bigint
 ALTER FUNCTION payments.rebuild_projections(environment text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.rebuild_projections(environment text) IS 'Computes every projection of an environment again from stored objects and links; answers how many objects were read. Deliveries of that environment wait meanwhile. Raises PY001 for an unknown environment.';
+
+CREATE FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) RETURNS payments.provider_connections
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) IS 'Makes this the managed webhook endpoint of an environment and stores its encrypted secret; the former one''s counts for three days more. Raises PY005 where no account is connected.';
 
 CREATE FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -336,7 +352,7 @@ CREATE FUNCTION payments.replace_account(environment text, account jsonb, livemo
 
 ALTER FUNCTION payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text) IS 'Stores the encrypted key of an account, in place of the former one. If it opens another account, the former account''s mirror is cleared in the same transaction. Raises as connect_account does.';
+COMMENT ON FUNCTION payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text) IS 'Stores the encrypted key of an account, in place of the former one. If it opens another account, the former account''s mirror and webhook endpoint are forgotten in the same transaction. Raises as connect_account does.';
 
 CREATE FUNCTION payments.replay_event(event_id uuid) RETURNS TABLE(processing_status text, error text)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -386,6 +402,22 @@ CREATE FUNCTION payments.verify_projections(environment text) RETURNS TABLE(proj
 ALTER FUNCTION payments.verify_projections(environment text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.verify_projections(environment text) IS 'The projection rows that differ from what a rebuild would give: no rows when all is well. stored is null for a missing row, expected for one too many. Changes nothing. Raises PY001 for an unknown environment.';
+
+CREATE FUNCTION payments.webhook_endpoint(environment text) RETURNS TABLE(endpoint_id text, url text, configured_at timestamp with time zone, secret text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.webhook_endpoint(environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.webhook_endpoint(environment text) IS 'The managed webhook endpoint of an environment, if there is one, with its secret as it was encrypted.';
+
+CREATE FUNCTION payments.webhook_secrets(environment text) RETURNS TABLE(name text, secret text)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.webhook_secrets(environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.webhook_secrets(environment text) IS 'The secrets that may have signed a delivery, as they were encrypted: the endpoint''s own first, then those of former ones that still count.';
 
 CREATE FUNCTION payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) RETURNS void
     LANGUAGE plpgsql
@@ -1480,15 +1512,21 @@ CREATE TABLE payments_private.provider_secrets (
     environment text NOT NULL,
     name text NOT NULL,
     secret text NOT NULL,
+    expires_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
-    CONSTRAINT name_is_known CHECK ((name = 'secret_key'::text))
+    CONSTRAINT keys_do_not_expire CHECK (((name <> 'secret_key'::text) OR (expires_at IS NULL))),
+    CONSTRAINT name_is_known CHECK (((name = 'secret_key'::text) OR starts_with(name, 'webhook_secret:'::text)))
 );
 
 ALTER TABLE payments_private.provider_secrets OWNER TO payments_owner;
 
 COMMENT ON TABLE payments_private.provider_secrets IS 'Secrets of the connection to Stripe, as Fernet tokens under PAYMENTS_MASTER_KEY, which the database never sees.';
+
+COMMENT ON COLUMN payments_private.provider_secrets.name IS 'secret_key, or webhook_secret: and the endpoint''s id at Stripe.';
+
+COMMENT ON COLUMN payments_private.provider_secrets.expires_at IS 'Until when the secret of a former endpoint still counts; null for what is current.';
 
 CREATE TABLE payments_private.refresh_queue (
     environment text NOT NULL,
@@ -1910,8 +1948,14 @@ REVOKE ALL ON FUNCTION payments.open_to_users(what text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments.portal_request(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.portal_request(id uuid) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.projected_event_types() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.projected_event_types() TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.rebuild_projections(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.rebuild_projections(environment text) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) TO payments_service;
@@ -1940,6 +1984,12 @@ REVOKE ALL ON FUNCTION payments.unregister_subject_type(subject_type text) FROM 
 
 REVOKE ALL ON FUNCTION payments.verify_projections(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.verify_projections(environment text) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.webhook_endpoint(environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.webhook_endpoint(environment text) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.webhook_secrets(environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.webhook_secrets(environment text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) FROM PUBLIC;
 

@@ -96,7 +96,7 @@ def test_nobody_bills_somebody_else(site: Site, conn: psycopg.Connection[Row]) -
 
 def test_without_a_token_nothing_is_begun(site: Site, conn: psycopg.Connection[Row]) -> None:
     answer = site.checkout(None)
-    assert (answer.status_code, answer.json()["error"]) == (401, "UNAUTHORIZED")
+    assert (answer.status_code, answer.json()["error"]) == (401, "AUTH_UNAUTHORIZED")
     assert attempts(conn) == []
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 import schemathesis
+from cryptography.fernet import Fernet
 from hypothesis import HealthCheck, given, settings
 from pydantic import SecretStr
 from schemathesis import APIOperation, Case
@@ -35,6 +36,7 @@ EXAMPLES = 100 if os.environ.get("CI") == "true" else 10
 """Requests an operation."""
 
 UNDOCUMENTED = {"/metrics", "/openapi.json"}
+MASTER = Fernet.generate_key().decode()
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
@@ -48,7 +50,10 @@ def site(server: Server, conn: psycopg.Connection[Row], monkeypatch: pytest.Monk
     merchant.refund(merchant.checkout(price, ("user", "ada"), "paid"), 500)
     merchant.checkout_subscription(plan, ("user", "bob"))
     ingest(conn, merchant.events)
-    with running_site(admin_shop_url(server, conn.info.dbname), admin_api_key=SecretStr(ADMIN_KEY)) as running:
+    url = admin_shop_url(server, conn.info.dbname)
+    with running_site(
+        url, admin_api_key=SecretStr(ADMIN_KEY), master_key=SecretStr(MASTER), public_url="https://shop.example"
+    ) as running:
         yield running
 
 
@@ -82,6 +87,7 @@ def test_a_right_question_gets_the_documented_answer(site: Site) -> None:
     asked = {
         "status": site.ask_as_admin("GET", "status"),
         "sync": site.ask_as_admin("POST", "sync"),
+        "{environment}/webhook": site.ask_as_admin("POST", "test/webhook"),
         "{environment}/transactions": site.ask_as_admin("GET", "test/transactions"),
         "{environment}/subscriptions": site.ask_as_admin("GET", "test/subscriptions"),
         "{environment}/customers": site.ask_as_admin("GET", "test/customers"),

@@ -91,7 +91,7 @@ COLUMNS: Final = {
     "payments_private.customer_claims": ("environment subject_type subject_id provider_customer_id claimed_at "),
     "payments_private.object_links": ("environment from_type from_id to_type to_id "),
     "payments_private.open_readings": ("what opened_at "),
-    "payments_private.provider_secrets": ("environment name secret created_at updated_at "),
+    "payments_private.provider_secrets": ("environment name secret expires_at created_at updated_at "),
     "payments_private.refresh_queue": ("environment object_type object_id reason queued_at "),
     "payments_private.rival_snapshots": (
         "environment object_type object_id source event_type observed_at data deleted previous_attributes "
@@ -200,7 +200,9 @@ FUNCTIONS: Final = {
     "payments.metrics()": "payments_service payments_admin",
     "payments.open_to_users(text)": "",
     "payments.portal_request(uuid)": "payments_service",
+    "payments.projected_event_types()": "payments_service",
     "payments.rebuild_projections(text)": "payments_admin",
+    "payments.record_webhook_endpoint(text, text, text, text)": "payments_service",
     "payments.reencrypt_secret(text, text, text, text)": "payments_service",
     "payments.register_subject_type(text, regclass, name, name, text)": "",
     "payments.register_subject_type(text, regprocedure)": "",
@@ -211,6 +213,8 @@ FUNCTIONS: Final = {
     "payments.stored_secret(text, text)": "payments_service",
     "payments.unregister_subject_type(text)": "",
     "payments.verify_projections(text)": "payments_admin",
+    "payments.webhook_endpoint(text)": "payments_service",
+    "payments.webhook_secrets(text)": "payments_service",
     "payments_private.current_subject_keys()": "payments_user",  # the policies call it; nobody else can name it
 }
 """Who may execute it, besides the owner."""

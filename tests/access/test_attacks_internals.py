@@ -22,6 +22,9 @@ SERVICES = {
     "finishes a sync": "select payments.finish_sync('test', '{}')",
     "reads a stored key": "select payments.stored_secret('test', 'secret_key')",
     "changes a stored key": "select payments.reencrypt_secret('test', 'secret_key', 'x', 'y')",
+    "reads the webhook secrets": "select * from payments.webhook_secrets('test')",
+    "reads the webhook endpoint": "select * from payments.webhook_endpoint('test')",
+    "replaces the webhook endpoint": "select payments.record_webhook_endpoint('test', 'we_1', 'https://evil.example', 'x')",
     "forgets a key": "select payments.forget_key('test')",
     "retries events": "select payments.retry_failed_events()",
 }

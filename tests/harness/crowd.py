@@ -44,7 +44,7 @@ class ServedProcess:
 
 
 @contextmanager
-def serving(database_url: str, log: Path, **variables: str) -> Iterator[ServedProcess]:
+def serving(database_url: str, log: Path, *options: str, **variables: str) -> Iterator[ServedProcess]:
     """A running server with the secrets of `tests.harness.site`; ended with SIGTERM unless it has been killed."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
@@ -56,7 +56,7 @@ def serving(database_url: str, log: Path, **variables: str) -> Iterator[ServedPr
         "STRIPE_LIVE_WEBHOOK_SECRET": LIVE_SECRET,
     }
     with log.open("w") as output, start_command(
-        "serve", "--port", str(port), output=output, **settings | variables
+        "serve", "--port", str(port), *options, output=output, **settings | variables
     ) as process:  # fmt: skip
         try:
             wait_until(lambda: _answers(base, process, log), f"{base}/health answers")

@@ -14,6 +14,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pg_payments.demo.stand_in import StandIn
+from tests.harness.stripe_catalogue import Catalogue
+from tests.harness.stripe_webhooks import WebhookEndpoints
 
 Json = dict[str, Any]
 
@@ -32,8 +34,11 @@ class StripeAccount(StandIn):
         self.refusals: deque[tuple[int, str]] = deque()
         self.asked: list[str] = []
         """Path and query of each GET, in order."""
+        self.webhooks = WebhookEndpoints(self)
+        self.catalogue = Catalogue(self)
         routes = [Route(f"/v1/{name}", self._list, methods=["GET"]) for name in LISTED]
-        self.app.router.routes[:0] = [Route("/v1/account", self._show_account), *routes]
+        routes += [Route("/v1/account", self._show_account), *self.webhooks.routes, *self.catalogue.routes]
+        self.app.router.routes[:0] = routes
 
     def add(self, *objects: Json) -> None:
         """Objects of any kind, older ones first."""
