@@ -1,0 +1,95 @@
+"""The road: an event from its signature to its projections, beside the least that keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from statistics import median
+
+from benchmarks.bench import Bench, Database
+from benchmarks.contenders import Contender
+from benchmarks.report import Goal, Part, Table, extent, number
+from benchmarks.served import served
+from benchmarks.timing import Measurement, Stopwatch, known_median, ratio
+from pg_payments.output import print_note
+
+ALL = ("floor-1", "one-1", "floor-16", "one-16", "batch-2", "http-64")
+COLUMNS = (
+    "contender", "events/s", "(from – to)", "of floor", "p50 ms", "p99 ms", "backend ms/event", "client ms/event",
+    "WAL kB/event", "reads/event",
+)  # fmt: skip
+
+Rounds = dict[str, list[Measurement]]
+
+
+def road(bench: Bench, contenders: Sequence[Contender], workers: int | None = None) -> Part:
+    database = bench.database("road")
+    with ExitStack() as stack:
+        url = None
+        if any(contender.kind == "http" for contender in contenders):
+            url = stack.enter_context(served(database.client_url, workers))
+        rounds = take_turns(bench, Stopwatch(bench, url), contenders, database)
+    told = (
+        f"{bench.options.runs} rounds of {bench.options.seconds:g} s each; bodies of {bench.tape.mean_bytes:.0f} bytes"
+    )
+    return Part("road", told, [_table(rounds)], list(_goals(rounds)))
+
+
+def take_turns(bench: Bench, stopwatch: Stopwatch, contenders: Sequence[Contender], database: Database) -> Rounds:
+    """Every contender in every round, after a short one that counts for nothing."""
+    rounds: Rounds = {contender.name: [] for contender in contenders}
+    if not bench.options.short:
+        for contender in contenders:
+            stopwatch.time(contender, database, seconds=1)
+    for turn in range(1, bench.options.runs + 1):
+        print_note(f"round {turn} of {bench.options.runs}")
+        for contender in contenders:
+            rounds[contender.name] += stopwatch.time(contender, database)
+    return rounds
+
+
+def base_of(name: str, rounds: Rounds) -> str | None:
+    """The floor that a contender is held against: on as many connections, else on sixteen."""
+    _, _, clients = name.partition("-")
+    kind = name.partition("-")[0]
+    wanted = f"floor-{clients}" if kind == "one" else "floor-16"
+    return wanted if kind != "floor" and wanted in rounds else None
+
+
+def _rates(measured: Iterable[Measurement]) -> list[float]:
+    return [m.rate for m in measured]
+
+
+def _table(rounds: Rounds) -> Table:
+    table = Table("events taken in", COLUMNS)
+    for name, measured in rounds.items():
+        rates, base = _rates(measured), base_of(name, rounds)
+        table.add(
+            name,
+            number(median(rates)),
+            extent(rates),
+            "" if base is None else f"{ratio(rates, _rates(rounds[base])):.2f} × {base}",
+            number(median(m.p50 for m in measured), 2),
+            number(median(m.p99 for m in measured), 2),
+            number(known_median(m.backend_cpu for m in measured), 3),
+            number(median(m.client_cpu for m in measured), 3),
+            number(median(m.wal for m in measured), 1),
+            number(known_median(m.reads for m in measured)),
+            contender=name,
+            rounds=[vars(m) for m in measured],
+        )
+    return table
+
+
+def _goals(rounds: Rounds) -> Iterable[Goal]:
+    for name, base, bound in (
+        ("one-1", "floor-1", 0.60),
+        ("one-16", "floor-16", 0.60),
+        ("batch-2", "floor-16", 1.2),
+        ("http-64", "floor-16", 1.0),
+    ):
+        if name in rounds and base in rounds:
+            yield Goal(f"{name} / {base}, events/s", ratio(_rates(rounds[name]), _rates(rounds[base])), bound)
+    if "one-1" in rounds and "floor-1" in rounds:
+        tails = ratio([m.p99 for m in rounds["one-1"]], [m.p99 for m in rounds["floor-1"]])
+        yield Goal("one-1 / floor-1, p99", tails, 3, at_least=False)

@@ -1,0 +1,77 @@
+"""What an event takes on disk, table by table: heap, TOAST and indexes."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import psycopg
+
+from benchmarks.bench import Bench, Database
+from benchmarks.report import Part, Table, number
+from pg_payments import db
+
+LAPS = 10
+AT_ONCE = 100
+
+FLOOR = "raw_events"
+LEAST = 5
+"""Bytes an event; what takes less is not filled by events."""
+
+SIZES = """
+select c.oid::regclass::text, pg_relation_size(c.oid),
+       coalesce(pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0), pg_indexes_size(c.oid), c.reltuples::bigint
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+ where c.relkind = 'r' and (n.nspname in ('payments', 'payments_private') or c.relname = 'raw_events')
+ order by pg_total_relation_size(c.oid) desc
+"""
+INDEXES = """
+select i.indexrelid::regclass::text, pg_relation_size(i.indexrelid)
+  from pg_stat_user_indexes i
+ where i.schemaname in ('payments', 'payments_private') and pg_relation_size(i.indexrelid) > %s
+ order by 2 desc
+ limit 25
+"""
+
+
+def size(bench: Bench) -> Part:
+    database = bench.database("size")
+    events = _take_in(bench, database, 1 if bench.options.short else LAPS)
+    tables = Table("tables", ("table", "heap", "TOAST", "indexes", "together", "rows an event"))
+    indexes = Table("indexes", ("index", "bytes an event"))
+    total = 0
+    with database.connect() as conn:
+        conn.execute("analyze")
+        for name, heap, toast, own_indexes, rows in conn.execute(SIZES):
+            together = heap + toast + own_indexes
+            if together <= LEAST * events:
+                continue
+            total += together if name != FLOOR else 0
+            tables.add(
+                "the floor's table" if name == FLOOR else name,
+                *(number(n / events) for n in (heap, toast, own_indexes, together)),
+                number(rows / events, 2),
+                table=name, heap=heap, toast=toast, indexes=own_indexes, rows=rows,
+            )  # fmt: skip
+        for name, taken in conn.execute(INDEXES, [LEAST * events]):
+            indexes.add(name, number(taken / events), index=name, bytes=taken)
+    tables.add("all but the floor's", "", "", "", number(total / events), "", table="all", events=events, bytes=total)
+    told = f"bytes an event of {bench.tape.mean_bytes:.0f} bytes, after {events:,} events; vacuumed as autovacuum comes"
+    return Part("size", told, [tables, indexes])
+
+
+def _take_in(bench: Bench, database: Database, laps: int) -> int:
+    """The laps' events, in batches and as they are in the floor's table; how many."""
+    bodies, events = bench.tape.bodies(bench.take_laps(laps, database)), 0
+    with psycopg.connect(database.client_url, autocommit=True) as conn:
+        while batch := [body.decode() for body in islice(bodies, AT_ONCE)]:
+            db.ingest_stripe_events(conn, "test", batch)
+            _keep_raw(conn, batch)
+            events += len(batch)
+    return events
+
+
+def _keep_raw(conn: psycopg.Connection[Any], batch: list[str]) -> None:
+    with conn.cursor() as cursor:
+        cursor.executemany("insert into public.raw_events (body) values (%s)", [[body] for body in batch])

@@ -1,0 +1,133 @@
+"""The benchmarks run from end to end, and their stream of events is what it says it is. No speed is asserted here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.stream import Tape
+from tests.harness.tools import ROOT
+
+PARTS = {
+    "road": ["events taken in"],
+    "size": ["tables", "indexes"],
+    "sync": ["objects stored"],
+    "access": ["reading and retrying"],
+    "rebuild": ["rebuild_projections"],
+    "bloat": ["tables"],
+    "flat": ["cost of an event"],
+}
+CONTENDERS = ["floor-1", "one-1", "floor-16", "one-16", "batch-2", "http-64"]
+FIGURES = {"events", "rate", "p50", "p99", "backend_cpu", "client_cpu", "wal", "reads"}
+
+
+def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def short_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
+    """What a short run of everything prints, and what it writes."""
+    file = tmp_path_factory.mktemp("benchmarks") / "found.json"
+    done = benchmarks("all", "--short", "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads(file.read_text())
+
+
+def test_every_table_is_printed(short_run: tuple[str, dict[str, Any]]) -> None:
+    printed, _ = short_run
+    headings = [line.strip() for line in printed.splitlines()]
+    for part, tables in PARTS.items():
+        assert any(line.startswith(f"{part}: ") for line in headings), part
+        for table in ["machine", "settings", *tables]:
+            assert table in headings
+
+
+def test_everything_printed_is_in_the_json(short_run: tuple[str, dict[str, Any]]) -> None:
+    _, found = short_run
+    assert set(found) == {"machine", "settings", "parts"}
+    assert found["settings"].items() >= {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}.items()
+    assert list(found["parts"]) == list(PARTS)
+    for part, tables in PARTS.items():
+        assert list(found["parts"][part]["tables"]) == tables
+        assert all(found["parts"][part]["tables"].values())
+    for part in ("road", "sync", "access", "rebuild", "flat"):
+        goals = found["parts"][part]["goals"]
+        assert goals
+        assert all(set(goal) == {"name", "found", "bound", "at_least", "unit", "met"} for goal in goals)
+    road = found["parts"]["road"]["tables"]["events taken in"]
+    assert [row["contender"] for row in road] == CONTENDERS
+    assert all(set(measured) == FIGURES for row in road for measured in row["rounds"])
+
+
+def test_contenders_can_be_chosen(tmp_path: Path) -> None:
+    done = benchmarks(
+        "road", "--short", "--only", "floor-2,batch-1", "--markdown", "--json", str(tmp_path / "found.json")
+    )
+    assert done.returncode == 0, done.stderr
+    assert "| floor-2 | " in done.stdout
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [row["contender"] for row in found["parts"]["road"]["tables"]["events taken in"]] == ["floor-2", "batch-1"]
+
+
+@pytest.fixture(scope="module")
+def tape() -> Tape:
+    return Tape(seed=7, customers=100)
+
+
+def test_the_stream_is_the_seeds(tape: Tape) -> None:
+    laps = range(3, 5)
+    assert list(Tape(seed=7, customers=100).bodies(laps)) == list(tape.bodies(laps))
+    assert list(Tape(seed=8, customers=100).bodies(laps)) != list(tape.bodies(laps))
+
+
+def test_a_body_is_about_three_kilobytes(tape: Tape) -> None:
+    sizes = [len(body) for body in tape.bodies(range(2))]
+    assert 2500 <= sum(sizes) / len(sizes) <= 3500
+    assert 2500 <= tape.mean_bytes <= 3500
+
+
+def test_laps_have_nothing_in_common_but_the_catalogue(tape: Tape) -> None:
+    first, second = ([json.loads(body) for body in tape.bodies(range(lap, lap + 1))] for lap in (0, 1))
+
+    def ids(events: list[dict[str, Any]]) -> set[str]:
+        return {event["id"] for event in events} | {event["data"]["object"]["id"] for event in events}
+
+    assert len({event["id"] for event in first + second}) == 2 * len(tape)
+    assert not ids(first) & ids(second)
+    assert [event["type"] for event in first] == [event["type"] for event in second]
+    assert all(b["created"] - a["created"] == 900 for a, b in zip(first, second, strict=True))
+
+
+def test_a_merchants_life_is_in_it(tape: Tape) -> None:
+    types = {json.loads(body)["type"] for body in tape.bodies(range(1))}
+    assert types >= {
+        "customer.created", "checkout.session.completed", "checkout.session.expired", "customer.subscription.created",
+        "customer.subscription.updated", "invoice.paid", "invoice_payment.paid", "charge.succeeded", "charge.refunded",
+        "refund.created", "payment_intent.succeeded", "payment_intent.payment_failed",
+    }  # fmt: skip
+
+
+def test_shares_are_dealt_without_loss(tape: Tape) -> None:
+    laps = range(2)
+    dealt = [body for share in range(3) for body in tape.bodies(laps, share, 3)]
+    assert len(dealt) == 2 * len(tape)
+    assert sorted(dealt) == sorted(tape.bodies(laps))
+    for share in range(3):
+        own = [json.loads(body)["id"] for body in tape.bodies(laps, share, 3)]
+        assert own == list(tape.ids(laps, share, 3))
+
+
+def test_events_said_again_are_later_and_of_other_ids(tape: Tape) -> None:
+    laps = range(1)
+    first, again = ([json.loads(body) for body in bodies] for bodies in (tape.bodies(laps), tape.again(laps, 1)))
+    assert [event["data"] for event in again] == [event["data"] for event in first]
+    assert not {event["id"] for event in first} & {event["id"] for event in again}
+    assert min(event["created"] for event in again) > max(event["created"] for event in first)
