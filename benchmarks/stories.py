@@ -20,8 +20,8 @@ from tests.stripe_events.models import Json, Model, Price, Subject
 
 LAP = "~lap-no~"
 """Stands in every id for the lap's eight hexadecimal digits."""
-START = 1_760_000_000
-"""The first lap begins at 2025-10-09 08:53:20 UTC."""
+START = 1_800_000_000
+"""2027-01-15 08:00:00 UTC, when the first lap begins: nobody looks whether deliveries that fresh were purged."""
 
 ADDRESS: Json = {
     "city": "Riga", "country": "LV", "line1": "Brivibas iela 1", "line2": None, "postal_code": "LV-1010", "state": None,

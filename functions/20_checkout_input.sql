@@ -137,6 +137,8 @@ comment on function payments_private.check_metadata(jsonb) is 'Raises PY001 unle
 create or replace function payments_private.prepare_checkout() returns trigger
 language plpgsql security definer  -- callers have no usage of payments_private
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
 as $$
 begin
   perform payments_private.environment_or_fail(new.environment);

@@ -15,6 +15,8 @@ create or replace function payments.begin_checkout(
 ) returns payments.stripe_checkout_sessions
 language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
 as $$
 #variable_conflict use_column
 declare

@@ -3,6 +3,8 @@
 create or replace function payments.checkout_request(id uuid) returns jsonb
 language plpgsql stable security definer  -- the service may not read attempts except through here
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_row    payments.stripe_checkout_sessions;
@@ -40,6 +42,8 @@ comment on function payments.checkout_request(uuid) is
 create or replace function payments.finish_checkout(id uuid, session jsonb) returns payments.stripe_checkout_sessions
 language plpgsql security definer  -- the service may not write attempts except through here
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_row      payments.stripe_checkout_sessions;
@@ -58,8 +62,9 @@ begin
   end if;
 
   v_snapshot := row('checkout.session', session ->> 'id', session,
-                    coalesce(payments_private.json_time(session -> 'created'), payments_private.now()), null::text, null::text, null::jsonb);
-  perform payments_private.lock_nodes(v_row.environment, payments_private.nodes_of(array[v_snapshot]));
+                    coalesce(payments_private.json_time(session -> 'created'), payments_private.now()), null::text, null::text, null::jsonb,
+                    payments_private.links_of('checkout.session', session));
+  perform payments_private.lock_snapshots(v_row.environment, array[v_snapshot]);
   perform payments_private.apply_snapshots(v_row.environment, array[v_snapshot]);
   perform payments_private.project_checkout_sessions(v_row.environment, array[session ->> 'id']);
 
@@ -73,6 +78,8 @@ comment on function payments.finish_checkout(uuid, jsonb) is
 create or replace function payments.fail_checkout(id uuid, error text) returns payments.stripe_checkout_sessions
 language plpgsql security definer  -- the service may not write attempts except through here
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_row payments.stripe_checkout_sessions;

@@ -3,6 +3,8 @@
 create or replace function payments_private.prepare_portal_session() returns trigger
 language plpgsql security definer  -- callers read no mappings
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
 as $$
 begin
   perform payments_private.environment_or_fail(new.environment);
@@ -59,6 +61,8 @@ grant execute on function payments.begin_portal_session(text, text, text, text, 
 create or replace function payments.portal_request(id uuid) returns jsonb
 language plpgsql stable security definer  -- the service may not read portal sessions except through here
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_request jsonb;
@@ -78,6 +82,8 @@ comment on function payments.portal_request(uuid) is 'The parameters of Stripe''
 create or replace function payments.finish_portal_session(id uuid, session jsonb) returns payments.stripe_customer_portal_sessions
 language plpgsql security definer  -- the service may not write portal sessions except through here
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_row payments.stripe_customer_portal_sessions;
@@ -101,6 +107,8 @@ comment on function payments.finish_portal_session(uuid, jsonb) is
 create or replace function payments.fail_portal_session(id uuid, error text) returns payments.stripe_customer_portal_sessions
 language plpgsql security definer  -- the service may not write portal sessions except through here
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_row payments.stripe_customer_portal_sessions;

@@ -5,15 +5,19 @@ create or replace function payments_private.event_snapshot(p_payload jsonb) retu
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_object jsonb := p_payload #> '{data,object}';
+  v_text   text[] := payments_private.json_texts(v_object -> 'object', p_payload -> 'type', v_object -> 'id');
 begin
   return row(
-    payments_private.json_text(p_payload #> '{data,object,object}'),
-    payments_private.json_id(p_payload #> '{data,object}'),
-    p_payload #> '{data,object}',
+    v_text[1],
+    case when jsonb_typeof(v_object) = 'string' then v_object #>> '{}' else nullif(v_text[3], '') end,
+    v_object,
     coalesce(payments_private.json_time(p_payload -> 'created'), to_timestamp(0)),
     p_payload ->> 'id',
-    payments_private.json_text(p_payload -> 'type'),
-    payments_private.json_object(p_payload #> '{data,previous_attributes}')
+    v_text[2],
+    case when jsonb_typeof(p_payload #> '{data,previous_attributes}') = 'object' then p_payload #> '{data,previous_attributes}' end,
+    payments_private.links_of(v_text[1], v_object)
   )::payments_private.snapshot;
 end
 $$;
@@ -25,19 +29,19 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_all payments_private.snapshot[] := p_snapshots;
+  v_all payments_private.snapshot[];
   v_one payments_private.snapshot;
 begin
   foreach v_one in array p_snapshots loop
-    if v_one.object_type = 'charge' and v_one.data ? 'refunds' then
-      v_all := v_all || array(
+    if v_one.object_type = 'charge' and jsonb_typeof(v_one.data -> 'refunds') = 'object' then
+      v_all := coalesce(v_all, p_snapshots) || array(
         select row('refund', payments_private.json_id(r.value), r.value, v_one.observed_at, v_one.provider_event_id, v_one.event_type,
-                   null)::payments_private.snapshot
+                   null, payments_private.links_of('refund', r.value))::payments_private.snapshot
           from jsonb_array_elements(payments_private.json_array(v_one.data #> '{refunds,data}')) r
          where payments_private.json_text(r.value -> 'object') = 'refund' and payments_private.json_id(r.value) is not null);
     end if;
   end loop;
-  return v_all;
+  return coalesce(v_all, p_snapshots);
 end
 $$;
 comment on function payments_private.with_contents(payments_private.snapshot[]) is 'Snapshots, and those that come inside them.';
@@ -47,7 +51,7 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return coalesce(payments_private.json_boolean(p_data -> 'deleted'), false)
+  return p_data -> 'deleted' is not distinct from jsonb 'true'
       -- a deleted subscription is a canceled one: it lives on and can be read
       or coalesce(p_event_type like '%.deleted' and p_object_type <> 'subscription', false);
 end
@@ -87,37 +91,3 @@ begin
 end
 $$;
 comment on function payments_private.lifecycle_stage(text, jsonb) is 'Orders the states of one object within a second; null where its type has no stages.';
-
--- What an event shows of money, told by the event itself: used as the time of a payment where no object names one.
-create or replace function payments_private.shows_success(p_object_type text, p_data jsonb) returns boolean
-language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return coalesce(case p_object_type
-    when 'payment_intent' then p_data ->> 'status' = 'succeeded'
-    when 'charge' then p_data ->> 'status' in ('succeeded', 'paid') and coalesce(p_data -> 'captured' <> 'false', true)
-    when 'invoice' then p_data ->> 'status' = 'paid' or (p_data -> 'status' is null and p_data -> 'paid' = 'true')
-    when 'invoice_payment' then p_data ->> 'status' = 'paid'
-    when 'checkout.session' then p_data ->> 'payment_status' in ('paid', 'no_payment_required') and coalesce(p_data ->> 'status' = 'complete', true)
-  end, false);
-end
-$$;
-comment on function payments_private.shows_success(text, jsonb) is 'Whether the snapshot of a payment object says that the money was received.';
-
-create or replace function payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) returns boolean
-language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return coalesce(case p_object_type
-    when 'payment_intent' then p_data ->> 'status' = 'canceled'
-      or (p_data ->> 'status' in ('requires_payment_method', 'requires_source') and jsonb_typeof(p_data -> 'last_payment_error') = 'object')
-    when 'charge' then p_data ->> 'status' = 'failed'
-    when 'invoice' then p_event_type = 'invoice.payment_failed'
-    when 'refund' then p_data ->> 'status' in ('failed', 'canceled')
-    when 'checkout.session' then p_event_type = 'checkout.session.async_payment_failed'
-  end, false);
-end
-$$;
-comment on function payments_private.shows_failure(text, text, jsonb) is 'Whether the snapshot of a payment object, or the event that carried it, says that an attempt failed.';

@@ -58,27 +58,72 @@ end
 $$;
 comment on function payments_private.had_values(jsonb, jsonb) is 'Whether an object shows all the values that another event calls previous.';
 
+-- The rival's object: kept with it, or in the ledger with its event.
+create or replace function payments_private.rival_data(p_rival payments_private.rival_snapshots) returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return coalesce(p_rival.data, (
+    select e.payload #> '{data,object}' from payments.webhook_events e
+     where e.provider = 'stripe' and e.environment = p_rival.environment and e.provider_event_id = p_rival.source));
+end
+$$;
+comment on function payments_private.rival_data(payments_private.rival_snapshots) is 'The object as a rival snapshot shows it.';
+
 create or replace function payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into payments_private.rival_snapshots as r
-    (environment, object_type, object_id, source, event_type, observed_at, data, deleted, previous_attributes, state, state_before)
+    (environment, object_type, object_id, source, event_type, observed_at, data, deleted, previous_attributes, stage, state, state_before)
   values (
     p_environment, p_snapshot.object_type, p_snapshot.object_id,
     coalesce(p_snapshot.provider_event_id, 'api:' || extract(epoch from p_snapshot.observed_at)),
-    p_snapshot.event_type, p_snapshot.observed_at, p_snapshot.data,
+    p_snapshot.event_type, p_snapshot.observed_at,
+    -- an event's own object is in the ledger, unless it was purged
+    case when p_snapshot.provider_event_id is null
+           or (p_snapshot.object_type = 'refund' and p_snapshot.event_type like 'charge.%')
+           or not exists (
+             select from payments.webhook_events e
+              where e.provider = 'stripe' and e.environment = p_environment and e.provider_event_id = p_snapshot.provider_event_id)
+         then p_snapshot.data end,
     payments_private.is_deletion(p_snapshot.object_type, p_snapshot.event_type, p_snapshot.data),
     p_snapshot.previous_attributes,
-    md5(p_snapshot.data::text),
-    case when p_snapshot.previous_attributes is not null and p_snapshot.previous_attributes <> '{}' then
-      md5(payments_private.state_before(p_snapshot.data, p_snapshot.previous_attributes)::text)
+    payments_private.lifecycle_stage(p_snapshot.object_type, p_snapshot.data),
+    jsonb_hash_extended(p_snapshot.data, 0),
+    case when p_snapshot.previous_attributes <> '{}' then
+      jsonb_hash_extended(payments_private.state_before(p_snapshot.data, p_snapshot.previous_attributes), 0)
     end)
   on conflict do nothing;
 end
 $$;
 comment on function payments_private.add_rival(text, payments_private.snapshot) is 'Enters a snapshot into the set among which the latest of its second is chosen.';
+
+-- Whether another rival's previous values match this one's current ones, but not the other way round.
+create or replace function payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_data  jsonb;
+  v_other payments_private.rival_snapshots;
+begin
+  foreach v_other in array p_rivals loop
+    continue when v_other.source = p_rival.source or v_other.state = p_rival.state or v_other.state_before is null;
+    v_data := coalesce(v_data, payments_private.rival_data(p_rival));
+    if payments_private.had_values(v_data, v_other.previous_attributes)
+       and (p_rival.state_before is null or not payments_private.had_values(payments_private.rival_data(v_other), p_rival.previous_attributes))
+    then
+      return true;
+    end if;
+  end loop;
+  return false;
+end
+$$;
+comment on function payments_private.overtaken(payments_private.rival_snapshots, payments_private.rival_snapshots[]) is
+  'Whether what another of the rivals calls previous is what this one shows.';
 
 create or replace function payments_private.latest_rival(
   p_environment text, p_object_type text, p_object_id text, out latest_source text, out settled boolean
@@ -86,42 +131,72 @@ create or replace function payments_private.latest_rival(
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_rivals payments_private.rival_snapshots[];
+  v_rival  payments_private.rival_snapshots;
+  v_other  payments_private.rival_snapshots;
+  v_best   payments_private.rival_snapshots[];
+  v_rank   integer;
+  v_top    integer := -1;
+  v_steps  integer;
+  v_left   boolean;
+  v_now    payments_private.rival_snapshots[];
+  v_latest payments_private.rival_snapshots;
 begin
-  with rivals as (
-    select r.source, r.state, r.state_before, r.data, r.deleted, r.observed_at, r.previous_attributes,
-           coalesce(r.event_type like '%.created', false) as is_creation,
-           r.source like 'api:%' as is_api,
-           payments_private.lifecycle_stage(r.object_type, r.data) as stage
-      from payments_private.rival_snapshots r
-     where r.environment = p_environment and r.object_type = p_object_type and r.object_id = p_object_id
-  ), steps as (  -- how often each state was entered and left
-    select s.state, count(*) filter (where s.entered) as entered, count(*) filter (where not s.entered) as left_again
-      from (select r.state, true as entered from rivals r where r.state_before <> r.state or r.is_creation
-            union all
-            select r.state_before, false from rivals r where r.state_before <> r.state) s
-     group by s.state
-  ), ranked as (
-    select c.*, row_number() over best as place, dense_rank() over merits as merit
-      from (
-        select r.*,
-               coalesce(s.left_again > 0 and s.left_again >= s.entered, false) as past,
-               exists (
-                 select from rivals o
-                  where o.source <> r.source and o.state <> r.state
-                    and o.state_before is not null
-                    and payments_private.had_values(r.data, o.previous_attributes)
-                    and not (r.state_before is not null and payments_private.had_values(o.data, r.previous_attributes))
-               ) as overtaken
-          from rivals r left join steps s on s.state = r.state
-      ) c
-    window merits as (order by c.deleted desc, c.is_creation, c.past, c.overtaken, c.stage desc nulls last),
-           best as (order by c.deleted desc, c.is_creation, c.past, c.overtaken, c.stage desc nulls last,
-                             c.is_api desc, c.observed_at desc, c.source collate "C" desc)
-  )
-  select w.source, not exists (select from ranked o where o.merit = 1 and o.state <> w.state)
-    into latest_source, settled
-    from ranked w
-   where w.place = 1;
+  select array_agg(r order by r.source collate "C" desc) into v_rivals
+    from payments_private.rival_snapshots r
+   where r.environment = p_environment and r.object_type = p_object_type and r.object_id = p_object_id;
+
+  -- Deletions, then what is no creation, then states that were not left again.
+  foreach v_rival in array v_rivals loop
+    v_steps := 0;  -- how much more often the state was left than entered
+    v_left := false;
+    foreach v_other in array v_rivals loop
+      if v_other.state_before = v_rival.state and v_other.state <> v_rival.state then
+        v_steps := v_steps + 1;
+        v_left := true;
+      end if;
+      if v_other.state = v_rival.state and (v_other.state_before <> v_other.state or v_other.event_type like '%.created') then
+        v_steps := v_steps - 1;
+      end if;
+    end loop;
+    v_rank := case when v_rival.deleted then 4 else 0 end
+            + case when v_rival.event_type like '%.created' then 0 else 2 end
+            + case when v_left and v_steps >= 0 then 0 else 1 end;
+    if v_rank > v_top then
+      v_best := array[v_rival];
+      v_top := v_rank;
+    elsif v_rank = v_top then
+      v_best := v_best || v_rival;
+    end if;
+  end loop;
+
+  -- Then those that no other's previous values match.
+  if cardinality(v_best) > 1 then
+    foreach v_rival in array v_best loop
+      if not payments_private.overtaken(v_rival, v_rivals) then
+        v_now := v_now || v_rival;
+      end if;
+    end loop;
+    v_best := coalesce(v_now, v_best);
+  end if;
+
+  -- Then the later stage; what remains is equal in merit, and the choice arbitrary but the same everywhere.
+  foreach v_rival in array v_best loop
+    if v_latest.source is null or coalesce(v_rival.stage, -1) > coalesce(v_latest.stage, -1)
+       or (v_rival.stage is not distinct from v_latest.stage
+           and (v_rival.source like 'api:%', v_rival.observed_at) > (v_latest.source like 'api:%', v_latest.observed_at))
+    then
+      v_latest := v_rival;
+    end if;
+  end loop;
+  latest_source := v_latest.source;
+  settled := true;
+  foreach v_rival in array v_best loop
+    if v_rival.stage is not distinct from v_latest.stage and v_rival.state <> v_latest.state then
+      settled := false;
+    end if;
+  end loop;
 end
 $$;
 comment on function payments_private.latest_rival(text, text, text) is

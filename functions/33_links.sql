@@ -1,52 +1,66 @@
 -- References between Stripe objects, read from both places where a field has moved between API versions
 -- (Stripe changelog: "Adds support for multiple partial payments on invoices", "Deprecates the subscription field on
--- invoices in favour of parent"). Every snapshot adds its references, also one that is older than what is stored.
+-- invoices in favour of parent"). An object and what it refers to are written as nodes, type:id.
 
-create or replace function payments_private.links_of(p_object_type text, p_data jsonb)
-  returns table (to_type text, to_id text)
-language plpgsql immutable
+create or replace function payments_private.links_of(p_object_type text, p_data jsonb) returns text[]
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_ids  text[];
+  v_more text[];
+begin
+  case p_object_type
+    when 'charge' then
+      v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'invoice');
+      return array_remove(array['customer:' || v_ids[1], 'payment_intent:' || v_ids[2], 'invoice:' || v_ids[3]], null);
+    when 'payment_intent' then
+      v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'latest_charge', p_data -> 'invoice');
+      if p_data ? 'charges' then  -- until 2022-11-15
+        v_more := array(
+          select 'charge:' || payments_private.json_id(c.value)
+            from jsonb_array_elements(payments_private.json_array(p_data #> '{charges,data}')) c);
+      end if;
+      return array_remove(array['customer:' || v_ids[1], 'charge:' || v_ids[2], 'invoice:' || v_ids[3]] || v_more, null);
+    when 'invoice' then
+      v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'charge', p_data -> 'subscription',
+                                         p_data #> '{parent,subscription_details,subscription}');
+      if p_data ? 'payments' then  -- since 2025-03-31.basil
+        v_more := array(
+          select t.type || ':' || payments_private.json_id(p.value -> 'payment' -> t.type)
+            from jsonb_array_elements(payments_private.json_array(p_data #> '{payments,data}')) p,
+                 (values ('payment_intent'), ('charge')) t (type));
+      end if;
+      return array_remove(
+        array['customer:' || v_ids[1], 'payment_intent:' || v_ids[2], 'charge:' || v_ids[3], 'subscription:' || v_ids[4], 'subscription:' || v_ids[5]]
+        || v_more, null);
+    when 'invoice_payment' then
+      v_ids := payments_private.json_ids(p_data -> 'invoice', p_data #> '{payment,payment_intent}', p_data #> '{payment,charge}');
+      return array_remove(array['invoice:' || v_ids[1], 'payment_intent:' || v_ids[2], 'charge:' || v_ids[3]], null);
+    when 'checkout.session' then
+      v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'invoice', p_data -> 'subscription');
+      return array_remove(
+        array['customer:' || v_ids[1], 'payment_intent:' || v_ids[2], 'invoice:' || v_ids[3], 'subscription:' || v_ids[4]], null);
+    when 'refund', 'dispute' then
+      v_ids := payments_private.json_ids(p_data -> 'payment_intent', p_data -> 'charge');
+      return array_remove(array['payment_intent:' || v_ids[1], 'charge:' || v_ids[2]], null);
+    when 'subscription' then
+      v_ids := payments_private.json_ids(p_data -> 'customer');
+      return array_remove(array['customer:' || v_ids[1]], null);
+    else
+      return array[]::text[];
+  end case;
+end
+$$;
+comment on function payments_private.links_of(text, jsonb) is
+  'The objects that an object refers to, as far as payments are concerned, as type:id; one may be named twice.';
+
+create or replace function payments_private.tells_of_payments(p_object_type text) returns boolean
+language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return query
-    select distinct l.to_type, payments_private.json_id(l.reference)
-      from unnest(
-        case p_object_type
-          when 'charge' then array['customer', 'payment_intent', 'invoice']
-          when 'payment_intent' then array['customer', 'charge', 'invoice']
-          when 'invoice' then array['customer', 'payment_intent', 'charge', 'subscription', 'subscription']
-          when 'invoice_payment' then array['invoice', 'payment_intent', 'charge']
-          when 'checkout.session' then array['customer', 'payment_intent', 'invoice', 'subscription']
-          when 'refund' then array['payment_intent', 'charge']
-          when 'dispute' then array['payment_intent', 'charge']
-          when 'subscription' then array['customer']
-        end,
-        case p_object_type
-          when 'charge' then array[p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'invoice']
-          when 'payment_intent' then array[p_data -> 'customer', p_data -> 'latest_charge', p_data -> 'invoice']
-          when 'invoice' then array[p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'charge', p_data -> 'subscription',
-                                    p_data #> '{parent,subscription_details,subscription}']
-          when 'invoice_payment' then array[p_data -> 'invoice', p_data #> '{payment,payment_intent}', p_data #> '{payment,charge}']
-          when 'checkout.session' then array[p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'invoice', p_data -> 'subscription']
-          when 'refund' then array[p_data -> 'payment_intent', p_data -> 'charge']
-          when 'dispute' then array[p_data -> 'payment_intent', p_data -> 'charge']
-          when 'subscription' then array[p_data -> 'customer']
-        end) l (to_type, reference)
-     where payments_private.json_id(l.reference) is not null;
-
-  -- Lists inside the object: an intent's charges (until 2022-11-15), an invoice's payments (since 2025-03-31.basil).
-  if p_object_type = 'payment_intent' and p_data ? 'charges' then
-    return query
-      select 'charge', payments_private.json_id(c.value)
-        from jsonb_array_elements(payments_private.json_array(p_data #> '{charges,data}')) c
-       where payments_private.json_id(c.value) is not null;
-  elsif p_object_type = 'invoice' and p_data ? 'payments' then
-    return query
-      select t.to_type, payments_private.json_id(p.value -> 'payment' -> t.to_type)
-        from jsonb_array_elements(payments_private.json_array(p_data #> '{payments,data}')) p,
-             (values ('payment_intent'), ('charge')) t (to_type)
-       where payments_private.json_id(p.value -> 'payment' -> t.to_type) is not null;
-  end if;
+  return p_object_type in ('payment_intent', 'charge', 'invoice', 'invoice_payment', 'checkout.session', 'refund', 'dispute');
 end
 $$;
-comment on function payments_private.links_of(text, jsonb) is 'The objects that an object refers to, as far as payments are concerned.';
+comment on function payments_private.tells_of_payments(text) is 'Whether objects of this type take part in a row of payments.transactions.';

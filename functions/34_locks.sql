@@ -2,90 +2,95 @@
 --
 -- A projection reads several objects and writes one row. Two transactions that each store one object of a payment and
 -- compute its row from what they see would both miss the other's object. So every transaction first locks everything its
--- snapshots touch: the objects themselves, what they refer to, what those are already linked to, their customers and
--- their billing subjects. Locks are taken in one order, hence no deadlocks. What the links reveal only after the first
--- locks are held is taken without waiting; if that fails, everything is released and asked for again, in order, at once.
+-- snapshots touch: the objects themselves, what they refer to, what those are linked to, their customers and their
+-- billing subjects. A node's links are read only once it is locked. Nobody waits for a lock while holding one, unless all
+-- are asked for in one order, hence no deadlocks: where a lock can't be had at once, everything is released and what is
+-- known to be needed is asked for again, in order.
 
-create or replace function payments_private.tells_of_payments(p_object_type text) returns boolean
-language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return p_object_type in ('payment_intent', 'charge', 'invoice', 'invoice_payment', 'checkout.session', 'refund', 'dispute');
-end
-$$;
-comment on function payments_private.tells_of_payments(text) is 'Whether objects of this type take part in a row of payments.transactions.';
-
--- The objects that tell of the same payments as the given ones, and the customers and subscriptions they name.
--- Nodes are written type:id. Customers and subscriptions are ends, not passages: they join many payments. Beyond a
--- customer only its billing subjects are listed, as subject:<type>:<id>.
-create or replace function payments_private.payment_circle(p_environment text, p_nodes text[]) returns text[]
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return (
-    with recursive circle (object_type, object_id) as (
-      select split_part(n, ':', 1), substr(n, strpos(n, ':') + 1) from unnest(p_nodes) n
-      union
-      select l.object_type, l.object_id
-        from circle c,
-             lateral (
-               select k.to_type, k.to_id from payments_private.object_links k
-                where k.environment = p_environment and k.from_type = c.object_type and k.from_id = c.object_id
-                  and payments_private.tells_of_payments(c.object_type)
-               union all
-               select k.from_type, k.from_id from payments_private.object_links k
-                where k.environment = p_environment and k.to_type = c.object_type and k.to_id = c.object_id
-                  and payments_private.tells_of_payments(c.object_type)
-               union all
-               select 'subject', m.subject_type || ':' || m.subject_id from payments_private.customer_claims m
-                where m.environment = p_environment and c.object_type = 'customer' and m.provider_customer_id = c.object_id
-             ) l (object_type, object_id)
-    )
-    select array_agg(c.object_type || ':' || c.object_id) from circle c
-  );
-end
-$$;
-comment on function payments_private.payment_circle(text, text[]) is 'All objects linked to the given ones through payments, the given ones included.';
-
-create or replace function payments_private.lock_nodes(p_environment text, p_nodes text[]) returns void
+create or replace function payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[] default '{}') returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set jit = off
 as $$
 declare
-  v_name text := 'payments:' || p_environment;
-  v_all  text[];
+  v_name  text := 'payments:' || p_environment;
+  v_wait  boolean := false;
+  v_node  text;
+  v_new   text[];
+  v_found text[];
 begin
   -- A very large batch would fill the server's lock table: it takes the whole environment instead.
   if cardinality(p_nodes) > 400 then
     perform pg_advisory_xact_lock(hashtextextended(v_name, 0));
     return;
   end if;
-  perform pg_advisory_xact_lock_shared(hashtextextended(v_name, 0));
+  if not pg_try_advisory_xact_lock_shared(hashtextextended(v_name, 0)) then
+    perform pg_advisory_xact_lock_shared(hashtextextended(v_name, 0));
+  end if;
 
   loop
     begin
-      perform pg_advisory_xact_lock(k.key)
-         from (select distinct hashtextextended(v_name || ':' || n, 0) as key from unnest(p_nodes) n order by 1) k;
-
-      v_all := payments_private.payment_circle(p_environment, p_nodes);
-      if exists (
-        select from unnest(v_all) n
-         where n <> all (p_nodes) and not pg_try_advisory_xact_lock(hashtextextended(v_name || ':' || n, 0)))
-      then
-        raise exception 'more to lock' using errcode = 'PY099';
+      if v_wait then
+        perform pg_advisory_xact_lock(k.key)
+           from (select distinct hashtextextended(v_name || ':' || n, 0) as key from unnest(p_nodes) n order by 1) k;
+      else
+        foreach v_node in array p_nodes loop
+          if not pg_try_advisory_xact_lock(hashtextextended(v_name || ':' || v_node, 0)) then
+            raise exception 'taken' using errcode = 'PY099';
+          end if;
+        end loop;
       end if;
-      return;
+
+      v_new := p_nodes;
+      if p_customers <> '{}' then
+        v_found := array(
+          select 'subject:' || s.subject_type || ':' || s.subject_id
+            from unnest(p_customers) i (id),
+                 lateral (
+                   select c.subject_type, c.subject_id from payments_private.customer_claims c
+                    where c.environment = p_environment and c.provider_customer_id = i.id
+                   offset 0) s);
+      else
+        v_found := '{}';
+      end if;
+      loop
+        select v_found || array_agg(l.node) into v_found
+          from unnest(v_new) n (node),
+               lateral (
+                 select unnest(o.links) from payments_private.payment_objects o
+                  where o.environment = p_environment and o.node = n.node
+                 union all
+                 select k.from_node from payments_private.object_links k
+                  where k.environment = p_environment and k.to_node = n.node
+                 offset 0) l (node)
+         where n.node not like all (array['customer:%', 'subscription:%'])  -- ends, not passages: they join many payments
+           and l.node <> all (p_nodes);
+        if v_found = '{}' then
+          return;
+        end if;
+        p_nodes := p_nodes || v_found;
+        v_new := '{}';
+        foreach v_node in array v_found loop
+          if not pg_try_advisory_xact_lock(hashtextextended(v_name || ':' || v_node, 0)) then
+            raise exception 'taken' using errcode = 'PY099';
+          end if;
+          if v_node not like all (array['customer:%', 'subscription:%', 'subject:%']) then
+            v_new := v_new || v_node;
+          end if;
+        end loop;
+        if v_new = '{}' then
+          return;
+        end if;
+        v_found := '{}';
+      end loop;
     exception
       when sqlstate 'PY099' then  -- all locks of this block are released
-        p_nodes := v_all;
+        v_wait := true;
     end;
   end loop;
 end
 $$;
-comment on function payments_private.lock_nodes(text, text[]) is 'Locks the given objects and all that their links lead to, until the transaction ends.';
+comment on function payments_private.lock_nodes(text, text[], text[]) is
+  'Locks the given objects (type:id) and all that their links lead to, and the subjects that the given customers stand for, until the transaction ends.';

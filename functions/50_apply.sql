@@ -4,41 +4,48 @@
 -- lookup here is written to go through its index whatever the statistics say: one key at a time, behind a lateral subquery
 -- that the planner does not take apart, and "= any (array)" on the primary key alone.
 
--- What a set of snapshots touches, for the locks: the objects, what they refer to, and the subjects they name.
-create or replace function payments_private.nodes_of(p_snapshots payments_private.snapshot[]) returns text[]
-language plpgsql stable
+-- What a set of snapshots touches is locked: the objects, what they refer to, and the subjects they name.
+create or replace function payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) returns void
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_snapshot  payments_private.snapshot;
+  v_nodes     text[] := array[]::text[];
+  v_customers text[] := array[]::text[];
+  v_subject   text;
 begin
-  return (
-    select array_agg(distinct n.node)
-      from unnest(payments_private.with_contents(p_snapshots)) s,
-           lateral (
-             select s.object_type || ':' || s.object_id
-             union all
-             select l.to_type || ':' || l.to_id from payments_private.links_of(s.object_type, s.data) l
-             union all
-             select 'subject:' || c.subject_key from payments_private.claim_of(s.object_type, s.object_id, s.data) c
-           ) n (node)
-     where s.object_id is not null
-  );
+  foreach v_snapshot in array p_snapshots loop
+    continue when v_snapshot.object_id is null or v_snapshot.object_type is null;
+    v_nodes := v_nodes || (v_snapshot.object_type || ':' || v_snapshot.object_id) || v_snapshot.links;
+    if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') then
+      v_subject := payments_private.subject_in(v_snapshot.data -> 'metadata');
+      if v_subject is not null then
+        v_nodes := v_nodes || ('subject:' || v_subject);
+      end if;
+      if v_snapshot.object_type = 'customer' then
+        v_customers := v_customers || v_snapshot.object_id;
+      end if;
+    end if;
+  end loop;
+  if v_nodes <> '{}' then
+    perform payments_private.lock_nodes(p_environment, v_nodes, v_customers);
+  end if;
 end
 $$;
-comment on function payments_private.nodes_of(payments_private.snapshot[]) is 'Everything that snapshots touch, as type:id.';
+comment on function payments_private.lock_snapshots(text, payments_private.snapshot[]) is 'Takes the locks that apply_snapshots needs.';
 
 create or replace function payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan  -- the statements are large and their arrays short: planning would cost more than running
-set jit = off
+set plan_cache_mode = force_generic_plan  -- the arrays are short: planning would cost more than running
 set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set jit = off
 as $$
 declare
   v_snapshot      payments_private.snapshot;
+  v_newest        payments_private.snapshot;
   v_changed       boolean;
-  v_linked        boolean;
   v_count         integer := 0;
   v_products      text[] := array[]::text[];
   v_prices        text[] := array[]::text[];
@@ -50,26 +57,14 @@ declare
   v_claimed       text[] := array[]::text[];  -- customers that stand for another subject than before
   v_resubjected   text[];
 begin
-  foreach v_snapshot in array payments_private.with_contents(p_snapshots) loop
+  foreach v_snapshot in array p_snapshots loop
     continue when v_snapshot.object_id is null or v_snapshot.object_type is null;
 
-    v_changed := payments_private.store_snapshot(p_environment, v_snapshot);
-    v_linked := false;
+    v_newest := payments_private.store_snapshot(p_environment, v_snapshot);
+    v_changed := v_newest.object_id is not null;
+    v_count := v_count + v_changed::integer;
 
-    if payments_private.tells_of_payments(v_snapshot.object_type) then
-      insert into payments_private.object_links (environment, from_type, from_id, to_type, to_id)
-      select p_environment, v_snapshot.object_type, v_snapshot.object_id, l.to_type, l.to_id
-        from payments_private.links_of(v_snapshot.object_type, v_snapshot.data) l
-      on conflict do nothing;
-      v_linked := found;
-    elsif v_snapshot.object_type = 'subscription' then
-      insert into payments_private.object_links (environment, from_type, from_id, to_type, to_id)
-      select p_environment, v_snapshot.object_type, v_snapshot.object_id, l.to_type, l.to_id
-        from payments_private.links_of(v_snapshot.object_type, v_snapshot.data) l
-      on conflict do nothing;
-    end if;
-
-    if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') then
+    if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') and v_snapshot.data -> 'metadata' <> '{}' then
       with claimed as (
         insert into payments_private.customer_claims as c (environment, subject_type, subject_id, provider_customer_id, claimed_at)
         select p_environment, payments_private.subject_type_in(n.subject_key), payments_private.subject_id_in(n.subject_key), n.customer_id, n.claimed_at
@@ -84,20 +79,26 @@ begin
         from claimed c;
     end if;
 
-    continue when not (v_changed or v_linked);
-    v_count := v_count + v_changed::integer;
+    if payments_private.tells_of_payments(v_snapshot.object_type) then
+      if payments_private.note_payment_object(p_environment, v_snapshot, v_newest) then
+        v_payments := v_payments || (v_snapshot.object_type || ':' || v_snapshot.object_id);
+      end if;
+    elsif v_snapshot.object_type = 'subscription' then
+      perform payments_private.note_payment_object(p_environment, v_snapshot, v_newest);
+    end if;
 
+    continue when not v_changed;
     case v_snapshot.object_type
       when 'product' then v_products := v_products || v_snapshot.object_id;
       when 'price', 'plan' then v_prices := v_prices || v_snapshot.object_id;
       when 'customer' then v_customers := v_customers || v_snapshot.object_id;
       when 'subscription' then v_subscriptions := v_subscriptions || v_snapshot.object_id;
-      when 'checkout.session' then v_sessions := v_sessions || v_snapshot.object_id;
+      when 'checkout.session' then
+        if payments_private.attempt_of(v_newest.data) is not null then
+          v_sessions := v_sessions || v_snapshot.object_id;
+        end if;
       else null;
     end case;
-    if payments_private.tells_of_payments(v_snapshot.object_type) then
-      v_payments := v_payments || (v_snapshot.object_type || ':' || v_snapshot.object_id);
-    end if;
   end loop;
 
   if v_products <> '{}' then
@@ -120,23 +121,23 @@ begin
   end if;
   if v_claimed <> '{}' then
     -- Earlier rows of these customers may get their subject now.
-    select v_subscriptions || coalesce(array_agg(k.from_id) filter (where k.from_type = 'subscription'), '{}'),
-           v_payments || coalesce(array_agg(k.from_type || ':' || k.from_id) filter (where k.from_type <> 'subscription'), '{}')
+    select v_subscriptions || coalesce(array_agg(substr(k.from_node, 14)) filter (where k.from_node like 'subscription:%'), '{}'),
+           v_payments || coalesce(array_agg(k.from_node) filter (where k.from_node not like 'subscription:%'), '{}')
       into v_subscriptions, v_payments
       from unnest(v_claimed) i (id),
            lateral (
-             select * from payments_private.object_links x
-              where x.environment = p_environment and x.to_type = 'customer' and x.to_id = i.id
+             select x.from_node from payments_private.object_links x
+              where x.environment = p_environment and x.to_node = 'customer:' || i.id
              offset 0) k;
   end if;
   if v_subscriptions <> '{}' then
     v_resubjected := payments_private.project_subscriptions(p_environment, v_subscriptions);
     if v_resubjected <> '{}' then
-      select v_payments || coalesce(array_agg(k.from_type || ':' || k.from_id), '{}') into v_payments
+      select v_payments || coalesce(array_agg(k.from_node), '{}') into v_payments
         from unnest(v_resubjected) i (id),
              lateral (
-               select * from payments_private.object_links x
-                where x.environment = p_environment and x.to_type = 'subscription' and x.to_id = i.id
+               select x.from_node from payments_private.object_links x
+                where x.environment = p_environment and x.to_node = 'subscription:' || i.id
                offset 0) k;
     end if;
   end if;

@@ -16,70 +16,90 @@ end
 $$;
 comment on function payments_private.next_attempt(integer) is 'When to try again after so many attempts; null when the event is to be parked.';
 
--- A body as the envelope of a ledger row; verdict is null, or why the body can't be taken: PY007, PY008.
-create or replace function payments_private.read_event(
-  p_environment text, p_body text,
-  out payload jsonb, out event_id text, out livemode boolean, out verdict text, out message text
-)
+create or replace function payments_private.jsonb_or_null(p_body text) returns jsonb
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return p_body::jsonb;
+exception
+  when others then return null;
+end
+$$;
+comment on function payments_private.jsonb_or_null(text) is 'A body as jsonb; null where jsonb refuses it.';
+
+-- What a body says of itself; verdict is null, or why the body can't be taken: PY007, PY008. Never raises.
+create or replace function payments_private.envelope(p_environment text, p_place bigint, p_body text, p_payload jsonb) returns payments_private.incoming
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  e      payments_private.incoming;
   v_copy json;
 begin
-  begin
-    payload := p_body::jsonb;
-    event_id := payments_private.json_text(payload -> 'id');
-    livemode := payments_private.json_boolean(payload -> 'livemode');
-    if jsonb_typeof(payload) <> 'object' then
-      event_id := null;
-    end if;
-  exception
-    when others then  -- jsonb refuses what json may still read: \u0000, lone surrogates, numbers out of range
-      message := sqlerrm;
-      payload := null;
-      begin
-        -- Every way into json unescapes all strings, so the envelope is read from a copy without what can't be unescaped.
-        v_copy := regexp_replace(p_body, '\\u(0000|d[89a-f][0-9a-f]{2})', '\\u003f', 'gi')::json;
-        if json_typeof(v_copy) = 'object' then
-          event_id := payments_private.json_text((v_copy -> 'id')::text::jsonb);
-          livemode := payments_private.json_boolean((v_copy -> 'livemode')::text::jsonb);
-        end if;
-      exception
-        when statement_too_complex or program_limit_exceeded then
-          event_id := '?';
-        when others then
-          message := 'the body is not JSON';
-      end;
-      if event_id like '%?%' then  -- too deep to read, or the id itself is not text
-        event_id := 'unreadable:' || encode(sha256(convert_to(p_body, 'UTF8')), 'hex');
+  e.place := p_place;
+  if jsonb_typeof(p_payload) = 'object' then
+    e.event_id := case when jsonb_typeof(p_payload -> 'id') = 'string' then p_payload ->> 'id' end;
+    e.livemode := case when jsonb_typeof(p_payload -> 'livemode') = 'boolean' then (p_payload -> 'livemode')::boolean end;
+  elsif p_payload is null and p_body is not null then
+    -- jsonb refuses what json may still read: \u0000, lone surrogates, numbers out of range. Every way into json unescapes
+    -- all strings, so the envelope is read from a copy without what can't be unescaped.
+    begin
+      perform p_body::jsonb;
+    exception
+      when others then e.error := sqlerrm;
+    end;
+    begin
+      v_copy := regexp_replace(p_body, '\\u(0000|d[89a-f][0-9a-f]{2})', '\\u003f', 'gi')::json;
+      if json_typeof(v_copy) = 'object' then
+        e.event_id := payments_private.json_text((v_copy -> 'id')::text::jsonb);
+        e.livemode := payments_private.json_boolean((v_copy -> 'livemode')::text::jsonb);
       end if;
-  end;
-
-  if event_id is null or event_id = '' then
-    verdict := 'PY007';
-    message := coalesce(message, case when p_body is null then 'there is no body' else 'the body is JSON but not a Stripe event: it has no id' end);
-  elsif livemode <> (p_environment = 'live') then
-    verdict := 'PY008';
-    message := format('a %s event at the %s endpoint', case when livemode then 'live' else 'test' end, p_environment);
+    exception
+      when statement_too_complex or program_limit_exceeded then
+        e.event_id := '?';
+      when others then
+        e.error := 'the body is not JSON';
+    end;
+    if e.event_id like '%?%' then  -- too deep to read, or the id itself is not text
+      e.event_id := 'unreadable:' || encode(sha256(convert_to(p_body, 'UTF8')), 'hex');
+    end if;
   end if;
+
+  if e.event_id is null or e.event_id = '' then
+    e.verdict := 'PY007';
+    e.error := coalesce(e.error, case when p_body is null then 'there is no body' else 'the body is JSON but not a Stripe event: it has no id' end);
+  elsif e.livemode <> (p_environment = 'live') then
+    e.verdict := 'PY008';
+    e.error := format('a %s event at the %s endpoint', case when e.livemode then 'live' else 'test' end, p_environment);
+  end if;
+  return e;
 end
 $$;
-comment on function payments_private.read_event(text, text) is 'Reads a verified body without ever raising.';
+comment on function payments_private.envelope(text, bigint, text, jsonb) is 'Reads who a verified body is.';
 
 -- Applies events that are in the ledger as pending or failed, all together, and marks them processed or ignored.
 create or replace function payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off  -- a plan made while the ledger is small has to serve when it is large
+set jit = off
 as $$
+declare
+  v_id  uuid;
+  v_now timestamptz := payments_private.now();
 begin
-  perform payments_private.apply_snapshots(p_environment, p_snapshots);
+  if p_snapshots <> '{}' then
+    perform payments_private.apply_snapshots(p_environment, p_snapshots);
+  end if;
 
-  update payments.webhook_events e
-     set processing_status = case when e.object_id is null or e.object_type is null then 'ignored' else 'processed' end,
-         attempt_count = e.attempt_count + 1, last_error = null, next_attempt_at = null, parked_at = null,
-         processed_at = payments_private.now(), updated_at = now()
-   where e.id = any (p_ids);
+  foreach v_id in array p_ids loop  -- a list of ids would be planned anew each time
+    update payments.webhook_events e
+       set processing_status = case when e.object_id is null or e.object_type is null then 'ignored' else 'processed' end,
+           attempt_count = e.attempt_count + 1, last_error = null, next_attempt_at = null, parked_at = null,
+           processed_at = v_now, updated_at = now()
+     where e.id = v_id;
+  end loop;
 
   -- An application's deferred trigger raises here, where it is caught, and not at commit, where the event would be lost.
   set constraints all immediate;
@@ -90,7 +110,7 @@ comment on function payments_private.apply_events(text, uuid[], payments_private
 
 -- One event with its failure contained. Answers the resulting status and error.
 create or replace function payments_private.try_event(
-  p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshot payments_private.snapshot,
+  p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[],
   out processing_status text, out error text
 )
 language plpgsql
@@ -102,8 +122,8 @@ declare
 begin
   for v_try in 1 .. 3 loop
     begin
-      perform payments_private.apply_events(p_environment, array[p_id], array[p_snapshot]);
-      select e.processing_status into processing_status from payments.webhook_events e where e.id = p_id;
+      perform payments_private.apply_events(p_environment, array[p_id], p_snapshots);
+      select e.processing_status::text into processing_status from payments.webhook_events e where e.id = p_id;
       return;
     exception
       when deadlock_detected or serialization_failure or lock_not_available then
@@ -129,7 +149,7 @@ begin
   end;
 end
 $$;
-comment on function payments_private.try_event(text, uuid, text, text, payments_private.snapshot) is
+comment on function payments_private.try_event(text, uuid, text, text, payments_private.snapshot[]) is
   'Applies one ledger row; if that raises, only its effects are undone and the row is marked failed.';
 
 create or replace function payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_error text) returns void
@@ -148,128 +168,172 @@ end
 $$;
 comment on function payments_private.stash_event(text, text, text, text) is 'Keeps a verified event that the ledger does not take.';
 
--- Writes an event into the ledger, or finds it there. to_apply: it waits for being applied, now or again.
+-- Writes an event into the ledger, or finds it there. Status null: it waits for being applied, now or again.
 create or replace function payments_private.enter_event(
-  p_environment text, p_event payments_private.incoming,
-  out id uuid, out duplicate boolean, out to_apply boolean, out processing_status text, out error text
-)
+  p_environment text, p_event payments_private.incoming, p_body text, p_payload jsonb, p_snapshot payments_private.snapshot
+) returns payments_private.incoming
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_readable boolean := p_event.payload is not null;
+  v_parked timestamptz;
+  v_purged payments_private.purged_events;
 begin
-  insert into payments.webhook_events as e
-    (id, provider, environment, provider_event_id, event_type, livemode, provider_account_id, api_version, object_type, object_id,
-     provider_created_at, processing_status, attempt_count, last_error, parked_at, payload, raw_payload)
-  values (
-    payments_private.new_id(), 'stripe', p_environment, p_event.event_id,
-    (p_event.snapshot).event_type, p_event.livemode,
-    payments_private.json_text(p_event.payload -> 'account'), payments_private.json_text(p_event.payload -> 'api_version'),
-    (p_event.snapshot).object_type, (p_event.snapshot).object_id,
-    payments_private.json_time(p_event.payload -> 'created'),
-    case when v_readable then 'pending' else 'failed' end,
-    case when v_readable then 0 else 1 end,
-    case when not v_readable then p_event.message end,
-    case when not v_readable then payments_private.now() end,
-    p_event.payload, case when not v_readable then p_event.body end)
-  on conflict (provider, environment, provider_event_id) do nothing
-  returning e.id, e.processing_status, e.last_error into id, processing_status, error;
+  if payments_private.may_be_purged(p_snapshot.observed_at) then
+    v_purged := payments_private.purged_event(p_environment, p_event.event_id);
+    if v_purged.event_id is not null then
+      p_event.row_id := v_purged.event_id;
+      p_event.status := v_purged.processing_status;
+      p_event.duplicate := true;
+      return p_event;
+    end if;
+  end if;
 
-  duplicate := not found;
-  if duplicate then
-    select e.id, e.processing_status, e.last_error, e.parked_at is null and e.processing_status in ('pending', 'failed')
-      into id, processing_status, error, to_apply
+  if p_payload is not null then
+    insert into payments.webhook_events as e
+      (environment, provider_event_id, event_type, livemode, provider_account_id, api_version, object_type, object_id,
+       provider_created_at, payload)
+    values (
+      p_environment, p_event.event_id, p_snapshot.event_type, p_event.livemode,
+      case when jsonb_typeof(p_payload -> 'account') = 'string' then p_payload ->> 'account' end,
+      case when jsonb_typeof(p_payload -> 'api_version') = 'string' then p_payload ->> 'api_version' end,
+      p_snapshot.object_type, p_snapshot.object_id, nullif(p_snapshot.observed_at, to_timestamp(0)), p_payload)
+    on conflict (provider, environment, provider_event_id) do nothing
+    returning e.id into p_event.row_id;
+  else
+    insert into payments.webhook_events as e
+      (environment, provider_event_id, livemode, processing_status, attempt_count, last_error, parked_at, raw_payload)
+    values (p_environment, p_event.event_id, p_event.livemode, 'failed', 1, p_event.error, payments_private.now(), p_body)
+    on conflict (provider, environment, provider_event_id) do nothing
+    returning e.id into p_event.row_id;
+    p_event.status := 'failed';
+  end if;
+
+  p_event.duplicate := not found;
+  if p_event.duplicate then
+    select e.id, e.processing_status::text, e.last_error, e.parked_at
+      into p_event.row_id, p_event.status, p_event.error, v_parked
       from payments.webhook_events e
      where e.provider = 'stripe' and e.environment = p_environment and e.provider_event_id = p_event.event_id;
-  else
-    to_apply := v_readable;
+    if p_event.status = 'pending' or (p_event.status = 'failed' and v_parked is null) then
+      p_event.status := null;
+      p_event.error := null;
+    end if;
   end if;
+  return p_event;
 end
 $$;
-comment on function payments_private.enter_event(text, payments_private.incoming) is
+comment on function payments_private.enter_event(text, payments_private.incoming, text, jsonb, payments_private.snapshot) is
   'The ledger row of a verified event. A redelivered event that failed, and is not parked, is applied again.';
 
-create or replace function payments_private.ingest(p_environment text, p_bodies text[])
-  returns table (place bigint, event_id uuid, processing_status text, duplicate boolean, error text)
+create or replace function payments_private.ingest(p_environment text, p_bodies text[]) returns payments_private.incoming[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-#variable_conflict use_column
 declare
-  v_events    payments_private.incoming[];
-  v_event     payments_private.incoming;
-  v_entry     record;
-  v_outcome   record;
-  v_todo      uuid[] := array[]::uuid[];
+  v_events    payments_private.incoming[] := array[]::payments_private.incoming[];
+  v_payloads  jsonb[] := array[]::jsonb[];                                    -- these two by place
   v_snapshots payments_private.snapshot[] := array[]::payments_private.snapshot[];
-  v_entries   jsonb := jsonb '{}';  -- Stripe's event id → what became of its first appearance in this batch
+  v_entered   payments_private.incoming[];
+  v_event     payments_private.incoming;
+  v_before    payments_private.incoming;
+  v_outcome   record;
+  v_payload   jsonb;
+  v_snapshot  payments_private.snapshot;
+  v_todo      uuid[];
+  v_to_apply  payments_private.snapshot[] := array[]::payments_private.snapshot[];
 begin
-  select array_agg(row(b.place, b.body, r.payload, r.event_id, r.livemode, r.verdict, r.message,
-                       case when r.payload is not null then payments_private.event_snapshot(r.payload) end)::payments_private.incoming
-                   order by r.event_id collate "C", b.place)
-    into v_events
-    from unnest(p_bodies) with ordinality b (body, place), lateral payments_private.read_event(p_environment, b.body) r;
-  if v_events is null then
-    return;
+  for i in 1 .. coalesce(cardinality(p_bodies), 0) loop
+    v_payload := payments_private.jsonb_or_null(p_bodies[i]);
+    v_event := payments_private.envelope(p_environment, i, p_bodies[i], v_payload);
+    v_snapshot := null;
+    if v_event.verdict is null and v_payload is not null then
+      v_snapshot := payments_private.event_snapshot(v_payload);
+      if v_snapshot.object_id is not null and v_snapshot.object_type is not null then
+        v_to_apply := array_append(v_to_apply, v_snapshot);
+      end if;
+    end if;
+    v_events := array_append(v_events, v_event);
+    v_payloads := array_append(v_payloads, v_payload);
+    v_snapshots := array_append(v_snapshots, v_snapshot);
+  end loop;
+  if cardinality(v_events) > 1 then  -- in one order everywhere, so that two batches do not wait for each other
+    v_events := array(select e from unnest(v_events) e order by e.event_id collate "C", e.place);
   end if;
-
-  perform payments_private.lock_nodes(p_environment, payments_private.nodes_of(
-    array(select (e.snapshot) from unnest(v_events) e where e.verdict is null and e.payload is not null)));
+  perform payments_private.lock_snapshots(p_environment, payments_private.with_contents(v_to_apply));
 
   begin  -- all together, as long as nothing raises
+    v_entered := array[]::payments_private.incoming[];
+    v_to_apply := array[]::payments_private.snapshot[];
+    v_todo := array[]::uuid[];
     foreach v_event in array v_events loop
-      continue when v_event.verdict is not null or v_entries ? v_event.event_id;
-      v_entry := payments_private.enter_event(p_environment, v_event);
-      if v_entry.to_apply then
-        v_todo := v_todo || v_entry.id;
-        v_snapshots := v_snapshots || v_event.snapshot;
-        v_entry.error := null;
-        v_entry.processing_status := case
-          when (v_event.snapshot).object_id is null or (v_event.snapshot).object_type is null then 'ignored' else 'processed' end;
+      if v_event.verdict is not null then
+        v_event.status := 'rejected';
+      elsif v_event.event_id = v_before.event_id then  -- twice in one batch
+        v_event.row_id := v_before.row_id;
+        v_event.status := v_before.status;
+        v_event.error := v_before.error;
+        v_event.duplicate := true;
+      else
+        v_snapshot := v_snapshots[v_event.place];
+        v_event := payments_private.enter_event(p_environment, v_event, p_bodies[v_event.place], v_payloads[v_event.place], v_snapshot);
+        if v_event.status is null then
+          v_todo := array_append(v_todo, v_event.row_id);
+          if v_snapshot.object_id is null or v_snapshot.object_type is null then
+            v_event.status := 'ignored';
+          else
+            v_event.status := 'processed';
+            v_to_apply := array_append(v_to_apply, v_snapshot);
+          end if;
+        end if;
+        v_before := v_event;
       end if;
-      v_entries := v_entries || jsonb_build_object(v_event.event_id, to_jsonb(v_entry));
+      v_entered := array_append(v_entered, v_event);
     end loop;
     if v_todo <> '{}' then
-      perform payments_private.apply_events(p_environment, v_todo, v_snapshots);
+      perform payments_private.apply_events(p_environment, v_todo, payments_private.with_contents(v_to_apply));
     end if;
+    return v_entered;
   exception
-    when others then  -- then each on its own
-      v_entries := '{}';
-      foreach v_event in array v_events loop
-        continue when v_event.verdict is not null or v_entries ? v_event.event_id;
-        begin
-          v_entry := payments_private.enter_event(p_environment, v_event);
-        exception
-          when others then
-            perform payments_private.stash_event(p_environment, v_event.event_id, v_event.body, sqlstate || ': ' || sqlerrm);
-            v_entries := v_entries || jsonb_build_object(v_event.event_id, jsonb_build_object(
-              'duplicate', false, 'processing_status', 'failed', 'error', sqlstate || ': ' || sqlerrm));
-            continue;
-        end;
-        if v_entry.to_apply then
-          v_outcome := payments_private.try_event(p_environment, v_entry.id, v_event.body, v_event.event_id, v_event.snapshot);
-          v_entry.processing_status := v_outcome.processing_status;
-          v_entry.error := v_outcome.error;
-          v_entry.to_apply := false;
-        end if;
-        v_entries := v_entries || jsonb_build_object(v_event.event_id, to_jsonb(v_entry));
-      end loop;
+    when others then null;
   end;
 
-  return query
-    select e.place, (n.entry ->> 'id')::uuid,
-           case when e.verdict is not null then 'rejected'
-                else n.entry ->> 'processing_status' end,
-           case when e.verdict is null then (n.entry -> 'duplicate') = 'true' or row_number() over (partition by e.event_id order by e.place) > 1 end,
-           case when e.verdict is not null then e.verdict || ': ' || e.message
-                else n.entry ->> 'error' end
-      from unnest(v_events) e, lateral (select v_entries -> e.event_id) n (entry)
-     order by e.place;
+  v_entered := array[]::payments_private.incoming[];  -- then each on its own
+  v_before := null;
+  foreach v_event in array v_events loop
+    if v_event.verdict is not null then
+      v_event.status := 'rejected';
+    elsif v_event.event_id = v_before.event_id then
+      v_event.row_id := v_before.row_id;
+      v_event.status := v_before.status;
+      v_event.error := v_before.error;
+      v_event.duplicate := true;
+    else
+      v_snapshot := v_snapshots[v_event.place];
+      begin
+        v_event := payments_private.enter_event(p_environment, v_event, p_bodies[v_event.place], v_payloads[v_event.place], v_snapshot);
+      exception
+        when others then
+          perform payments_private.stash_event(p_environment, v_event.event_id, p_bodies[v_event.place], sqlstate || ': ' || sqlerrm);
+          v_event.status := 'failed';
+          v_event.error := sqlstate || ': ' || sqlerrm;
+          v_event.duplicate := false;
+      end;
+      if v_event.status is null then
+        v_outcome := payments_private.try_event(p_environment, v_event.row_id, p_bodies[v_event.place], v_event.event_id,
+                                                payments_private.with_contents(array[v_snapshot]));
+        v_event.status := v_outcome.processing_status;
+        v_event.error := v_outcome.error;
+      end if;
+      v_before := v_event;
+    end if;
+    v_entered := array_append(v_entered, v_event);
+  end loop;
+  return v_entered;
 end
 $$;
 comment on function payments_private.ingest(text, text[]) is
-  'A batch of verified bodies. A body that is no event of this environment has status rejected and an error starting with its SQLSTATE.';
+  'A batch of verified bodies, answered in the order of their event ids. A body that is no event of this environment has status rejected and its verdict says why.';
 
 create or replace function payments.ingest_stripe_events(environment text, payloads text[])
   returns table (event_id uuid, processing_status text, duplicate boolean, error text)
@@ -278,8 +342,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   return query
-    select i.event_id, i.processing_status, i.duplicate, i.error
-      from payments_private.ingest(payments_private.environment_or_fail(ingest_stripe_events.environment), payloads) i
+    select i.row_id, i.status, i.duplicate, case when i.verdict is null then i.error else i.verdict || ': ' || i.error end
+      from unnest(payments_private.ingest(payments_private.environment_or_fail(ingest_stripe_events.environment), payloads)) i
      order by i.place;
 end
 $$;
@@ -291,17 +355,43 @@ create or replace function payments.ingest_stripe_event(environment text, payloa
 language plpgsql security definer  -- the service may not write the ledger except through here
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_environment text := payments_private.environment_or_fail(ingest_stripe_event.environment);
+  v_payload     jsonb := payments_private.jsonb_or_null(ingest_stripe_event.payload);
+  v_event       payments_private.incoming := payments_private.envelope(v_environment, 1, ingest_stripe_event.payload, v_payload);
+  v_snapshot    payments_private.snapshot;
+  v_snapshots   payments_private.snapshot[] := array[]::payments_private.snapshot[];
 begin
-  select i.event_id, i.processing_status, i.duplicate, i.error
-    into ingest_stripe_event.event_id, ingest_stripe_event.processing_status, ingest_stripe_event.duplicate, ingest_stripe_event.error
-    from payments_private.ingest(payments_private.environment_or_fail(ingest_stripe_event.environment), array[payload]) i;
-  if ingest_stripe_event.processing_status = 'rejected' then
-    raise exception '%', substr(ingest_stripe_event.error, 8)
-      using errcode = left(ingest_stripe_event.error, 5),
-            hint = case left(ingest_stripe_event.error, 5)
+  if v_payload is not null and v_event.verdict is null then  -- the common case, without the bookkeeping of a batch
+    v_snapshot := payments_private.event_snapshot(v_payload);
+    if v_snapshot.object_id is not null and v_snapshot.object_type is not null then
+      v_snapshots := payments_private.with_contents(array[v_snapshot]);
+      perform payments_private.lock_snapshots(v_environment, v_snapshots);
+    end if;
+    begin
+      v_event := payments_private.enter_event(v_environment, v_event, null, v_payload, v_snapshot);
+      if v_event.status is null then
+        perform payments_private.apply_events(v_environment, array[v_event.row_id], v_snapshots);
+        v_event.status := case when v_snapshots = '{}' then 'ignored' else 'processed' end;
+      end if;
+    exception
+      when others then
+        v_event := (payments_private.ingest(v_environment, array[payload]))[1];
+    end;
+  elsif v_event.verdict is null then
+    v_event := (payments_private.ingest(v_environment, array[payload]))[1];
+  end if;
+  if v_event.verdict is not null then
+    raise exception '%', v_event.error
+      using errcode = v_event.verdict,
+            hint = case v_event.verdict
                      when 'PY008' then 'Send test events to the test endpoint and live events to the live one.'
                      else 'Send the body exactly as Stripe delivered it.' end;
   end if;
+  event_id := v_event.row_id;
+  processing_status := v_event.status;
+  duplicate := v_event.duplicate;
+  error := v_event.error;
   return next;
 end
 $$;

@@ -11,7 +11,7 @@ begin
   return query
     select t.processing_status, t.error
       from payments_private.try_event(v_event.environment, v_event.id, v_event.payload::text, v_event.provider_event_id,
-                                      payments_private.event_snapshot(v_event.payload)) t;
+                                      payments_private.with_contents(array[payments_private.event_snapshot(v_event.payload)])) t;
 end
 $$;
 comment on function payments_private.reapply_event(uuid) is 'Applies a stored event once more; answers its status and error.';
@@ -19,11 +19,14 @@ comment on function payments_private.reapply_event(uuid) is 'Applies a stored ev
 create or replace function payments.retry_failed_events(max_events integer default 100) returns integer
 language plpgsql security definer  -- works on the ledger, which the service may not write
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_environment text;
   v_due         uuid[];
   v_stashed     record;
+  v_event       payments_private.incoming;
   v_id          uuid;
   v_count       integer := 0;
   v_now         timestamptz := payments_private.now();
@@ -47,7 +50,7 @@ begin
       end if;
     end loop;
     if v_due <> '{}' then
-      perform payments_private.lock_nodes(v_environment, payments_private.nodes_of(array(
+      perform payments_private.lock_snapshots(v_environment, payments_private.with_contents(array(
         select payments_private.event_snapshot(e.payload) from payments.webhook_events e where e.id = any (v_due))));
       for v_id in  -- without those that a redelivery has settled meanwhile
         select e.id from payments.webhook_events e
@@ -66,9 +69,8 @@ begin
     loop
       exit when v_count >= max_events;
       continue when not pg_try_advisory_xact_lock(hashtextextended('payments:retry:' || v_environment || ':' || v_stashed.provider_event_id, 0));
-      if (select i.event_id is not null and i.processing_status in ('processed', 'ignored')
-            from payments_private.ingest(v_environment, array[v_stashed.body]) i)
-      then
+      v_event := (payments_private.ingest(v_environment, array[v_stashed.body]))[1];
+      if v_event.row_id is not null and v_event.status in ('processed', 'ignored') then
         delete from payments_private.stashed_events s
          where s.environment = v_environment and s.provider_event_id = v_stashed.provider_event_id;
       end if;
@@ -86,23 +88,29 @@ create or replace function payments.replay_event(event_id uuid)
   returns table (processing_status text, error text)
 language plpgsql security definer  -- works on the ledger, which administrators may only read
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_event payments.webhook_events;
 begin
   select e.* into v_event from payments.webhook_events e where e.id = replay_event.event_id;
   if not found then
-    raise exception 'no such event' using errcode = 'PY005', detail = coalesce(replay_event.event_id::text, 'null'), hint = 'Take the id from payments.webhook_events.';
+    raise exception 'no such event' using errcode = 'PY005', detail = coalesce(replay_event.event_id::text, 'null'),
+      hint = 'Take the id from payments.webhook_events. An event that was purged has no body left to apply.';
   elsif v_event.payload is null then
     raise exception 'the event''s body can''t be read as jsonb' using errcode = 'PY006', detail = v_event.provider_event_id,
       hint = 'Its text is in raw_payload; act on it by hand.';
   end if;
 
-  perform payments_private.lock_nodes(v_event.environment, payments_private.nodes_of(array[payments_private.event_snapshot(v_event.payload)]));
+  perform payments_private.lock_snapshots(v_event.environment, payments_private.with_contents(array[payments_private.event_snapshot(v_event.payload)]));
   perform set_config('payments.replaying', v_event.id::text, true);
   update payments.webhook_events e
      set processing_status = 'pending', next_attempt_at = null, parked_at = null, processed_at = null, updated_at = now()
    where e.id = v_event.id;
+  if not found then
+    raise exception 'the event has just been purged' using errcode = 'PY005', detail = v_event.provider_event_id, hint = 'It has no body left to apply.';
+  end if;
   perform set_config('payments.replaying', '', true);
 
   return query select r.processing_status, r.error from payments_private.reapply_event(v_event.id) r;

@@ -25,13 +25,15 @@ begin
       hint = 'Use a test key for test and a live key for live.';
   end if;
 
-  select array_agg(row(o.value ->> 'object', o.value ->> 'id', o.value, v_observed_at, null, null, null)::payments_private.snapshot)
+  select array_agg(row(o.value ->> 'object', o.value ->> 'id', o.value, v_observed_at, null, null, null,
+                       payments_private.links_of(o.value ->> 'object', o.value))::payments_private.snapshot)
     into v_snapshots
     from jsonb_array_elements(objects) o;
   if v_snapshots is null then
     return 0;
   end if;
-  perform payments_private.lock_nodes(v_environment, payments_private.nodes_of(v_snapshots));
+  v_snapshots := payments_private.with_contents(v_snapshots);
+  perform payments_private.lock_snapshots(v_environment, v_snapshots);
   return payments_private.apply_snapshots(v_environment, v_snapshots);
 end
 $$;

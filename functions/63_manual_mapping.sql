@@ -23,11 +23,11 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform payments_private.project_subscriptions(p_environment, array(
-    select k.from_id from payments_private.object_links k
-     where k.environment = p_environment and k.to_type = 'customer' and k.to_id = p_customer_id and k.from_type = 'subscription'));
+    select substr(k.from_node, 14) from payments_private.object_links k
+     where k.environment = p_environment and k.to_node = 'customer:' || p_customer_id and k.from_node like 'subscription:%'));
   perform payments_private.project_transactions(p_environment, array(
-    select k.from_type || ':' || k.from_id from payments_private.object_links k
-     where k.environment = p_environment and k.to_type = 'customer' and k.to_id = p_customer_id and k.from_type <> 'subscription'));
+    select k.from_node from payments_private.object_links k
+     where k.environment = p_environment and k.to_node = 'customer:' || p_customer_id and k.from_node not like 'subscription:%'));
 end
 $$;
 comment on function payments_private.reproject_customer(text, text) is 'Computes the subscriptions and transactions of a customer again.';

@@ -20,6 +20,7 @@ begin
   delete from payments_private.refresh_queue q where q.environment = p_environment;
   delete from payments_private.rival_snapshots r where r.environment = p_environment;
   delete from payments_private.object_links k where k.environment = p_environment;
+  delete from payments_private.payment_objects o where o.environment = p_environment;
   delete from payments.stripe_objects o where o.environment = p_environment;
 
   update payments.webhook_events e

@@ -1,89 +1,375 @@
 -- Every projection can be computed again from the store and the links. Nothing here touches the ledger, so no
--- fulfilment trigger fires.
+-- fulfilment trigger fires, and it does not matter what was purged there.
+--
+-- A rebuild is a walk in passes over what is stored, a batch of keys at a time. Each batch may be a transaction of its own:
+-- it locks what it works on like a delivery does, and what deliveries compute meanwhile is as right as what it computes.
 
--- Recomputes everything of an environment, in steps that keep memory flat.
-create or replace function payments_private.reproject(p_environment text) returns bigint
+-- In the order of what reads what: what objects say before what is computed from it, sessions before their payments.
+create or replace function payments_private.passes() returns text[]
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return array[
+    'said charge', 'said checkout.session', 'said dispute', 'said invoice', 'said invoice_payment', 'said payment_intent', 'said refund',
+    'said subscription',
+    'rows checkout.session', 'rows product', 'rows price', 'rows plan', 'rows customer', 'rows subscription',
+    'payments charge', 'payments checkout.session', 'payments dispute', 'payments invoice', 'payments invoice_payment',
+    'payments payment_intent', 'payments refund',
+    'subjects customer_mappings',
+    'orphans stripe_products', 'orphans stripe_prices', 'orphans customers', 'orphans customer_mappings', 'orphans stripe_subscriptions',
+    'orphans stripe_subscription_items', 'orphans transactions'];
+end
+$$;
+comment on function payments_private.passes() is
+  'What a rebuild does: reads what objects say of payments (keys: their ids), computes rows of their own (ids), payments (nodes), mappings (subjects), and removes rows that nothing stored accounts for (the rows'' keys).';
+
+create or replace function payments_private.circles_of(p_environment text, p_nodes text[]) returns table (start text, node text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+begin
+  return query
+    with recursive circle (start, node) as (
+      select n, n from unnest(p_nodes) n
+      union
+      select c.start, l.node
+        from circle c,
+             lateral (
+               select unnest(o.links) from payments_private.payment_objects o
+                where o.environment = p_environment and o.node = c.node
+               union all
+               select k.from_node from payments_private.object_links k
+                where k.environment = p_environment and k.to_node = c.node
+               offset 0) l (node)
+       where l.node not like all (array['customer:%', 'subscription:%'])
+    )
+    select c.start, c.node from circle c;
+end
+$$;
+comment on function payments_private.circles_of(text, text[]) is 'The nodes of the circle around each of the given ones.';
+
+-- Each circle is visited once, from the first of its stored objects.
+create or replace function payments_private.leaders(p_environment text, p_nodes text[]) returns text[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+begin
+  return array(
+    select c.start
+      from payments_private.circles_of(p_environment, p_nodes) c
+     group by c.start
+    having not coalesce(bool_or(
+      c.node collate "C" < c.start collate "C" and exists (
+        select from payments.stripe_objects o
+         where o.environment = p_environment and o.object_type = split_part(c.node, ':', 1)
+           and o.object_id = substr(c.node, strpos(c.node, ':') + 1))), false)
+     order by c.start);
+end
+$$;
+comment on function payments_private.leaders(text, text[]) is 'Those of the given nodes that are the first stored object of their circle.';
+
+-- What a pass does next: its keys, where it then is, and how many stored objects that counts for. last is null at its end.
+create or replace function payments_private.next_batch(
+  p_environment text, p_pass text, p_after text, p_max integer, out keys text[], out last text, out objects integer
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_what text := split_part(p_pass, ' ', 1);
+  v_of   text := split_part(p_pass, ' ', 2);
+begin
+  objects := 0;
+  if v_what in ('said', 'rows', 'payments') then
+    keys := array(
+      select o.object_id from payments.stripe_objects o
+       where o.environment = p_environment and o.object_type = v_of and o.object_id > p_after
+       order by o.object_id
+       limit p_max);
+  elsif v_what = 'subjects' then
+    keys := array(
+      select s.subject_type || ':' || s.subject_id
+        from (select distinct c.subject_type, c.subject_id from payments_private.customer_claims c
+               where c.environment = p_environment
+                 and (c.subject_type, c.subject_id) > (payments_private.subject_type_in(p_after), payments_private.subject_id_in(p_after))
+               order by c.subject_type, c.subject_id
+               limit p_max) s);
+  else
+    keys := payments_private.orphans(p_environment, v_of, p_after, p_max);
+  end if;
+
+  last := keys[cardinality(keys)];
+  if v_what = 'payments' then
+    if v_of <> 'checkout.session' then  -- counted with its own rows
+      objects := cardinality(keys);
+    end if;
+    keys := payments_private.leaders(p_environment, array(select v_of || ':' || k from unnest(keys) k));
+  elsif v_what = 'rows' then
+    objects := cardinality(keys);
+  end if;
+end
+$$;
+comment on function payments_private.next_batch(text, text, text, integer) is 'The next keys of a pass, after the given one.';
+
+-- One statement for each table: it looks each row's object up, and reads no further than it is asked for.
+create or replace function payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer, out keys text[])
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+begin
+  case p_table
+    when 'stripe_products' then
+      keys := array(
+        select p.product_id from payments.stripe_products p
+         where p.environment = p_environment and p.product_id > p_after
+           and not exists (
+             select from payments.stripe_objects o
+              where o.environment = p_environment and o.object_type = 'product' and o.object_id = p.product_id and not o.deleted)
+         order by p.product_id
+         limit p_max);
+    when 'stripe_prices' then
+      keys := array(
+        select p.price_id from payments.stripe_prices p
+         where p.environment = p_environment and p.price_id > p_after
+           and not exists (
+             select from payments.stripe_objects o
+              where o.environment = p_environment and o.object_type = 'price' and o.object_id = p.price_id and not o.deleted)
+           and not exists (
+             select from payments.stripe_objects o
+              where o.environment = p_environment and o.object_type = 'plan' and o.object_id = p.price_id and not o.deleted)
+         order by p.price_id
+         limit p_max);
+    when 'customers' then
+      keys := array(
+        select c.provider_customer_id from payments.customers c
+         where c.provider = 'stripe' and c.environment = p_environment and c.provider_customer_id > p_after
+           and not exists (
+             select from payments.stripe_objects o
+              where o.environment = p_environment and o.object_type = 'customer' and o.object_id = c.provider_customer_id)
+         order by c.provider_customer_id
+         limit p_max);
+    when 'customer_mappings' then
+      keys := array(
+        select m.subject_key from payments.customer_mappings m
+         where m.provider = 'stripe' and m.environment = p_environment
+           and (m.subject_type, m.subject_id) > (payments_private.subject_type_in(p_after), payments_private.subject_id_in(p_after))
+           and not exists (
+             select from payments_private.customer_claims c
+              where c.environment = p_environment and c.subject_type = m.subject_type and c.subject_id = m.subject_id)
+         order by m.subject_type, m.subject_id
+         limit p_max);
+    when 'stripe_subscriptions' then
+      keys := array(
+        select s.subscription_id from payments.stripe_subscriptions s
+         where s.environment = p_environment and s.subscription_id > p_after
+           and not exists (
+             select from payments.stripe_objects o
+              where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = s.subscription_id)
+         order by s.subscription_id
+         limit p_max);
+    when 'stripe_subscription_items' then
+      keys := array(
+        select i.subscription_item_id from payments.stripe_subscription_items i
+         where i.environment = p_environment and i.subscription_item_id > p_after
+           and not exists (
+             select from payments.stripe_objects o
+              where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = i.subscription_id)
+         order by i.subscription_item_id
+         limit p_max);
+    when 'transactions' then  -- told by neither an object of their own nor a link
+      keys := array(
+        select n.node
+          from (select n.node
+                  from payments.transactions t,
+                       lateral (
+                         select case t.provider_object_type when 'checkout_session' then 'checkout.session' else t.provider_object_type end
+                                || ':' || t.provider_object_id) n (node)
+                 where t.provider = 'stripe' and t.environment = p_environment
+                   and (t.provider_object_type, t.provider_object_id)
+                       > (replace(split_part(p_after, ':', 1), '.', '_'), substr(p_after, strpos(p_after, ':') + 1))
+                   and not exists (
+                     select from payments.stripe_objects o
+                      where o.environment = p_environment and o.object_type = split_part(n.node, ':', 1) and o.object_id = t.provider_object_id)
+                   and not exists (
+                     select from payments_private.object_links k where k.environment = p_environment and k.to_node = n.node)
+                 order by t.provider_object_type, t.provider_object_id
+                 limit p_max) n);
+  end case;
+end
+$$;
+comment on function payments_private.orphans(text, text, text, integer) is 'Keys of the rows of a projection that nothing stored accounts for.';
+
+create or replace function payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_of text := split_part(p_pass, ' ', 2);
+begin
+  if p_pass like 'said %' then  -- only their own rows are read and written; in the order in which everybody waits
+    perform pg_advisory_xact_lock_shared(hashtextextended('payments:' || p_environment, 0));
+    perform pg_advisory_xact_lock(n.lock)
+       from (select distinct hashtextextended('payments:' || p_environment || ':' || v_of || ':' || k, 0) as lock from unnest(p_keys) k order by 1) n;
+    return;
+  end if;
+  perform payments_private.lock_nodes(p_environment, case
+    when p_pass in ('rows subscription', 'orphans stripe_subscriptions') then array(  -- their subject is their customer's
+      select distinct n.node
+        from unnest(p_keys) k,
+             lateral (
+               select 'subscription:' || k
+               union all
+               select unnest(o.links) from payments_private.payment_objects o
+                where o.environment = p_environment and o.node = 'subscription:' || k) n (node))
+    when p_pass = 'orphans stripe_subscription_items' then array(
+      select distinct 'subscription:' || i.subscription_id
+        from unnest(p_keys) k
+        join payments.stripe_subscription_items i on i.environment = p_environment and i.subscription_item_id = k)
+    when p_pass like 'payments %' or p_pass = 'orphans transactions' then p_keys
+    when p_pass like '% customer_mappings' then array(select 'subject:' || k from unnest(p_keys) k)
+    when p_pass = 'orphans stripe_prices' then array(select t || ':' || k from unnest(p_keys) k, unnest(array['price', 'plan']) t)
+    when p_pass like 'orphans %' then array(select rtrim(replace(v_of, 'stripe_', ''), 's') || ':' || k from unnest(p_keys) k)
+    else array(select v_of || ':' || k from unnest(p_keys) k)
+  end);
+end
+$$;
+comment on function payments_private.lock_batch(text, text, text[]) is 'Waits for the deliveries that work on the same objects, and lets no other begin.';
+
+-- What stored objects say of payments, read once more. Links and first times are not recomputed: only events told them.
+create or replace function payments_private.note_again(p_environment text, p_object_type text, p_ids text[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
-set jit = off
 set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set jit = off
 as $$
 declare
-  v_type  text;
-  v_after text;
-  v_ids   text[];
-  v_count bigint := 0::bigint;
+  v_stored payments_private.snapshot;
 begin
-  -- In the order of what reads what: subjects before whom they pay for, sessions before their payments.
-  foreach v_type in array array[
-    'product', 'price', 'plan', 'customer', 'subscription', 'checkout.session',
-    'payment_intent', 'charge', 'invoice', 'invoice_payment', 'refund', 'dispute', 'checkout.session payments']
+  for v_stored in
+    select o.object_type, o.object_id, o.data, o.observed_at, null::text, o.event_type, null::jsonb, payments_private.links_of(o.object_type, o.data)
+      from unnest(p_ids) i (id),
+           lateral (
+             select * from payments.stripe_objects x
+              where x.environment = p_environment and x.object_type = p_object_type and x.object_id = i.id
+              limit 1) o
   loop
-    v_after := '';
-    loop
-      select array_agg(o.object_id) into v_ids
-        from (select o.object_id from payments.stripe_objects o
-               where o.environment = p_environment and o.object_type = split_part(v_type, ' ', 1) and o.object_id > v_after
-               order by o.object_id
-               limit case when payments_private.tells_of_payments(split_part(v_type, ' ', 1)) then 50 else 500 end) o;
-      exit when v_ids is null;
-      v_after := v_ids[cardinality(v_ids)];
-      v_count := v_count + cardinality(v_ids);
-
-      case v_type
-        when 'product' then perform payments_private.project_products(p_environment, v_ids);
-        when 'price', 'plan' then perform payments_private.project_prices(p_environment, v_ids);
-        when 'customer' then perform payments_private.project_customers(p_environment, v_ids);
-        when 'subscription' then perform payments_private.project_subscriptions(p_environment, v_ids);
-        when 'checkout.session' then perform payments_private.project_checkout_sessions(p_environment, v_ids);
-        else
-          perform payments_private.project_transactions(
-            p_environment, array(select split_part(v_type, ' ', 1) || ':' || i from unnest(v_ids) i));
-      end case;
-    end loop;
+    perform payments_private.note_payment_object(p_environment, v_stored, v_stored);
   end loop;
-
-  perform payments_private.project_customer_mappings(p_environment, array(
-    select distinct c.subject_type || ':' || c.subject_id from payments_private.customer_claims c where c.environment = p_environment));
-
-  -- Rows that no stored object accounts for.
-  delete from payments.stripe_products p
-   where p.environment = p_environment and not exists (
-     select from payments.stripe_objects o
-      where o.environment = p_environment and o.object_type = 'product' and o.object_id = p.product_id and not o.deleted);
-  delete from payments.stripe_prices p
-   where p.environment = p_environment and not exists (
-     select from payments.stripe_objects o
-      where o.environment = p_environment and o.object_type in ('price', 'plan') and o.object_id = p.price_id and not o.deleted);
-  delete from payments.customers c
-   where c.environment = p_environment and not exists (
-     select from payments.stripe_objects o
-      where o.environment = p_environment and o.object_type = 'customer' and o.object_id = c.provider_customer_id);
-  delete from payments.stripe_subscriptions s
-   where s.environment = p_environment and not exists (
-     select from payments.stripe_objects o
-      where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = s.subscription_id);
-  delete from payments.stripe_subscription_items i
-   where i.environment = p_environment and not exists (
-     select from payments.stripe_subscriptions s where s.environment = p_environment and s.subscription_id = i.subscription_id);
-  delete from payments.transactions t
-   where t.environment = p_environment
-     and not exists (
-       select from payments.stripe_objects o
-        where o.environment = p_environment
-          and o.object_type = case t.provider_object_type when 'checkout_session' then 'checkout.session' else t.provider_object_type end
-          and o.object_id = t.provider_object_id)
-     and not exists (
-       select from payments_private.object_links k
-        where k.environment = p_environment and k.to_type = t.provider_object_type and k.to_id = t.provider_object_id);
-
-  return v_count;
 end
 $$;
-comment on function payments_private.reproject(text) is 'Computes every projection of an environment; answers how many objects were read.';
+comment on function payments_private.note_again(text, text, text[]) is 'Reads payments_private.payment_objects again from the store.';
+
+create or replace function payments_private.delete_orphans(p_environment text, p_table text, p_keys text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+begin
+  case p_table
+    when 'stripe_products' then
+      delete from payments.stripe_products p where p.environment = p_environment and p.product_id = any (p_keys);
+    when 'stripe_prices' then
+      delete from payments.stripe_prices p where p.environment = p_environment and p.price_id = any (p_keys);
+    when 'customers' then
+      delete from payments.customers c where c.provider = 'stripe' and c.environment = p_environment and c.provider_customer_id = any (p_keys);
+    when 'customer_mappings' then
+      delete from payments.customer_mappings m where m.provider = 'stripe' and m.environment = p_environment and m.subject_key = any (p_keys);
+    when 'stripe_subscriptions' then
+      delete from payments.stripe_subscriptions s where s.environment = p_environment and s.subscription_id = any (p_keys);
+    when 'stripe_subscription_items' then
+      delete from payments.stripe_subscription_items i where i.environment = p_environment and i.subscription_item_id = any (p_keys);
+    when 'transactions' then
+      delete from payments.transactions t
+       where t.id = any (array(
+         select x.id
+           from unnest(p_keys) k,
+                lateral (
+                  select y.id from payments.transactions y
+                   where y.provider = 'stripe' and y.environment = p_environment
+                     and y.provider_object_type = replace(split_part(k, ':', 1), '.', '_')
+                     and y.provider_object_id = substr(k, strpos(k, ':') + 1)
+                  offset 0) x));
+  end case;
+end
+$$;
+comment on function payments_private.delete_orphans(text, text, text[]) is 'Deletes rows that nothing stored accounts for.';
+
+create or replace function payments_private.reproject(p_environment text, p_pass text, p_keys text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_of text := split_part(p_pass, ' ', 2);
+begin
+  case
+    when p_pass like 'said %' then perform payments_private.note_again(p_environment, v_of, p_keys);
+    when p_pass = 'rows product' then perform payments_private.project_products(p_environment, p_keys);
+    when p_pass in ('rows price', 'rows plan') then perform payments_private.project_prices(p_environment, p_keys);
+    when p_pass = 'rows customer' then perform payments_private.project_customers(p_environment, p_keys);
+    when p_pass = 'rows subscription' then perform payments_private.project_subscriptions(p_environment, p_keys);
+    when p_pass = 'rows checkout.session' then perform payments_private.project_checkout_sessions(p_environment, p_keys);
+    when p_pass like 'payments %' then perform payments_private.project_transactions(p_environment, p_keys);
+    when p_pass like 'subjects %' then perform payments_private.project_customer_mappings(p_environment, p_keys);
+    when p_pass like 'orphans %' then perform payments_private.delete_orphans(p_environment, v_of, p_keys);
+  end case;
+end
+$$;
+comment on function payments_private.reproject(text, text, text[]) is 'Computes what the keys of a pass stand for.';
+
+-- Where a rebuild is, is written as the pass and the last key: said charge/ch_….
+create or replace function payments_private.rebuild_batch(
+  p_environment text, p_after text, p_max integer, p_alone boolean, out next text, out objects integer
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_passes text[] := payments_private.passes();
+  v_pass   integer := coalesce(array_position(v_passes, split_part(p_after, '/', 1)), 1);
+  v_after  text := coalesce(substr(p_after, strpos(p_after, '/') + 1), '');
+  v_batch  record;
+begin
+  objects := 0;
+  while v_pass <= cardinality(v_passes) loop
+    v_batch := payments_private.next_batch(p_environment, v_passes[v_pass], v_after, p_max);
+    if v_batch.last is not null then
+      if not p_alone then
+        perform payments_private.lock_batch(p_environment, v_passes[v_pass], v_batch.keys);
+        if v_passes[v_pass] like 'orphans %' then  -- those that still are
+          v_batch.keys := array(
+            select k from unnest(v_batch.keys) k
+            intersect
+            select k from unnest((payments_private.next_batch(p_environment, v_passes[v_pass], v_after, p_max)).keys) k);
+        end if;
+      end if;
+      perform payments_private.reproject(p_environment, v_passes[v_pass], v_batch.keys);
+      next := v_passes[v_pass] || '/' || v_batch.last;
+      objects := v_batch.objects;
+      return;
+    end if;
+    v_pass := v_pass + 1;
+    v_after := '';
+  end loop;
+end
+$$;
+comment on function payments_private.rebuild_batch(text, text, integer, boolean) is
+  'One batch of a rebuild; answers where it is then, null at the end, and how many objects were read. p_alone: the caller has locked the environment.';
 
 create or replace function payments.rebuild_projections(environment text) returns bigint
 language plpgsql security definer  -- administrators may read the projections, not write them
@@ -91,78 +377,43 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_environment text := payments_private.environment_or_fail(rebuild_projections.environment);
+  v_batch       record;
+  v_after       text;
+  v_count       bigint := 0::bigint;
 begin
   perform pg_advisory_xact_lock(hashtextextended('payments:' || v_environment, 0));  -- the key that every writer shares
-  return payments_private.reproject(v_environment);
+  loop
+    v_batch := payments_private.rebuild_batch(v_environment, v_after, 500, true);
+    v_count := v_count + v_batch.objects;
+    v_after := v_batch.next;
+    exit when v_after is null;
+  end loop;
+  return v_count;
 end
 $$;
 comment on function payments.rebuild_projections(text) is
-  'Computes every projection of an environment again from stored objects and links; answers how many objects were read. Deliveries of that environment wait meanwhile. Raises PY001 for an unknown environment.';
+  'Computes every projection of an environment again from stored objects and links, in one transaction; answers how many objects were read. Deliveries of that environment wait meanwhile: rebuild_projections_step() is for large ones. Raises PY001 for an unknown environment.';
 
--- The rows of all projections, without surrogate ids and local times.
-create or replace function payments_private.projection_rows(p_environment text) returns table (projection text, key text, content jsonb)
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-#variable_conflict use_column
-begin
-  return query
-    select p.projection, p.key, p.content - array['id', 'created_at', 'updated_at']
-      from (
-        select 'stripe_products', t.product_id, to_jsonb(t) from payments.stripe_products t where t.environment = p_environment
-        union all
-        select 'stripe_prices', t.price_id, to_jsonb(t) from payments.stripe_prices t where t.environment = p_environment
-        union all
-        select 'customers', t.provider_customer_id, to_jsonb(t) from payments.customers t where t.environment = p_environment
-        union all
-        select 'customer_mappings', t.subject_key, to_jsonb(t) from payments.customer_mappings t where t.environment = p_environment
-        union all
-        select 'stripe_subscriptions', t.subscription_id, to_jsonb(t) from payments.stripe_subscriptions t where t.environment = p_environment
-        union all
-        select 'stripe_subscription_items', t.subscription_item_id, to_jsonb(t) from payments.stripe_subscription_items t where t.environment = p_environment
-        union all
-        select 'stripe_checkout_sessions', t.id::text, to_jsonb(t) from payments.stripe_checkout_sessions t where t.environment = p_environment
-        union all
-        select 'transactions', t.provider_object_type || ':' || t.provider_object_id, to_jsonb(t) from payments.transactions t where t.environment = p_environment
-      ) p (projection, key, content);
-end
-$$;
-comment on function payments_private.projection_rows(text) is 'Every row of every projection, for comparison.';
-
--- Rebuilds, compares and takes the rebuild back: a block that raises undoes its writes, but its variables keep what it found.
-create or replace function payments.verify_projections(environment text)
-  returns table (projection text, key text, stored jsonb, expected jsonb)
+create or replace function payments.rebuild_projections_step(
+  environment text, after text default null, max_objects integer default 100, out next text, out objects integer
+)
 language plpgsql security definer  -- administrators may read the projections, not write them
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_environment text := payments_private.environment_or_fail(verify_projections.environment);
-  v_stored      jsonb;
-  v_differences jsonb;
+  v_batch record;
 begin
-  perform pg_advisory_xact_lock(hashtextextended('payments:' || v_environment, 0));
-  begin
-    select coalesce(jsonb_object_agg(r.projection || '/' || r.key, r.content), '{}') into v_stored
-      from payments_private.projection_rows(v_environment) r;
-    perform payments_private.reproject(v_environment);
-    select jsonb_agg(jsonb_build_object('name', coalesce(s.key, r.projection || '/' || r.key), 'stored', s.value, 'expected', r.content))
-      into v_differences
-      from jsonb_each(v_stored) s
-      full join payments_private.projection_rows(v_environment) r on r.projection || '/' || r.key = s.key
-     where s.value is distinct from r.content;
-    raise exception 'compared' using errcode = 'PY098';
-  exception
-    when sqlstate 'PY098' then null;
-  end;
-
-  return query
-    select split_part(d.value ->> 'name', '/', 1), substr(d.value ->> 'name', strpos(d.value ->> 'name', '/') + 1),
-           nullif(d.value -> 'stored', 'null'), nullif(d.value -> 'expected', 'null')
-      from jsonb_array_elements(coalesce(v_differences, '[]')) d
-     order by 1, 2;
+  if max_objects is null or max_objects < 1 then
+    raise exception 'max_objects must be 1 or more' using errcode = 'PY001', detail = 'max_objects', hint = 'With more than 400, deliveries wait for the step.';
+  elsif after is not null and (after not like '%/%' or split_part(after, '/', 1) <> all (payments_private.passes())) then
+    raise exception 'after is not where a rebuild can be' using errcode = 'PY001', detail = 'after', hint = 'Pass what the last step answered as next, or null to begin.';
+  end if;
+  v_batch := payments_private.rebuild_batch(payments_private.environment_or_fail(rebuild_projections_step.environment), after, max_objects, false);
+  next := v_batch.next;
+  objects := v_batch.objects;
 end
 $$;
-comment on function payments.verify_projections(text) is
-  'The projection rows that differ from what a rebuild would give: no rows when all is well. stored is null for a missing row, expected for one too many. Changes nothing. Raises PY001 for an unknown environment.';
+comment on function payments.rebuild_projections_step(text, text, integer) is
+  'A part of a rebuild, in a transaction of its own: call it with what it last answered as next until that is null. Deliveries go on; only those of the same objects wait for the step. Raises PY001 for an unknown environment or place.';
 
-grant execute on function payments.rebuild_projections(text), payments.verify_projections(text) to payments_admin;
+grant execute on function payments.rebuild_projections(text), payments.rebuild_projections_step(text, text, integer) to payments_admin;

@@ -4,6 +4,7 @@ drop type payments_private.incoming cascade;
 drop type payments_private.snapshot cascade;
 drop table payments_private.refresh_queue cascade;
 drop table payments_private.object_links cascade;
+drop table payments_private.payment_objects cascade;
 drop table payments_private.rival_snapshots cascade;
 drop table payments.stripe_objects cascade;
 reset role;

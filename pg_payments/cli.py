@@ -405,6 +405,68 @@ def retry_events(
         print(f"{retried} retried")
 
 
+PURGED_AT_ONCE = 1000
+"""Rows in one transaction of a purge: some 50 ms."""
+
+
+@events.command("purge")
+def purge_events(
+    older_than: Annotated[str, typer.Option(metavar="INTERVAL", help="As '90 days'; at least 7 days.")],
+    database_url: DatabaseUrl = None,
+    maximum: Annotated[int | None, typer.Option("--max", min=0, help="At most this many.", show_default="all")] = None,
+    as_json: Json = False,
+) -> None:
+    """Free the bodies of events that were settled so long ago; their ids stay, so none is applied again."""
+    purged = 0
+    with _connected(database_url) as conn, counting() as say:
+        while True:
+            batch = PURGED_AT_ONCE if maximum is None else min(PURGED_AT_ONCE, maximum - purged)
+            found = db.purge_events(conn, older_than, batch)  # a transaction of its own
+            purged += found
+            if found == 0:
+                break
+            say("purged", purged)
+    if as_json:
+        print_json({"purged": purged})
+    else:
+        print(f"{purged} purged")
+
+
+REBUILT_AT_ONCE = 100
+"""Objects in one transaction of a rebuild: deliveries of these wait some 50 ms."""
+
+
+@app.command()
+def rebuild(database_url: DatabaseUrl = None, environment: OnlyEnvironment = None, as_json: Json = False) -> None:
+    """Compute the projections again from the stored objects, while deliveries go on."""
+    with _connected(database_url) as conn, counting() as say:
+        rebuilt = [
+            {"environment": name, "objects": _rebuild(conn, name, say)}
+            for name in ([environment] if environment else ENVIRONMENTS)
+        ]
+    if as_json:
+        print_json(rebuilt)
+    else:
+        print_rows(["environment", "objects"], rebuilt)
+
+
+def _rebuild(conn: psycopg.Connection[Any], environment: str, say: Callable[[str, int], None]) -> int:
+    """All steps of a rebuild, each its own transaction; says where it is as often as it begins with something else."""
+    objects = 0
+    after: str | None = None
+    told: str | None = None
+    while True:
+        step = db.rebuild_projections_step(conn, environment, after, REBUILT_AT_ONCE)
+        objects += int(step["objects"])
+        after = step["next"]
+        if after is None:
+            return objects
+        what = after.partition("/")[0]
+        if what != told:
+            say(f"{environment} {what}", objects)
+            told = what
+
+
 @app.command()
 def verify(database_url: DatabaseUrl = None, environment: OnlyEnvironment = None, as_json: Json = False) -> None:
     """Compare the projections with a rebuild from the stored objects; exits with 1 if any row differs."""

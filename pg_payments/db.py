@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, LiteralString, ParamSpec, TypeAlias, TypeVar, overload
 from uuid import UUID
 
@@ -175,9 +175,27 @@ def retry_failed_events(max_events: int) -> Query[int]:
 
 
 @SqlFunction
+def purge_events(older_than: str | timedelta, max_rows: int) -> Query[int]:
+    """At most `max_rows` events settled longer ago than an interval, out of the ledger: the number purged."""
+    return Query(
+        "select payments.purge_events(older_than => %s::interval, max_rows => %s)", (older_than, max_rows), _integer
+    )
+
+
+@SqlFunction
 def rebuild_projections(environment: str) -> Query[int]:
     """Every projection computed again from the stored objects: the number of objects read."""
     return Query("select payments.rebuild_projections(%s)", (environment,), _integer)
+
+
+@SqlFunction
+def rebuild_projections_step(environment: str, after: str | None, max_objects: int) -> Query[Row]:
+    """A part of the same, to be committed: `{next, objects}`; `next` is the `after` of the next, None at the end."""
+    return Query(
+        "select * from payments.rebuild_projections_step(environment => %s, after => %s, max_objects => %s)",
+        (environment, after, max_objects),
+        _row,
+    )
 
 
 @SqlFunction

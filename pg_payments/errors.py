@@ -162,6 +162,7 @@ INSUFFICIENT_PRIVILEGE = "42501"
 CONNECTION_EXCEPTION_CLASS = "08"
 OPERATOR_INTERVENTION_SHUTDOWN = "57P"
 TOO_MANY_CONNECTIONS = "53300"
+READ_ONLY = "25006"  # a standby, before or after a failover
 
 BY_SQLSTATE: dict[str, type[PaymentsError]] = {
     error.sqlstate: error for error in PaymentsError.__subclasses__() if error.sqlstate is not None
@@ -178,7 +179,7 @@ def from_database_error(error: psycopg.Error) -> PaymentsError | None:
         return BY_SQLSTATE[sqlstate].from_diagnostic(error)
     if sqlstate.startswith((CONNECTION_EXCEPTION_CLASS, OPERATOR_INTERVENTION_SHUTDOWN)):
         return DatabaseUnavailable.from_diagnostic(error)
-    if sqlstate == TOO_MANY_CONNECTIONS:
+    if sqlstate in (TOO_MANY_CONNECTIONS, READ_ONLY):
         return DatabaseUnavailable.from_diagnostic(error)
     return None
 

@@ -1,6 +1,8 @@
 -- Internals are nobody's: no usage of the schema, and closed a second time table by table.
 alter table payments_private.stashed_events enable row level security;
+alter table payments_private.purged_events enable row level security;
 alter table payments_private.rival_snapshots enable row level security;
+alter table payments_private.payment_objects enable row level security;
 alter table payments_private.object_links enable row level security;
 alter table payments_private.refresh_queue enable row level security;
 alter table payments_private.customer_claims enable row level security;

@@ -10,6 +10,56 @@ ALTER SCHEMA payments_private OWNER TO payments_owner;
 
 COMMENT ON SCHEMA payments_private IS 'Internals of the payments schema. Nobody but payments_owner has usage.';
 
+CREATE DOMAIN payments.environment AS text
+	CONSTRAINT environment_is_known CHECK ((VALUE = ANY (ARRAY['test'::text, 'live'::text])));
+
+ALTER DOMAIN payments.environment OWNER TO payments_owner;
+
+COMMENT ON DOMAIN payments.environment IS 'Stripe''s two modes: test and live.';
+
+CREATE DOMAIN payments.processing_status AS text
+	CONSTRAINT processing_status_is_known CHECK ((VALUE = ANY (ARRAY['pending'::text, 'processed'::text, 'failed'::text, 'ignored'::text])));
+
+ALTER DOMAIN payments.processing_status OWNER TO payments_owner;
+
+COMMENT ON DOMAIN payments.processing_status IS 'How far an event has come.';
+
+CREATE DOMAIN payments.provider AS text
+	CONSTRAINT provider_is_known CHECK ((VALUE = 'stripe'::text));
+
+ALTER DOMAIN payments.provider OWNER TO payments_owner;
+
+COMMENT ON DOMAIN payments.provider IS 'Who processes payments: stripe.';
+
+CREATE DOMAIN payments.transaction_status AS text
+	CONSTRAINT transaction_status_is_known CHECK ((VALUE = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text, 'refunded'::text, 'partially_refunded'::text, 'disputed'::text])));
+
+ALTER DOMAIN payments.transaction_status OWNER TO payments_owner;
+
+COMMENT ON DOMAIN payments.transaction_status IS 'What became of a transaction.';
+
+CREATE DOMAIN payments.transaction_type AS text
+	CONSTRAINT transaction_type_is_known CHECK ((VALUE = ANY (ARRAY['one_time_payment'::text, 'subscription_invoice'::text, 'refund'::text, 'failed_payment'::text, 'dispute'::text])));
+
+ALTER DOMAIN payments.transaction_type OWNER TO payments_owner;
+
+COMMENT ON DOMAIN payments.transaction_type IS 'What a transaction is about.';
+
+CREATE TYPE payments_private.incoming AS (
+	place bigint,
+	event_id text,
+	livemode boolean,
+	verdict text,
+	error text,
+	row_id uuid,
+	status text,
+	duplicate boolean
+);
+
+ALTER TYPE payments_private.incoming OWNER TO payments_owner;
+
+COMMENT ON TYPE payments_private.incoming IS 'A verified webhook body on its way into the ledger.';
+
 CREATE TYPE payments_private.snapshot AS (
 	object_type text,
 	object_id text,
@@ -17,27 +67,13 @@ CREATE TYPE payments_private.snapshot AS (
 	observed_at timestamp with time zone,
 	provider_event_id text,
 	event_type text,
-	previous_attributes jsonb
+	previous_attributes jsonb,
+	links text[]
 );
 
 ALTER TYPE payments_private.snapshot OWNER TO payments_owner;
 
 COMMENT ON TYPE payments_private.snapshot IS 'One Stripe object as it looked at one time, whoever told of it.';
-
-CREATE TYPE payments_private.incoming AS (
-	place bigint,
-	body text,
-	payload jsonb,
-	event_id text,
-	livemode boolean,
-	verdict text,
-	message text,
-	snapshot payments_private.snapshot
-);
-
-ALTER TYPE payments_private.incoming OWNER TO payments_owner;
-
-COMMENT ON TYPE payments_private.incoming IS 'A verified webhook body on its way into the ledger.';
 
 CREATE FUNCTION payments.allow_origins(origins text[]) RETURNS void
     LANGUAGE plpgsql
@@ -97,7 +133,9 @@ COMMENT ON COLUMN payments.stripe_checkout_sessions.url IS 'Where the payer goes
 
 CREATE FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text DEFAULT NULL::text, subject_id text DEFAULT NULL::text, customer_email text DEFAULT NULL::text, metadata jsonb DEFAULT '{}'::jsonb, idempotency_key text DEFAULT NULL::text) RETURNS payments.stripe_checkout_sessions
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
 ALTER FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) OWNER TO payments_owner;
 
@@ -155,7 +193,9 @@ COMMENT ON FUNCTION payments.caller_key() IS 'Under which name the caller''s che
 
 CREATE FUNCTION payments.checkout_request(id uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
 ALTER FUNCTION payments.checkout_request(id uuid) OWNER TO payments_owner;
 
@@ -171,8 +211,8 @@ COMMENT ON FUNCTION payments.close_to_users(what text) IS 'Takes back what open_
 
 CREATE TABLE payments.provider_connections (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    provider text DEFAULT 'stripe'::text NOT NULL,
-    environment text NOT NULL,
+    provider payments.provider DEFAULT 'stripe'::text NOT NULL,
+    environment payments.environment NOT NULL,
     status text DEFAULT 'unconfigured'::text NOT NULL,
     provider_account_id text,
     account_email text,
@@ -188,9 +228,7 @@ CREATE TABLE payments.provider_connections (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     masked_key text,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
     CONSTRAINT last_sync_status_is_known CHECK ((last_sync_status = ANY (ARRAY['succeeded'::text, 'failed'::text]))),
-    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
     CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['unconfigured'::text, 'connected'::text, 'error'::text])))
 );
 
@@ -210,7 +248,9 @@ COMMENT ON FUNCTION payments.connect_account(environment text, account jsonb, li
 
 CREATE FUNCTION payments.fail_checkout(id uuid, error text) RETURNS payments.stripe_checkout_sessions
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
 ALTER FUNCTION payments.fail_checkout(id uuid, error text) OWNER TO payments_owner;
 
@@ -218,7 +258,9 @@ COMMENT ON FUNCTION payments.fail_checkout(id uuid, error text) IS 'Records that
 
 CREATE FUNCTION payments.fail_portal_session(id uuid, error text) RETURNS payments.stripe_customer_portal_sessions
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
 ALTER FUNCTION payments.fail_portal_session(id uuid, error text) OWNER TO payments_owner;
 
@@ -226,7 +268,9 @@ COMMENT ON FUNCTION payments.fail_portal_session(id uuid, error text) IS 'Record
 
 CREATE FUNCTION payments.finish_checkout(id uuid, session jsonb) RETURNS payments.stripe_checkout_sessions
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
 ALTER FUNCTION payments.finish_checkout(id uuid, session jsonb) OWNER TO payments_owner;
 
@@ -234,7 +278,9 @@ COMMENT ON FUNCTION payments.finish_checkout(id uuid, session jsonb) IS 'Records
 
 CREATE FUNCTION payments.finish_portal_session(id uuid, session jsonb) RETURNS payments.stripe_customer_portal_sessions
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
 ALTER FUNCTION payments.finish_portal_session(id uuid, session jsonb) OWNER TO payments_owner;
 
@@ -290,7 +336,9 @@ COMMENT ON FUNCTION payments.open_to_users(what text) IS 'Lets users read their 
 
 CREATE FUNCTION payments.portal_request(id uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
 ALTER FUNCTION payments.portal_request(id uuid) OWNER TO payments_owner;
 
@@ -304,13 +352,32 @@ ALTER FUNCTION payments.projected_event_types() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.projected_event_types() IS 'The event types from which projections are computed, under the names that Stripe gives them: what a managed webhook endpoint is for.';
 
+CREATE FUNCTION payments.purge_events(older_than interval, max_rows integer DEFAULT 1000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments.purge_events(older_than interval, max_rows integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.purge_events(older_than interval, max_rows integer) IS 'Takes at most max_rows events that were received and settled longer ago than that out of the ledger, oldest first; answers how many. Only their ids stay, so that a redelivery is answered as before and not applied; failed events stay whole. Deliveries go on meanwhile. Raises PY001 for less than 7 days.';
+
 CREATE FUNCTION payments.rebuild_projections(environment text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.rebuild_projections(environment text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.rebuild_projections(environment text) IS 'Computes every projection of an environment again from stored objects and links; answers how many objects were read. Deliveries of that environment wait meanwhile. Raises PY001 for an unknown environment.';
+COMMENT ON FUNCTION payments.rebuild_projections(environment text) IS 'Computes every projection of an environment again from stored objects and links, in one transaction; answers how many objects were read. Deliveries of that environment wait meanwhile: rebuild_projections_step() is for large ones. Raises PY001 for an unknown environment.';
+
+CREATE FUNCTION payments.rebuild_projections_step(environment text, after text DEFAULT NULL::text, max_objects integer DEFAULT 100, OUT next text, OUT objects integer) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, OUT next text, OUT objects integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, OUT next text, OUT objects integer) IS 'A part of a rebuild, in a transaction of its own: call it with what it last answered as next until that is null. Deliveries go on; only those of the same objects wait for the step. Raises PY001 for an unknown environment or place.';
 
 CREATE FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) RETURNS payments.provider_connections
     LANGUAGE plpgsql SECURITY DEFINER
@@ -356,7 +423,9 @@ COMMENT ON FUNCTION payments.replace_account(environment text, account jsonb, li
 
 CREATE FUNCTION payments.replay_event(event_id uuid) RETURNS TABLE(processing_status text, error text)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
 ALTER FUNCTION payments.replay_event(event_id uuid) OWNER TO payments_owner;
 
@@ -364,7 +433,9 @@ COMMENT ON FUNCTION payments.replay_event(event_id uuid) IS 'Applies an event ag
 
 CREATE FUNCTION payments.retry_failed_events(max_events integer DEFAULT 100) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
 ALTER FUNCTION payments.retry_failed_events(max_events integer) OWNER TO payments_owner;
 
@@ -401,7 +472,7 @@ CREATE FUNCTION payments.verify_projections(environment text) RETURNS TABLE(proj
 
 ALTER FUNCTION payments.verify_projections(environment text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.verify_projections(environment text) IS 'The projection rows that differ from what a rebuild would give: no rows when all is well. stored is null for a missing row, expected for one too many. Changes nothing. Raises PY001 for an unknown environment.';
+COMMENT ON FUNCTION payments.verify_projections(environment text) IS 'The rows that differ from what a rebuild would give: no rows when all is well. stored is null for a missing row, expected for one too many. Changes nothing, and deliveries go on. Raises PY001 for an unknown environment.';
 
 CREATE FUNCTION payments.webhook_endpoint(environment text) RETURNS TABLE(endpoint_id text, url text, configured_at timestamp with time zone, secret text)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -429,7 +500,9 @@ COMMENT ON FUNCTION payments_private.add_rival(p_environment text, p_snapshot pa
 
 CREATE FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
 ALTER FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
@@ -439,10 +512,8 @@ CREATE FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
-    SET jit TO 'off'
     SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off';
+    SET jit TO 'off';
 
 ALTER FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
@@ -464,13 +535,72 @@ ALTER FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) OWNE
 
 COMMENT ON FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) IS 'Acts as an owner until told otherwise. Raises 42501 for who may not.';
 
-CREATE FUNCTION payments_private.belongs_to(p_environment text, p_object_type text, p_object_id text, p_payment_type text, p_payment_id text) RETURNS boolean
-    LANGUAGE plpgsql STABLE
+CREATE TABLE payments_private.payment_objects (
+    environment payments.environment NOT NULL,
+    node text NOT NULL,
+    links text[] DEFAULT '{}'::text[] NOT NULL,
+    first_succeeded_at timestamp with time zone,
+    first_failed_at timestamp with time zone,
+    first_refunded_at timestamp with time zone,
+    known boolean DEFAULT false NOT NULL,
+    status text,
+    mode text,
+    asked bigint,
+    received bigint,
+    refunded bigint,
+    currency text,
+    disputed boolean,
+    customer_id text,
+    payer text,
+    own_payer text,
+    email text,
+    description text,
+    product_id text,
+    price_id text,
+    provider_created_at timestamp with time zone,
+    paid_at timestamp with time zone,
+    failed_at timestamp with time zone,
+    amounts_as_of timestamp with time zone
+)
+WITH (fillfactor='80');
+
+ALTER TABLE payments_private.payment_objects OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.payment_objects IS 'What each Stripe object that tells of payments refers to and says: its links, ever; the first times events showed something; the rest from its newest snapshot.';
+
+COMMENT ON COLUMN payments_private.payment_objects.node IS 'Type and id of the object, e.g. charge:ch_….';
+
+COMMENT ON COLUMN payments_private.payment_objects.links IS 'The nodes it refers to. A reference once told stays true, also when a newer API version leaves it out.';
+
+COMMENT ON COLUMN payments_private.payment_objects.first_succeeded_at IS 'Created time of the earliest event, kept or overtaken, that showed the payment as made.';
+
+COMMENT ON COLUMN payments_private.payment_objects.first_failed_at IS 'Created time of the earliest event that showed the payment as failed.';
+
+COMMENT ON COLUMN payments_private.payment_objects.first_refunded_at IS 'Created time of the earliest event that showed money given back.';
+
+COMMENT ON COLUMN payments_private.payment_objects.known IS 'A snapshot is stored and does not say that the object is gone.';
+
+COMMENT ON COLUMN payments_private.payment_objects.status IS 'What the object alone says of its payment: pending, succeeded or failed; null if nothing. Refunds: refunded. Disputes: disputed.';
+
+COMMENT ON COLUMN payments_private.payment_objects.asked IS 'Minor units to be paid; of refunds and disputes their amount.';
+
+COMMENT ON COLUMN payments_private.payment_objects.received IS 'Minor units that this object says came in; null where it does not say.';
+
+COMMENT ON COLUMN payments_private.payment_objects.refunded IS 'Minor units given back of what a charge captured, or by a refund that has not failed.';
+
+COMMENT ON COLUMN payments_private.payment_objects.payer IS 'The billing subject that its metadata names, as type:id; for an invoice, that of its subscription.';
+
+COMMENT ON COLUMN payments_private.payment_objects.own_payer IS 'The billing subject that an invoice''s own metadata names.';
+
+COMMENT ON COLUMN payments_private.payment_objects.amounts_as_of IS 'When a charge with refunds, or a failed refund, was seen like this.';
+
+CREATE FUNCTION payments_private.belongs_to(p_member payments_private.payment_objects, p_payment payments_private.payment_objects, p_circle payments_private.payment_objects[]) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.belongs_to(p_environment text, p_object_type text, p_object_id text, p_payment_type text, p_payment_id text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.belongs_to(p_member payments_private.payment_objects, p_payment payments_private.payment_objects, p_circle payments_private.payment_objects[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.belongs_to(p_environment text, p_object_type text, p_object_id text, p_payment_type text, p_payment_id text) IS 'Whether an object of a circle tells of this one of its payments.';
+COMMENT ON FUNCTION payments_private.belongs_to(p_member payments_private.payment_objects, p_payment payments_private.payment_objects, p_circle payments_private.payment_objects[]) IS 'Whether an object of a circle tells of this one of its payments.';
 
 CREATE FUNCTION payments_private.caller_claims() RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -479,14 +609,6 @@ CREATE FUNCTION payments_private.caller_claims() RETURNS jsonb
 ALTER FUNCTION payments_private.caller_claims() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.caller_claims() IS 'The claims of the current request, or null.';
-
-CREATE FUNCTION payments_private.captured_amount(p_charge jsonb) RETURNS bigint
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.captured_amount(p_charge jsonb) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.captured_amount(p_charge jsonb) IS 'What a charge captured, in minor units; null where it captured nothing.';
 
 CREATE FUNCTION payments_private.check_line_items(p_line_items jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -512,13 +634,16 @@ ALTER FUNCTION payments_private.check_url(p_field text, p_url text) OWNER TO pay
 
 COMMENT ON FUNCTION payments_private.check_url(p_field text, p_url text) IS 'Raises PY001 unless the URL is https, or http on localhost, and of an allowed origin where those are set.';
 
-CREATE FUNCTION payments_private.circle_members(p_environment text, p_nodes text[]) RETURNS TABLE(circle text, object_type text, object_id text, d jsonb, event_type text, observed_at timestamp with time zone, first_succeeded_at timestamp with time zone, first_failed_at timestamp with time zone, first_refunded_at timestamp with time zone)
+CREATE FUNCTION payments_private.circles_of(p_environment text, p_nodes text[]) RETURNS TABLE(start text, node text)
     LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
-ALTER FUNCTION payments_private.circle_members(p_environment text, p_nodes text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.circles_of(p_environment text, p_nodes text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.circle_members(p_environment text, p_nodes text[]) IS 'All objects that tell of the same payments as the given ones, grouped into circles.';
+COMMENT ON FUNCTION payments_private.circles_of(p_environment text, p_nodes text[]) IS 'The nodes of the circle around each of the given ones.';
 
 CREATE FUNCTION payments_private.claim_by_hand() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -552,21 +677,40 @@ ALTER FUNCTION payments_private.current_subject_keys() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.current_subject_keys() IS 'The billing subjects that the caller may bill, as type:id: itself, and those of registered types. Raises PY009 for a stale registration.';
 
-CREATE FUNCTION payments_private.dispute_stands(p_dispute jsonb) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+CREATE FUNCTION payments_private.delete_orphans(p_environment text, p_table text, p_keys text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
-ALTER FUNCTION payments_private.dispute_stands(p_dispute jsonb) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.delete_orphans(p_environment text, p_table text, p_keys text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.dispute_stands(p_dispute jsonb) IS 'Whether a dispute is open or was lost.';
+COMMENT ON FUNCTION payments_private.delete_orphans(p_environment text, p_table text, p_keys text[]) IS 'Deletes rows that nothing stored accounts for.';
 
-CREATE FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, OUT id uuid, OUT duplicate boolean, OUT to_apply boolean, OUT processing_status text, OUT error text) RETURNS record
+CREATE FUNCTION payments_private.differences(p_environment text, p_max integer) RETURNS TABLE(projection text, key text, stored jsonb, expected jsonb)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, OUT id uuid, OUT duplicate boolean, OUT to_apply boolean, OUT processing_status text, OUT error text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.differences(p_environment text, p_max integer) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, OUT id uuid, OUT duplicate boolean, OUT to_apply boolean, OUT processing_status text, OUT error text) IS 'The ledger row of a verified event. A redelivered event that failed, and is not parked, is applied again.';
+COMMENT ON FUNCTION payments_private.differences(p_environment text, p_max integer) IS 'What verify_projections() answers, so many objects at a time; an item that moved from one subscription to another is told by both.';
+
+CREATE FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, p_body text, p_payload jsonb, p_snapshot payments_private.snapshot) RETURNS payments_private.incoming
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, p_body text, p_payload jsonb, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, p_body text, p_payload jsonb, p_snapshot payments_private.snapshot) IS 'The ledger row of a verified event. A redelivered event that failed, and is not parked, is applied again.';
+
+CREATE FUNCTION payments_private.envelope(p_environment text, p_place bigint, p_body text, p_payload jsonb) RETURNS payments_private.incoming
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.envelope(p_environment text, p_place bigint, p_body text, p_payload jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.envelope(p_environment text, p_place bigint, p_body text, p_payload jsonb) IS 'Reads who a verified body is.';
 
 CREATE FUNCTION payments_private.environment_or_fail(p_environment text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -632,13 +776,13 @@ ALTER FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) OWNER
 
 COMMENT ON FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) IS 'Whether an object shows all the values that another event calls previous.';
 
-CREATE FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) RETURNS TABLE(place bigint, event_id uuid, processing_status text, duplicate boolean, error text)
+CREATE FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) RETURNS payments_private.incoming[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) IS 'A batch of verified bodies. A body that is no event of this environment has status rejected and an error starting with its SQLSTATE.';
+COMMENT ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) IS 'A batch of verified bodies, answered in the order of their event ids. A body that is no event of this environment has status rejected and its verdict says why.';
 
 CREATE FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -680,6 +824,14 @@ ALTER FUNCTION payments_private.json_bigint(p_value jsonb) OWNER TO payments_own
 
 COMMENT ON FUNCTION payments_private.json_bigint(p_value jsonb) IS 'A JSON integer of at most 18 digits; anything else, fractions included, is null.';
 
+CREATE FUNCTION payments_private.json_bigints(VARIADIC p_values jsonb[]) RETURNS bigint[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.json_bigints(VARIADIC p_values jsonb[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.json_bigints(VARIADIC p_values jsonb[]) IS 'json_bigint of each.';
+
 CREATE FUNCTION payments_private.json_boolean(p_value jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -695,6 +847,14 @@ CREATE FUNCTION payments_private.json_id(p_value jsonb) RETURNS text
 ALTER FUNCTION payments_private.json_id(p_value jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.json_id(p_value jsonb) IS 'The id behind an expandable field, which is an id or an object (Stripe API reference, Expanding Responses).';
+
+CREATE FUNCTION payments_private.json_ids(VARIADIC p_values jsonb[]) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.json_ids(VARIADIC p_values jsonb[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.json_ids(VARIADIC p_values jsonb[]) IS 'json_id of each.';
 
 CREATE FUNCTION payments_private."json_object"(p_value jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -712,6 +872,14 @@ ALTER FUNCTION payments_private.json_text(p_value jsonb) OWNER TO payments_owner
 
 COMMENT ON FUNCTION payments_private.json_text(p_value jsonb) IS 'A JSON string as text; anything else is null.';
 
+CREATE FUNCTION payments_private.json_texts(VARIADIC p_values jsonb[]) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.json_texts(VARIADIC p_values jsonb[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.json_texts(VARIADIC p_values jsonb[]) IS 'json_text of each.';
+
 CREATE FUNCTION payments_private.json_time(p_value jsonb) RETURNS timestamp with time zone
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -719,6 +887,22 @@ CREATE FUNCTION payments_private.json_time(p_value jsonb) RETURNS timestamp with
 ALTER FUNCTION payments_private.json_time(p_value jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.json_time(p_value jsonb) IS 'Unix seconds as a timestamp; anything else is null.';
+
+CREATE FUNCTION payments_private.json_times(VARIADIC p_values jsonb[]) RETURNS timestamp with time zone[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.json_times(VARIADIC p_values jsonb[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.json_times(VARIADIC p_values jsonb[]) IS 'json_time of each.';
+
+CREATE FUNCTION payments_private.jsonb_or_null(p_body text) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.jsonb_or_null(p_body text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.jsonb_or_null(p_body text) IS 'A body as jsonb; null where jsonb refuses it.';
 
 CREATE FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) RETURNS record
     LANGUAGE plpgsql STABLE
@@ -728,6 +912,17 @@ ALTER FUNCTION payments_private.latest_rival(p_environment text, p_object_type t
 
 COMMENT ON FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) IS 'Which of an object''s rival snapshots is the latest, by its source, and whether more than the arbitrary last rule says so.';
 
+CREATE FUNCTION payments_private.leaders(p_environment text, p_nodes text[]) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.leaders(p_environment text, p_nodes text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.leaders(p_environment text, p_nodes text[]) IS 'Those of the given nodes that are the first stored object of their circle.';
+
 CREATE FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) RETURNS numeric
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -736,49 +931,48 @@ ALTER FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb
 
 COMMENT ON FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) IS 'Orders the states of one object within a second; null where its type has no stages.';
 
-CREATE FUNCTION payments_private.line_price(p_invoice jsonb) RETURNS text
+CREATE FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.line_price(p_invoice jsonb) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.line_price(p_invoice jsonb) IS 'The price id on an invoice''s first line, in any API version.';
-
-CREATE FUNCTION payments_private.line_product(p_invoice jsonb) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.line_product(p_invoice jsonb) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.line_product(p_invoice jsonb) IS 'The product id on an invoice''s first line, in any API version.';
-
-CREATE FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) RETURNS TABLE(to_type text, to_id text)
-    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) IS 'The objects that an object refers to, as far as payments are concerned.';
+COMMENT ON FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) IS 'The objects that an object refers to, as far as payments are concerned, as type:id; one may be named twice.';
 
-CREATE FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[]) RETURNS void
+CREATE FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) IS 'Waits for the deliveries that work on the same objects, and lets no other begin.';
+
+CREATE FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[] DEFAULT '{}'::text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off';
+    SET jit TO 'off';
 
-ALTER FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[]) IS 'Locks the given objects and all that their links lead to, until the transaction ends.';
+COMMENT ON FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[]) IS 'Locks the given objects (type:id) and all that their links lead to, and the subjects that the given customers stand for, until the transaction ends.';
 
-CREATE FUNCTION payments_private.new_id() RETURNS uuid
-    LANGUAGE sql PARALLEL SAFE
+CREATE FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) RETURNS void
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.new_id() OWNER TO payments_owner;
+ALTER FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.new_id() IS 'A new row id whose first 48 bits are the time in milliseconds.';
+COMMENT ON FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) IS 'Takes the locks that apply_snapshots needs.';
+
+CREATE FUNCTION payments_private.may_be_purged(p_created timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.may_be_purged(p_created timestamp with time zone) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.may_be_purged(p_created timestamp with time zone) IS 'Whether an event that happened then is old enough to have been purged.';
 
 CREATE FUNCTION payments_private.next_attempt(p_attempts integer) RETURNS timestamp with time zone
     LANGUAGE plpgsql
@@ -788,13 +982,35 @@ ALTER FUNCTION payments_private.next_attempt(p_attempts integer) OWNER TO paymen
 
 COMMENT ON FUNCTION payments_private.next_attempt(p_attempts integer) IS 'When to try again after so many attempts; null when the event is to be parked.';
 
-CREATE FUNCTION payments_private.nodes_of(p_snapshots payments_private.snapshot[]) RETURNS text[]
+CREATE FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT last text, OUT objects integer) RETURNS record
     LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT last text, OUT objects integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT last text, OUT objects integer) IS 'The next keys of a pass, after the given one.';
+
+CREATE FUNCTION payments_private.note_again(p_environment text, p_object_type text, p_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.note_again(p_environment text, p_object_type text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.note_again(p_environment text, p_object_type text, p_ids text[]) IS 'Reads payments_private.payment_objects again from the store.';
+
+CREATE FUNCTION payments_private.note_payment_object(p_environment text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) RETURNS boolean
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.nodes_of(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.note_payment_object(p_environment text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.nodes_of(p_snapshots payments_private.snapshot[]) IS 'Everything that snapshots touch, as type:id.';
+COMMENT ON FUNCTION payments_private.note_payment_object(p_environment text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) IS 'Keeps what a snapshot says of payments; answers whether it says anything new. p_newest: the snapshot stored now, null if that is the same as before.';
 
 CREATE FUNCTION payments_private.now() RETURNS timestamp with time zone
     LANGUAGE plpgsql
@@ -812,21 +1028,116 @@ ALTER FUNCTION payments_private.origin_of(p_url text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.origin_of(p_url text) IS 'Scheme, host and port of a URL that check_url() lets pass, as browsers compare them.';
 
-CREATE FUNCTION payments_private.payment_circle(p_environment text, p_nodes text[]) RETURNS text[]
+CREATE FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer, OUT keys text[]) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer, OUT keys text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer, OUT keys text[]) IS 'Keys of the rows of a projection that nothing stored accounts for.';
+
+CREATE TABLE payments_private.rival_snapshots (
+    environment payments.environment NOT NULL,
+    object_type text NOT NULL,
+    object_id text NOT NULL,
+    source text NOT NULL,
+    event_type text,
+    observed_at timestamp with time zone NOT NULL,
+    data jsonb,
+    deleted boolean NOT NULL,
+    previous_attributes jsonb,
+    stage numeric,
+    state bigint NOT NULL,
+    state_before bigint
+);
+
+ALTER TABLE payments_private.rival_snapshots OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.rival_snapshots IS 'All snapshots of one object that share the newest second. Which of them is the latest is decided over the whole set, so arrival does not matter.';
+
+COMMENT ON COLUMN payments_private.rival_snapshots.source IS 'The event''s id, or api:<time> for a snapshot from the API.';
+
+COMMENT ON COLUMN payments_private.rival_snapshots.data IS 'The object, unless it is the one that the event in the ledger carries.';
+
+COMMENT ON COLUMN payments_private.rival_snapshots.stage IS 'How far along its life the object is; null where its type has no stages.';
+
+COMMENT ON COLUMN payments_private.rival_snapshots.state IS 'Hash of the object as the snapshot shows it.';
+
+COMMENT ON COLUMN payments_private.rival_snapshots.state_before IS 'Hash of the object before the event, from data.previous_attributes; null when the event says nothing about it.';
+
+CREATE FUNCTION payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.payment_circle(p_environment text, p_nodes text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.payment_circle(p_environment text, p_nodes text[]) IS 'All objects linked to the given ones through payments, the given ones included.';
+COMMENT ON FUNCTION payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) IS 'Whether what another of the rivals calls previous is what this one shows.';
 
-CREATE FUNCTION payments_private.payment_status(p_intent jsonb, p_charge jsonb, p_invoice jsonb, p_session jsonb, p_succeeded boolean, p_invoice_failed boolean, p_session_failed boolean) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+CREATE FUNCTION payments_private.passes() RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.payment_status(p_intent jsonb, p_charge jsonb, p_invoice jsonb, p_session jsonb, p_succeeded boolean, p_invoice_failed boolean, p_session_failed boolean) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.passes() OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.payment_status(p_intent jsonb, p_charge jsonb, p_invoice jsonb, p_session jsonb, p_succeeded boolean, p_invoice_failed boolean, p_session_failed boolean) IS 'pending, succeeded or failed, before refunds and disputes are looked at; null for a payment not yet attempted.';
+COMMENT ON FUNCTION payments_private.passes() IS 'What a rebuild does: reads what objects say of payments (keys: their ids), computes rows of their own (ids), payments (nodes), mappings (subjects), and removes rows that nothing stored accounts for (the rows'' keys).';
+
+CREATE TABLE payments.transactions (
+    id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
+    provider payments.provider DEFAULT 'stripe'::text NOT NULL,
+    environment payments.environment NOT NULL,
+    type payments.transaction_type NOT NULL,
+    status payments.transaction_status NOT NULL,
+    subject_type text,
+    subject_id text,
+    subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED,
+    provider_customer_id text,
+    customer_email_snapshot text,
+    provider_object_type text NOT NULL,
+    provider_object_id text NOT NULL,
+    provider_parent_object_type text,
+    provider_parent_object_id text,
+    related_object_ids jsonb DEFAULT '{}'::jsonb NOT NULL,
+    amount bigint,
+    amount_refunded bigint DEFAULT 0 NOT NULL,
+    currency text,
+    description text,
+    paid_at timestamp with time zone,
+    failed_at timestamp with time zone,
+    refunded_at timestamp with time zone,
+    provider_created_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT failed_payment_has_failed CHECK ((((type)::text <> 'failed_payment'::text) OR ((status)::text = 'failed'::text))),
+    CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL)))
+)
+WITH (fillfactor='85');
+
+ALTER TABLE payments.transactions OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.transactions IS 'Reporting projection: one row per payment however many objects tell of it, one per refund, one per dispute. Fulfil from webhook_events, not from here.';
+
+COMMENT ON COLUMN payments.transactions.provider_object_type IS 'What identifies the row: payment_intent where one is known, else invoice, else charge, else checkout_session; refund; dispute.';
+
+COMMENT ON COLUMN payments.transactions.provider_parent_object_type IS 'For refunds and disputes: the payment they belong to.';
+
+COMMENT ON COLUMN payments.transactions.related_object_ids IS '{"payment_intent": "pi_…", "charge": …, "invoice": …, "checkout_session": …, "subscription": …, "product": …, "price": …}; unknown ones are left out.';
+
+COMMENT ON COLUMN payments.transactions.amount IS 'Minor units of currency: what was received, else what was asked for.';
+
+COMMENT ON COLUMN payments.transactions.amount_refunded IS 'Minor units given back by refunds that have not failed. Always 0 on refund and dispute rows.';
+
+COMMENT ON COLUMN payments.transactions.paid_at IS 'From the invoice (its invoice payment, where it was paid in several), else the charge, else the first event that showed success; null where Stripe named no time.';
+
+CREATE FUNCTION payments_private.payment_row(p_environment text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]) RETURNS payments.transactions
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.payment_row(p_environment text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.payment_row(p_environment text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]) IS 'The transaction of one payment; its status is null while nobody has tried to pay.';
 
 CREATE FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) RETURNS timestamp with time zone
     LANGUAGE plpgsql IMMUTABLE
@@ -838,7 +1149,9 @@ COMMENT ON FUNCTION payments_private.period_of(p_subscription jsonb, p_field tex
 
 CREATE FUNCTION payments_private.prepare_checkout() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
 ALTER FUNCTION payments_private.prepare_checkout() OWNER TO payments_owner;
 
@@ -846,7 +1159,9 @@ COMMENT ON FUNCTION payments_private.prepare_checkout() IS 'Checks a checkout at
 
 CREATE FUNCTION payments_private.prepare_portal_session() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
 ALTER FUNCTION payments_private.prepare_portal_session() OWNER TO payments_owner;
 
@@ -859,6 +1174,14 @@ CREATE FUNCTION payments_private.project_checkout_sessions(p_environment text, p
 ALTER FUNCTION payments_private.project_checkout_sessions(p_environment text, p_ids text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.project_checkout_sessions(p_environment text, p_ids text[]) IS 'Brings the checkout attempts behind the given Stripe session ids up to date.';
+
+CREATE FUNCTION payments_private.project_circle(p_environment text, p_node text) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.project_circle(p_environment text, p_node text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_circle(p_environment text, p_node text) IS 'Computes payments.transactions for all payments, refunds and disputes linked to a node; answers the nodes of the circle.';
 
 CREATE FUNCTION payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) RETURNS void
     LANGUAGE plpgsql
@@ -908,21 +1231,37 @@ ALTER FUNCTION payments_private.project_transactions(p_environment text, p_nodes
 
 COMMENT ON FUNCTION payments_private.project_transactions(p_environment text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes in the circles around the given objects (type:id).';
 
-CREATE FUNCTION payments_private.projection_rows(p_environment text) RETURNS TABLE(projection text, key text, content jsonb)
+CREATE TABLE payments_private.purged_events (
+    environment payments.environment NOT NULL,
+    provider_event_id text NOT NULL,
+    event_id uuid NOT NULL,
+    processing_status payments.processing_status NOT NULL,
+    purged_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE payments_private.purged_events OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.purged_events IS 'Events that were settled and then purged from payments.webhook_events. A redelivery is answered from here.';
+
+COMMENT ON COLUMN payments_private.purged_events.event_id IS 'The id that the event had in payments.webhook_events.';
+
+CREATE FUNCTION payments_private.purged_event(p_environment text, p_event_id text) RETURNS payments_private.purged_events
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.purged_event(p_environment text, p_event_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.purged_event(p_environment text, p_event_id text) IS 'What became of an event that is not in the ledger any more; null if it was not purged.';
+
+CREATE FUNCTION payments_private.read_payment_object(p_object_type text, p_data jsonb) RETURNS payments_private.payment_objects
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.projection_rows(p_environment text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.read_payment_object(p_object_type text, p_data jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.projection_rows(p_environment text) IS 'Every row of every projection, for comparison.';
-
-CREATE FUNCTION payments_private.read_event(p_environment text, p_body text, OUT payload jsonb, OUT event_id text, OUT livemode boolean, OUT verdict text, OUT message text) RETURNS record
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.read_event(p_environment text, p_body text, OUT payload jsonb, OUT event_id text, OUT livemode boolean, OUT verdict text, OUT message text) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.read_event(p_environment text, p_body text, OUT payload jsonb, OUT event_id text, OUT livemode boolean, OUT verdict text, OUT message text) IS 'Reads a verified body without ever raising.';
+COMMENT ON FUNCTION payments_private.read_payment_object(p_object_type text, p_data jsonb) IS 'What a snapshot says of its payment. (Stripe API reference: the objects'' status and amount fields.)';
 
 CREATE FUNCTION payments_private.reading_or_fail(p_what text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -940,29 +1279,21 @@ ALTER FUNCTION payments_private.reapply_event(p_id uuid) OWNER TO payments_owner
 
 COMMENT ON FUNCTION payments_private.reapply_event(p_id uuid) IS 'Applies a stored event once more; answers its status and error.';
 
-CREATE FUNCTION payments_private.refund_is_effective(p_refund jsonb) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+CREATE FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) RETURNS record
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.refund_is_effective(p_refund jsonb) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.refund_is_effective(p_refund jsonb) IS 'Whether a refund gives money back: it has neither failed nor been canceled.';
+COMMENT ON FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) IS 'One batch of a rebuild; answers where it is then, null at the end, and how many objects were read. p_alone: the caller has locked the environment.';
 
-CREATE FUNCTION payments_private.refund_status(p_refund jsonb) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+CREATE FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_object payments_private.payment_objects, p_payment payments.transactions) RETURNS payments.transactions
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.refund_status(p_refund jsonb) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_object payments_private.payment_objects, p_payment payments.transactions) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.refund_status(p_refund jsonb) IS 'pending, refunded or failed.';
-
-CREATE FUNCTION payments_private.refunded_amount(p_charge jsonb) RETURNS bigint
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.refunded_amount(p_charge jsonb) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.refunded_amount(p_charge jsonb) IS 'What a charge says was given back of what it captured. (Stripe documentation: Place a hold on a payment method, partial capture.)';
+COMMENT ON FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_object payments_private.payment_objects, p_payment payments.transactions) IS 'The transaction of a refund or dispute, given that of its payment, if there is one.';
 
 CREATE FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql
@@ -972,18 +1303,13 @@ ALTER FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text
 
 COMMENT ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) IS 'Raises PY001 for a field.';
 
-CREATE FUNCTION payments_private.reproject(p_environment text) RETURNS bigint
+CREATE FUNCTION payments_private.reproject(p_environment text, p_pass text, p_keys text[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET jit TO 'off'
-    SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off';
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.reproject(p_environment text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.reproject(p_environment text, p_pass text, p_keys text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.reproject(p_environment text) IS 'Computes every projection of an environment; answers how many objects were read.';
+COMMENT ON FUNCTION payments_private.reproject(p_environment text, p_pass text, p_keys text[]) IS 'Computes what the keys of a pass stand for.';
 
 CREATE FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) RETURNS void
     LANGUAGE plpgsql
@@ -993,6 +1319,36 @@ ALTER FUNCTION payments_private.reproject_customer(p_environment text, p_custome
 
 COMMENT ON FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) IS 'Computes the subscriptions and transactions of a customer again.';
 
+CREATE FUNCTION payments_private.rival_data(p_rival payments_private.rival_snapshots) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.rival_data(p_rival payments_private.rival_snapshots) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.rival_data(p_rival payments_private.rival_snapshots) IS 'The object as a rival snapshot shows it.';
+
+CREATE FUNCTION payments_private.rows_of(p_environment text, p_pass text, p_keys text[]) RETURNS TABLE(projection text, key text, content jsonb)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.rows_of(p_environment text, p_pass text, p_keys text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.rows_of(p_environment text, p_pass text, p_keys text[]) IS 'What there is for the keys of a pass.';
+
+CREATE FUNCTION payments_private.settle_rivals(p_events uuid[]) RETURNS uuid[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.settle_rivals(p_events uuid[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.settle_rivals(p_events uuid[]) IS 'Leaves what is stored as the latest of its second; answers the events whose bodies nobody needs any more.';
+
 CREATE FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1000,14 +1356,6 @@ CREATE FUNCTION payments_private.shows_failure(p_object_type text, p_event_type 
 ALTER FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) IS 'Whether the snapshot of a payment object, or the event that carried it, says that an attempt failed.';
-
-CREATE FUNCTION payments_private.shows_success(p_object_type text, p_data jsonb) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.shows_success(p_object_type text, p_data jsonb) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.shows_success(p_object_type text, p_data jsonb) IS 'Whether the snapshot of a payment object says that the money was received.';
 
 CREATE FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_error text) RETURNS void
     LANGUAGE plpgsql
@@ -1025,13 +1373,13 @@ ALTER FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_i
 
 COMMENT ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) IS 'An object with an event''s previous_attributes laid over it: how it looked before the event.';
 
-CREATE FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) RETURNS boolean
+CREATE FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) RETURNS payments_private.snapshot
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) IS 'Stores a snapshot where it is the newest; answers whether anything that projections read has changed.';
+COMMENT ON FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) IS 'Stores a snapshot where it is the newest. Answers what is stored now, or null if it was older than that.';
 
 CREATE FUNCTION payments_private.subject_id_in(p_subject_key text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -1097,21 +1445,13 @@ ALTER FUNCTION payments_private.tells_of_payments(p_object_type text) OWNER TO p
 
 COMMENT ON FUNCTION payments_private.tells_of_payments(p_object_type text) IS 'Whether objects of this type take part in a row of payments.transactions.';
 
-CREATE FUNCTION payments_private.transaction_type_of(p_object_type text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.transaction_type_of(p_object_type text) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.transaction_type_of(p_object_type text) IS 'The name of an object type in transactions and related_object_ids.';
-
-CREATE FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshot payments_private.snapshot, OUT processing_status text, OUT error text) RETURNS record
+CREATE FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshot payments_private.snapshot, OUT processing_status text, OUT error text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshot payments_private.snapshot, OUT processing_status text, OUT error text) IS 'Applies one ledger row; if that raises, only its effects are undone and the row is marked failed.';
+COMMENT ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) IS 'Applies one ledger row; if that raises, only its effects are undone and the row is marked failed.';
 
 CREATE FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) RETURNS payments_private.snapshot[]
     LANGUAGE plpgsql IMMUTABLE
@@ -1129,18 +1469,24 @@ ALTER FUNCTION payments_private.write_lookup(p_subject_type text, p_thing text, 
 
 COMMENT ON FUNCTION payments_private.write_lookup(p_subject_type text, p_thing text, p_owner name, p_body text) IS 'Makes the lookup of a subject type, which belongs to the owner of what it asks.';
 
+CREATE FUNCTION payments_private.write_transaction(p_row payments.transactions, p_stored payments.transactions[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.write_transaction(p_row payments.transactions, p_stored payments.transactions[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.write_transaction(p_row payments.transactions, p_stored payments.transactions[]) IS 'Stores a transaction, given those that are stored of its circle.';
+
 CREATE TABLE payments.customer_mappings (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    provider text DEFAULT 'stripe'::text NOT NULL,
-    environment text NOT NULL,
+    provider payments.provider DEFAULT 'stripe'::text NOT NULL,
+    environment payments.environment NOT NULL,
     subject_type text NOT NULL,
     subject_id text NOT NULL,
     subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED NOT NULL,
     provider_customer_id text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
-    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
     CONSTRAINT subject_id_is_given CHECK ((subject_id <> ''::text)),
     CONSTRAINT subject_type_is_an_identifier CHECK ((subject_type ~ '^[a-z][a-z0-9_]*$'::text))
 );
@@ -1151,8 +1497,8 @@ COMMENT ON TABLE payments.customer_mappings IS 'The Stripe customer that stands 
 
 CREATE TABLE payments.customers (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    provider text DEFAULT 'stripe'::text NOT NULL,
-    environment text NOT NULL,
+    provider payments.provider DEFAULT 'stripe'::text NOT NULL,
+    environment payments.environment NOT NULL,
     provider_customer_id text NOT NULL,
     email text,
     name text,
@@ -1162,9 +1508,7 @@ CREATE TABLE payments.customers (
     provider_created_at timestamp with time zone,
     synced_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
-    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text))
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 ALTER TABLE payments.customers OWNER TO payments_owner;
@@ -1172,9 +1516,9 @@ ALTER TABLE payments.customers OWNER TO payments_owner;
 COMMENT ON TABLE payments.customers IS 'Mirror of Stripe''s customers; a deleted one keeps its row, marked deleted.';
 
 CREATE TABLE payments.webhook_events (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    provider text DEFAULT 'stripe'::text NOT NULL,
-    environment text NOT NULL,
+    id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
+    provider payments.provider DEFAULT 'stripe'::text NOT NULL,
+    environment payments.environment NOT NULL,
     provider_event_id text NOT NULL,
     event_type text,
     livemode boolean,
@@ -1183,7 +1527,7 @@ CREATE TABLE payments.webhook_events (
     object_type text,
     object_id text,
     provider_created_at timestamp with time zone,
-    processing_status text DEFAULT 'pending'::text NOT NULL,
+    processing_status payments.processing_status DEFAULT 'pending'::text NOT NULL,
     attempt_count integer DEFAULT 0 NOT NULL,
     last_error text,
     next_attempt_at timestamp with time zone,
@@ -1194,15 +1538,14 @@ CREATE TABLE payments.webhook_events (
     processed_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT attempts_are_counted CHECK ((attempt_count >= 0)),
     CONSTRAINT body_is_kept_once CHECK (((payload IS NULL) OR (raw_payload IS NULL))),
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
-    CONSTRAINT only_failed_events_wait_or_are_parked CHECK (((processing_status = 'failed'::text) OR ((next_attempt_at IS NULL) AND (parked_at IS NULL)))),
-    CONSTRAINT parked_events_do_not_wait CHECK (((next_attempt_at IS NULL) OR (parked_at IS NULL))),
-    CONSTRAINT processing_status_is_known CHECK ((processing_status = ANY (ARRAY['pending'::text, 'processed'::text, 'failed'::text, 'ignored'::text]))),
-    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text))
+    CONSTRAINT only_failed_events_wait_or_are_parked CHECK ((num_nonnulls(next_attempt_at, parked_at) <=
+CASE processing_status
+    WHEN 'failed'::text THEN 1
+    ELSE 0
+END))
 )
-WITH (toast_tuple_target='256');
+WITH (toast_tuple_target='256', fillfactor='50');
 
 ALTER TABLE payments.webhook_events OWNER TO payments_owner;
 
@@ -1225,7 +1568,7 @@ COMMENT ON COLUMN payments.webhook_events.payload IS 'The event, verbatim.';
 COMMENT ON COLUMN payments.webhook_events.raw_payload IS 'The body as text where jsonb refuses it (a \u0000, a lone surrogate, a number out of range); payload is then null.';
 
 CREATE TABLE payments_private.stashed_events (
-    environment text NOT NULL,
+    environment payments.environment NOT NULL,
     provider_event_id text NOT NULL,
     body text NOT NULL,
     last_error text NOT NULL,
@@ -1272,8 +1615,8 @@ ALTER VIEW payments.dead_events OWNER TO payments_owner;
 COMMENT ON VIEW payments.dead_events IS 'Events given up on after too many attempts, or unreadable as jsonb, or kept out of the ledger by a trigger (id is null). Replay them by hand once the cause is mended.';
 
 CREATE TABLE payments.stripe_objects (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    environment text NOT NULL,
+    id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
+    environment payments.environment NOT NULL,
     object_type text NOT NULL,
     object_id text NOT NULL,
     data jsonb NOT NULL,
@@ -1281,14 +1624,12 @@ CREATE TABLE payments.stripe_objects (
     observed_at timestamp with time zone NOT NULL,
     provider_event_id text,
     event_type text,
+    previous_attributes jsonb,
     tied boolean DEFAULT false NOT NULL,
-    first_succeeded_at timestamp with time zone,
-    first_failed_at timestamp with time zone,
-    first_refunded_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text])))
-);
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (fillfactor='70');
 
 ALTER TABLE payments.stripe_objects OWNER TO payments_owner;
 
@@ -1304,17 +1645,13 @@ COMMENT ON COLUMN payments.stripe_objects.observed_at IS 'When the object looked
 
 COMMENT ON COLUMN payments.stripe_objects.provider_event_id IS 'The event that carried this snapshot; null when it came from the API.';
 
+COMMENT ON COLUMN payments.stripe_objects.previous_attributes IS 'What the event says was different before it; null when the snapshot came from the API or the event does not say.';
+
 COMMENT ON COLUMN payments.stripe_objects.tied IS 'Other snapshots of the same second exist; payments_private.rival_snapshots has them all.';
-
-COMMENT ON COLUMN payments.stripe_objects.first_succeeded_at IS 'Created time of the earliest event, kept or overtaken, that showed the payment as made.';
-
-COMMENT ON COLUMN payments.stripe_objects.first_failed_at IS 'Created time of the earliest event that showed the payment as failed.';
-
-COMMENT ON COLUMN payments.stripe_objects.first_refunded_at IS 'Created time of the earliest event that showed money given back.';
 
 CREATE TABLE payments.stripe_prices (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    environment text NOT NULL,
+    environment payments.environment NOT NULL,
     price_id text NOT NULL,
     product_id text,
     active boolean,
@@ -1330,8 +1667,7 @@ CREATE TABLE payments.stripe_prices (
     metadata jsonb,
     synced_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text])))
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 ALTER TABLE payments.stripe_prices OWNER TO payments_owner;
@@ -1344,7 +1680,7 @@ COMMENT ON COLUMN payments.stripe_prices.unit_amount_decimal IS 'Stripe''s decim
 
 CREATE TABLE payments.stripe_products (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    environment text NOT NULL,
+    environment payments.environment NOT NULL,
     product_id text NOT NULL,
     name text,
     description text,
@@ -1353,8 +1689,7 @@ CREATE TABLE payments.stripe_products (
     metadata jsonb,
     synced_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text])))
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 ALTER TABLE payments.stripe_products OWNER TO payments_owner;
@@ -1365,7 +1700,7 @@ COMMENT ON COLUMN payments.stripe_products.synced_at IS 'The observed_at of the 
 
 CREATE TABLE payments.stripe_subscription_items (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    environment text NOT NULL,
+    environment payments.environment NOT NULL,
     subscription_item_id text NOT NULL,
     subscription_id text NOT NULL,
     product_id text,
@@ -1375,8 +1710,7 @@ CREATE TABLE payments.stripe_subscription_items (
     current_period_end timestamp with time zone,
     metadata jsonb,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text])))
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 ALTER TABLE payments.stripe_subscription_items OWNER TO payments_owner;
@@ -1385,7 +1719,7 @@ COMMENT ON TABLE payments.stripe_subscription_items IS 'The items of each mirror
 
 CREATE TABLE payments.stripe_subscriptions (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    environment text NOT NULL,
+    environment payments.environment NOT NULL,
     subscription_id text NOT NULL,
     customer_id text,
     subject_type text,
@@ -1404,7 +1738,6 @@ CREATE TABLE payments.stripe_subscriptions (
     synced_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
     CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL)))
 );
 
@@ -1413,56 +1746,6 @@ ALTER TABLE payments.stripe_subscriptions OWNER TO payments_owner;
 COMMENT ON TABLE payments.stripe_subscriptions IS 'Mirror of Stripe''s subscriptions, with the billing subject that pays.';
 
 COMMENT ON COLUMN payments.stripe_subscriptions.current_period_start IS 'The subscription''s own period in older API versions, else the period its items agree on; null where they differ (see the items).';
-
-CREATE TABLE payments.transactions (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    provider text DEFAULT 'stripe'::text NOT NULL,
-    environment text NOT NULL,
-    type text NOT NULL,
-    status text NOT NULL,
-    subject_type text,
-    subject_id text,
-    subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED,
-    provider_customer_id text,
-    customer_email_snapshot text,
-    provider_object_type text NOT NULL,
-    provider_object_id text NOT NULL,
-    provider_parent_object_type text,
-    provider_parent_object_id text,
-    related_object_ids jsonb DEFAULT '{}'::jsonb NOT NULL,
-    amount bigint,
-    amount_refunded bigint DEFAULT 0 NOT NULL,
-    currency text,
-    description text,
-    paid_at timestamp with time zone,
-    failed_at timestamp with time zone,
-    refunded_at timestamp with time zone,
-    provider_created_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
-    CONSTRAINT failed_payment_has_failed CHECK (((type <> 'failed_payment'::text) OR (status = 'failed'::text))),
-    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
-    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text, 'refunded'::text, 'partially_refunded'::text, 'disputed'::text]))),
-    CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL))),
-    CONSTRAINT type_is_known CHECK ((type = ANY (ARRAY['one_time_payment'::text, 'subscription_invoice'::text, 'refund'::text, 'failed_payment'::text, 'dispute'::text])))
-);
-
-ALTER TABLE payments.transactions OWNER TO payments_owner;
-
-COMMENT ON TABLE payments.transactions IS 'Reporting projection: one row per payment however many objects tell of it, one per refund, one per dispute. Fulfil from webhook_events, not from here.';
-
-COMMENT ON COLUMN payments.transactions.provider_object_type IS 'What identifies the row: payment_intent where one is known, else invoice, else charge, else checkout_session; refund; dispute.';
-
-COMMENT ON COLUMN payments.transactions.provider_parent_object_type IS 'For refunds and disputes: the payment they belong to.';
-
-COMMENT ON COLUMN payments.transactions.related_object_ids IS '{"payment_intent": "pi_…", "charge": …, "invoice": …, "checkout_session": …, "subscription": …, "product": …, "price": …}; unknown ones are left out.';
-
-COMMENT ON COLUMN payments.transactions.amount IS 'Minor units of currency: what was received, else what was asked for.';
-
-COMMENT ON COLUMN payments.transactions.amount_refunded IS 'Minor units given back by refunds that have not failed. Always 0 on refund and dispute rows.';
-
-COMMENT ON COLUMN payments.transactions.paid_at IS 'From the invoice (its invoice payment, where it was paid in several), else the charge, else the first event that showed success; null where Stripe named no time.';
 
 CREATE TABLE payments_private.clock (
     stands_at timestamp with time zone NOT NULL,
@@ -1475,7 +1758,7 @@ ALTER TABLE payments_private.clock OWNER TO payments_owner;
 COMMENT ON TABLE payments_private.clock IS 'Empty in production: the time is the time. A row stops the package''s clock at that moment, for tests.';
 
 CREATE TABLE payments_private.customer_claims (
-    environment text NOT NULL,
+    environment payments.environment NOT NULL,
     subject_type text NOT NULL,
     subject_id text NOT NULL,
     provider_customer_id text NOT NULL,
@@ -1487,16 +1770,14 @@ ALTER TABLE payments_private.customer_claims OWNER TO payments_owner;
 COMMENT ON TABLE payments_private.customer_claims IS 'Every pairing of a billing subject with a Stripe customer that a checkout, a subscription, a customer''s metadata or an administrator stated.';
 
 CREATE TABLE payments_private.object_links (
-    environment text NOT NULL,
-    from_type text NOT NULL,
-    from_id text NOT NULL,
-    to_type text NOT NULL,
-    to_id text NOT NULL
+    environment payments.environment NOT NULL,
+    to_node text NOT NULL,
+    from_node text NOT NULL
 );
 
 ALTER TABLE payments_private.object_links OWNER TO payments_owner;
 
-COMMENT ON TABLE payments_private.object_links IS 'References between Stripe objects, e.g. charge to payment_intent. A reference once told stays true, also when a newer API version leaves it out.';
+COMMENT ON TABLE payments_private.object_links IS 'The links of payments_private.payment_objects, found from the other end.';
 
 CREATE TABLE payments_private.open_readings (
     what text NOT NULL,
@@ -1509,13 +1790,12 @@ ALTER TABLE payments_private.open_readings OWNER TO payments_owner;
 COMMENT ON TABLE payments_private.open_readings IS 'What payments.open_to_users() has opened; the policies grant it again whenever they are loaded.';
 
 CREATE TABLE payments_private.provider_secrets (
-    environment text NOT NULL,
+    environment payments.environment NOT NULL,
     name text NOT NULL,
     secret text NOT NULL,
     expires_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
     CONSTRAINT keys_do_not_expire CHECK (((name <> 'secret_key'::text) OR (expires_at IS NULL))),
     CONSTRAINT name_is_known CHECK (((name = 'secret_key'::text) OR starts_with(name, 'webhook_secret:'::text)))
 );
@@ -1529,7 +1809,7 @@ COMMENT ON COLUMN payments_private.provider_secrets.name IS 'secret_key, or webh
 COMMENT ON COLUMN payments_private.provider_secrets.expires_at IS 'Until when the secret of a former endpoint still counts; null for what is current.';
 
 CREATE TABLE payments_private.refresh_queue (
-    environment text NOT NULL,
+    environment payments.environment NOT NULL,
     object_type text NOT NULL,
     object_id text NOT NULL,
     reason text NOT NULL,
@@ -1539,30 +1819,6 @@ CREATE TABLE payments_private.refresh_queue (
 ALTER TABLE payments_private.refresh_queue OWNER TO payments_owner;
 
 COMMENT ON TABLE payments_private.refresh_queue IS 'Objects whose latest state the events could not settle; the API is to be asked.';
-
-CREATE TABLE payments_private.rival_snapshots (
-    environment text NOT NULL,
-    object_type text NOT NULL,
-    object_id text NOT NULL,
-    source text NOT NULL,
-    event_type text,
-    observed_at timestamp with time zone NOT NULL,
-    data jsonb NOT NULL,
-    deleted boolean NOT NULL,
-    previous_attributes jsonb,
-    state text NOT NULL,
-    state_before text
-);
-
-ALTER TABLE payments_private.rival_snapshots OWNER TO payments_owner;
-
-COMMENT ON TABLE payments_private.rival_snapshots IS 'All snapshots of one object that share the newest second. Which of them is the latest is decided over the whole set, so arrival does not matter.';
-
-COMMENT ON COLUMN payments_private.rival_snapshots.source IS 'The event''s id, or api:<time> for a snapshot from the API.';
-
-COMMENT ON COLUMN payments_private.rival_snapshots.state IS 'Hash of the object as the snapshot shows it.';
-
-COMMENT ON COLUMN payments_private.rival_snapshots.state_before IS 'Hash of the object before the event, from data.previous_attributes; null when the event says nothing about it.';
 
 CREATE TABLE payments_private.settings (
     name text NOT NULL,
@@ -1668,13 +1924,19 @@ ALTER TABLE ONLY payments_private.customer_claims
     ADD CONSTRAINT customer_claims_pkey PRIMARY KEY (environment, subject_type, subject_id, provider_customer_id);
 
 ALTER TABLE ONLY payments_private.object_links
-    ADD CONSTRAINT object_links_pkey PRIMARY KEY (environment, from_type, from_id, to_type, to_id);
+    ADD CONSTRAINT object_links_pkey PRIMARY KEY (environment, to_node, from_node);
 
 ALTER TABLE ONLY payments_private.open_readings
     ADD CONSTRAINT open_readings_pkey PRIMARY KEY (what);
 
+ALTER TABLE ONLY payments_private.payment_objects
+    ADD CONSTRAINT payment_objects_pkey PRIMARY KEY (environment, node);
+
 ALTER TABLE ONLY payments_private.provider_secrets
     ADD CONSTRAINT provider_secrets_pkey PRIMARY KEY (environment, name);
+
+ALTER TABLE ONLY payments_private.purged_events
+    ADD CONSTRAINT purged_events_pkey PRIMARY KEY (environment, provider_event_id);
 
 ALTER TABLE ONLY payments_private.refresh_queue
     ADD CONSTRAINT refresh_queue_pkey PRIMARY KEY (environment, object_type, object_id);
@@ -1691,11 +1953,13 @@ ALTER TABLE ONLY payments_private.stashed_events
 ALTER TABLE ONLY payments_private.subject_types
     ADD CONSTRAINT subject_types_pkey PRIMARY KEY (subject_type);
 
-CREATE INDEX customer_mappings_customer_idx ON payments.customer_mappings USING btree (environment, provider_customer_id);
+CREATE INDEX customer_mappings_customer_idx ON payments.customer_mappings USING btree (provider_customer_id);
 
-CREATE INDEX customer_mappings_subject_key_idx ON payments.customer_mappings USING btree (subject_key, environment);
+CREATE INDEX customer_mappings_subject_key_idx ON payments.customer_mappings USING btree (subject_key);
 
-CREATE INDEX customers_latest_idx ON payments.customers USING btree (environment, provider_created_at DESC NULLS LAST, id);
+CREATE INDEX customers_latest_live_idx ON payments.customers USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment)::text = 'live'::text);
+
+CREATE INDEX customers_latest_test_idx ON payments.customers USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment)::text = 'test'::text);
 
 CREATE UNIQUE INDEX stripe_checkout_sessions_key_is_used_once_by_its_owner ON payments.stripe_checkout_sessions USING btree (environment, owner_key, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
@@ -1707,29 +1971,33 @@ CREATE INDEX stripe_checkout_sessions_subject_key_idx ON payments.stripe_checkou
 
 CREATE INDEX stripe_customer_portal_sessions_subject_key_idx ON payments.stripe_customer_portal_sessions USING btree (subject_key);
 
-CREATE INDEX stripe_prices_product_idx ON payments.stripe_prices USING btree (environment, product_id);
+CREATE INDEX stripe_prices_product_idx ON payments.stripe_prices USING btree (product_id);
 
-CREATE INDEX stripe_subscription_items_subscription_idx ON payments.stripe_subscription_items USING btree (environment, subscription_id);
+CREATE INDEX stripe_subscription_items_subscription_idx ON payments.stripe_subscription_items USING btree (subscription_id);
 
-CREATE INDEX stripe_subscriptions_customer_idx ON payments.stripe_subscriptions USING btree (environment, customer_id);
+CREATE INDEX stripe_subscriptions_customer_idx ON payments.stripe_subscriptions USING btree (customer_id);
 
-CREATE INDEX stripe_subscriptions_latest_idx ON payments.stripe_subscriptions USING btree (environment, created_at DESC, id);
+CREATE INDEX stripe_subscriptions_latest_live_idx ON payments.stripe_subscriptions USING btree (created_at DESC, id) WHERE ((environment)::text = 'live'::text);
 
-CREATE INDEX stripe_subscriptions_subject_key_idx ON payments.stripe_subscriptions USING btree (subject_key, environment);
+CREATE INDEX stripe_subscriptions_latest_test_idx ON payments.stripe_subscriptions USING btree (created_at DESC, id) WHERE ((environment)::text = 'test'::text);
 
-CREATE INDEX transactions_customer_idx ON payments.transactions USING btree (environment, provider_customer_id);
+CREATE INDEX stripe_subscriptions_subject_key_idx ON payments.stripe_subscriptions USING btree (subject_key);
 
-CREATE INDEX transactions_latest_idx ON payments.transactions USING btree (environment, provider_created_at DESC NULLS LAST, id);
+CREATE INDEX transactions_customer_idx ON payments.transactions USING btree (provider_customer_id);
 
-CREATE INDEX transactions_subject_key_idx ON payments.transactions USING btree (subject_key, environment);
+CREATE INDEX transactions_latest_live_idx ON payments.transactions USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment)::text = 'live'::text);
 
-CREATE INDEX webhook_events_next_attempt_at_idx ON payments.webhook_events USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
+CREATE INDEX transactions_latest_test_idx ON payments.transactions USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment)::text = 'test'::text);
+
+CREATE INDEX transactions_subject_key_idx ON payments.transactions USING btree (subject_key);
+
+CREATE INDEX webhook_events_next_attempt_at_idx ON payments.webhook_events USING btree (environment, next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
 
 CREATE INDEX webhook_events_parked_at_idx ON payments.webhook_events USING btree (parked_at) WHERE (parked_at IS NOT NULL);
 
-CREATE INDEX customer_claims_customer_idx ON payments_private.customer_claims USING btree (environment, provider_customer_id);
+CREATE INDEX customer_claims_customer_idx ON payments_private.customer_claims USING btree (provider_customer_id, environment);
 
-CREATE INDEX object_links_to_idx ON payments_private.object_links USING btree (environment, to_type, to_id, from_type, from_id);
+CREATE INDEX stashed_events_next_attempt_at_idx ON payments_private.stashed_events USING btree (environment, next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
 
 CREATE TRIGGER claim_by_hand AFTER INSERT OR UPDATE OF provider_customer_id ON payments.customer_mappings FOR EACH ROW EXECUTE FUNCTION payments_private.claim_by_hand();
 
@@ -1737,7 +2005,7 @@ CREATE TRIGGER prepare_checkout BEFORE INSERT ON payments.stripe_checkout_sessio
 
 CREATE TRIGGER prepare_portal_session BEFORE INSERT ON payments.stripe_customer_portal_sessions FOR EACH ROW EXECUTE FUNCTION payments_private.prepare_portal_session();
 
-CREATE TRIGGER processed_events_are_frozen BEFORE UPDATE ON payments.webhook_events FOR EACH ROW WHEN ((old.processing_status = 'processed'::text)) EXECUTE FUNCTION payments_private.freeze_processed_event();
+CREATE TRIGGER processed_events_are_frozen BEFORE UPDATE ON payments.webhook_events FOR EACH ROW WHEN (((old.processing_status)::text = 'processed'::text)) EXECUTE FUNCTION payments_private.freeze_processed_event();
 
 CREATE POLICY administrators_read_all ON payments.customer_mappings FOR SELECT TO payments_admin USING (true);
 
@@ -1799,11 +2067,11 @@ CREATE POLICY users_begin_checkouts_for_whom_they_may_bill ON payments.stripe_ch
 
 CREATE POLICY users_open_portals_for_whom_they_may_bill ON payments.stripe_customer_portal_sessions FOR INSERT TO payments_user WITH CHECK ((subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[])));
 
-CREATE POLICY users_read_the_items_of_subscriptions_they_read ON payments.stripe_subscription_items FOR SELECT TO payments_user USING ((((environment = 'test'::text) AND (subscription_id = ANY (ARRAY( SELECT s.subscription_id
+CREATE POLICY users_read_the_items_of_subscriptions_they_read ON payments.stripe_subscription_items FOR SELECT TO payments_user USING (((((environment)::text = 'test'::text) AND (subscription_id = ANY (ARRAY( SELECT s.subscription_id
    FROM payments.stripe_subscriptions s
-  WHERE (s.environment = 'test'::text))))) OR ((environment = 'live'::text) AND (subscription_id = ANY (ARRAY( SELECT s.subscription_id
+  WHERE ((s.environment)::text = 'test'::text))))) OR (((environment)::text = 'live'::text) AND (subscription_id = ANY (ARRAY( SELECT s.subscription_id
    FROM payments.stripe_subscriptions s
-  WHERE (s.environment = 'live'::text)))))));
+  WHERE ((s.environment)::text = 'live'::text)))))));
 
 CREATE POLICY users_read_the_portals_they_opened ON payments.stripe_customer_portal_sessions FOR SELECT TO payments_user USING (((owner_key = ( SELECT payments.caller_key() AS caller_key)) AND (subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[]))));
 
@@ -1825,7 +2093,11 @@ ALTER TABLE payments_private.object_links ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.open_readings ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE payments_private.payment_objects ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE payments_private.provider_secrets ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.purged_events ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.refresh_queue ENABLE ROW LEVEL SECURITY;
 
@@ -1951,8 +2223,15 @@ GRANT ALL ON FUNCTION payments.portal_request(id uuid) TO payments_service;
 REVOKE ALL ON FUNCTION payments.projected_event_types() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.projected_event_types() TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.purge_events(older_than interval, max_rows integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.purge_events(older_than interval, max_rows integer) TO payments_service;
+GRANT ALL ON FUNCTION payments.purge_events(older_than interval, max_rows integer) TO payments_admin;
+
 REVOKE ALL ON FUNCTION payments.rebuild_projections(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.rebuild_projections(environment text) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, OUT next text, OUT objects integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, OUT next text, OUT objects integer) TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) TO payments_service;
@@ -2001,11 +2280,9 @@ REVOKE ALL ON FUNCTION payments_private.attempt_of(p_session jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.belongs_to(p_environment text, p_object_type text, p_object_id text, p_payment_type text, p_payment_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.belongs_to(p_member payments_private.payment_objects, p_payment payments_private.payment_objects, p_circle payments_private.payment_objects[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.caller_claims() FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.captured_amount(p_charge jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.check_line_items(p_line_items jsonb) FROM PUBLIC;
 
@@ -2013,7 +2290,7 @@ REVOKE ALL ON FUNCTION payments_private.check_metadata(p_metadata jsonb) FROM PU
 
 REVOKE ALL ON FUNCTION payments_private.check_url(p_field text, p_url text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.circle_members(p_environment text, p_nodes text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.circles_of(p_environment text, p_nodes text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.claim_by_hand() FROM PUBLIC;
 
@@ -2024,9 +2301,13 @@ REVOKE ALL ON FUNCTION payments_private.clear_mirror(p_environment text) FROM PU
 REVOKE ALL ON FUNCTION payments_private.current_subject_keys() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_private.current_subject_keys() TO payments_user;
 
-REVOKE ALL ON FUNCTION payments_private.dispute_stands(p_dispute jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.delete_orphans(p_environment text, p_table text, p_keys text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, OUT id uuid, OUT duplicate boolean, OUT to_apply boolean, OUT processing_status text, OUT error text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.differences(p_environment text, p_max integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, p_body text, p_payload jsonb, p_snapshot payments_private.snapshot) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.envelope(p_environment text, p_place bigint, p_body text, p_payload jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.environment_or_fail(p_environment text) FROM PUBLIC;
 
@@ -2056,41 +2337,63 @@ REVOKE ALL ON FUNCTION payments_private."json_array"(p_value jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.json_bigint(p_value jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.json_bigints(VARIADIC p_values jsonb[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.json_boolean(p_value jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.json_id(p_value jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.json_ids(VARIADIC p_values jsonb[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private."json_object"(p_value jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.json_text(p_value jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.json_texts(VARIADIC p_values jsonb[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.json_time(p_value jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.json_times(VARIADIC p_values jsonb[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.jsonb_or_null(p_body text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.leaders(p_environment text, p_nodes text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.line_price(p_invoice jsonb) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.line_product(p_invoice jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.new_id() FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.may_be_purged(p_created timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.next_attempt(p_attempts integer) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.nodes_of(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT last text, OUT objects integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.note_again(p_environment text, p_object_type text, p_ids text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.note_payment_object(p_environment text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.now() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.origin_of(p_url text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.payment_circle(p_environment text, p_nodes text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer, OUT keys text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.payment_status(p_intent jsonb, p_charge jsonb, p_invoice jsonb, p_session jsonb, p_succeeded boolean, p_invoice_failed boolean, p_session_failed boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.passes() FROM PUBLIC;
+
+GRANT SELECT ON TABLE payments.transactions TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments_private.payment_row(p_environment text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) FROM PUBLIC;
 
@@ -2099,6 +2402,8 @@ REVOKE ALL ON FUNCTION payments_private.prepare_checkout() FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.prepare_portal_session() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_checkout_sessions(p_environment text, p_ids text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.project_circle(p_environment text, p_node text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) FROM PUBLIC;
 
@@ -2112,29 +2417,31 @@ REVOKE ALL ON FUNCTION payments_private.project_subscriptions(p_environment text
 
 REVOKE ALL ON FUNCTION payments_private.project_transactions(p_environment text, p_nodes text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.projection_rows(p_environment text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.purged_event(p_environment text, p_event_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.read_event(p_environment text, p_body text, OUT payload jsonb, OUT event_id text, OUT livemode boolean, OUT verdict text, OUT message text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.read_payment_object(p_object_type text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.reading_or_fail(p_what text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.reapply_event(p_id uuid) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.refund_is_effective(p_refund jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.refund_status(p_refund jsonb) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.refunded_amount(p_charge jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_object payments_private.payment_objects, p_payment payments.transactions) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text, p_pass text, p_keys text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.rival_data(p_rival payments_private.rival_snapshots) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.shows_success(p_object_type text, p_data jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.rows_of(p_environment text, p_pass text, p_keys text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.settle_rivals(p_events uuid[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_error text) FROM PUBLIC;
 
@@ -2158,13 +2465,13 @@ REVOKE ALL ON FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix
 
 REVOKE ALL ON FUNCTION payments_private.tells_of_payments(p_object_type text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.transaction_type_of(p_object_type text) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshot payments_private.snapshot, OUT processing_status text, OUT error text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.write_lookup(p_subject_type text, p_thing text, p_owner name, p_body text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.write_transaction(p_row payments.transactions, p_stored payments.transactions[]) FROM PUBLIC;
 
 GRANT SELECT ON TABLE payments.customer_mappings TO payments_admin;
 
@@ -2225,5 +2532,3 @@ GRANT SELECT ON TABLE payments.stripe_products TO payments_admin;
 GRANT SELECT ON TABLE payments.stripe_subscription_items TO payments_admin;
 
 GRANT SELECT ON TABLE payments.stripe_subscriptions TO payments_admin;
-
-GRANT SELECT ON TABLE payments.transactions TO payments_admin;

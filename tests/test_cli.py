@@ -38,8 +38,10 @@ COMMANDS = [
     "serve",
     "sync",
     "demo",
+    "rebuild",
     "verify",
     "events list",
+    "events purge",
     "events replay",
     "events retry",
 ]

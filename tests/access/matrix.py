@@ -56,8 +56,8 @@ COLUMNS: Final = {
         "configuration_id url last_error created_at updated_at "
     ),
     "payments.stripe_objects": (
-        "id environment object_type object_id data deleted observed_at provider_event_id event_type tied "
-        "first_succeeded_at first_failed_at first_refunded_at created_at updated_at "
+        "id environment object_type object_id data deleted observed_at provider_event_id event_type "
+        "previous_attributes tied created_at updated_at "
     ),
     "payments.stripe_prices": (
         "id environment price_id product_id active currency unit_amount unit_amount_decimal type lookup_key "
@@ -89,13 +89,19 @@ COLUMNS: Final = {
     ),
     "payments_private.clock": ("stands_at one_row "),
     "payments_private.customer_claims": ("environment subject_type subject_id provider_customer_id claimed_at "),
-    "payments_private.object_links": ("environment from_type from_id to_type to_id "),
+    "payments_private.object_links": ("environment to_node from_node "),
     "payments_private.open_readings": ("what opened_at "),
+    "payments_private.payment_objects": (
+        "environment node links first_succeeded_at first_failed_at first_refunded_at known status mode asked "
+        "received refunded currency disputed customer_id payer own_payer email description product_id "
+        "price_id provider_created_at paid_at failed_at amounts_as_of "
+    ),
     "payments_private.provider_secrets": ("environment name secret expires_at created_at updated_at "),
+    "payments_private.purged_events": ("environment provider_event_id event_id processing_status purged_at "),
     "payments_private.refresh_queue": ("environment object_type object_id reason queued_at "),
     "payments_private.rival_snapshots": (
         "environment object_type object_id source event_type observed_at data deleted previous_attributes "
-        "state state_before "
+        "stage state state_before "
     ),
     "payments_private.settings": ("name value "),
     "payments_private.stashed_events": (
@@ -201,7 +207,9 @@ FUNCTIONS: Final = {
     "payments.open_to_users(text)": "",
     "payments.portal_request(uuid)": "payments_service",
     "payments.projected_event_types()": "payments_service",
+    "payments.purge_events(interval, integer)": "payments_service payments_admin",
     "payments.rebuild_projections(text)": "payments_admin",
+    "payments.rebuild_projections_step(text, text, integer)": "payments_admin",
     "payments.record_webhook_endpoint(text, text, text, text)": "payments_service",
     "payments.reencrypt_secret(text, text, text, text)": "payments_service",
     "payments.register_subject_type(text, regclass, name, name, text)": "",
@@ -220,18 +228,20 @@ FUNCTIONS: Final = {
 """Who may execute it, besides the owner."""
 
 INTERNALS: Final = """
-    add_rival apply_events apply_snapshots attempt_of become_owner_of belongs_to caller_claims captured_amount
-    check_line_items check_metadata check_url circle_members claim_by_hand claim_of clear_mirror dispute_stands enter_event
-    environment_or_fail event_snapshot freeze_processed_event generate_subject_lookup grant_open_reading
-    grant_reading guest_secret had_values ingest is_deletion is_reserved items_of json_array json_bigint
-    json_boolean json_id json_object json_text json_time latest_rival lifecycle_stage line_price line_product
-    links_of lock_nodes new_id next_attempt nodes_of now origin_of payment_circle payment_status period_of
-    prepare_checkout prepare_portal_session project_checkout_sessions project_customer_mappings
-    project_customers project_prices project_products project_subscriptions project_transactions projection_rows
-    read_event reading_or_fail reapply_event refund_is_effective refund_status refunded_amount refuse reproject
-    reproject_customer shows_failure shows_success stash_event state_before store_snapshot subject_id_in
-    subject_in subject_keys_of subject_of_customer subject_type_in subject_type_or_fail subject_under
-    tells_of_payments transaction_type_of try_event with_contents write_lookup
+    add_rival apply_events apply_snapshots attempt_of become_owner_of belongs_to caller_claims check_line_items
+    check_metadata check_url circles_of claim_by_hand claim_of clear_mirror delete_orphans differences
+    enter_event envelope environment_or_fail event_snapshot freeze_processed_event generate_subject_lookup
+    grant_open_reading grant_reading guest_secret had_values ingest is_deletion is_reserved items_of json_array
+    json_bigint json_bigints json_boolean json_id json_ids json_object json_text json_texts json_time json_times
+    jsonb_or_null latest_rival leaders lifecycle_stage links_of lock_batch lock_nodes lock_snapshots
+    may_be_purged next_attempt next_batch note_again note_payment_object now origin_of orphans overtaken passes
+    payment_row period_of prepare_checkout prepare_portal_session project_checkout_sessions project_circle
+    project_customer_mappings project_customers project_prices project_products project_subscriptions
+    project_transactions purged_event read_payment_object reading_or_fail reapply_event rebuild_batch
+    refund_or_dispute_row refuse reproject reproject_customer rival_data rows_of settle_rivals shows_failure
+    stash_event state_before store_snapshot subject_id_in subject_in subject_keys_of subject_of_customer
+    subject_type_in subject_type_or_fail subject_under tells_of_payments try_event with_contents write_lookup
+    write_transaction
 """
 """Functions of ``payments_private`` by name, whatever their arguments: nobody's but the owner's."""
 

@@ -11,7 +11,9 @@ create temporary view callable as
 
 select set_eq($$ select role || ' ' || name from callable where schema = 'payments' $$, array[
   'payments_admin metrics',
+  'payments_admin purge_events',
   'payments_admin rebuild_projections',
+  'payments_admin rebuild_projections_step',
   'payments_admin replay_event',
   'payments_admin retry_failed_events',
   'payments_admin verify_projections',
@@ -30,6 +32,7 @@ select set_eq($$ select role || ' ' || name from callable where schema = 'paymen
   'payments_service metrics',
   'payments_service portal_request',
   'payments_service projected_event_types',
+  'payments_service purge_events',
   'payments_service record_webhook_endpoint',
   'payments_service reencrypt_secret',
   'payments_service replace_account',

@@ -1,0 +1,129 @@
+-- The ledger's bodies need not be kept for ever. What was settled long ago is taken out of it; its id stays behind, so that
+-- even then a redelivery is known. The rows are deleted rather than emptied: a processed row never changes.
+--
+-- Stripe tries a delivery again for three days (Stripe documentation: Process undelivered webhook events); the rest of a
+-- week is for what is fetched by hand. An event younger than that can't have been purged, so nobody looks whether it was,
+-- and fresh deliveries never meet a purge.
+
+create or replace function payments_private.may_be_purged(p_created timestamptz) returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return p_created < payments_private.now() - interval '7 days';
+end
+$$;
+comment on function payments_private.may_be_purged(timestamptz) is 'Whether an event that happened then is old enough to have been purged.';
+
+create or replace function payments_private.purged_event(p_environment text, p_event_id text) returns payments_private.purged_events
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_event payments_private.purged_events;
+begin
+  -- A purge that is under way ends first, and none begins before the event is in the ledger or answered from here.
+  perform pg_advisory_xact_lock_shared(hashtextextended('payments:purge', 0));
+  select p.* into v_event
+    from payments_private.purged_events p
+   where p.environment = p_environment and p.provider_event_id = p_event_id;
+  return v_event;
+end
+$$;
+comment on function payments_private.purged_event(text, text) is 'What became of an event that is not in the ledger any more; null if it was not purged.';
+
+-- Among events of one second the bodies decide which came last, each time another arrives. After so long none does.
+create or replace function payments_private.settle_rivals(p_events uuid[]) returns uuid[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_rival record;
+  v_busy  uuid[] := array[]::uuid[];
+begin
+  for v_rival in
+    select e.id, e.environment, e.object_type, e.object_id
+      from unnest(p_events) i (id),
+           lateral (select x.* from payments.webhook_events x where x.id = i.id limit 1) e,
+           lateral (
+             select from payments_private.rival_snapshots x
+              where x.environment = e.environment and x.object_type = e.object_type and x.object_id = e.object_id
+                and x.source = e.provider_event_id
+              limit 1) r
+  loop
+    if pg_try_advisory_xact_lock(
+      hashtextextended('payments:' || v_rival.environment || ':' || v_rival.object_type || ':' || v_rival.object_id, 0))
+    then
+      delete from payments_private.rival_snapshots r
+       where r.environment = v_rival.environment and r.object_type = v_rival.object_type and r.object_id = v_rival.object_id;
+      update payments.stripe_objects o
+         set tied = false
+       where o.environment = v_rival.environment and o.object_type = v_rival.object_type and o.object_id = v_rival.object_id and o.tied;
+    else  -- a delivery is at work on the object
+      v_busy := v_busy || v_rival.id;
+    end if;
+  end loop;
+  return array(select i from unnest(p_events) i where i <> all (v_busy));
+end
+$$;
+comment on function payments_private.settle_rivals(uuid[]) is
+  'Leaves what is stored as the latest of its second; answers the events whose bodies nobody needs any more.';
+
+create or replace function payments.purge_events(older_than interval, max_rows integer default 1000) returns integer
+language plpgsql security definer  -- works on the ledger, which nobody else may write
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_before timestamptz := payments_private.now() - older_than;
+  v_ids    uuid[];
+  v_count  integer;
+begin
+  if older_than is null or older_than < interval '7 days' then
+    raise exception 'older_than must be 7 days or more' using errcode = 'PY001', detail = 'older_than',
+      hint = 'Stripe delivers an event again for up to three days, and it may be sent again by hand after that.';
+  elsif max_rows is null or max_rows < 0 then
+    raise exception 'max_rows must be 0 or more' using errcode = 'PY001', detail = 'max_rows', hint = 'Purge in batches, until one answers 0.';
+  end if;
+
+  -- The same order as a delivery's: environments, purge, and from here on nothing is waited for.
+  perform pg_advisory_xact_lock_shared(hashtextextended('payments:' || e, 0)) from unnest(array['live', 'test']) e;
+  perform pg_advisory_xact_lock(hashtextextended('payments:purge', 0));
+
+  -- An id begins with the time at which the event was received, in milliseconds.
+  select array_agg(s.id) into v_ids
+    from (select e.id from payments.webhook_events e
+           where e.id < (lpad(to_hex(greatest(extract(epoch from v_before) * 1000, 0)::bigint), 12, '0') || '70008000000000000000')::uuid
+             and e.processing_status in ('processed', 'ignored')
+             and e.processed_at < v_before
+             and coalesce(e.provider_created_at, '-infinity') < v_before
+           order by e.id
+           limit max_rows
+             for update skip locked) s;
+
+  v_ids := payments_private.settle_rivals(v_ids);
+
+  with gone as (
+    delete from payments.webhook_events e
+     where e.id = any (v_ids)
+    returning e.environment, e.provider_event_id, e.id, e.processing_status
+  )
+  insert into payments_private.purged_events as p (environment, provider_event_id, event_id, processing_status)
+  select g.environment, g.provider_event_id, g.id, g.processing_status from gone g
+  on conflict (environment, provider_event_id) do update
+     set event_id = excluded.event_id, processing_status = excluded.processing_status, purged_at = now();
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$$;
+comment on function payments.purge_events(interval, integer) is
+  'Takes at most max_rows events that were received and settled longer ago than that out of the ledger, oldest first; answers how many. Only their ids stay, so that a redelivery is answered as before and not applied; failed events stay whole. Deliveries go on meanwhile. Raises PY001 for less than 7 days.';
+
+grant execute on function payments.purge_events(interval, integer) to payments_service, payments_admin;
