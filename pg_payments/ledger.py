@@ -11,12 +11,16 @@ from pg_payments.errors import NotFound
 Row = dict[str, Any]
 
 _RECENT = """
-select e.id, e.environment, e.provider_event_id, e.event_type, e.processing_status, e.attempt_count, e.received_at,
-       e.processed_at, e.next_attempt_at, e.parked_at, e.last_error
-  from payments.webhook_events e
- where (%(environment)s::text is null or e.environment = %(environment)s)
-   and (%(status)s::text is null or e.processing_status = %(status)s)
-   and (%(event_type)s::text is null or e.event_type = %(event_type)s)
+select *
+  from (
+    select e.id, e.environment, e.provider_event_id, e.event_type, e.processing_status, e.attempt_count, e.received_at,
+           e.processed_at, e.next_attempt_at, e.parked_at, e.last_error
+      from payments.webhook_events e
+     where (%(environment)s::text is null or e.environment = %(environment)s)
+       and (%(status)s::text is null or e.processing_status = %(status)s)
+       and (%(event_type)s::text is null or e.event_type = %(event_type)s)
+     order by e.id desc  -- the order of time, to the millisecond
+     limit %(limit)s + 100) e
  order by e.received_at desc, e.id
  limit %(limit)s
 """
@@ -41,7 +45,9 @@ def find_event(conn: psycopg.Connection[Any], name: str) -> UUID:
     try:
         return UUID(name)
     except ValueError:
-        query = "select e.id from payments.webhook_events e where e.provider_event_id = %s"
+        query = """
+            select e.id from payments.webhook_events e
+             where e.provider = 'stripe' and e.environment in ('test', 'live') and e.provider_event_id = %s"""
     found: list[UUID] = [row["id"] for row in conn.cursor(row_factory=dict_row).execute(query, [name])]
     if len(found) != 1:
         raise NotFound(f"{name} is in both environments: give its row id" if found else f"no event {name}")
