@@ -248,7 +248,8 @@ begin
 
   if v_added <> '{}' then
     insert into payments_private.object_links (environment, to_node, from_node)
-    select p_environment, l, v_node from unnest(v_added) l;
+    select p_environment, l, v_node from unnest(v_added) l
+    on conflict do nothing;
   end if;
   return true;
 end

@@ -373,18 +373,22 @@ def test_a_step_keeps_only_its_own_objects_from_others(conn: Connection, databas
     assert [tuple(row.values()) for row in rows] == [("pi_a", 0), ("pi_b", 50)]
 
 
-def test_a_verification_waits_for_one_delivery_only_and_stops_none_meanwhile(
-    conn: Connection, database_url: str
-) -> None:
-    ingest(conn, [*one_payment("a"), *one_payment("b")])
+def test_a_verification_holds_no_more_than_it_is_looking_at(conn: Connection, database_url: str) -> None:
+    """It looks at 100 objects at a time: while it waits for the last, the first is free again."""
+    payments = [one_payment(f"{n:03}") for n in range(120)]
+    ingest_batch(conn, [event for payment in payments for event in payment])
+
+    def verify() -> list[Any]:
+        return verifying.execute("select * from payments.verify_projections('test')").fetchall()
+
     with connected(database_url) as verifying, connected(database_url) as delivering, ThreadPoolExecutor(1) as pool:
         with delivering.transaction():
-            ingest(delivering, [one_payment("b")[0] | {"id": "evt_b_3", "created": 2}])
-            verified = pool.submit(
-                lambda: verifying.execute("select * from payments.verify_projections('test')").fetchall()
-            )
-            wait_until(lambda: is_waiting(conn, verifying), "the verification waits for b")
-            assert ingest(conn, one_payment("c")) == ["processed"] * 2
+            ingest(delivering, [payments[-1][0] | {"id": "evt_late", "created": 2}])
+            verified = pool.submit(verify)
+            wait_until(lambda: is_waiting(conn, verifying), "the verification waits for the last payment")
+            conn.execute("set lock_timeout = '10s'")
+            again = payments[0][0] | {"id": "evt_again", "created": 2}
+            assert ingest(conn, [again, *one_payment("new")]) == ["processed"] * 3
         assert verified.result(60) == []
 
 
