@@ -33,7 +33,11 @@ begin
    where not s.deleted
   on conflict (environment, product_id) do update
      set name = excluded.name, description = excluded.description, active = excluded.active,
-         default_price_id = excluded.default_price_id, metadata = excluded.metadata, synced_at = excluded.synced_at, updated_at = now();
+         default_price_id = excluded.default_price_id, metadata = excluded.metadata, synced_at = excluded.synced_at, updated_at = now()
+   where (p.name, p.description, p.active, p.default_price_id, p.metadata, p.synced_at)
+         is distinct from
+         (excluded.name, excluded.description, excluded.active, excluded.default_price_id, excluded.metadata,
+          excluded.synced_at);
 end
 $$;
 comment on function payments_private.project_products(text, text[]) is 'Computes payments.stripe_products for the given product ids.';
@@ -88,7 +92,15 @@ begin
          unit_amount_decimal = excluded.unit_amount_decimal, type = excluded.type, lookup_key = excluded.lookup_key,
          billing_scheme = excluded.billing_scheme, tax_behavior = excluded.tax_behavior, recurring_interval = excluded.recurring_interval,
          recurring_interval_count = excluded.recurring_interval_count, metadata = excluded.metadata, synced_at = excluded.synced_at,
-         updated_at = now();
+         updated_at = now()
+   where (p.product_id, p.active, p.currency, p.unit_amount, p.unit_amount_decimal, p.type, p.lookup_key,
+          p.billing_scheme, p.tax_behavior, p.recurring_interval, p.recurring_interval_count, p.metadata,
+          p.synced_at)
+         is distinct from
+         (excluded.product_id, excluded.active, excluded.currency, excluded.unit_amount,
+          excluded.unit_amount_decimal, excluded.type, excluded.lookup_key, excluded.billing_scheme,
+          excluded.tax_behavior, excluded.recurring_interval, excluded.recurring_interval_count, excluded.metadata,
+          excluded.synced_at);
 end
 $$;
 comment on function payments_private.project_prices(text, text[]) is 'Computes payments.stripe_prices for the given price or plan ids.';

@@ -22,7 +22,11 @@ begin
             limit 1) o
   on conflict (provider, environment, provider_customer_id) do update
      set email = excluded.email, name = excluded.name, phone = excluded.phone, deleted = excluded.deleted, metadata = excluded.metadata,
-         provider_created_at = excluded.provider_created_at, synced_at = excluded.synced_at, updated_at = now();
+         provider_created_at = excluded.provider_created_at, synced_at = excluded.synced_at, updated_at = now()
+   where (c.email, c.name, c.phone, c.deleted, c.metadata, c.provider_created_at, c.synced_at)
+         is distinct from
+         (excluded.email, excluded.name, excluded.phone, excluded.deleted, excluded.metadata,
+          excluded.provider_created_at, excluded.synced_at);
 end
 $$;
 comment on function payments_private.project_customers(text, text[]) is 'Computes payments.customers for the given customer ids.';

@@ -120,6 +120,12 @@ begin
            cancel_at_period_end = excluded.cancel_at_period_end, cancel_at = excluded.cancel_at, canceled_at = excluded.canceled_at,
            trial_start = excluded.trial_start, trial_end = excluded.trial_end, latest_invoice_id = excluded.latest_invoice_id,
            metadata = excluded.metadata, synced_at = excluded.synced_at, updated_at = now()
+     where (s.customer_id, s.subject_type, s.subject_id, s.status, s.current_period_start, s.current_period_end, s.cancel_at_period_end,
+            s.cancel_at, s.canceled_at, s.trial_start, s.trial_end, s.latest_invoice_id, s.metadata, s.synced_at)
+           is distinct from
+           (excluded.customer_id, excluded.subject_type, excluded.subject_id, excluded.status, excluded.current_period_start,
+            excluded.current_period_end, excluded.cancel_at_period_end, excluded.cancel_at, excluded.canceled_at, excluded.trial_start,
+            excluded.trial_end, excluded.latest_invoice_id, excluded.metadata, excluded.synced_at)
   )
   select array_agg(r.object_id) into v_changed
     from rows r left join before b on b.subscription_id = r.object_id
