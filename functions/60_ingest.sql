@@ -123,7 +123,7 @@ begin
   for v_try in 1 .. 3 loop
     begin
       perform payments_private.apply_events(p_environment, array[p_id], p_snapshots);
-      select e.processing_status::text into processing_status from payments.webhook_events e where e.id = p_id;
+      select e.processing_status into processing_status from payments.webhook_events e where e.id = p_id;
       return;
     exception
       when deadlock_detected or serialization_failure or lock_not_available then
@@ -211,7 +211,7 @@ begin
 
   p_event.duplicate := not found;
   if p_event.duplicate then
-    select e.id, e.processing_status::text, e.last_error, e.parked_at
+    select e.id, e.processing_status, e.last_error, e.parked_at
       into p_event.row_id, p_event.status, p_event.error, v_parked
       from payments.webhook_events e
      where e.provider = 'stripe' and e.environment = p_environment and e.provider_event_id = p_event.event_id;

@@ -62,12 +62,6 @@ set local role payments_owner;
 comment on schema payments is 'Payments through Stripe: checkout, webhook ledger, mirrored objects, transactions. Everything ships closed.';
 comment on schema payments_private is 'Internals of the payments schema. Nobody but payments_owner has usage.';
 
--- Domains rather than CHECK constraints of each table: Postgres reads a table's CHECKs anew for every statement.
-create domain payments.environment as text constraint environment_is_known check (value in ('test', 'live'));
-create domain payments.provider as text constraint provider_is_known check (value in ('stripe'));
-comment on domain payments.environment is 'Stripe''s two modes: test and live.';
-comment on domain payments.provider is 'Who processes payments: stripe.';
-
 revoke all on schema payments, payments_private from public;
 grant usage on schema payments to payments_service, payments_user, payments_anon, payments_admin;
 

@@ -2,5 +2,4 @@
 set local role payments_owner;
 drop table payments_private.stashed_events cascade;
 drop table payments.webhook_events cascade;
-drop domain payments.processing_status;
 reset role;

@@ -1,16 +1,12 @@
 -- The ledger: every verified event is one row, whatever becomes of it.
 set local role payments_owner;
 
-create domain payments.processing_status as text
-  constraint processing_status_is_known check (value in ('pending', 'processed', 'failed', 'ignored'));
-comment on domain payments.processing_status is 'How far an event has come.';
-
 create table payments.webhook_events (
   -- time-ordered, so that the index grows at its right edge (RFC 9562, UUID version 7)
   id                  uuid primary key default (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0')
                       || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid,
-  provider            payments.provider not null default 'stripe',
-  environment         payments.environment not null,
+  provider            text not null default 'stripe',
+  environment         text not null,
   provider_event_id   text not null,
   event_type          text,
   livemode            boolean,
@@ -19,7 +15,7 @@ create table payments.webhook_events (
   object_type         text,
   object_id           text,
   provider_created_at timestamptz,
-  processing_status   payments.processing_status not null default 'pending',
+  processing_status   text not null default 'pending',
   attempt_count       integer not null default 0,
   last_error          text,
   next_attempt_at     timestamptz,
@@ -32,6 +28,9 @@ create table payments.webhook_events (
   updated_at          timestamptz not null default now(),
 
   constraint webhook_events_event_is_stored_once unique (provider, environment, provider_event_id),
+  constraint provider_is_known check (provider in ('stripe')),
+  constraint environment_is_known check (environment in ('test', 'live')),
+  constraint processing_status_is_known check (processing_status in ('pending', 'processed', 'failed', 'ignored')),
   constraint body_is_kept_once check (payload is null or raw_payload is null),
   constraint only_failed_events_wait_or_are_parked
     check (num_nonnulls(next_attempt_at, parked_at) <= case processing_status when 'failed' then 1 else 0 end)
@@ -57,7 +56,7 @@ comment on column payments.webhook_events.raw_payload is 'The body as text where
 
 -- An event that not even the ledger takes, because a trigger of the application refuses the row itself, waits here.
 create table payments_private.stashed_events (
-  environment       payments.environment not null,
+  environment       text not null,
   provider_event_id text not null,
   body              text not null,
   last_error        text not null,

@@ -5,7 +5,7 @@ create table payments.stripe_objects (
   -- time-ordered, so that the index grows at its right edge (RFC 9562, UUID version 7)
   id                  uuid primary key default (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0')
                         || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid,
-  environment         payments.environment not null,
+  environment         text not null,
   object_type         text not null,
   object_id           text not null,
   data                jsonb not null,
@@ -18,7 +18,8 @@ create table payments.stripe_objects (
   created_at          timestamptz not null default now(),
   updated_at          timestamptz not null default now(),
 
-  constraint stripe_objects_object_is_stored_once unique (environment, object_type, object_id)
+  constraint stripe_objects_object_is_stored_once unique (environment, object_type, object_id),
+  constraint environment_is_known check (environment in ('test', 'live'))
 ) with (fillfactor = 70);  -- room for an object's next snapshot
 
 comment on table payments.stripe_objects is 'The newest known snapshot of each Stripe object, whether an event or the API told of it.';
@@ -31,7 +32,7 @@ comment on column payments.stripe_objects.previous_attributes is 'What the event
 comment on column payments.stripe_objects.tied is 'Other snapshots of the same second exist; payments_private.rival_snapshots has them all.';
 
 create table payments_private.rival_snapshots (
-  environment         payments.environment not null,
+  environment         text not null,
   object_type         text not null,
   object_id           text not null,
   source              text not null,
@@ -56,7 +57,7 @@ comment on column payments_private.rival_snapshots.state_before is 'Hash of the 
 
 -- What payments are computed from. One narrow row per object, so that a payment is read without opening large documents.
 create table payments_private.payment_objects (
-  environment        payments.environment not null,
+  environment        text not null,
   node               text not null,
   links              text[] not null default '{}',
   first_succeeded_at timestamptz,
@@ -105,7 +106,7 @@ comment on column payments_private.payment_objects.own_payer is 'The billing sub
 comment on column payments_private.payment_objects.amounts_as_of is 'When a charge with refunds, or a failed refund, was seen like this.';
 
 create table payments_private.object_links (
-  environment payments.environment not null,
+  environment text not null,
   to_node     text not null,
   from_node   text not null,
   primary key (environment, to_node, from_node)
@@ -115,7 +116,7 @@ comment on table payments_private.object_links is
   'The links of payments_private.payment_objects, found from the other end.';
 
 create table payments_private.refresh_queue (
-  environment payments.environment not null,
+  environment text not null,
   object_type text not null,
   object_id   text not null,
   reason      text not null,

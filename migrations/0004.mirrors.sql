@@ -4,8 +4,8 @@ set local role payments_owner;
 
 create table payments.provider_connections (
   id                    uuid primary key default gen_random_uuid(),
-  provider              payments.provider not null default 'stripe',
-  environment           payments.environment not null,
+  provider              text not null default 'stripe',
+  environment           text not null,
   status                text not null default 'unconfigured',
   provider_account_id   text,
   account_email         text,
@@ -22,6 +22,8 @@ create table payments.provider_connections (
   updated_at            timestamptz not null default now(),
 
   constraint provider_connections_one_per_environment unique (provider, environment),
+  constraint provider_is_known check (provider in ('stripe')),
+  constraint environment_is_known check (environment in ('test', 'live')),
   constraint status_is_known check (status in ('unconfigured', 'connected', 'error')),
   constraint last_sync_status_is_known check (last_sync_status in ('succeeded', 'failed'))
 );
@@ -29,7 +31,7 @@ comment on table payments.provider_connections is 'The Stripe account behind eac
 
 create table payments.stripe_products (
   id               uuid primary key default gen_random_uuid(),
-  environment      payments.environment not null,
+  environment      text not null,
   product_id       text not null,
   name             text,
   description      text,
@@ -40,14 +42,15 @@ create table payments.stripe_products (
   created_at       timestamptz not null default now(),
   updated_at       timestamptz not null default now(),
 
-  constraint stripe_products_product_is_mirrored_once unique (environment, product_id)
+  constraint stripe_products_product_is_mirrored_once unique (environment, product_id),
+  constraint environment_is_known check (environment in ('test', 'live'))
 );
 comment on table payments.stripe_products is 'Mirror of Stripe''s products. A deleted product has no row.';
 comment on column payments.stripe_products.synced_at is 'The observed_at of the snapshot that the row shows.';
 
 create table payments.stripe_prices (
   id                       uuid primary key default gen_random_uuid(),
-  environment              payments.environment not null,
+  environment              text not null,
   price_id                 text not null,
   product_id               text,
   active                   boolean,
@@ -65,7 +68,8 @@ create table payments.stripe_prices (
   created_at               timestamptz not null default now(),
   updated_at               timestamptz not null default now(),
 
-  constraint stripe_prices_price_is_mirrored_once unique (environment, price_id)
+  constraint stripe_prices_price_is_mirrored_once unique (environment, price_id),
+  constraint environment_is_known check (environment in ('test', 'live'))
 );
 create index stripe_prices_product_idx on payments.stripe_prices (product_id);
 comment on table payments.stripe_prices is 'Mirror of Stripe''s prices, and of plans where an account still has them. A deleted price has no row.';
@@ -74,8 +78,8 @@ comment on column payments.stripe_prices.unit_amount_decimal is 'Stripe''s decim
 
 create table payments.customers (
   id                   uuid primary key default gen_random_uuid(),
-  provider             payments.provider not null default 'stripe',
-  environment          payments.environment not null,
+  provider             text not null default 'stripe',
+  environment          text not null,
   provider_customer_id text not null,
   email                text,
   name                 text,
@@ -87,13 +91,15 @@ create table payments.customers (
   created_at           timestamptz not null default now(),
   updated_at           timestamptz not null default now(),
 
-  constraint customers_customer_is_mirrored_once unique (provider, environment, provider_customer_id)
+  constraint customers_customer_is_mirrored_once unique (provider, environment, provider_customer_id),
+  constraint provider_is_known check (provider in ('stripe')),
+  constraint environment_is_known check (environment in ('test', 'live'))
 );
 comment on table payments.customers is 'Mirror of Stripe''s customers; a deleted one keeps its row, marked deleted.';
 
 -- Who said that a Stripe customer stands for a billing subject, and when. customer_mappings shows the newest claim.
 create table payments_private.customer_claims (
-  environment          payments.environment not null,
+  environment          text not null,
   subject_type         text not null,
   subject_id           text not null,
   provider_customer_id text not null,
@@ -106,8 +112,8 @@ comment on table payments_private.customer_claims is
 
 create table payments.customer_mappings (
   id                   uuid primary key default gen_random_uuid(),
-  provider             payments.provider not null default 'stripe',
-  environment          payments.environment not null,
+  provider             text not null default 'stripe',
+  environment          text not null,
   subject_type         text not null,
   subject_id           text not null,
   subject_key          text not null generated always as (subject_type || ':' || subject_id) stored,
@@ -116,6 +122,8 @@ create table payments.customer_mappings (
   updated_at           timestamptz not null default now(),
 
   constraint customer_mappings_subject_has_one_customer unique (provider, environment, subject_type, subject_id),
+  constraint provider_is_known check (provider in ('stripe')),
+  constraint environment_is_known check (environment in ('test', 'live')),
   constraint subject_type_is_an_identifier check (subject_type ~ '^[a-z][a-z0-9_]*$'),
   constraint subject_id_is_given check (subject_id <> '')
 );
@@ -125,7 +133,7 @@ comment on table payments.customer_mappings is 'The Stripe customer that stands 
 
 create table payments.stripe_subscriptions (
   id                   uuid primary key default gen_random_uuid(),
-  environment          payments.environment not null,
+  environment          text not null,
   subscription_id      text not null,
   customer_id          text,
   subject_type         text,
@@ -146,6 +154,7 @@ create table payments.stripe_subscriptions (
   updated_at           timestamptz not null default now(),
 
   constraint stripe_subscriptions_subscription_is_mirrored_once unique (environment, subscription_id),
+  constraint environment_is_known check (environment in ('test', 'live')),
   constraint subject_is_whole check ((subject_type is null) = (subject_id is null))
 );
 create index stripe_subscriptions_subject_key_idx on payments.stripe_subscriptions (subject_key);
@@ -156,7 +165,7 @@ comment on column payments.stripe_subscriptions.current_period_start is
 
 create table payments.stripe_subscription_items (
   id                   uuid primary key default gen_random_uuid(),
-  environment          payments.environment not null,
+  environment          text not null,
   subscription_item_id text not null,
   subscription_id      text not null,
   product_id           text,
@@ -168,7 +177,8 @@ create table payments.stripe_subscription_items (
   created_at           timestamptz not null default now(),
   updated_at           timestamptz not null default now(),
 
-  constraint stripe_subscription_items_item_is_mirrored_once unique (environment, subscription_item_id)
+  constraint stripe_subscription_items_item_is_mirrored_once unique (environment, subscription_item_id),
+  constraint environment_is_known check (environment in ('test', 'live'))
 );
 create index stripe_subscription_items_subscription_idx on payments.stripe_subscription_items (subscription_id);
 comment on table payments.stripe_subscription_items is 'The items of each mirrored subscription.';

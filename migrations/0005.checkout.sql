@@ -27,7 +27,6 @@ create table payments.stripe_checkout_sessions (
   created_at          timestamptz not null default now(),
   updated_at          timestamptz not null default now(),
 
-  -- no domain: a caller's mistake is told by a trigger, as PY001
   constraint environment_is_known check (environment in ('test', 'live')),
   constraint mode_is_known check (mode in ('payment', 'subscription')),
   constraint status_is_known check (status in ('initialized', 'open', 'completed', 'expired', 'failed')),

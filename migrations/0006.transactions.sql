@@ -1,21 +1,14 @@
 -- One row per payment, refund and dispute, computed from the snapshots of every object that tells of it.
 set local role payments_owner;
 
-create domain payments.transaction_type as text
-  constraint transaction_type_is_known check (value in ('one_time_payment', 'subscription_invoice', 'refund', 'failed_payment', 'dispute'));
-create domain payments.transaction_status as text
-  constraint transaction_status_is_known check (value in ('pending', 'succeeded', 'failed', 'refunded', 'partially_refunded', 'disputed'));
-comment on domain payments.transaction_type is 'What a transaction is about.';
-comment on domain payments.transaction_status is 'What became of a transaction.';
-
 create table payments.transactions (
   -- time-ordered, so that the index grows at its right edge (RFC 9562, UUID version 7)
   id                          uuid primary key default (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0')
                               || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid,
-  provider                    payments.provider not null default 'stripe',
-  environment                 payments.environment not null,
-  type                        payments.transaction_type not null,
-  status                      payments.transaction_status not null,
+  provider                    text not null default 'stripe',
+  environment                 text not null,
+  type                        text not null,
+  status                      text not null,
   subject_type                text,
   subject_id                  text,
   subject_key                 text generated always as (subject_type || ':' || subject_id) stored,
@@ -38,6 +31,10 @@ create table payments.transactions (
   updated_at                  timestamptz not null default now(),
 
   constraint transactions_object_is_told_once unique (provider, environment, provider_object_type, provider_object_id),
+  constraint provider_is_known check (provider in ('stripe')),
+  constraint environment_is_known check (environment in ('test', 'live')),
+  constraint type_is_known check (type in ('one_time_payment', 'subscription_invoice', 'refund', 'failed_payment', 'dispute')),
+  constraint status_is_known check (status in ('pending', 'succeeded', 'failed', 'refunded', 'partially_refunded', 'disputed')),
   constraint failed_payment_has_failed check (type <> 'failed_payment' or status = 'failed'),
   constraint subject_is_whole check ((subject_type is null) = (subject_id is null))
 ) with (fillfactor = 85);  -- a payment is told of by several events

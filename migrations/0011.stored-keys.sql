@@ -3,13 +3,14 @@
 set local role payments_owner;
 
 create table payments_private.provider_secrets (
-  environment payments.environment not null,
+  environment text not null,
   name        text not null,
   secret      text not null,
   expires_at  timestamptz,
   created_at  timestamptz not null default now(),
   updated_at  timestamptz not null default now(),
   primary key (environment, name),
+  constraint environment_is_known check (environment in ('test', 'live')),
   constraint name_is_known check (name = 'secret_key' or starts_with(name, 'webhook_secret:')),
   constraint keys_do_not_expire check (name <> 'secret_key' or expires_at is null)
 );

@@ -2,10 +2,10 @@
 set local role payments_owner;
 
 create table payments_private.purged_events (
-  environment       payments.environment not null,
+  environment       text not null,
   provider_event_id text not null,
   event_id          uuid not null,
-  processing_status payments.processing_status not null,
+  processing_status text not null,
   purged_at         timestamptz not null default now(),
   primary key (environment, provider_event_id)
 );

@@ -10,41 +10,6 @@ ALTER SCHEMA payments_private OWNER TO payments_owner;
 
 COMMENT ON SCHEMA payments_private IS 'Internals of the payments schema. Nobody but payments_owner has usage.';
 
-CREATE DOMAIN payments.environment AS text
-	CONSTRAINT environment_is_known CHECK ((VALUE = ANY (ARRAY['test'::text, 'live'::text])));
-
-ALTER DOMAIN payments.environment OWNER TO payments_owner;
-
-COMMENT ON DOMAIN payments.environment IS 'Stripe''s two modes: test and live.';
-
-CREATE DOMAIN payments.processing_status AS text
-	CONSTRAINT processing_status_is_known CHECK ((VALUE = ANY (ARRAY['pending'::text, 'processed'::text, 'failed'::text, 'ignored'::text])));
-
-ALTER DOMAIN payments.processing_status OWNER TO payments_owner;
-
-COMMENT ON DOMAIN payments.processing_status IS 'How far an event has come.';
-
-CREATE DOMAIN payments.provider AS text
-	CONSTRAINT provider_is_known CHECK ((VALUE = 'stripe'::text));
-
-ALTER DOMAIN payments.provider OWNER TO payments_owner;
-
-COMMENT ON DOMAIN payments.provider IS 'Who processes payments: stripe.';
-
-CREATE DOMAIN payments.transaction_status AS text
-	CONSTRAINT transaction_status_is_known CHECK ((VALUE = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text, 'refunded'::text, 'partially_refunded'::text, 'disputed'::text])));
-
-ALTER DOMAIN payments.transaction_status OWNER TO payments_owner;
-
-COMMENT ON DOMAIN payments.transaction_status IS 'What became of a transaction.';
-
-CREATE DOMAIN payments.transaction_type AS text
-	CONSTRAINT transaction_type_is_known CHECK ((VALUE = ANY (ARRAY['one_time_payment'::text, 'subscription_invoice'::text, 'refund'::text, 'failed_payment'::text, 'dispute'::text])));
-
-ALTER DOMAIN payments.transaction_type OWNER TO payments_owner;
-
-COMMENT ON DOMAIN payments.transaction_type IS 'What a transaction is about.';
-
 CREATE TYPE payments_private.incoming AS (
 	place bigint,
 	event_id text,
@@ -211,8 +176,8 @@ COMMENT ON FUNCTION payments.close_to_users(what text) IS 'Takes back what open_
 
 CREATE TABLE payments.provider_connections (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    provider payments.provider DEFAULT 'stripe'::text NOT NULL,
-    environment payments.environment NOT NULL,
+    provider text DEFAULT 'stripe'::text NOT NULL,
+    environment text NOT NULL,
     status text DEFAULT 'unconfigured'::text NOT NULL,
     provider_account_id text,
     account_email text,
@@ -228,7 +193,9 @@ CREATE TABLE payments.provider_connections (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     masked_key text,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
     CONSTRAINT last_sync_status_is_known CHECK ((last_sync_status = ANY (ARRAY['succeeded'::text, 'failed'::text]))),
+    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
     CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['unconfigured'::text, 'connected'::text, 'error'::text])))
 );
 
@@ -536,7 +503,7 @@ ALTER FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) OWNE
 COMMENT ON FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) IS 'Acts as an owner until told otherwise. Raises 42501 for who may not.';
 
 CREATE TABLE payments_private.payment_objects (
-    environment payments.environment NOT NULL,
+    environment text NOT NULL,
     node text NOT NULL,
     links text[] DEFAULT '{}'::text[] NOT NULL,
     first_succeeded_at timestamp with time zone,
@@ -1040,7 +1007,7 @@ ALTER FUNCTION payments_private.orphans(p_environment text, p_table text, p_afte
 COMMENT ON FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer, OUT keys text[]) IS 'Keys of the rows of a projection that nothing stored accounts for.';
 
 CREATE TABLE payments_private.rival_snapshots (
-    environment payments.environment NOT NULL,
+    environment text NOT NULL,
     object_type text NOT NULL,
     object_id text NOT NULL,
     source text NOT NULL,
@@ -1086,10 +1053,10 @@ COMMENT ON FUNCTION payments_private.passes() IS 'What a rebuild does: reads wha
 
 CREATE TABLE payments.transactions (
     id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
-    provider payments.provider DEFAULT 'stripe'::text NOT NULL,
-    environment payments.environment NOT NULL,
-    type payments.transaction_type NOT NULL,
-    status payments.transaction_status NOT NULL,
+    provider text DEFAULT 'stripe'::text NOT NULL,
+    environment text NOT NULL,
+    type text NOT NULL,
+    status text NOT NULL,
     subject_type text,
     subject_id text,
     subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED,
@@ -1110,8 +1077,12 @@ CREATE TABLE payments.transactions (
     provider_created_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT failed_payment_has_failed CHECK ((((type)::text <> 'failed_payment'::text) OR ((status)::text = 'failed'::text))),
-    CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL)))
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT failed_payment_has_failed CHECK (((type <> 'failed_payment'::text) OR (status = 'failed'::text))),
+    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
+    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text, 'refunded'::text, 'partially_refunded'::text, 'disputed'::text]))),
+    CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL))),
+    CONSTRAINT type_is_known CHECK ((type = ANY (ARRAY['one_time_payment'::text, 'subscription_invoice'::text, 'refund'::text, 'failed_payment'::text, 'dispute'::text])))
 )
 WITH (fillfactor='85');
 
@@ -1232,10 +1203,10 @@ ALTER FUNCTION payments_private.project_transactions(p_environment text, p_nodes
 COMMENT ON FUNCTION payments_private.project_transactions(p_environment text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes in the circles around the given objects (type:id).';
 
 CREATE TABLE payments_private.purged_events (
-    environment payments.environment NOT NULL,
+    environment text NOT NULL,
     provider_event_id text NOT NULL,
     event_id uuid NOT NULL,
-    processing_status payments.processing_status NOT NULL,
+    processing_status text NOT NULL,
     purged_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
@@ -1479,14 +1450,16 @@ COMMENT ON FUNCTION payments_private.write_transaction(p_row payments.transactio
 
 CREATE TABLE payments.customer_mappings (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    provider payments.provider DEFAULT 'stripe'::text NOT NULL,
-    environment payments.environment NOT NULL,
+    provider text DEFAULT 'stripe'::text NOT NULL,
+    environment text NOT NULL,
     subject_type text NOT NULL,
     subject_id text NOT NULL,
     subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED NOT NULL,
     provider_customer_id text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
     CONSTRAINT subject_id_is_given CHECK ((subject_id <> ''::text)),
     CONSTRAINT subject_type_is_an_identifier CHECK ((subject_type ~ '^[a-z][a-z0-9_]*$'::text))
 );
@@ -1497,8 +1470,8 @@ COMMENT ON TABLE payments.customer_mappings IS 'The Stripe customer that stands 
 
 CREATE TABLE payments.customers (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    provider payments.provider DEFAULT 'stripe'::text NOT NULL,
-    environment payments.environment NOT NULL,
+    provider text DEFAULT 'stripe'::text NOT NULL,
+    environment text NOT NULL,
     provider_customer_id text NOT NULL,
     email text,
     name text,
@@ -1508,7 +1481,9 @@ CREATE TABLE payments.customers (
     provider_created_at timestamp with time zone,
     synced_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text))
 );
 
 ALTER TABLE payments.customers OWNER TO payments_owner;
@@ -1517,8 +1492,8 @@ COMMENT ON TABLE payments.customers IS 'Mirror of Stripe''s customers; a deleted
 
 CREATE TABLE payments.webhook_events (
     id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
-    provider payments.provider DEFAULT 'stripe'::text NOT NULL,
-    environment payments.environment NOT NULL,
+    provider text DEFAULT 'stripe'::text NOT NULL,
+    environment text NOT NULL,
     provider_event_id text NOT NULL,
     event_type text,
     livemode boolean,
@@ -1527,7 +1502,7 @@ CREATE TABLE payments.webhook_events (
     object_type text,
     object_id text,
     provider_created_at timestamp with time zone,
-    processing_status payments.processing_status DEFAULT 'pending'::text NOT NULL,
+    processing_status text DEFAULT 'pending'::text NOT NULL,
     attempt_count integer DEFAULT 0 NOT NULL,
     last_error text,
     next_attempt_at timestamp with time zone,
@@ -1539,11 +1514,14 @@ CREATE TABLE payments.webhook_events (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT body_is_kept_once CHECK (((payload IS NULL) OR (raw_payload IS NULL))),
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
     CONSTRAINT only_failed_events_wait_or_are_parked CHECK ((num_nonnulls(next_attempt_at, parked_at) <=
 CASE processing_status
     WHEN 'failed'::text THEN 1
     ELSE 0
-END))
+END)),
+    CONSTRAINT processing_status_is_known CHECK ((processing_status = ANY (ARRAY['pending'::text, 'processed'::text, 'failed'::text, 'ignored'::text]))),
+    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text))
 )
 WITH (toast_tuple_target='256', fillfactor='50');
 
@@ -1568,7 +1546,7 @@ COMMENT ON COLUMN payments.webhook_events.payload IS 'The event, verbatim.';
 COMMENT ON COLUMN payments.webhook_events.raw_payload IS 'The body as text where jsonb refuses it (a \u0000, a lone surrogate, a number out of range); payload is then null.';
 
 CREATE TABLE payments_private.stashed_events (
-    environment payments.environment NOT NULL,
+    environment text NOT NULL,
     provider_event_id text NOT NULL,
     body text NOT NULL,
     last_error text NOT NULL,
@@ -1616,7 +1594,7 @@ COMMENT ON VIEW payments.dead_events IS 'Events given up on after too many attem
 
 CREATE TABLE payments.stripe_objects (
     id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
-    environment payments.environment NOT NULL,
+    environment text NOT NULL,
     object_type text NOT NULL,
     object_id text NOT NULL,
     data jsonb NOT NULL,
@@ -1627,7 +1605,8 @@ CREATE TABLE payments.stripe_objects (
     previous_attributes jsonb,
     tied boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text])))
 )
 WITH (fillfactor='70');
 
@@ -1651,7 +1630,7 @@ COMMENT ON COLUMN payments.stripe_objects.tied IS 'Other snapshots of the same s
 
 CREATE TABLE payments.stripe_prices (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    environment payments.environment NOT NULL,
+    environment text NOT NULL,
     price_id text NOT NULL,
     product_id text,
     active boolean,
@@ -1667,7 +1646,8 @@ CREATE TABLE payments.stripe_prices (
     metadata jsonb,
     synced_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text])))
 );
 
 ALTER TABLE payments.stripe_prices OWNER TO payments_owner;
@@ -1680,7 +1660,7 @@ COMMENT ON COLUMN payments.stripe_prices.unit_amount_decimal IS 'Stripe''s decim
 
 CREATE TABLE payments.stripe_products (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    environment payments.environment NOT NULL,
+    environment text NOT NULL,
     product_id text NOT NULL,
     name text,
     description text,
@@ -1689,7 +1669,8 @@ CREATE TABLE payments.stripe_products (
     metadata jsonb,
     synced_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text])))
 );
 
 ALTER TABLE payments.stripe_products OWNER TO payments_owner;
@@ -1700,7 +1681,7 @@ COMMENT ON COLUMN payments.stripe_products.synced_at IS 'The observed_at of the 
 
 CREATE TABLE payments.stripe_subscription_items (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    environment payments.environment NOT NULL,
+    environment text NOT NULL,
     subscription_item_id text NOT NULL,
     subscription_id text NOT NULL,
     product_id text,
@@ -1710,7 +1691,8 @@ CREATE TABLE payments.stripe_subscription_items (
     current_period_end timestamp with time zone,
     metadata jsonb,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text])))
 );
 
 ALTER TABLE payments.stripe_subscription_items OWNER TO payments_owner;
@@ -1719,7 +1701,7 @@ COMMENT ON TABLE payments.stripe_subscription_items IS 'The items of each mirror
 
 CREATE TABLE payments.stripe_subscriptions (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    environment payments.environment NOT NULL,
+    environment text NOT NULL,
     subscription_id text NOT NULL,
     customer_id text,
     subject_type text,
@@ -1738,6 +1720,7 @@ CREATE TABLE payments.stripe_subscriptions (
     synced_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
     CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL)))
 );
 
@@ -1758,7 +1741,7 @@ ALTER TABLE payments_private.clock OWNER TO payments_owner;
 COMMENT ON TABLE payments_private.clock IS 'Empty in production: the time is the time. A row stops the package''s clock at that moment, for tests.';
 
 CREATE TABLE payments_private.customer_claims (
-    environment payments.environment NOT NULL,
+    environment text NOT NULL,
     subject_type text NOT NULL,
     subject_id text NOT NULL,
     provider_customer_id text NOT NULL,
@@ -1770,7 +1753,7 @@ ALTER TABLE payments_private.customer_claims OWNER TO payments_owner;
 COMMENT ON TABLE payments_private.customer_claims IS 'Every pairing of a billing subject with a Stripe customer that a checkout, a subscription, a customer''s metadata or an administrator stated.';
 
 CREATE TABLE payments_private.object_links (
-    environment payments.environment NOT NULL,
+    environment text NOT NULL,
     to_node text NOT NULL,
     from_node text NOT NULL
 );
@@ -1790,12 +1773,13 @@ ALTER TABLE payments_private.open_readings OWNER TO payments_owner;
 COMMENT ON TABLE payments_private.open_readings IS 'What payments.open_to_users() has opened; the policies grant it again whenever they are loaded.';
 
 CREATE TABLE payments_private.provider_secrets (
-    environment payments.environment NOT NULL,
+    environment text NOT NULL,
     name text NOT NULL,
     secret text NOT NULL,
     expires_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
     CONSTRAINT keys_do_not_expire CHECK (((name <> 'secret_key'::text) OR (expires_at IS NULL))),
     CONSTRAINT name_is_known CHECK (((name = 'secret_key'::text) OR starts_with(name, 'webhook_secret:'::text)))
 );
@@ -1809,7 +1793,7 @@ COMMENT ON COLUMN payments_private.provider_secrets.name IS 'secret_key, or webh
 COMMENT ON COLUMN payments_private.provider_secrets.expires_at IS 'Until when the secret of a former endpoint still counts; null for what is current.';
 
 CREATE TABLE payments_private.refresh_queue (
-    environment payments.environment NOT NULL,
+    environment text NOT NULL,
     object_type text NOT NULL,
     object_id text NOT NULL,
     reason text NOT NULL,
@@ -1957,9 +1941,9 @@ CREATE INDEX customer_mappings_customer_idx ON payments.customer_mappings USING 
 
 CREATE INDEX customer_mappings_subject_key_idx ON payments.customer_mappings USING btree (subject_key);
 
-CREATE INDEX customers_latest_live_idx ON payments.customers USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment)::text = 'live'::text);
+CREATE INDEX customers_latest_live_idx ON payments.customers USING btree (provider_created_at DESC NULLS LAST, id) WHERE (environment = 'live'::text);
 
-CREATE INDEX customers_latest_test_idx ON payments.customers USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment)::text = 'test'::text);
+CREATE INDEX customers_latest_test_idx ON payments.customers USING btree (provider_created_at DESC NULLS LAST, id) WHERE (environment = 'test'::text);
 
 CREATE UNIQUE INDEX stripe_checkout_sessions_key_is_used_once_by_its_owner ON payments.stripe_checkout_sessions USING btree (environment, owner_key, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
@@ -1977,17 +1961,17 @@ CREATE INDEX stripe_subscription_items_subscription_idx ON payments.stripe_subsc
 
 CREATE INDEX stripe_subscriptions_customer_idx ON payments.stripe_subscriptions USING btree (customer_id);
 
-CREATE INDEX stripe_subscriptions_latest_live_idx ON payments.stripe_subscriptions USING btree (created_at DESC, id) WHERE ((environment)::text = 'live'::text);
+CREATE INDEX stripe_subscriptions_latest_live_idx ON payments.stripe_subscriptions USING btree (created_at DESC, id) WHERE (environment = 'live'::text);
 
-CREATE INDEX stripe_subscriptions_latest_test_idx ON payments.stripe_subscriptions USING btree (created_at DESC, id) WHERE ((environment)::text = 'test'::text);
+CREATE INDEX stripe_subscriptions_latest_test_idx ON payments.stripe_subscriptions USING btree (created_at DESC, id) WHERE (environment = 'test'::text);
 
 CREATE INDEX stripe_subscriptions_subject_key_idx ON payments.stripe_subscriptions USING btree (subject_key);
 
 CREATE INDEX transactions_customer_idx ON payments.transactions USING btree (provider_customer_id);
 
-CREATE INDEX transactions_latest_live_idx ON payments.transactions USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment)::text = 'live'::text);
+CREATE INDEX transactions_latest_live_idx ON payments.transactions USING btree (provider_created_at DESC NULLS LAST, id) WHERE (environment = 'live'::text);
 
-CREATE INDEX transactions_latest_test_idx ON payments.transactions USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment)::text = 'test'::text);
+CREATE INDEX transactions_latest_test_idx ON payments.transactions USING btree (provider_created_at DESC NULLS LAST, id) WHERE (environment = 'test'::text);
 
 CREATE INDEX transactions_subject_key_idx ON payments.transactions USING btree (subject_key);
 
@@ -2005,7 +1989,7 @@ CREATE TRIGGER prepare_checkout BEFORE INSERT ON payments.stripe_checkout_sessio
 
 CREATE TRIGGER prepare_portal_session BEFORE INSERT ON payments.stripe_customer_portal_sessions FOR EACH ROW EXECUTE FUNCTION payments_private.prepare_portal_session();
 
-CREATE TRIGGER processed_events_are_frozen BEFORE UPDATE ON payments.webhook_events FOR EACH ROW WHEN (((old.processing_status)::text = 'processed'::text)) EXECUTE FUNCTION payments_private.freeze_processed_event();
+CREATE TRIGGER processed_events_are_frozen BEFORE UPDATE ON payments.webhook_events FOR EACH ROW WHEN ((old.processing_status = 'processed'::text)) EXECUTE FUNCTION payments_private.freeze_processed_event();
 
 CREATE POLICY administrators_read_all ON payments.customer_mappings FOR SELECT TO payments_admin USING (true);
 
@@ -2067,11 +2051,11 @@ CREATE POLICY users_begin_checkouts_for_whom_they_may_bill ON payments.stripe_ch
 
 CREATE POLICY users_open_portals_for_whom_they_may_bill ON payments.stripe_customer_portal_sessions FOR INSERT TO payments_user WITH CHECK ((subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[])));
 
-CREATE POLICY users_read_the_items_of_subscriptions_they_read ON payments.stripe_subscription_items FOR SELECT TO payments_user USING (((((environment)::text = 'test'::text) AND (subscription_id = ANY (ARRAY( SELECT s.subscription_id
+CREATE POLICY users_read_the_items_of_subscriptions_they_read ON payments.stripe_subscription_items FOR SELECT TO payments_user USING ((((environment = 'test'::text) AND (subscription_id = ANY (ARRAY( SELECT s.subscription_id
    FROM payments.stripe_subscriptions s
-  WHERE ((s.environment)::text = 'test'::text))))) OR (((environment)::text = 'live'::text) AND (subscription_id = ANY (ARRAY( SELECT s.subscription_id
+  WHERE (s.environment = 'test'::text))))) OR ((environment = 'live'::text) AND (subscription_id = ANY (ARRAY( SELECT s.subscription_id
    FROM payments.stripe_subscriptions s
-  WHERE ((s.environment)::text = 'live'::text)))))));
+  WHERE (s.environment = 'live'::text)))))));
 
 CREATE POLICY users_read_the_portals_they_opened ON payments.stripe_customer_portal_sessions FOR SELECT TO payments_user USING (((owner_key = ( SELECT payments.caller_key() AS caller_key)) AND (subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[]))));
 
