@@ -95,7 +95,8 @@ def test_a_poisoned_body_does_not_fail_its_batch(site: Site, conn: psycopg.Conne
     """Even if what it provokes breaks the whole statement, which the real function takes care not to let happen."""
     conn.execute(
         """alter function payments_private.ingest(text, text[]) rename to ingest_well;
-           create function payments_private.ingest(p_environment text, p_bodies text[]) returns payments_private.incoming[]
+           create function payments_private.ingest(p_environment text, p_bodies text[])
+             returns payments_private.incoming[]
            language plpgsql as $$ begin
              if exists (select from unnest(p_bodies) b where b like '%poison%') then raise division_by_zero; end if;
              return payments_private.ingest_well(p_environment, p_bodies);
