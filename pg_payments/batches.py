@@ -20,8 +20,8 @@ from pg_payments.errors import PaymentsError
 
 LINGER = 0.002
 """Seconds from the first item of a batch to its start."""
-MAX_ITEMS, MAX_BYTES = 100, 8 * 1024 * 1024
-"""The largest batch; a larger single item goes alone. Postgres takes arrays of a gigabyte."""
+MAX_ITEMS, MAX_BYTES = 32, 8 * 1024 * 1024
+"""The largest batch: small enough that a crowd makes several at a time. A larger single item goes alone."""
 MAX_WAITING, MAX_WAITING_BYTES = 1000, 64 * 1024 * 1024
 """How much may wait in a lane; a single item may always."""
 UNDER_WAY = 3
