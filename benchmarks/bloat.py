@@ -18,7 +18,7 @@ from pg_payments import db
 
 Connection: TypeAlias = psycopg.Connection[Any]
 
-LAPS = 4
+LAPS = 160
 AT_ONCE = 100
 FLUSH = "select pg_stat_force_next_flush()"
 LOOK_EVERY = 50

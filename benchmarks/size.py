@@ -11,7 +11,7 @@ from benchmarks.bench import Bench, Database
 from benchmarks.report import Part, Table, number
 from pg_payments import db
 
-LAPS = 10
+LAPS = 400
 AT_ONCE = 100
 
 FLOOR = "raw_events"
