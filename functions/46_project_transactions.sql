@@ -309,13 +309,11 @@ $$;
 comment on function payments_private.write_transaction(payments.transactions, payments.transactions[]) is
   'Stores a transaction, given those that are stored of its circle.';
 
--- The circle around one node, projected; answers its nodes.
-create or replace function payments_private.project_circle(p_environment text, p_node text) returns text[]
+create or replace function payments_private.project_circle(p_environment text, p_node text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_nodes    text[];
   v_circle   payments_private.payment_objects[];
   v_stored   payments.transactions[];
   v_member   payments_private.payment_objects;
@@ -344,12 +342,11 @@ begin
              offset 0) l (node)
      where l.node not like all (array['customer:%', 'subscription:%'])  -- they join many payments
   )
-  select array_agg(c.node),
-         array_agg(
+  select array_agg(
            coalesce(o.o, jsonb_populate_record(null::payments_private.payment_objects, jsonb_build_object('node', c.node, 'links', array[]::text[])))
            order by (o.o).known is not true, (o.o).status is distinct from 'succeeded', (o.o).provider_created_at desc nulls last, c.node collate "C" desc),
          coalesce(array_agg(t.t) filter (where (t.t).id is not null), '{}')
-    into v_nodes, v_circle, v_stored
+    into v_circle, v_stored
     from circle c
     left join lateral (
       select x from payments_private.payment_objects x where x.environment = p_environment and x.node = c.node limit 1) o (o) on true
@@ -418,11 +415,39 @@ begin
   if v_gone is not null then
     delete from payments.transactions t where t.id = any (v_gone);
   end if;
-  return v_nodes;
 end
 $$;
 comment on function payments_private.project_circle(text, text) is
-  'Computes payments.transactions for all payments, refunds and disputes linked to a node; answers the nodes of the circle.';
+  'Computes payments.transactions for all payments, refunds and disputes linked to a node.';
+
+-- The walk of project_circle() from many nodes at once; there it stands inline, since every event takes it.
+create or replace function payments_private.circles_of(p_environment text, p_nodes text[]) returns table (start text, node text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+begin
+  return query
+    with recursive circle (start, node) as (
+      select n, n from unnest(p_nodes) n
+      union
+      select c.start, l.node
+        from circle c,
+             lateral (
+               select unnest(o.links) from payments_private.payment_objects o
+                where o.environment = p_environment and o.node = c.node
+               union all
+               select k.from_node from payments_private.object_links k
+                where k.environment = p_environment and k.to_node = c.node
+               offset 0) l (node)
+       where l.node not like all (array['customer:%', 'subscription:%'])
+    )
+    select c.start, c.node from circle c;
+end
+$$;
+comment on function payments_private.circles_of(text, text[]) is 'The nodes of the circle around each of the given ones.';
 
 create or replace function payments_private.project_transactions(p_environment text, p_nodes text[]) returns void
 language plpgsql
@@ -430,12 +455,14 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_node text;
-  v_done text[] := array[]::text[];
 begin
+  if cardinality(p_nodes) > 1 then  -- each circle once, by the first of its nodes
+    p_nodes := array(
+      select distinct n.first
+        from (select min(c.node collate "C") from payments_private.circles_of(p_environment, p_nodes) c group by c.start) n (first));
+  end if;
   foreach v_node in array p_nodes loop
-    if v_node <> all (v_done) then
-      v_done := v_done || payments_private.project_circle(p_environment, v_node);
-    end if;
+    perform payments_private.project_circle(p_environment, v_node);
   end loop;
 end
 $$;

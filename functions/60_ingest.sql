@@ -356,31 +356,9 @@ language plpgsql security definer  -- the service may not write the ledger excep
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_environment text := payments_private.environment_or_fail(ingest_stripe_event.environment);
-  v_payload     jsonb := payments_private.jsonb_or_null(ingest_stripe_event.payload);
-  v_event       payments_private.incoming := payments_private.envelope(v_environment, 1, ingest_stripe_event.payload, v_payload);
-  v_snapshot    payments_private.snapshot;
-  v_snapshots   payments_private.snapshot[] := array[]::payments_private.snapshot[];
+  v_event payments_private.incoming :=
+    (payments_private.ingest(payments_private.environment_or_fail(ingest_stripe_event.environment), array[payload]))[1];
 begin
-  if v_payload is not null and v_event.verdict is null then  -- the common case, without the bookkeeping of a batch
-    v_snapshot := payments_private.event_snapshot(v_payload);
-    if v_snapshot.object_id is not null and v_snapshot.object_type is not null then
-      v_snapshots := payments_private.with_contents(array[v_snapshot]);
-      perform payments_private.lock_snapshots(v_environment, v_snapshots);
-    end if;
-    begin
-      v_event := payments_private.enter_event(v_environment, v_event, null, v_payload, v_snapshot);
-      if v_event.status is null then
-        perform payments_private.apply_events(v_environment, array[v_event.row_id], v_snapshots);
-        v_event.status := case when v_snapshots = '{}' then 'ignored' else 'processed' end;
-      end if;
-    exception
-      when others then
-        v_event := (payments_private.ingest(v_environment, array[payload]))[1];
-    end;
-  elsif v_event.verdict is null then
-    v_event := (payments_private.ingest(v_environment, array[payload]))[1];
-  end if;
   if v_event.verdict is not null then
     raise exception '%', v_event.error
       using errcode = v_event.verdict,

@@ -24,34 +24,6 @@ $$;
 comment on function payments_private.passes() is
   'What a rebuild does: reads what objects say of payments (keys: their ids), computes rows of their own (ids), payments (nodes), mappings (subjects), and removes rows that nothing stored accounts for (the rows'' keys).';
 
-create or replace function payments_private.circles_of(p_environment text, p_nodes text[]) returns table (start text, node text)
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set jit = off
-as $$
-begin
-  return query
-    with recursive circle (start, node) as (
-      select n, n from unnest(p_nodes) n
-      union
-      select c.start, l.node
-        from circle c,
-             lateral (
-               select unnest(o.links) from payments_private.payment_objects o
-                where o.environment = p_environment and o.node = c.node
-               union all
-               select k.from_node from payments_private.object_links k
-                where k.environment = p_environment and k.to_node = c.node
-               offset 0) l (node)
-       where l.node not like all (array['customer:%', 'subscription:%'])
-    )
-    select c.start, c.node from circle c;
-end
-$$;
-comment on function payments_private.circles_of(text, text[]) is 'The nodes of the circle around each of the given ones.';
-
 -- Each circle is visited once, from the first of its stored objects.
 create or replace function payments_private.leaders(p_environment text, p_nodes text[]) returns text[]
 language plpgsql stable

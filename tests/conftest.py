@@ -10,6 +10,7 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from pg_payments import sync
 from pg_payments.embedded import LocalServer
 from pg_payments.migrate import migrate
 from tests.harness.pgtap import load_pgtap
@@ -97,6 +98,12 @@ def scratch_conn(module_conn: psycopg.Connection[Row]) -> Iterator[psycopg.Conne
     """Like ``conn``, for tests that need no commit: in a transaction that is rolled back, which costs nothing."""
     with module_conn.transaction(force_rollback=True):
         yield module_conn
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Stripe refused for now is asked again at once."""
+    monkeypatch.setattr(sync.PATIENCE, "sleep", lambda seconds: None)
 
 
 @pytest.fixture

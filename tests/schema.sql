@@ -1146,13 +1146,13 @@ ALTER FUNCTION payments_private.project_checkout_sessions(p_environment text, p_
 
 COMMENT ON FUNCTION payments_private.project_checkout_sessions(p_environment text, p_ids text[]) IS 'Brings the checkout attempts behind the given Stripe session ids up to date.';
 
-CREATE FUNCTION payments_private.project_circle(p_environment text, p_node text) RETURNS text[]
+CREATE FUNCTION payments_private.project_circle(p_environment text, p_node text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.project_circle(p_environment text, p_node text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.project_circle(p_environment text, p_node text) IS 'Computes payments.transactions for all payments, refunds and disputes linked to a node; answers the nodes of the circle.';
+COMMENT ON FUNCTION payments_private.project_circle(p_environment text, p_node text) IS 'Computes payments.transactions for all payments, refunds and disputes linked to a node.';
 
 CREATE FUNCTION payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) RETURNS void
     LANGUAGE plpgsql

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from pg_payments import listings, sync
+from pg_payments import listings
 from tests.harness.servers import Server
 from tests.harness.site import (
     ADMIN_KEY,
@@ -26,6 +26,8 @@ from tests.harness.site import (
 from tests.stripe_events.merchant import Merchant
 from tests.stripe_events.projections import ingest
 from tests.stripe_events.shop import shop
+
+pytestmark = pytest.mark.usefixtures("impatient")
 
 Row = dict[str, Any]
 Conn = psycopg.Connection[Row]
@@ -44,11 +46,6 @@ UNKNOWN: Row = {
     "webhookEndpointUrl": None, "webhookConfiguredAt": None, "lastSyncedAt": None, "lastSyncStatus": None,
     "lastSyncError": None, "lastSyncCounts": {},
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync.PATIENCE, "sleep", lambda seconds: None)
 
 
 @pytest.fixture

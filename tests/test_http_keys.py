@@ -10,7 +10,6 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from pg_payments import sync
 from pg_payments.errors import ConfigurationError
 from pg_payments.vault import Vault
 from tests.harness.servers import Server
@@ -19,6 +18,8 @@ from tests.harness.tools import command
 from tests.stripe_events.merchant import Merchant
 from tests.stripe_events.projections import ingest
 from tests.stripe_events.shop import shop
+
+pytestmark = pytest.mark.usefixtures("impatient")
 
 Row = dict[str, Any]
 Conn = psycopg.Connection[Row]
@@ -35,13 +36,9 @@ KEYLESS: dict[str, Any] = {
 MIRROR = (
     "payments.stripe_objects", "payments.stripe_products", "payments.stripe_prices", "payments.customers",
     "payments.customer_mappings", "payments.stripe_subscriptions", "payments.stripe_subscription_items",
-    "payments.transactions", "payments_private.object_links", "payments_private.customer_claims",
+    "payments.transactions", "payments_private.object_links", "payments_private.payment_objects",
+    "payments_private.customer_claims",
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync.PATIENCE, "sleep", lambda seconds: None)
 
 
 @pytest.fixture

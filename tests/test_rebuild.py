@@ -222,10 +222,9 @@ def test_what_is_wrong_is_found_and_mended(lived: Connection, what: str) -> None
         assert not lived.execute("select * from payments.verify_projections('test')").fetchall()
 
 
-def test_every_corruption_is_one(lived: Connection, shape: Shape) -> None:
-    """Each of them changes something in at least the current shape."""
-    if shape != "current":
-        pytest.skip("old shapes have no sessions, prices or invoice payments")
+@pytest.mark.parametrize("shape", ["current"], indirect=True)
+def test_every_corruption_is_one(lived: Connection) -> None:
+    """Each of them changes something in the current shape; older ones have no sessions, prices or invoice payments."""
     right = read(lived)
     for what, statements in CORRUPTIONS.items():
         with lived.transaction(force_rollback=True):

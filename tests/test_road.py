@@ -730,6 +730,21 @@ def test_mapping_gives_earlier_rows_their_subject(conn: Connection) -> None:
     assert {(r["subject_type"], r["subject_id"]) for r in rows(conn, "transactions")} == {BUYER}
 
 
+def test_a_customer_of_many_payments_is_mapped_late(conn: Connection) -> None:
+    m = Merchant("late-mapping-of-many")
+    customer = m.make_customer("a@example.test")
+    for n in range(60):
+        m.pay_outside(100 + n, customer=customer)
+    deliver(conn, m)
+    before = {r["provider_object_id"]: r for r in rows(conn, "transactions")}
+    assert len(before) == 60
+    m.change("customer.updated", customer, metadata={"payments_subject_type": "user", "payments_subject_id": "u1"})
+    deliver(conn, m)
+    after = {r["provider_object_id"]: r for r in rows(conn, "transactions")}
+    subject = {"subject_type": "user", "subject_id": "u1"}
+    assert after == {key: row | subject for key, row in before.items()}
+
+
 def test_deleted_customer_loses_its_mapping_and_payments_keep_their_subject(conn: Connection) -> None:
     m = Merchant("deleted-customer")
     m.checkout(m.make_price(m.make_product(), 1500), BUYER)

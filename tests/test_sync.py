@@ -10,7 +10,6 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from pg_payments import sync as module
 from pg_payments.demo.serving import address_of, loopback_socket, served
 from pg_payments.errors import StripeRefused
 from pg_payments.stripe_api import StripeApi
@@ -18,6 +17,8 @@ from pg_payments.sync import LISTS, sync
 from tests.harness.stripe_account import StripeAccount
 from tests.harness.tools import command
 from tests.stripe_events.shop import STATUSES, shop
+
+pytestmark = pytest.mark.usefixtures("impatient")
 
 Row = dict[str, Any]
 Conn = psycopg.Connection[Row]
@@ -39,11 +40,6 @@ def account() -> Iterator[StripeAccount]:
 @pytest.fixture
 def stripe(account: StripeAccount) -> StripeApi:
     return StripeApi(KEY, account.base_url)
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.PATIENCE, "sleep", lambda seconds: None)
 
 
 def mirrored(conn: Conn) -> dict[str, int]:

@@ -21,7 +21,7 @@ import stripe
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from pg_payments import db, signatures, sync
+from pg_payments import db, signatures
 from pg_payments.errors import Conflict, NotFound, from_database_error
 from pg_payments.signatures import Signatures
 from tests.harness.servers import Server
@@ -30,6 +30,8 @@ from tests.harness.stripe_account import StripeAccount
 from tests.harness.stripe_webhooks import MAXIMUM
 from tests.harness.tools import command
 from tests.harness.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("impatient")
 
 Row = dict[str, Any]
 Conn = psycopg.Connection[Row]
@@ -46,11 +48,6 @@ MANAGED: dict[str, Any] = {
 }
 KEYLESS = MANAGED | {"stripe_test_secret_key": None, "stripe_live_secret_key": None}
 """Keys come over HTTP."""
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync.PATIENCE, "sleep", lambda seconds: None)
 
 
 @pytest.fixture
