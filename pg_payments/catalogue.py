@@ -16,12 +16,13 @@ from typing import Any
 from urllib.parse import quote
 
 import psycopg
+from psycopg import AsyncConnection
 from starlette.concurrency import run_in_threadpool
 
 from pg_payments import db
 from pg_payments.checkout import AsyncPool
 from pg_payments.db import Query, Row, SqlFunction, rows_as_they_are
-from pg_payments.errors import DatabaseUnavailable, StripeRefused, from_database_error
+from pg_payments.errors import UNSTORABLE, AnswerUnstorable, DatabaseUnavailable, StripeRefused, from_database_error
 from pg_payments.stripe_api import StripeApi, StripeRequest
 
 PRODUCTS, PRICES = "/v1/products", "/v1/prices"
@@ -92,7 +93,8 @@ def _one(path: str, object_id: str) -> str:
 async def change(pool: AsyncPool, stripe: StripeApi, environment: str, request: StripeRequest) -> str:
     """Stripe makes the change, the mirror follows: the object's id.
 
-    Raises `StripeRefused`, and `DatabaseUnavailable` where Stripe made the change but the mirror could not follow.
+    Raises `StripeRefused`, and where Stripe made the change but the mirror could not follow: `DatabaseUnavailable`, and
+    `AnswerUnstorable`, which no repetition helps against until the object is another.
     """
     again = f"repeat the request with the header Idempotency-Key: {request.idempotency_key}"
     try:
@@ -127,6 +129,7 @@ async def delete_product(
 async def _mirror(pool: AsyncPool, environment: str, body: str, at: datetime | None, hint: str) -> None:
     try:
         async with pool.connection() as conn:
+            await _be_storable(conn, body, hint)
             await db.store_stripe_objects(conn, environment, f"[{body}]", at)
     except (psycopg.Error, DatabaseUnavailable) as error:
         known = from_database_error(error) if isinstance(error, psycopg.Error) else error
@@ -134,3 +137,14 @@ async def _mirror(pool: AsyncPool, environment: str, body: str, at: datetime | N
             message = "Stripe has made the change, but the database could not be reached to mirror it"
             raise DatabaseUnavailable(message, detail=known.message, hint=hint) from error
         raise
+
+
+async def _be_storable(conn: AsyncConnection[Any], body: str, hint: str) -> None:
+    try:
+        await db.as_jsonb(conn, body)
+    except UNSTORABLE as error:
+        raise AnswerUnstorable(
+            "Stripe has made the change, but it cannot be mirrored: jsonb cannot hold Stripe's answer "
+            f"({error.diag.message_primary})",
+            hint=f"mend the object at Stripe, then {hint}",
+        ) from error

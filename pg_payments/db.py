@@ -151,6 +151,15 @@ def store_stripe_page(environment: str, page: str, observed_at: datetime | None)
 
 
 @SqlFunction
+def as_jsonb(text: str) -> Query[Row]:
+    """That `jsonb` can hold a JSON text. Raises one of `errors.UNSTORABLE` where it cannot.
+
+    It holds no \\u0000, no half of a surrogate pair and no number out of numeric's range (Postgres: JSON Types).
+    """
+    return Query("select %s::jsonb is not null as is_held", (text,), _row)
+
+
+@SqlFunction
 def connect_account(environment: str, account: str, livemode: bool | None) -> Query[Row]:
     """Stripe's account (JSON text) behind an environment: its `payments.provider_connections` row."""
     return Query("select * from payments.connect_account(%s, %s::jsonb, %s)", (environment, account, livemode), _row)

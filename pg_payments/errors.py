@@ -152,11 +152,20 @@ class StripeKeyReused(StripeRefused):
     http_status, code = 409, "IDEMPOTENCY_CONFLICT"
 
 
+class AnswerUnstorable(PaymentsError):
+    """Stripe's answer holds what ``jsonb`` cannot, such as \\u0000. What Stripe was asked to do is done."""
+
+    http_status, code = 502, "STRIPE_ANSWER_UNSTORABLE"
+
+
 class MigrationError(PaymentsError):
     """The schema cannot be brought to this version: edited or failing migrations, missing rights."""
 
     code = "MIGRATION_ERROR"
 
+
+UNSTORABLE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
+"""What Postgres raises for a JSON text that ``jsonb`` cannot hold."""
 
 INSUFFICIENT_PRIVILEGE = "42501"
 CONNECTION_EXCEPTION_CLASS = "08"

@@ -16,10 +16,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from pg_payments import admin_routes, catalogue_routes, checkout, db
 from pg_payments.answers import CHECKOUT_SESSION, EVENT, PORTAL_SESSION, translated
 from pg_payments.bodies import CheckoutBody, PortalBody, parsed
+from pg_payments.cross_origin import CrossOrigin
 from pg_payments.errors import PaymentsError
 from pg_payments.logs import line, log
 from pg_payments.metrics import CONTENT_TYPE
@@ -34,6 +36,14 @@ GUEST_HEADER = "X-Payments-Guest-Secret"
 REFUSED = (PaymentsError, psycopg.Error, HTTPException, ClientDisconnect, Exception)
 
 
+class Application(Starlette):
+    """A Starlette application whose `ROUTES_FOR_PAGES` are open to the origins in the settings."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        # around everything, so that a page can also read the answer to an exception that nobody foresaw
+        return CrossOrigin(super().build_middleware_stack(), self.state.service, ROUTES_FOR_PAGES, [GUEST_HEADER])
+
+
 def create_app(settings: Settings | None = None) -> Starlette:
     """The application. Without settings it reads the environment, at the first request."""
     service = Service(settings)
@@ -43,11 +53,10 @@ def create_app(settings: Settings | None = None) -> Starlette:
         yield
         await service.close()
 
-    app = Starlette(
+    app = Application(
         routes=[
             Route("/api/webhooks/stripe/{environment}", webhook, methods=["POST"]),
-            Route("/api/payments/stripe/{environment}/checkout-sessions", checkout_session, methods=["POST"]),
-            Route("/api/payments/stripe/{environment}/customer-portal-sessions", portal_session, methods=["POST"]),
+            *ROUTES_FOR_PAGES,
             *admin_routes.ROUTES,
             *catalogue_routes.ROUTES,
             Route("/health", health),
@@ -122,6 +131,13 @@ async def portal_session(request: Request) -> Response:
         configuration_id=wish.configuration,
     )
     return JSONResponse({"customerPortalSession": translated(row, PORTAL_SESSION)}, 201)
+
+
+ROUTES_FOR_PAGES = [
+    Route("/api/payments/stripe/{environment}/checkout-sessions", checkout_session, methods=["POST"]),
+    Route("/api/payments/stripe/{environment}/customer-portal-sessions", portal_session, methods=["POST"]),
+]
+"""What an application's pages call for their users and guests. Stripe and administrators have no pages elsewhere."""
 
 
 async def health(request: Request) -> Response:

@@ -1,5 +1,6 @@
 """Settings, read from environment variables only (no ``.env`` file)."""
 
+import re
 from typing import Literal, Self, get_args
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
@@ -9,6 +10,12 @@ from pg_payments.errors import ConfigurationError
 
 Environment = Literal["test", "live"]
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
+
+ORIGIN = re.compile(
+    r"(?!http://[^/]*:80$|https://[^/]*:443$)"
+    r"[a-z][a-z0-9+.-]*://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?"
+)
+"""An origin as browsers send it (the HTML standard: Origin, serialization): without the scheme's own port."""
 
 
 class Settings(BaseSettings):
@@ -49,6 +56,8 @@ class Settings(BaseSettings):
     """What stored Stripe keys are encrypted with; several, comma-separated and newest first, while it is changed."""
     admin_api_key: SecretStr | None = None
     public_url: str | None = None
+    cors_origins: str | None = None
+    """The origins whose pages may call the routes for users and guests, comma-separated, or ``*`` for all."""
 
     max_body_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
     webhook_tolerance: int = Field(default=300, gt=0)
@@ -79,6 +88,22 @@ class Settings(BaseSettings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _origins_are_as_browsers_send_them(self) -> Self:
+        origins = self.browser_origins()
+        for place, origin in enumerate(origins, start=1):
+            if origin != "*" and not ORIGIN.fullmatch(origin):
+                raise ConfigurationError(
+                    f"PAYMENTS_CORS_ORIGINS: number {place} is no origin as browsers send it, as https://shop.example: "
+                    "scheme and host in lower case, a port unless it is the scheme's own, no path, no slash at the end",
+                    detail="PAYMENTS_CORS_ORIGINS",
+                )
+        if "*" in origins and len(origins) > 1:
+            raise ConfigurationError(
+                "PAYMENTS_CORS_ORIGINS: '*' means every origin and stands alone", detail="PAYMENTS_CORS_ORIGINS"
+            )
+        return self
+
     def required_database_url(self) -> str:
         """The libpq connection string, or ``ConfigurationError`` naming the variable to set."""
         if self.database_url is None:
@@ -104,7 +129,11 @@ class Settings(BaseSettings):
 
     def accepted_roles(self) -> frozenset[str]:
         """The database roles that a token may name."""
-        return frozenset(role.strip() for role in self.jwt_roles.split(",") if role.strip())
+        return frozenset(_parts(self.jwt_roles))
+
+    def browser_origins(self) -> list[str]:
+        """The origins whose pages may call us; may be empty, or ``*`` alone."""
+        return _parts(self.cors_origins or "")
 
     def webhook_secrets(self, environment: Environment) -> list[str]:
         """The signing secrets that may have signed a delivery, several while one is rotated; may be empty."""
@@ -116,7 +145,11 @@ class Settings(BaseSettings):
 
 
 def _several(secrets: SecretStr | None) -> list[str]:
-    return [secret.strip() for secret in (_reveal(secrets) or "").split(",") if secret.strip()]
+    return _parts(_reveal(secrets) or "")
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _reveal(secret: SecretStr | None) -> str | None:

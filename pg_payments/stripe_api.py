@@ -124,6 +124,8 @@ def refusal(error: stripe.StripeError) -> StripeRefused:
     """Stripe's status and message, with anything that looks like a key struck out."""
     if error.http_status is None:
         return StripeRefused("Stripe could not be reached", hint="try again: the attempt is kept and can be repeated")
+    if error.http_status < 400:  # the message would be the whole body
+        return StripeRefused("Stripe's answer is not JSON", at=_time(error.headers or {}))
     message, at = _KEY.sub("[key]", error.user_message or "Stripe gave no reason"), _time(error.headers or {})
     if isinstance(error, stripe.IdempotencyError):
         return StripeKeyReused(message, detail=error.code, at=at)

@@ -12,7 +12,8 @@ from typing import Any
 from psycopg import Connection
 
 from pg_payments import db
-from pg_payments.stripe_api import StripeApi
+from pg_payments.errors import UNSTORABLE
+from pg_payments.stripe_api import StripeAnswer, StripeApi
 
 RETRIED = 3 * 24 * 3600
 """Seconds for which Stripe tries a live delivery again."""
@@ -30,7 +31,18 @@ def take_undelivered(conn: Connection[Any], stripe: StripeApi, environment: str)
     asked = {"delivery_success": False, "created": {"gte": int(time.time()) - RETRIED}, "limit": PAGE}
     while True:
         page = stripe.read("/v1/events", asked)
-        db.ingest_stripe_list(conn, environment, page.body)
+        try:
+            db.ingest_stripe_list(conn, environment, page.body)
+        except UNSTORABLE:  # in one of them is what SQL reads in no list, such as \u0000
+            _take_one_by_one(conn, stripe, environment, page)
         if not page.data["has_more"]:
             return
         asked["starting_after"] = page.data["data"][-1]["id"]
+
+
+def _take_one_by_one(conn: Connection[Any], stripe: StripeApi, environment: str, page: StripeAnswer) -> None:
+    """Takes in each event of a page as Stripe writes it alone; the ledger keeps it as text where it has to."""
+    projected = db.projected_event_types(conn)
+    for listed in page.data["data"]:
+        if listed["type"] in projected:
+            db.ingest_stripe_event(conn, environment, stripe.read(f"/v1/events/{listed['id']}").body)

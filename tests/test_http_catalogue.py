@@ -386,6 +386,53 @@ def test_a_repeated_request_does_not_bring_back_the_past(site: Site, conn: Conn)
     assert site.stand_in.catalogue.writes[0] == site.stand_in.catalogue.writes[1]
 
 
+# Stripe answers what jsonb cannot hold
+
+UNSTORABLE = {"a NUL": "a\0b", "half a surrogate pair": "\ud800"}
+
+
+@pytest.mark.parametrize("case", UNSTORABLE)
+def test_a_change_that_cannot_be_mirrored_is_told_as_made(site: Site, case: str) -> None:
+    made = new_product(site)
+    place = f"/products/{made['productId']}"
+    site.stand_in.catalogue.change(made["productId"], description=UNSTORABLE[case])
+    for _ in range(2):  # a repetition makes nothing new and is told the same
+        answer = ask(site, "PATCH", place, {"name": "Green tea"}, key="rename")
+        status, error, message = refused(answer)
+        assert (status, error) == (502, "STRIPE_ANSWER_UNSTORABLE"), answer.text
+        assert message.startswith("Stripe has made the change, but it cannot be mirrored: jsonb cannot hold")
+        assert answer.json()["nextActions"].endswith("then repeat the request with the header Idempotency-Key: rename")
+    assert site.stand_in._objects[made["productId"]]["name"] == "Green tea"
+    assert got(ask(site, "GET", place))["product"] == made
+
+    site.stand_in.catalogue.change(made["productId"], description=None)
+    assert got(ask(site, "PATCH", place, {"name": "Green tea"}, key="rename"))["product"]["name"] == "Green tea"
+
+
+def test_what_was_made_but_cannot_be_mirrored_is_made_once(site: Site, conn: Conn) -> None:
+    site.stand_in.catalogue.besides = {"extra": "a\0b"}
+    first = ask(site, "POST", "/products", {"name": "Tea"})
+    assert refused(first)[:2] == (502, "STRIPE_ANSWER_UNSTORABLE")
+    key = first.json()["nextActions"].rpartition("Idempotency-Key: ")[2]
+    again = ask(site, "POST", "/products", {"name": "Tea"}, key=key)
+    assert again.json() == first.json()
+    (product_id,) = site.stand_in.ids()
+    assert count(conn, "stripe_objects") == 0
+
+    site.stand_in.catalogue.change(product_id, extra=None)
+    assert new_product(site, key=key)["productId"] == product_id
+    wish = {"productId": product_id, "currency": "eur", "unitAmount": 900}
+    assert refused(ask(site, "POST", "/prices", wish))[:2] == (502, "STRIPE_ANSWER_UNSTORABLE")
+
+
+def test_an_answer_that_is_not_json_is_no_success(site: Site) -> None:
+    site.stand_in.catalogue.garbled = 1
+    answer = ask(site, "POST", "/products", {"name": "Tea"})
+    assert refused(answer) == (502, "STRIPE_ERROR", "Stripe's answer is not JSON")
+    made = new_product(site, key=answer.json()["nextActions"].rpartition("Idempotency-Key: ")[2])
+    assert site.stand_in.ids() == [made["productId"]]
+
+
 # The database goes away
 
 

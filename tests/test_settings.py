@@ -75,3 +75,64 @@ def test_a_wrong_number_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(ConfigurationError, match=r"^PAYMENTS_MAX_BODY_BYTES: ") as refused:
         Settings.load()
     assert refused.value.detail == "PAYMENTS_MAX_BODY_BYTES"
+
+
+@pytest.mark.parametrize(
+    ("value", "origins"),
+    [
+        ("", []),
+        (" , ", []),
+        ("*", ["*"]),
+        (
+            "https://shop.example, http://localhost:3000,https://xn--lden-6qa.example:8443",
+            ["https://shop.example", "http://localhost:3000", "https://xn--lden-6qa.example:8443"],
+        ),
+        ("http://127.0.0.1:5173,http://[::1]:5173", ["http://127.0.0.1:5173", "http://[::1]:5173"]),
+        ("capacitor://localhost", ["capacitor://localhost"]),
+    ],
+)
+def test_origins_of_pages(monkeypatch: pytest.MonkeyPatch, value: str, origins: list[str]) -> None:
+    assert Settings.load().browser_origins() == []
+    monkeypatch.setenv("PAYMENTS_CORS_ORIGINS", value)
+    assert Settings.load().browser_origins() == origins
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "shop.example",
+        "//shop.example",
+        "https:shop.example",
+        "https://",
+        "https://shop.example/",
+        "https://shop.example/sesame",
+        "https://shop.example?sesame",
+        "https://shop.example#sesame",
+        "https://sesame:sesame@shop.example",
+        "https://Shop.example",
+        "HTTPS://shop.example",
+        "https://läden.example",
+        "https://*.shop.example",
+        "https://shop.example:443",
+        "http://shop.example:80",
+        "https://shop.example:",
+        "https://shop.example:x",
+        "https://shop.example https://other.example",
+        "https://shop.example\nhttps://other.example",
+        "null",
+        "**",
+    ],
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv("PAYMENTS_CORS_ORIGINS", f"https://first.example,{wrong}")
+    with pytest.raises(ConfigurationError, match=r"^PAYMENTS_CORS_ORIGINS: number 2 is no origin") as refused:
+        Settings.load()
+    assert refused.value.detail == "PAYMENTS_CORS_ORIGINS"
+    assert "\n" not in str(refused.value)
+    assert "sesame" not in str(refused.value)
+
+
+def test_every_origin_is_not_one_of_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAYMENTS_CORS_ORIGINS", "https://shop.example,*")
+    with pytest.raises(ConfigurationError, match=r"^PAYMENTS_CORS_ORIGINS: '\*' means every origin"):
+        Settings.load()

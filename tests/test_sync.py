@@ -169,6 +169,55 @@ def test_some_lists_alone_are_read_and_not_recorded(
         sync(service_conn, stripe, "test", ["products"])
 
 
+@pytest.mark.parametrize("bad", [[0], [149], [63, 64, 120], list(range(95, 130))], ids=str)
+def test_what_jsonb_cannot_hold_is_skipped_and_named(
+    conn: Conn, service_conn: Conn, account: StripeAccount, stripe: StripeApi, bad: list[int]
+) -> None:
+    objects = shop(products=2, customers=150, subscriptions=8)
+    customers = [made for made in objects if made["object"] == "customer"]
+    for place in bad:
+        customers[place]["name"] = ["a\0b", "\ud800"][place % 2]
+    account.add(*objects)
+    row = sync(service_conn, stripe, "test")
+    good = 150 - len(bad)
+    assert mirrored(conn) == {"products": 2, "prices": 2, "customers": good, "subscriptions": 8}
+    assert (row["status"], row["last_sync_status"], row["last_synced_at"]) == ("connected", "failed", None)
+    assert row["last_sync_counts"] == mirrored(conn) | {"skipped": len(bad)}
+    ids = [customers[place]["id"] for place in reversed(bad)]  # newest first, as Stripe lists them
+    named = ", ".join(ids[:10]) + (f" and {len(bad) - 10} more" if len(bad) > 10 else "")
+    assert row["last_sync_error"] == (f"all is mirrored but what jsonb cannot hold, such as a NUL character: {named}")
+    stored = conn.execute("select object_id from payments.stripe_objects where object_type = 'customer'")
+    assert {row["object_id"] for row in stored} == {made["id"] for made in customers} - set(ids)
+
+    for place in bad:
+        customers[place]["name"] = "Mended"
+    assert sync(service_conn, stripe, "test")["last_sync_status"] == "succeeded"
+    assert mirrored(conn)["customers"] == 150
+
+
+def test_one_bad_object_costs_few_requests(service_conn: Conn, account: StripeAccount, stripe: StripeApi) -> None:
+    objects = shop(products=1, customers=1000, subscriptions=0)
+    next(made for made in reversed(objects) if made["object"] == "customer")["name"] = "a\0b"
+    account.add(*objects)
+    sync(service_conn, stripe, "test")
+    assert len([path for path in account.asked if path.startswith("/v1/customers")]) < 10 + 2 * 8
+
+
+def test_a_failure_of_the_database_skips_nothing(
+    conn: Conn, service_conn: Conn, account: StripeAccount, stripe: StripeApi
+) -> None:
+    account.add(*shop(2, 5, 8))
+    conn.execute(
+        """create function public.break() returns trigger language plpgsql as $$ begin perform 'x'::integer; end $$;
+           create trigger break before insert on payments.stripe_prices for each row execute function public.break()"""
+    )
+    row = sync(service_conn, stripe, "test")
+    assert (row["last_sync_status"], row["last_sync_counts"]) == (
+        "failed", {"products": 2, "prices": 0, "customers": 0, "subscriptions": 0},
+    )  # fmt: skip
+    assert "invalid input syntax for type integer" in row["last_sync_error"]
+
+
 # The command
 
 
@@ -205,3 +254,17 @@ def test_the_command_reads_one_list(conn: Conn, service_url: str, account: Strip
     assert mirrored(conn) == {"products": 0, "prices": 0, "customers": 5, "subscriptions": 0}
     assert {path.split("?")[0] for path in account.asked} == {"/v1/account", "/v1/customers"}
     assert set(LISTS) == set(TABLES)
+
+
+def test_the_command_names_what_it_skipped(conn: Conn, service_url: str, account: StripeAccount) -> None:
+    objects = shop(2, 5, 8)
+    objects[0]["name"] = "a\0b"
+    account.add(*objects)
+    skipped = f"all is mirrored but what jsonb cannot hold, such as a NUL character: {objects[0]['id']}\n"
+    done = run(service_url, account)
+    assert (done.returncode, done.stderr.splitlines(keepends=True)[-1]) == (
+        1, f"pg-payments: the sync failed: test: {skipped}",
+    )  # fmt: skip
+    assert mirrored(conn) == {"products": 1, "prices": 2, "customers": 5, "subscriptions": 8}
+    some = run(service_url, account, "--object", "products")
+    assert (some.returncode, some.stderr.splitlines(keepends=True)[-1]) == (1, f"pg-payments: {skipped}")

@@ -233,6 +233,22 @@ def test_what_the_former_one_could_not_deliver_is_fetched(site: Site, conn: Conn
     assert {row["id"]: row["status"] for row in taken} == {event["id"]: "processed" for event in events}
 
 
+def test_an_undelivered_event_that_jsonb_cannot_hold_holds_up_nothing(site: Site, conn: Conn) -> None:
+    configure(site)
+    events = [json.loads(an_event()) for _ in range(3)]
+    events[1]["data"]["object"]["name"] = "a\0b"
+    not_ours = json.loads(an_event()) | {"type": "payout.paid"}
+    site.stand_in.webhooks.undelivered = [*events, not_ours]
+    configure(site)
+    assert len(ours(site.stand_in)) == 1
+    rows = conn.execute("select provider_event_id as id, processing_status as status from payments.webhook_events")
+    assert {row["id"]: row["status"] for row in rows} == {
+        events[0]["id"]: "processed", events[1]["id"]: "failed", events[2]["id"]: "processed",
+    }  # fmt: skip
+    kept = conn.execute("select raw_payload from payments.webhook_events where raw_payload is not null").fetchall()
+    assert [json.loads(row["raw_payload"]) for row in kept] == [events[1]]
+
+
 STEPS = [
     ("GET /v1/webhook_endpoints/{id}", "before"),
     ("GET /v1/events", "before"),

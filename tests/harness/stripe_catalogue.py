@@ -45,7 +45,7 @@ class Write:
 class Catalogue:
     """`writes` is what was asked for; `refusals` are answered, one a change, before anything else is.
 
-    `lost` answers are replaced by a 500 after the deed.
+    `lost` answers are replaced by a 500 after the deed, `garbled` ones by what is not JSON.
     """
 
     def __init__(self, stand_in: StripeAccount) -> None:
@@ -53,6 +53,9 @@ class Catalogue:
         self.writes: list[Write] = []
         self.refusals: deque[tuple[int, str]] = deque()
         self.lost = 0
+        self.garbled = 0
+        self.besides: Json = {}
+        """Members that Stripe gives to whatever is made, unasked."""
         self._answers: dict[tuple[bool, str], tuple[str, Json, Json]] = {}
         self.routes = [
             Route("/v1/products", self._write(self._create_product), methods=["POST"]),
@@ -97,6 +100,9 @@ class Catalogue:
             if self.lost:
                 self.lost -= 1
                 return JSONResponse({"error": {"type": "api_error", "message": "lost"}}, 500)
+            if self.garbled:
+                self.garbled -= 1
+                return Response(json.dumps(answer) + "\0", media_type="application/json")
             return _shown(answer, {"Idempotent-Replayed": "true"} if first else {})
 
         return endpoint
@@ -164,7 +170,7 @@ class Catalogue:
     def _keep(self, request: Request, made: Json, asked: Json) -> Json:
         if "" in asked.values():
             raise Refused(400, "You passed an empty string; there is nothing to unset.")
-        made = _applied(made | {"livemode": _live(request)}, asked)
+        made = _applied(made | {"livemode": _live(request)}, asked) | self.besides
         self._stand_in._tell(f"{made['object']}.created", made)
         return self._stand_in._keep(made)
 

@@ -61,6 +61,7 @@ class WebhookEndpoints:
             Route("/v1/webhook_endpoints/{id}", self._retrieve, methods=["GET"]),
             Route("/v1/webhook_endpoints/{id}", self._delete, methods=["DELETE"]),
             Route("/v1/events", self._events, methods=["GET"]),
+            Route("/v1/events/{id}", self._event, methods=["GET"]),
         ]
 
     def hold(self, step: str, when: str) -> Held:
@@ -122,6 +123,10 @@ class WebhookEndpoints:
         if request.query_params.get("delivery_success") != "false":
             return await self._stand_in._list_events(request)
         return _page(request, self.undelivered[::-1], PAGE)
+
+    async def _event(self, request: Request) -> Response:
+        (found,) = [event for event in self.undelivered if event["id"] == request.path_params["id"]]
+        return Response(json.dumps(found, indent=2), media_type="application/json")
 
     async def _broken(self, request: Request, when: str) -> Response | None:
         step = f"{request.method} {request.scope['route'].path}"
