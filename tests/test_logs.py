@@ -120,7 +120,7 @@ def requests_of_all_routes(base: str) -> Iterator[httpx.Request]:
         assert isinstance(route, Route)
         for environment in ("test", MAIL):
             path = re.sub(r"\{\w+\}", "sesame", route.path.replace("{environment}", environment))
-            for method in sorted((route.methods or set()) | {"SESAME"}):
+            for method in sorted((route.methods or set()) | {"TRACE", "SESAME"}):
                 for headers in callers():
                     for body in BODIES if method in {"POST", "PUT", "PATCH"} else BODIES[:1]:
                         yield httpx.Request(
