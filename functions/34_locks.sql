@@ -7,7 +7,7 @@
 -- are asked for in one order, hence no deadlocks: where a lock can't be had at once, everything is released and what is
 -- known to be needed is asked for again, in order.
 
-create or replace function payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[] default '{}') returns void
+create or replace function payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[] default '{}') returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -24,12 +24,13 @@ begin
   -- A very large batch would fill the server's lock table: it takes the whole environment instead.
   if cardinality(p_nodes) > 400 then
     perform pg_advisory_xact_lock(hashtextextended(v_name, 0));
-    return;
+    return null;
   end if;
   if not pg_try_advisory_xact_lock_shared(hashtextextended(v_name, 0)) then
     perform pg_advisory_xact_lock_shared(hashtextextended(v_name, 0));
   end if;
 
+  <<attempts>>
   loop
     begin
       if v_wait then
@@ -68,7 +69,7 @@ begin
          where n.node not like all (array['customer:%', 'subscription:%'])  -- ends, not passages: they join many payments
            and l.node <> all (p_nodes);
         if v_found = '{}' then
-          return;
+          exit attempts;
         end if;
         p_nodes := p_nodes || v_found;
         v_new := '{}';
@@ -81,7 +82,7 @@ begin
           end if;
         end loop;
         if v_new = '{}' then
-          return;
+          exit attempts;
         end if;
         v_found := '{}';
       end loop;
@@ -89,8 +90,9 @@ begin
       when sqlstate 'PY099' then  -- all locks of this block are released
         v_wait := true;
     end;
-  end loop;
+  end loop attempts;
+  return p_nodes;
 end
 $$;
 comment on function payments_private.lock_nodes(text, text[], text[]) is
-  'Locks the given objects (type:id) and all that their links lead to, and the subjects that the given customers stand for, until the transaction ends.';
+  'Locks the given objects (type:id) and all that their links lead to, and the subjects that the given customers stand for, until the transaction ends. Answers what is locked; null for the whole environment.';

@@ -309,7 +309,8 @@ $$;
 comment on function payments_private.write_transaction(payments.transactions, payments.transactions[]) is
   'Stores a transaction, given those that are stored of its circle.';
 
-create or replace function payments_private.project_circle(p_environment text, p_node text) returns void
+-- p_nodes: a whole circle.
+create or replace function payments_private.project_circle(p_environment text, p_nodes text[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -328,26 +329,12 @@ declare
   v_best     integer := 5;
   v_gone     uuid[];
 begin
-  with recursive circle (node) as (
-    select p_node
-    union
-    select l.node
-      from circle c,
-           lateral (
-             select unnest(o.links) from payments_private.payment_objects o
-              where o.environment = p_environment and o.node = c.node
-             union all
-             select k.from_node from payments_private.object_links k
-              where k.environment = p_environment and k.to_node = c.node
-             offset 0) l (node)
-     where l.node not like all (array['customer:%', 'subscription:%'])  -- they join many payments
-  )
   select array_agg(
            coalesce(o.o, jsonb_populate_record(null::payments_private.payment_objects, jsonb_build_object('node', c.node, 'links', array[]::text[])))
            order by (o.o).known is not true, (o.o).status is distinct from 'succeeded', (o.o).provider_created_at desc nulls last, c.node collate "C" desc),
          coalesce(array_agg(t.t) filter (where (t.t).id is not null), '{}')
     into v_circle, v_stored
-    from circle c
+    from unnest(p_nodes) c (node)
     left join lateral (
       select x from payments_private.payment_objects x where x.environment = p_environment and x.node = c.node limit 1) o (o) on true
     left join lateral (
@@ -417,10 +404,9 @@ begin
   end if;
 end
 $$;
-comment on function payments_private.project_circle(text, text) is
-  'Computes payments.transactions for all payments, refunds and disputes linked to a node.';
+comment on function payments_private.project_circle(text, text[]) is
+  'Computes payments.transactions for all payments, refunds and disputes of a circle, given all its nodes.';
 
--- The walk of project_circle() from many nodes at once; there it stands inline, since every event takes it.
 create or replace function payments_private.circles_of(p_environment text, p_nodes text[]) returns table (start text, node text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -442,7 +428,7 @@ begin
                select k.from_node from payments_private.object_links k
                 where k.environment = p_environment and k.to_node = c.node
                offset 0) l (node)
-       where l.node not like all (array['customer:%', 'subscription:%'])
+       where l.node not like all (array['customer:%', 'subscription:%'])  -- they join many payments
     )
     select c.start, c.node from circle c;
 end
@@ -454,15 +440,12 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_node text;
+  v_circle text[];
 begin
-  if cardinality(p_nodes) > 1 then  -- each circle once, by the first of its nodes
-    p_nodes := array(
-      select distinct n.first
-        from (select min(c.node collate "C") from payments_private.circles_of(p_environment, p_nodes) c group by c.start) n (first));
-  end if;
-  foreach v_node in array p_nodes loop
-    perform payments_private.project_circle(p_environment, v_node);
+  for v_circle in
+    select distinct array_agg(c.node order by c.node collate "C") from payments_private.circles_of(p_environment, p_nodes) c group by c.start
+  loop
+    perform payments_private.project_circle(p_environment, v_circle);
   end loop;
 end
 $$;

@@ -5,7 +5,7 @@
 -- that the planner does not take apart, and "= any (array)" on the primary key alone.
 
 -- What a set of snapshots touches is locked: the objects, what they refer to, and the subjects they name.
-create or replace function payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) returns void
+create or replace function payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -28,14 +28,15 @@ begin
       end if;
     end if;
   end loop;
-  if v_nodes <> '{}' then
-    perform payments_private.lock_nodes(p_environment, v_nodes, v_customers);
-  end if;
+  return case when v_nodes <> '{}' then payments_private.lock_nodes(p_environment, v_nodes, v_customers) end;
 end
 $$;
-comment on function payments_private.lock_snapshots(text, payments_private.snapshot[]) is 'Takes the locks that apply_snapshots needs.';
+comment on function payments_private.lock_snapshots(text, payments_private.snapshot[]) is
+  'Takes the locks that apply_snapshots needs; answers what is locked, or null if there is nothing to lock or too much to list.';
 
-create or replace function payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) returns integer
+-- p_locked: what lock_snapshots answered for a single snapshot, which is its whole circle; null for several.
+create or replace function payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[], p_locked text[] default null)
+  returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan  -- the arrays are short: planning would cost more than running
@@ -144,12 +145,15 @@ begin
   if v_sessions <> '{}' then
     perform payments_private.project_checkout_sessions(p_environment, v_sessions);
   end if;
-  if v_payments <> '{}' then
+  if p_locked is not null and v_payments = array[v_snapshot.object_type || ':' || v_snapshot.object_id] then
+    perform payments_private.project_circle(p_environment, array(
+      select distinct n from unnest(p_locked) n where n not like all (array['customer:%', 'subscription:%', 'subject:%'])));
+  elsif v_payments <> '{}' then
     perform payments_private.project_transactions(p_environment, v_payments);
   end if;
 
   return v_count;
 end
 $$;
-comment on function payments_private.apply_snapshots(text, payments_private.snapshot[]) is
+comment on function payments_private.apply_snapshots(text, payments_private.snapshot[], text[]) is
   'Stores snapshots, links them and computes what depends on them; answers how many changed the store. The caller holds the locks.';

@@ -28,8 +28,8 @@ end
 $$;
 comment on function payments_private.jsonb_or_null(text) is 'A body as jsonb; null where jsonb refuses it.';
 
--- What a body says of itself; verdict is null, or why the body can't be taken: PY007, PY008. Never raises.
-create or replace function payments_private.envelope(p_environment text, p_place bigint, p_body text, p_payload jsonb) returns payments_private.incoming
+-- What a body says; verdict is null, or why the body can't be taken: PY007, PY008. Never raises.
+create or replace function payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb) returns payments_private.incoming
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -38,6 +38,7 @@ declare
   v_copy json;
 begin
   e.place := p_place;
+  e.payload := p_payload;
   if jsonb_typeof(p_payload) = 'object' then
     e.event_id := case when jsonb_typeof(p_payload -> 'id') = 'string' then p_payload ->> 'id' end;
     e.livemode := case when jsonb_typeof(p_payload -> 'livemode') = 'boolean' then (p_payload -> 'livemode')::boolean end;
@@ -72,40 +73,42 @@ begin
   elsif e.livemode <> (p_environment = 'live') then
     e.verdict := 'PY008';
     e.error := format('a %s event at the %s endpoint', case when e.livemode then 'live' else 'test' end, p_environment);
+  elsif p_payload is not null then
+    e.snapshot := payments_private.event_snapshot(p_payload);
   end if;
   return e;
 end
 $$;
-comment on function payments_private.envelope(text, bigint, text, jsonb) is 'Reads who a verified body is.';
+comment on function payments_private.read_event(text, bigint, text, jsonb) is 'Reads a verified body.';
 
 -- Applies events that are in the ledger as pending or failed, all together, and marks them processed or ignored.
-create or replace function payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[]) returns void
+create or replace function payments_private.apply_events(
+  p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[] default null
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off  -- a plan made while the ledger is small has to serve when it is large
 set jit = off
 as $$
 declare
-  v_id  uuid;
   v_now timestamptz := payments_private.now();
 begin
   if p_snapshots <> '{}' then
-    perform payments_private.apply_snapshots(p_environment, p_snapshots);
+    perform payments_private.apply_snapshots(p_environment, p_snapshots, p_locked);
   end if;
 
-  foreach v_id in array p_ids loop  -- a list of ids would be planned anew each time
-    update payments.webhook_events e
-       set processing_status = case when e.object_id is null or e.object_type is null then 'ignored' else 'processed' end,
-           attempt_count = e.attempt_count + 1, last_error = null, next_attempt_at = null, parked_at = null,
-           processed_at = v_now, updated_at = now()
-     where e.id = v_id;
-  end loop;
+  update payments.webhook_events e
+     set processing_status = case when e.object_id is null or e.object_type is null then 'ignored' else 'processed' end,
+         attempt_count = e.attempt_count + 1, last_error = null, next_attempt_at = null, parked_at = null,
+         processed_at = v_now, updated_at = now()
+   where e.id = any (p_ids);
 
   -- An application's deferred trigger raises here, where it is caught, and not at commit, where the event would be lost.
   set constraints all immediate;
 end
 $$;
-comment on function payments_private.apply_events(text, uuid[], payments_private.snapshot[]) is
+comment on function payments_private.apply_events(text, uuid[], payments_private.snapshot[], text[]) is
   'Everything the given ledger rows say is put in place and the rows become processed. Raises what a projection or trigger raises.';
 
 -- One event with its failure contained. Answers the resulting status and error.
@@ -168,105 +171,122 @@ end
 $$;
 comment on function payments_private.stash_event(text, text, text, text) is 'Keeps a verified event that the ledger does not take.';
 
--- Writes an event into the ledger, or finds it there. Status null: it waits for being applied, now or again.
-create or replace function payments_private.enter_event(
-  p_environment text, p_event payments_private.incoming, p_body text, p_payload jsonb, p_snapshot payments_private.snapshot
-) returns payments_private.incoming
+-- Writes events into the ledger, or finds them there. Status null: it waits for being applied, now or again.
+create or replace function payments_private.enter_events(p_environment text, p_events payments_private.incoming[], p_bodies text[])
+  returns payments_private.incoming[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_parked timestamptz;
-  v_purged payments_private.purged_events;
+  v_purged_before timestamptz := payments_private.purged_before();
+  v_purged        payments_private.purged_events;
+  v_event         payments_private.incoming;
+  v_new_ids       uuid[];
+  v_new_events    text[];
+  v_parked        timestamptz;
 begin
-  if payments_private.may_be_purged(p_snapshot.observed_at) then
-    v_purged := payments_private.purged_event(p_environment, p_event.event_id);
-    if v_purged.event_id is not null then
-      p_event.row_id := v_purged.event_id;
-      p_event.status := v_purged.processing_status;
-      p_event.duplicate := true;
-      return p_event;
+  for i in 1 .. cardinality(p_events) loop
+    v_event := p_events[i];
+    if v_event.verdict is null and (v_event.snapshot).observed_at < v_purged_before then
+      v_purged := payments_private.purged_event(p_environment, v_event.event_id);
+      if v_purged.event_id is not null then
+        v_event.row_id := v_purged.event_id;
+        v_event.status := v_purged.processing_status;
+        v_event.duplicate := true;
+        p_events[i] := v_event;
+      end if;
     end if;
-  end if;
+  end loop;
 
-  if p_payload is not null then
+  with entered as (
     insert into payments.webhook_events as e
       (environment, provider_event_id, event_type, livemode, provider_account_id, api_version, object_type, object_id,
        provider_created_at, payload)
-    values (
-      p_environment, p_event.event_id, p_snapshot.event_type, p_event.livemode,
-      case when jsonb_typeof(p_payload -> 'account') = 'string' then p_payload ->> 'account' end,
-      case when jsonb_typeof(p_payload -> 'api_version') = 'string' then p_payload ->> 'api_version' end,
-      p_snapshot.object_type, p_snapshot.object_id, nullif(p_snapshot.observed_at, to_timestamp(0)), p_payload)
+    select p_environment, i.event_id, (i.snapshot).event_type, i.livemode,
+           case when jsonb_typeof(i.payload -> 'account') = 'string' then i.payload ->> 'account' end,
+           case when jsonb_typeof(i.payload -> 'api_version') = 'string' then i.payload ->> 'api_version' end,
+           (i.snapshot).object_type, (i.snapshot).object_id, nullif((i.snapshot).observed_at, to_timestamp(0)), i.payload
+      from unnest(p_events) i
+     where i.verdict is null and i.row_id is null and i.payload is not null
     on conflict (provider, environment, provider_event_id) do nothing
-    returning e.id into p_event.row_id;
-  else
-    insert into payments.webhook_events as e
-      (environment, provider_event_id, livemode, processing_status, attempt_count, last_error, parked_at, raw_payload)
-    values (p_environment, p_event.event_id, p_event.livemode, 'failed', 1, p_event.error, payments_private.now(), p_body)
-    on conflict (provider, environment, provider_event_id) do nothing
-    returning e.id into p_event.row_id;
-    p_event.status := 'failed';
-  end if;
+    returning e.id, e.provider_event_id
+  )
+  select array_agg(n.id), array_agg(n.provider_event_id) into v_new_ids, v_new_events from entered n;
 
-  p_event.duplicate := not found;
-  if p_event.duplicate then
-    select e.id, e.processing_status, e.last_error, e.parked_at
-      into p_event.row_id, p_event.status, p_event.error, v_parked
-      from payments.webhook_events e
-     where e.provider = 'stripe' and e.environment = p_environment and e.provider_event_id = p_event.event_id;
-    if p_event.status = 'pending' or (p_event.status = 'failed' and v_parked is null) then
-      p_event.status := null;
-      p_event.error := null;
+  for i in 1 .. cardinality(p_events) loop
+    v_event := p_events[i];
+    continue when v_event.verdict is not null or v_event.row_id is not null;
+    if v_event.payload is not null then
+      v_event.row_id := v_new_ids[array_position(v_new_events, v_event.event_id)];
+    else
+      insert into payments.webhook_events as e
+        (environment, provider_event_id, livemode, processing_status, attempt_count, last_error, parked_at, raw_payload)
+      values (p_environment, v_event.event_id, v_event.livemode, 'failed', 1, v_event.error, payments_private.now(), p_bodies[v_event.place])
+      on conflict (provider, environment, provider_event_id) do nothing
+      returning e.id into v_event.row_id;
+      v_event.status := 'failed';
     end if;
-  end if;
-  return p_event;
+
+    v_event.duplicate := v_event.row_id is null;
+    if v_event.duplicate then
+      select e.id, e.processing_status, e.last_error, e.parked_at
+        into v_event.row_id, v_event.status, v_event.error, v_parked
+        from payments.webhook_events e
+       where e.provider = 'stripe' and e.environment = p_environment and e.provider_event_id = v_event.event_id;
+      if v_event.status = 'pending' or (v_event.status = 'failed' and v_parked is null) then
+        v_event.status := null;
+        v_event.error := null;
+      end if;
+    end if;
+    p_events[i] := v_event;
+  end loop;
+  return p_events;
 end
 $$;
-comment on function payments_private.enter_event(text, payments_private.incoming, text, jsonb, payments_private.snapshot) is
-  'The ledger row of a verified event. A redelivered event that failed, and is not parked, is applied again.';
+comment on function payments_private.enter_events(text, payments_private.incoming[], text[]) is
+  'The ledger rows of verified events. A redelivered event that failed, and is not parked, is applied again.';
 
 create or replace function payments_private.ingest(p_environment text, p_bodies text[]) returns payments_private.incoming[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_events    payments_private.incoming[] := array[]::payments_private.incoming[];
-  v_payloads  jsonb[] := array[]::jsonb[];                                    -- these two by place
-  v_snapshots payments_private.snapshot[] := array[]::payments_private.snapshot[];
-  v_entered   payments_private.incoming[];
-  v_event     payments_private.incoming;
-  v_before    payments_private.incoming;
-  v_outcome   record;
-  v_payload   jsonb;
-  v_snapshot  payments_private.snapshot;
-  v_todo      uuid[];
-  v_to_apply  payments_private.snapshot[] := array[]::payments_private.snapshot[];
+  v_payloads jsonb[];
+  v_events   payments_private.incoming[] := array[]::payments_private.incoming[];
+  v_event    payments_private.incoming;
+  v_before   payments_private.incoming;
+  v_answers  payments_private.incoming[] := array[]::payments_private.incoming[];
+  v_outcome  record;
+  v_todo     uuid[] := array[]::uuid[];
+  v_to_apply payments_private.snapshot[] := array[]::payments_private.snapshot[];
+  v_locked   text[];
 begin
+  begin
+    v_payloads := p_bodies::jsonb[];
+  exception
+    when others then
+      v_payloads := array(select payments_private.jsonb_or_null(b.body) from unnest(p_bodies) with ordinality b (body, place) order by b.place);
+  end;
   for i in 1 .. coalesce(cardinality(p_bodies), 0) loop
-    v_payload := payments_private.jsonb_or_null(p_bodies[i]);
-    v_event := payments_private.envelope(p_environment, i, p_bodies[i], v_payload);
-    v_snapshot := null;
-    if v_event.verdict is null and v_payload is not null then
-      v_snapshot := payments_private.event_snapshot(v_payload);
-      if v_snapshot.object_id is not null and v_snapshot.object_type is not null then
-        v_to_apply := array_append(v_to_apply, v_snapshot);
-      end if;
-    end if;
+    v_event := payments_private.read_event(p_environment, i, p_bodies[i], v_payloads[i]);
     v_events := array_append(v_events, v_event);
-    v_payloads := array_append(v_payloads, v_payload);
-    v_snapshots := array_append(v_snapshots, v_snapshot);
+    if (v_event.snapshot).object_id is not null and (v_event.snapshot).object_type is not null then
+      v_to_apply := array_append(v_to_apply, v_event.snapshot);
+    end if;
   end loop;
   if cardinality(v_events) > 1 then  -- in one order everywhere, so that two batches do not wait for each other
     v_events := array(select e from unnest(v_events) e order by e.event_id collate "C", e.place);
   end if;
-  perform payments_private.lock_snapshots(p_environment, payments_private.with_contents(v_to_apply));
+
+  v_to_apply := payments_private.with_contents(v_to_apply);
+  v_locked := payments_private.lock_snapshots(p_environment, v_to_apply);
+  if cardinality(v_to_apply) > 1 then
+    v_locked := null;
+  end if;
 
   begin  -- all together, as long as nothing raises
-    v_entered := array[]::payments_private.incoming[];
     v_to_apply := array[]::payments_private.snapshot[];
-    v_todo := array[]::uuid[];
-    foreach v_event in array v_events loop
+    foreach v_event in array payments_private.enter_events(p_environment, v_events, p_bodies) loop
       if v_event.verdict is not null then
         v_event.status := 'rejected';
       elsif v_event.event_id = v_before.event_id then  -- twice in one batch
@@ -275,30 +295,28 @@ begin
         v_event.error := v_before.error;
         v_event.duplicate := true;
       else
-        v_snapshot := v_snapshots[v_event.place];
-        v_event := payments_private.enter_event(p_environment, v_event, p_bodies[v_event.place], v_payloads[v_event.place], v_snapshot);
         if v_event.status is null then
           v_todo := array_append(v_todo, v_event.row_id);
-          if v_snapshot.object_id is null or v_snapshot.object_type is null then
+          if (v_event.snapshot).object_id is null or (v_event.snapshot).object_type is null then
             v_event.status := 'ignored';
           else
             v_event.status := 'processed';
-            v_to_apply := array_append(v_to_apply, v_snapshot);
+            v_to_apply := array_append(v_to_apply, v_event.snapshot);
           end if;
         end if;
         v_before := v_event;
       end if;
-      v_entered := array_append(v_entered, v_event);
+      v_answers := array_append(v_answers, v_event);
     end loop;
     if v_todo <> '{}' then
-      perform payments_private.apply_events(p_environment, v_todo, payments_private.with_contents(v_to_apply));
+      perform payments_private.apply_events(p_environment, v_todo, payments_private.with_contents(v_to_apply), v_locked);
     end if;
-    return v_entered;
+    return v_answers;
   exception
     when others then null;
   end;
 
-  v_entered := array[]::payments_private.incoming[];  -- then each on its own
+  v_answers := array[]::payments_private.incoming[];  -- then each on its own
   v_before := null;
   foreach v_event in array v_events loop
     if v_event.verdict is not null then
@@ -309,9 +327,8 @@ begin
       v_event.error := v_before.error;
       v_event.duplicate := true;
     else
-      v_snapshot := v_snapshots[v_event.place];
       begin
-        v_event := payments_private.enter_event(p_environment, v_event, p_bodies[v_event.place], v_payloads[v_event.place], v_snapshot);
+        v_event := (payments_private.enter_events(p_environment, array[v_event], p_bodies))[1];
       exception
         when others then
           perform payments_private.stash_event(p_environment, v_event.event_id, p_bodies[v_event.place], sqlstate || ': ' || sqlerrm);
@@ -321,15 +338,15 @@ begin
       end;
       if v_event.status is null then
         v_outcome := payments_private.try_event(p_environment, v_event.row_id, p_bodies[v_event.place], v_event.event_id,
-                                                payments_private.with_contents(array[v_snapshot]));
+                                                payments_private.with_contents(array[v_event.snapshot]));
         v_event.status := v_outcome.processing_status;
         v_event.error := v_outcome.error;
       end if;
       v_before := v_event;
     end if;
-    v_entered := array_append(v_entered, v_event);
+    v_answers := array_append(v_answers, v_event);
   end loop;
-  return v_entered;
+  return v_answers;
 end
 $$;
 comment on function payments_private.ingest(text, text[]) is

@@ -20,6 +20,9 @@ comment on function payments_private.claim_by_hand() is 'Gives earlier rows of a
 create or replace function payments_private.reproject_customer(p_environment text, p_customer_id text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
 as $$
 begin
   perform payments_private.project_subscriptions(p_environment, array(

@@ -1,5 +1,5 @@
--- What a monitor wants to know of the database. Partial indexes hold the events in question, so an answer costs as
--- much as there are failures, however long the ledger is.
+-- What a monitor wants to know of the database. Partial indexes hold the events in question, and each event is
+-- read once: an answer costs as much as there are failures, however long the ledger is.
 
 create or replace function payments.metrics()
   returns table (
@@ -8,33 +8,33 @@ create or replace function payments.metrics()
   )
 language plpgsql security definer  -- counts what the service may not read: stashed events, connections
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
 as $$
 #variable_conflict use_column
 declare
   v_now timestamptz := payments_private.now();
 begin
   return query
-    with waiting as (
-      select e.environment, e.received_at
-        from payments.webhook_events e
-       where e.next_attempt_at is not null
+    with failed (environment, since, is_dead) as materialized (
+      select e.environment, e.received_at, false from payments.webhook_events e where e.next_attempt_at is not null
       union all
-      select s.environment, s.created_at
+      select e.environment, e.received_at, true from payments.webhook_events e where e.parked_at is not null
+      union all
+      select s.environment, s.created_at, s.parked_at is not null
         from payments_private.stashed_events s
-       where s.next_attempt_at is not null
-    ), dead as (
-      select e.environment from payments.webhook_events e where e.parked_at is not null
-      union all
-      select s.environment from payments_private.stashed_events s where s.parked_at is not null
+       where s.next_attempt_at is not null or s.parked_at is not null
     )
     select n.name,
-           (select count(*) from waiting w where w.environment = n.name),
-           (select count(*) from dead d where d.environment = n.name),
-           (select extract(epoch from v_now - min(w.received_at))::double precision from waiting w where w.environment = n.name),
+           count(*) filter (where not f.is_dead),
+           count(*) filter (where f.is_dead),
+           extract(epoch from v_now - min(f.since) filter (where not f.is_dead))::double precision,
            (select extract(epoch from v_now - c.last_synced_at)::double precision
               from payments.provider_connections c
              where c.provider = 'stripe' and c.environment = n.name)
-      from unnest(array['test', 'live']) n (name);
+      from unnest(array['test', 'live']) n (name)
+      left join failed f on f.environment = n.name
+     group by n.name;
 end
 $$;
 comment on function payments.metrics() is

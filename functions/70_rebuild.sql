@@ -285,6 +285,9 @@ comment on function payments_private.delete_orphans(text, text, text[]) is 'Dele
 create or replace function payments_private.reproject(p_environment text, p_pass text, p_keys text[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off  -- plans made while the projections are empty have to serve when they are full
+set jit = off
 as $$
 declare
   v_of text := split_part(p_pass, ' ', 2);

@@ -5,15 +5,15 @@
 -- week is for what is fetched by hand. An event younger than that can't have been purged, so nobody looks whether it was,
 -- and fresh deliveries never meet a purge.
 
-create or replace function payments_private.may_be_purged(p_created timestamptz) returns boolean
+create or replace function payments_private.purged_before() returns timestamptz
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return p_created < payments_private.now() - interval '7 days';
+  return payments_private.now() - interval '7 days';
 end
 $$;
-comment on function payments_private.may_be_purged(timestamptz) is 'Whether an event that happened then is old enough to have been purged.';
+comment on function payments_private.purged_before() is 'Events that happened earlier than that may have been purged.';
 
 create or replace function payments_private.purged_event(p_environment text, p_event_id text) returns payments_private.purged_events
 language plpgsql

@@ -29,11 +29,12 @@ create table payments.webhook_events (
 
   constraint webhook_events_event_is_stored_once unique (provider, environment, provider_event_id),
   constraint provider_is_known check (provider in ('stripe')),
-  constraint environment_is_known check (environment in ('test', 'live')),
-  constraint processing_status_is_known check (processing_status in ('pending', 'processed', 'failed', 'ignored')),
+  constraint environment_is_known check (environment = any ('{test,live}')),
+  constraint processing_status_is_known check (processing_status = any ('{pending,processed,failed,ignored}')),
   constraint body_is_kept_once check (payload is null or raw_payload is null),
   constraint only_failed_events_wait_or_are_parked
-    check (num_nonnulls(next_attempt_at, parked_at) <= case processing_status when 'failed' then 1 else 0 end)
+    check (case when processing_status = 'failed' then next_attempt_at is null or parked_at is null
+                else next_attempt_at is null and parked_at is null end)
 ) with (
   toast_tuple_target = 256,  -- larger bodies out of line: the change from pending to processed rewrites a small row,
   fillfactor = 50            -- on the same page, so that no index is touched

@@ -19,7 +19,7 @@ create table payments.stripe_objects (
   updated_at          timestamptz not null default now(),
 
   constraint stripe_objects_object_is_stored_once unique (environment, object_type, object_id),
-  constraint environment_is_known check (environment in ('test', 'live'))
+  constraint environment_is_known check (environment = any ('{test,live}'))
 ) with (fillfactor = 70);  -- room for an object's next snapshot
 
 comment on table payments.stripe_objects is 'The newest known snapshot of each Stripe object, whether an event or the API told of it.';
@@ -139,11 +139,13 @@ create type payments_private.snapshot as (
 comment on type payments_private.snapshot is 'One Stripe object as it looked at one time, whoever told of it.';
 
 create type payments_private.incoming as (
-  place     bigint,  -- in the caller's batch, from 1
+  place     bigint,                      -- in the caller's batch, from 1
   event_id  text,
   livemode  boolean,
-  verdict   text,    -- PY007 or PY008: not taken
+  verdict   text,                        -- PY007 or PY008: not taken
   error     text,
+  payload   jsonb,                       -- null: jsonb refuses the body
+  snapshot  payments_private.snapshot,
 
   -- what became of it
   row_id    uuid,

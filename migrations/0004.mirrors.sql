@@ -23,9 +23,9 @@ create table payments.provider_connections (
 
   constraint provider_connections_one_per_environment unique (provider, environment),
   constraint provider_is_known check (provider in ('stripe')),
-  constraint environment_is_known check (environment in ('test', 'live')),
-  constraint status_is_known check (status in ('unconfigured', 'connected', 'error')),
-  constraint last_sync_status_is_known check (last_sync_status in ('succeeded', 'failed'))
+  constraint environment_is_known check (environment = any ('{test,live}')),
+  constraint status_is_known check (status = any ('{unconfigured,connected,error}')),
+  constraint last_sync_status_is_known check (last_sync_status = any ('{succeeded,failed}'))
 );
 comment on table payments.provider_connections is 'The Stripe account behind each environment, its webhook endpoint and its last sync. Holds no keys.';
 
@@ -43,7 +43,7 @@ create table payments.stripe_products (
   updated_at       timestamptz not null default now(),
 
   constraint stripe_products_product_is_mirrored_once unique (environment, product_id),
-  constraint environment_is_known check (environment in ('test', 'live'))
+  constraint environment_is_known check (environment = any ('{test,live}'))
 );
 comment on table payments.stripe_products is 'Mirror of Stripe''s products. A deleted product has no row.';
 comment on column payments.stripe_products.synced_at is 'The observed_at of the snapshot that the row shows.';
@@ -69,7 +69,7 @@ create table payments.stripe_prices (
   updated_at               timestamptz not null default now(),
 
   constraint stripe_prices_price_is_mirrored_once unique (environment, price_id),
-  constraint environment_is_known check (environment in ('test', 'live'))
+  constraint environment_is_known check (environment = any ('{test,live}'))
 );
 create index stripe_prices_product_idx on payments.stripe_prices (product_id);
 comment on table payments.stripe_prices is 'Mirror of Stripe''s prices, and of plans where an account still has them. A deleted price has no row.';
@@ -93,7 +93,7 @@ create table payments.customers (
 
   constraint customers_customer_is_mirrored_once unique (provider, environment, provider_customer_id),
   constraint provider_is_known check (provider in ('stripe')),
-  constraint environment_is_known check (environment in ('test', 'live'))
+  constraint environment_is_known check (environment = any ('{test,live}'))
 );
 comment on table payments.customers is 'Mirror of Stripe''s customers; a deleted one keeps its row, marked deleted.';
 
@@ -123,7 +123,7 @@ create table payments.customer_mappings (
 
   constraint customer_mappings_subject_has_one_customer unique (provider, environment, subject_type, subject_id),
   constraint provider_is_known check (provider in ('stripe')),
-  constraint environment_is_known check (environment in ('test', 'live')),
+  constraint environment_is_known check (environment = any ('{test,live}')),
   constraint subject_type_is_an_identifier check (subject_type ~ '^[a-z][a-z0-9_]*$'),
   constraint subject_id_is_given check (subject_id <> '')
 );
@@ -154,10 +154,12 @@ create table payments.stripe_subscriptions (
   updated_at           timestamptz not null default now(),
 
   constraint stripe_subscriptions_subscription_is_mirrored_once unique (environment, subscription_id),
-  constraint environment_is_known check (environment in ('test', 'live')),
+  constraint environment_is_known check (environment = any ('{test,live}')),
   constraint subject_is_whole check ((subject_type is null) = (subject_id is null))
 );
-create index stripe_subscriptions_subject_key_idx on payments.stripe_subscriptions (subject_key);
+-- A subject's own, latest first: users read by the first column, administrators' lists by all. The environment is told in
+-- this way so that nothing looks up an environment's rows here.
+create index stripe_subscriptions_subject_key_idx on payments.stripe_subscriptions (subject_key, (environment = 'live'), created_at desc, id);
 create index stripe_subscriptions_customer_idx on payments.stripe_subscriptions (customer_id);
 comment on table payments.stripe_subscriptions is 'Mirror of Stripe''s subscriptions, with the billing subject that pays.';
 comment on column payments.stripe_subscriptions.current_period_start is
@@ -178,7 +180,7 @@ create table payments.stripe_subscription_items (
   updated_at           timestamptz not null default now(),
 
   constraint stripe_subscription_items_item_is_mirrored_once unique (environment, subscription_item_id),
-  constraint environment_is_known check (environment in ('test', 'live'))
+  constraint environment_is_known check (environment = any ('{test,live}'))
 );
 create index stripe_subscription_items_subscription_idx on payments.stripe_subscription_items (subscription_id);
 comment on table payments.stripe_subscription_items is 'The items of each mirrored subscription.';

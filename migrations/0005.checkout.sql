@@ -27,10 +27,10 @@ create table payments.stripe_checkout_sessions (
   created_at          timestamptz not null default now(),
   updated_at          timestamptz not null default now(),
 
-  constraint environment_is_known check (environment in ('test', 'live')),
-  constraint mode_is_known check (mode in ('payment', 'subscription')),
-  constraint status_is_known check (status in ('initialized', 'open', 'completed', 'expired', 'failed')),
-  constraint payment_status_is_known check (payment_status in ('paid', 'unpaid', 'no_payment_required')),
+  constraint environment_is_known check (environment = any ('{test,live}')),
+  constraint mode_is_known check (mode = any ('{payment,subscription}')),
+  constraint status_is_known check (status = any ('{initialized,open,completed,expired,failed}')),
+  constraint payment_status_is_known check (payment_status = any ('{paid,unpaid,no_payment_required}')),
   constraint subject_is_whole check ((subject_type is null) = (subject_id is null)),
   constraint subject_type_is_an_identifier check (subject_type ~ '^[a-z][a-z0-9_]*$'),
   constraint subscriptions_have_a_subject check (mode <> 'subscription' or subject_type is not null)
@@ -67,8 +67,8 @@ create table payments.stripe_customer_portal_sessions (
   created_at       timestamptz not null default now(),
   updated_at       timestamptz not null default now(),
 
-  constraint environment_is_known check (environment in ('test', 'live')),
-  constraint status_is_known check (status in ('initialized', 'created', 'failed')),
+  constraint environment_is_known check (environment = any ('{test,live}')),
+  constraint status_is_known check (status = any ('{initialized,created,failed}')),
   constraint subject_type_is_an_identifier check (subject_type ~ '^[a-z][a-z0-9_]*$')
 );
 create index stripe_customer_portal_sessions_subject_key_idx on payments.stripe_customer_portal_sessions (subject_key);

@@ -32,13 +32,15 @@ create table payments.transactions (
 
   constraint transactions_object_is_told_once unique (provider, environment, provider_object_type, provider_object_id),
   constraint provider_is_known check (provider in ('stripe')),
-  constraint environment_is_known check (environment in ('test', 'live')),
-  constraint type_is_known check (type in ('one_time_payment', 'subscription_invoice', 'refund', 'failed_payment', 'dispute')),
-  constraint status_is_known check (status in ('pending', 'succeeded', 'failed', 'refunded', 'partially_refunded', 'disputed')),
+  constraint environment_is_known check (environment = any ('{test,live}')),
+  constraint type_is_known check (type = any ('{one_time_payment,subscription_invoice,refund,failed_payment,dispute}')),
+  constraint status_is_known check (status = any ('{pending,succeeded,failed,refunded,partially_refunded,disputed}')),
   constraint failed_payment_has_failed check (type <> 'failed_payment' or status = 'failed'),
   constraint subject_is_whole check ((subject_type is null) = (subject_id is null))
 ) with (fillfactor = 85);  -- a payment is told of by several events
-create index transactions_subject_key_idx on payments.transactions (subject_key);
+-- A subject's own, latest first: users read by the first column, administrators' lists by all. The environment is told in
+-- this way so that nothing looks up an environment's rows here.
+create index transactions_subject_key_idx on payments.transactions (subject_key, (environment = 'live'), provider_created_at desc nulls last, id);
 create index transactions_customer_idx on payments.transactions (provider_customer_id);
 
 comment on table payments.transactions is

@@ -11,7 +11,7 @@ comment on table payments_private.clock is 'Empty in production: the time is the
 create table payments_private.settings (
   name  text primary key,
   value text not null,
-  constraint setting_is_known check (name in ('metadata_prefix', 'max_attempts', 'allowed_origins'))
+  constraint setting_is_known check (name = any ('{metadata_prefix,max_attempts,allowed_origins}'))
 );
 comment on table payments_private.settings is
   'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked; allowed_origins: where checkouts and portals may return to, see payments.allow_origins().';

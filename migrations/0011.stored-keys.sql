@@ -10,7 +10,7 @@ create table payments_private.provider_secrets (
   created_at  timestamptz not null default now(),
   updated_at  timestamptz not null default now(),
   primary key (environment, name),
-  constraint environment_is_known check (environment in ('test', 'live')),
+  constraint environment_is_known check (environment = any ('{test,live}')),
   constraint name_is_known check (name = 'secret_key' or starts_with(name, 'webhook_secret:')),
   constraint keys_do_not_expire check (name <> 'secret_key' or expires_at is null)
 );

@@ -19,7 +19,7 @@ from pg_payments import sync as synchronisation
 from pg_payments.books import Status
 from pg_payments.errors import ConfigurationError, Conflict, PaymentsError, from_database_error
 from pg_payments.keys import key_of
-from pg_payments.ledger import find_event, recent_events
+from pg_payments.ledger import WITHIN, are_there_more, find_event, recent_events
 from pg_payments.logs import LogFormat
 from pg_payments.output import counting, print_json, print_note, print_rows
 from pg_payments.settings import ENVIRONMENTS, Environment, Settings
@@ -362,11 +362,16 @@ def list_events(
     status: Annotated[str | None, typer.Option(help="Only pending, processed, failed or ignored ones.")] = None,
     event_type: Annotated[str | None, typer.Option("--type", help="Only this type, as invoice.paid.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many, latest first.")] = 20,
+    within: Annotated[int, typer.Option(min=1, help="Look for them among this many of the latest.")] = WITHIN,
     as_json: Json = False,
 ) -> None:
     """List events, latest first."""
     with _connected(database_url) as conn:
-        rows = recent_events(conn, environment=environment, status=status, event_type=event_type, limit=limit)
+        rows = recent_events(
+            conn, environment=environment, status=status, event_type=event_type, limit=limit, within=within
+        )
+        if len(rows) < limit and are_there_more(conn, status=status, within=within):
+            print_note(f"looked at the latest {within} only: --within goes further back")
     if as_json:
         print_json(rows)
     else:

@@ -10,21 +10,6 @@ ALTER SCHEMA payments_private OWNER TO payments_owner;
 
 COMMENT ON SCHEMA payments_private IS 'Internals of the payments schema. Nobody but payments_owner has usage.';
 
-CREATE TYPE payments_private.incoming AS (
-	place bigint,
-	event_id text,
-	livemode boolean,
-	verdict text,
-	error text,
-	row_id uuid,
-	status text,
-	duplicate boolean
-);
-
-ALTER TYPE payments_private.incoming OWNER TO payments_owner;
-
-COMMENT ON TYPE payments_private.incoming IS 'A verified webhook body on its way into the ledger.';
-
 CREATE TYPE payments_private.snapshot AS (
 	object_type text,
 	object_id text,
@@ -39,6 +24,23 @@ CREATE TYPE payments_private.snapshot AS (
 ALTER TYPE payments_private.snapshot OWNER TO payments_owner;
 
 COMMENT ON TYPE payments_private.snapshot IS 'One Stripe object as it looked at one time, whoever told of it.';
+
+CREATE TYPE payments_private.incoming AS (
+	place bigint,
+	event_id text,
+	livemode boolean,
+	verdict text,
+	error text,
+	payload jsonb,
+	snapshot payments_private.snapshot,
+	row_id uuid,
+	status text,
+	duplicate boolean
+);
+
+ALTER TYPE payments_private.incoming OWNER TO payments_owner;
+
+COMMENT ON TYPE payments_private.incoming IS 'A verified webhook body on its way into the ledger.';
 
 CREATE FUNCTION payments.allow_origins(origins text[]) RETURNS void
     LANGUAGE plpgsql
@@ -73,10 +75,10 @@ CREATE TABLE payments.stripe_checkout_sessions (
     last_error text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
-    CONSTRAINT mode_is_known CHECK ((mode = ANY (ARRAY['payment'::text, 'subscription'::text]))),
-    CONSTRAINT payment_status_is_known CHECK ((payment_status = ANY (ARRAY['paid'::text, 'unpaid'::text, 'no_payment_required'::text]))),
-    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['initialized'::text, 'open'::text, 'completed'::text, 'expired'::text, 'failed'::text]))),
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
+    CONSTRAINT mode_is_known CHECK ((mode = ANY ('{payment,subscription}'::text[]))),
+    CONSTRAINT payment_status_is_known CHECK ((payment_status = ANY ('{paid,unpaid,no_payment_required}'::text[]))),
+    CONSTRAINT status_is_known CHECK ((status = ANY ('{initialized,open,completed,expired,failed}'::text[]))),
     CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL))),
     CONSTRAINT subject_type_is_an_identifier CHECK ((subject_type ~ '^[a-z][a-z0-9_]*$'::text)),
     CONSTRAINT subscriptions_have_a_subject CHECK (((mode <> 'subscription'::text) OR (subject_type IS NOT NULL)))
@@ -121,8 +123,8 @@ CREATE TABLE payments.stripe_customer_portal_sessions (
     last_error text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
-    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['initialized'::text, 'created'::text, 'failed'::text]))),
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
+    CONSTRAINT status_is_known CHECK ((status = ANY ('{initialized,created,failed}'::text[]))),
     CONSTRAINT subject_type_is_an_identifier CHECK ((subject_type ~ '^[a-z][a-z0-9_]*$'::text))
 );
 
@@ -193,10 +195,10 @@ CREATE TABLE payments.provider_connections (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     masked_key text,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
-    CONSTRAINT last_sync_status_is_known CHECK ((last_sync_status = ANY (ARRAY['succeeded'::text, 'failed'::text]))),
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
+    CONSTRAINT last_sync_status_is_known CHECK ((last_sync_status = ANY ('{succeeded,failed}'::text[]))),
     CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
-    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['unconfigured'::text, 'connected'::text, 'error'::text])))
+    CONSTRAINT status_is_known CHECK ((status = ANY ('{unconfigured,connected,error}'::text[])))
 );
 
 ALTER TABLE payments.provider_connections OWNER TO payments_owner;
@@ -287,7 +289,9 @@ COMMENT ON FUNCTION payments.ingest_stripe_events(environment text, payloads tex
 
 CREATE FUNCTION payments.metrics() RETURNS TABLE(environment text, failed_events bigint, dead_events bigint, oldest_unprocessed_seconds double precision, sync_age_seconds double precision)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
 ALTER FUNCTION payments.metrics() OWNER TO payments_owner;
 
@@ -465,26 +469,27 @@ ALTER FUNCTION payments_private.add_rival(p_environment text, p_snapshot payment
 
 COMMENT ON FUNCTION payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) IS 'Enters a snapshot into the set among which the latest of its second is chosen.';
 
-CREATE FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET enable_seqscan TO 'off'
-    SET jit TO 'off';
-
-ALTER FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[]) IS 'Everything the given ledger rows say is put in place and the rows become processed. Raises what a projection or trigger raises.';
-
-CREATE FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) RETURNS integer
+CREATE FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[] DEFAULT NULL::text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) IS 'Stores snapshots, links them and computes what depends on them; answers how many changed the store. The caller holds the locks.';
+COMMENT ON FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[]) IS 'Everything the given ledger rows say is put in place and the rows become processed. Raises what a projection or trigger raises.';
+
+CREATE FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[], p_locked text[] DEFAULT NULL::text[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[], p_locked text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[], p_locked text[]) IS 'Stores snapshots, links them and computes what depends on them; answers how many changed the store. The caller holds the locks.';
 
 CREATE FUNCTION payments_private.attempt_of(p_session jsonb) RETURNS uuid
     LANGUAGE plpgsql IMMUTABLE
@@ -663,21 +668,13 @@ ALTER FUNCTION payments_private.differences(p_environment text, p_max integer) O
 
 COMMENT ON FUNCTION payments_private.differences(p_environment text, p_max integer) IS 'What verify_projections() answers, so many objects at a time; an item that moved from one subscription to another is told by both.';
 
-CREATE FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, p_body text, p_payload jsonb, p_snapshot payments_private.snapshot) RETURNS payments_private.incoming
+CREATE FUNCTION payments_private.enter_events(p_environment text, p_events payments_private.incoming[], p_bodies text[]) RETURNS payments_private.incoming[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, p_body text, p_payload jsonb, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.enter_events(p_environment text, p_events payments_private.incoming[], p_bodies text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, p_body text, p_payload jsonb, p_snapshot payments_private.snapshot) IS 'The ledger row of a verified event. A redelivered event that failed, and is not parked, is applied again.';
-
-CREATE FUNCTION payments_private.envelope(p_environment text, p_place bigint, p_body text, p_payload jsonb) RETURNS payments_private.incoming
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.envelope(p_environment text, p_place bigint, p_body text, p_payload jsonb) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.envelope(p_environment text, p_place bigint, p_body text, p_payload jsonb) IS 'Reads who a verified body is.';
+COMMENT ON FUNCTION payments_private.enter_events(p_environment text, p_events payments_private.incoming[], p_bodies text[]) IS 'The ledger rows of verified events. A redelivered event that failed, and is not parked, is applied again.';
 
 CREATE FUNCTION payments_private.environment_or_fail(p_environment text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -914,7 +911,7 @@ ALTER FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_ke
 
 COMMENT ON FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) IS 'Waits for the deliveries that work on the same objects, and lets no other begin.';
 
-CREATE FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[] DEFAULT '{}'::text[]) RETURNS void
+CREATE FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[] DEFAULT '{}'::text[]) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -923,23 +920,15 @@ CREATE FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], 
 
 ALTER FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[]) IS 'Locks the given objects (type:id) and all that their links lead to, and the subjects that the given customers stand for, until the transaction ends.';
+COMMENT ON FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[]) IS 'Locks the given objects (type:id) and all that their links lead to, and the subjects that the given customers stand for, until the transaction ends. Answers what is locked; null for the whole environment.';
 
-CREATE FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) RETURNS void
+CREATE FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) IS 'Takes the locks that apply_snapshots needs.';
-
-CREATE FUNCTION payments_private.may_be_purged(p_created timestamp with time zone) RETURNS boolean
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.may_be_purged(p_created timestamp with time zone) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.may_be_purged(p_created timestamp with time zone) IS 'Whether an event that happened then is old enough to have been purged.';
+COMMENT ON FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) IS 'Takes the locks that apply_snapshots needs; answers what is locked, or null if there is nothing to lock or too much to list.';
 
 CREATE FUNCTION payments_private.next_attempt(p_attempts integer) RETURNS timestamp with time zone
     LANGUAGE plpgsql
@@ -1077,12 +1066,12 @@ CREATE TABLE payments.transactions (
     provider_created_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
     CONSTRAINT failed_payment_has_failed CHECK (((type <> 'failed_payment'::text) OR (status = 'failed'::text))),
     CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
-    CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text, 'refunded'::text, 'partially_refunded'::text, 'disputed'::text]))),
+    CONSTRAINT status_is_known CHECK ((status = ANY ('{pending,succeeded,failed,refunded,partially_refunded,disputed}'::text[]))),
     CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL))),
-    CONSTRAINT type_is_known CHECK ((type = ANY (ARRAY['one_time_payment'::text, 'subscription_invoice'::text, 'refund'::text, 'failed_payment'::text, 'dispute'::text])))
+    CONSTRAINT type_is_known CHECK ((type = ANY ('{one_time_payment,subscription_invoice,refund,failed_payment,dispute}'::text[])))
 )
 WITH (fillfactor='85');
 
@@ -1146,13 +1135,13 @@ ALTER FUNCTION payments_private.project_checkout_sessions(p_environment text, p_
 
 COMMENT ON FUNCTION payments_private.project_checkout_sessions(p_environment text, p_ids text[]) IS 'Brings the checkout attempts behind the given Stripe session ids up to date.';
 
-CREATE FUNCTION payments_private.project_circle(p_environment text, p_node text) RETURNS void
+CREATE FUNCTION payments_private.project_circle(p_environment text, p_nodes text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.project_circle(p_environment text, p_node text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.project_circle(p_environment text, p_nodes text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.project_circle(p_environment text, p_node text) IS 'Computes payments.transactions for all payments, refunds and disputes linked to a node.';
+COMMENT ON FUNCTION payments_private.project_circle(p_environment text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes of a circle, given all its nodes.';
 
 CREATE FUNCTION payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) RETURNS void
     LANGUAGE plpgsql
@@ -1202,6 +1191,14 @@ ALTER FUNCTION payments_private.project_transactions(p_environment text, p_nodes
 
 COMMENT ON FUNCTION payments_private.project_transactions(p_environment text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes in the circles around the given objects (type:id).';
 
+CREATE FUNCTION payments_private.purged_before() RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.purged_before() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.purged_before() IS 'Events that happened earlier than that may have been purged.';
+
 CREATE TABLE payments_private.purged_events (
     environment text NOT NULL,
     provider_event_id text NOT NULL,
@@ -1225,6 +1222,14 @@ CREATE FUNCTION payments_private.purged_event(p_environment text, p_event_id tex
 ALTER FUNCTION payments_private.purged_event(p_environment text, p_event_id text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.purged_event(p_environment text, p_event_id text) IS 'What became of an event that is not in the ledger any more; null if it was not purged.';
+
+CREATE FUNCTION payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb) RETURNS payments_private.incoming
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb) IS 'Reads a verified body.';
 
 CREATE FUNCTION payments_private.read_payment_object(p_object_type text, p_data jsonb) RETURNS payments_private.payment_objects
     LANGUAGE plpgsql STABLE
@@ -1276,7 +1281,10 @@ COMMENT ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint
 
 CREATE FUNCTION payments_private.reproject(p_environment text, p_pass text, p_keys text[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
 ALTER FUNCTION payments_private.reproject(p_environment text, p_pass text, p_keys text[]) OWNER TO payments_owner;
 
@@ -1284,7 +1292,10 @@ COMMENT ON FUNCTION payments_private.reproject(p_environment text, p_pass text, 
 
 CREATE FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
 
 ALTER FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) OWNER TO payments_owner;
 
@@ -1458,7 +1469,7 @@ CREATE TABLE payments.customer_mappings (
     provider_customer_id text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
     CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
     CONSTRAINT subject_id_is_given CHECK ((subject_id <> ''::text)),
     CONSTRAINT subject_type_is_an_identifier CHECK ((subject_type ~ '^[a-z][a-z0-9_]*$'::text))
@@ -1482,7 +1493,7 @@ CREATE TABLE payments.customers (
     synced_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
     CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text))
 );
 
@@ -1514,13 +1525,13 @@ CREATE TABLE payments.webhook_events (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT body_is_kept_once CHECK (((payload IS NULL) OR (raw_payload IS NULL))),
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
-    CONSTRAINT only_failed_events_wait_or_are_parked CHECK ((num_nonnulls(next_attempt_at, parked_at) <=
-CASE processing_status
-    WHEN 'failed'::text THEN 1
-    ELSE 0
-END)),
-    CONSTRAINT processing_status_is_known CHECK ((processing_status = ANY (ARRAY['pending'::text, 'processed'::text, 'failed'::text, 'ignored'::text]))),
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
+    CONSTRAINT only_failed_events_wait_or_are_parked CHECK (
+CASE
+    WHEN (processing_status = 'failed'::text) THEN ((next_attempt_at IS NULL) OR (parked_at IS NULL))
+    ELSE ((next_attempt_at IS NULL) AND (parked_at IS NULL))
+END),
+    CONSTRAINT processing_status_is_known CHECK ((processing_status = ANY ('{pending,processed,failed,ignored}'::text[]))),
     CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text))
 )
 WITH (toast_tuple_target='256', fillfactor='50');
@@ -1606,7 +1617,7 @@ CREATE TABLE payments.stripe_objects (
     tied boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text])))
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
 )
 WITH (fillfactor='70');
 
@@ -1647,7 +1658,7 @@ CREATE TABLE payments.stripe_prices (
     synced_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text])))
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
 );
 
 ALTER TABLE payments.stripe_prices OWNER TO payments_owner;
@@ -1670,7 +1681,7 @@ CREATE TABLE payments.stripe_products (
     synced_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text])))
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
 );
 
 ALTER TABLE payments.stripe_products OWNER TO payments_owner;
@@ -1692,7 +1703,7 @@ CREATE TABLE payments.stripe_subscription_items (
     metadata jsonb,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text])))
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
 );
 
 ALTER TABLE payments.stripe_subscription_items OWNER TO payments_owner;
@@ -1720,7 +1731,7 @@ CREATE TABLE payments.stripe_subscriptions (
     synced_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
     CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL)))
 );
 
@@ -1765,7 +1776,7 @@ COMMENT ON TABLE payments_private.object_links IS 'The links of payments_private
 CREATE TABLE payments_private.open_readings (
     what text NOT NULL,
     opened_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT what_is_known CHECK ((what = ANY (ARRAY['subscriptions'::text, 'transactions'::text, 'catalogue'::text])))
+    CONSTRAINT what_is_known CHECK ((what = ANY ('{subscriptions,transactions,catalogue}'::text[])))
 );
 
 ALTER TABLE payments_private.open_readings OWNER TO payments_owner;
@@ -1779,7 +1790,7 @@ CREATE TABLE payments_private.provider_secrets (
     expires_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
     CONSTRAINT keys_do_not_expire CHECK (((name <> 'secret_key'::text) OR (expires_at IS NULL))),
     CONSTRAINT name_is_known CHECK (((name = 'secret_key'::text) OR starts_with(name, 'webhook_secret:'::text)))
 );
@@ -1807,7 +1818,7 @@ COMMENT ON TABLE payments_private.refresh_queue IS 'Objects whose latest state t
 CREATE TABLE payments_private.settings (
     name text NOT NULL,
     value text NOT NULL,
-    CONSTRAINT setting_is_known CHECK ((name = ANY (ARRAY['metadata_prefix'::text, 'max_attempts'::text, 'allowed_origins'::text])))
+    CONSTRAINT setting_is_known CHECK ((name = ANY ('{metadata_prefix,max_attempts,allowed_origins}'::text[])))
 );
 
 ALTER TABLE payments_private.settings OWNER TO payments_owner;
@@ -1965,7 +1976,7 @@ CREATE INDEX stripe_subscriptions_latest_live_idx ON payments.stripe_subscriptio
 
 CREATE INDEX stripe_subscriptions_latest_test_idx ON payments.stripe_subscriptions USING btree (created_at DESC, id) WHERE (environment = 'test'::text);
 
-CREATE INDEX stripe_subscriptions_subject_key_idx ON payments.stripe_subscriptions USING btree (subject_key);
+CREATE INDEX stripe_subscriptions_subject_key_idx ON payments.stripe_subscriptions USING btree (subject_key, ((environment = 'live'::text)), created_at DESC, id);
 
 CREATE INDEX transactions_customer_idx ON payments.transactions USING btree (provider_customer_id);
 
@@ -1973,7 +1984,7 @@ CREATE INDEX transactions_latest_live_idx ON payments.transactions USING btree (
 
 CREATE INDEX transactions_latest_test_idx ON payments.transactions USING btree (provider_created_at DESC NULLS LAST, id) WHERE (environment = 'test'::text);
 
-CREATE INDEX transactions_subject_key_idx ON payments.transactions USING btree (subject_key);
+CREATE INDEX transactions_subject_key_idx ON payments.transactions USING btree (subject_key, ((environment = 'live'::text)), provider_created_at DESC NULLS LAST, id);
 
 CREATE INDEX webhook_events_next_attempt_at_idx ON payments.webhook_events USING btree (environment, next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
 
@@ -2256,9 +2267,9 @@ GRANT ALL ON FUNCTION payments.webhook_secrets(environment text) TO payments_ser
 
 REVOKE ALL ON FUNCTION payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[], p_locked text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.attempt_of(p_session jsonb) FROM PUBLIC;
 
@@ -2289,9 +2300,7 @@ REVOKE ALL ON FUNCTION payments_private.delete_orphans(p_environment text, p_tab
 
 REVOKE ALL ON FUNCTION payments_private.differences(p_environment text, p_max integer) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.enter_event(p_environment text, p_event payments_private.incoming, p_body text, p_payload jsonb, p_snapshot payments_private.snapshot) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.envelope(p_environment text, p_place bigint, p_body text, p_payload jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.enter_events(p_environment text, p_events payments_private.incoming[], p_bodies text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.environment_or_fail(p_environment text) FROM PUBLIC;
 
@@ -2355,8 +2364,6 @@ REVOKE ALL ON FUNCTION payments_private.lock_nodes(p_environment text, p_nodes t
 
 REVOKE ALL ON FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.may_be_purged(p_created timestamp with time zone) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION payments_private.next_attempt(p_attempts integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT last text, OUT objects integer) FROM PUBLIC;
@@ -2387,7 +2394,7 @@ REVOKE ALL ON FUNCTION payments_private.prepare_portal_session() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_checkout_sessions(p_environment text, p_ids text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.project_circle(p_environment text, p_node text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.project_circle(p_environment text, p_nodes text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) FROM PUBLIC;
 
@@ -2401,7 +2408,11 @@ REVOKE ALL ON FUNCTION payments_private.project_subscriptions(p_environment text
 
 REVOKE ALL ON FUNCTION payments_private.project_transactions(p_environment text, p_nodes text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.purged_before() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.purged_event(p_environment text, p_event_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.read_payment_object(p_object_type text, p_data jsonb) FROM PUBLIC;
 

@@ -167,6 +167,8 @@ def test_events_are_listed(database_url: str, conn: psycopg.Connection[Any]) -> 
     assert len(printed("events", "list", "--type", "product.created", url=database_url)) == 1
     assert printed("events", "list", "--environment", "live", url=database_url) == []
     assert printed("events", "list", "--status", "failed", url=database_url) == []
+    cut_short = command("events", "list", "--type", "product.created", "--within", "1", "--database-url", database_url)
+    assert (cut_short.stdout, cut_short.stderr) == ("", "looked at the latest 1 only: --within goes further back\n")
     line = command("events", "list", "--limit", "1", "--database-url", database_url).stdout
     assert line.split("\t")[2:5] == ["evt_2", "product.updated", "processed"]
 

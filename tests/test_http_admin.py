@@ -10,7 +10,6 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from pg_payments import listings
 from tests.harness.servers import Server
 from tests.harness.site import (
     ADMIN_KEY,
@@ -241,12 +240,3 @@ def test_a_wrong_question_is_named(site: Site, query: str, field: str) -> None:
     answer = site.ask_as_admin("GET", f"test/transactions{query}")
     assert (answer.status_code, answer.json()["error"]) == (400, "INVALID_REQUEST")
     assert answer.json()["message"].startswith(f"{field}:")
-
-
-def test_the_lists_come_from_an_index(conn: Conn) -> None:
-    """However long the tables grow."""
-    conn.execute("set enable_seqscan = off; set enable_sort = off")
-    for query in (listings.transactions, listings.subscriptions, listings.customers):
-        asked = query.query("test", None, None, 50)
-        plan = "\n".join(row["QUERY PLAN"] for row in conn.execute("explain " + asked.text, asked.parameters))
-        assert "_latest_test_idx" in plan, plan

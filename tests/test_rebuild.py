@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -389,6 +389,52 @@ def test_a_verification_holds_no_more_than_it_is_looking_at(conn: Connection, da
             again = payments[0][0] | {"id": "evt_again", "created": 2}
             assert ingest(conn, [again, *one_payment("new")]) == ["processed"] * 3
         assert verified.result(60) == []
+
+
+# flat cost
+
+
+def rebuild_at_once(conn: Connection) -> None:
+    conn.execute("select payments.rebuild_projections('test')")
+
+
+def rebuild_in_hundreds(conn: Connection) -> None:
+    rebuild_in_steps(conn, 100)
+
+
+def map_by_hand(conn: Connection) -> None:
+    """Each customer that is nobody's yet gets a payer, so what it paid gets one too."""
+    conn.execute(
+        """insert into payments.customer_mappings (environment, subject_type, subject_id, provider_customer_id)
+           select 'test', 'team', object_id, object_id from payments.stripe_objects where object_type = 'customer'"""
+    )
+
+
+@pytest.mark.parametrize("work", [rebuild_at_once, rebuild_in_hundreds, map_by_hand])
+def test_nothing_is_read_as_a_whole(conn: Connection, database_url: str, work: Callable[[Connection], None]) -> None:
+    """Though the session makes its plans while Postgres knows that there is nothing in what it fills."""
+    m = busy_merchant("filled", 300)
+    with conn.transaction():
+        begin(conn, m.attempts)
+    for batch in range(0, len(m.events), 100):
+        ingest_batch(conn, m.events[batch : batch + 100])
+    if work is not map_by_hand:
+        conn.execute(
+            """truncate payments.transactions, payments.customers, payments.customer_mappings, payments.stripe_products,
+                        payments.stripe_prices, payments.stripe_subscriptions, payments.stripe_subscription_items"""
+        )
+        conn.execute("vacuum analyze")
+    conn.execute("select pg_stat_force_next_flush()")
+    conn.execute("select pg_stat_reset()")
+    with connected(database_url) as working:
+        work(working)
+        working.execute("select pg_stat_force_next_flush()")
+    scanned = conn.execute(
+        """select relname, seq_tup_read from pg_stat_user_tables
+            where schemaname in ('payments', 'payments_private') and seq_tup_read > 0
+              and relname <> all ('{clock,settings,subject_types}')"""
+    ).fetchall()
+    assert [row for row in scanned if row["relname"] != "stripe_objects" or work is not map_by_hand] == []
 
 
 # memory and rights

@@ -230,18 +230,18 @@ FUNCTIONS: Final = {
 INTERNALS: Final = """
     add_rival apply_events apply_snapshots attempt_of become_owner_of belongs_to caller_claims check_line_items
     check_metadata check_url circles_of claim_by_hand claim_of clear_mirror delete_orphans differences
-    enter_event envelope environment_or_fail event_snapshot freeze_processed_event generate_subject_lookup
+    enter_events environment_or_fail event_snapshot freeze_processed_event generate_subject_lookup
     grant_open_reading grant_reading guest_secret had_values ingest is_deletion is_reserved items_of json_array
     json_bigint json_bigints json_boolean json_id json_ids json_object json_text json_texts json_time json_times
     jsonb_or_null latest_rival leaders lifecycle_stage links_of lock_batch lock_nodes lock_snapshots
-    may_be_purged next_attempt next_batch note_again note_payment_object now origin_of orphans overtaken passes
-    payment_row period_of prepare_checkout prepare_portal_session project_checkout_sessions project_circle
+    next_attempt next_batch note_again note_payment_object now origin_of orphans overtaken passes payment_row
+    period_of prepare_checkout prepare_portal_session project_checkout_sessions project_circle
     project_customer_mappings project_customers project_prices project_products project_subscriptions
-    project_transactions purged_event read_payment_object reading_or_fail reapply_event rebuild_batch
-    refund_or_dispute_row refuse reproject reproject_customer rival_data rows_of settle_rivals shows_failure
-    stash_event state_before store_snapshot subject_id_in subject_in subject_keys_of subject_of_customer
-    subject_type_in subject_type_or_fail subject_under tells_of_payments try_event with_contents write_lookup
-    write_transaction
+    project_transactions purged_before purged_event read_event read_payment_object reading_or_fail reapply_event
+    rebuild_batch refund_or_dispute_row refuse reproject reproject_customer rival_data rows_of settle_rivals
+    shows_failure stash_event state_before store_snapshot subject_id_in subject_in subject_keys_of
+    subject_of_customer subject_type_in subject_type_or_fail subject_under tells_of_payments try_event
+    with_contents write_lookup write_transaction
 """
 """Functions of ``payments_private`` by name, whatever their arguments: nobody's but the owner's."""
 
