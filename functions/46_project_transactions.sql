@@ -441,11 +441,18 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_circle text[];
+  v_done   text[];
 begin
-  for v_circle in
-    select distinct array_agg(c.node order by c.node collate "C") from payments_private.circles_of(p_environment, p_nodes) c group by c.start
-  loop
-    perform payments_private.project_circle(p_environment, v_circle);
+  while p_nodes <> '{}' loop
+    v_done := '{}';
+    -- Some at a time: from each node its whole circle is walked, and all of them may be of one.
+    for v_circle in
+      select distinct array_agg(c.node order by c.node collate "C") from payments_private.circles_of(p_environment, p_nodes[:32]) c group by c.start
+    loop
+      perform payments_private.project_circle(p_environment, v_circle);
+      v_done := v_done || v_circle;
+    end loop;
+    p_nodes := array(select n from unnest(p_nodes) n where n <> all (v_done));
   end loop;
 end
 $$;

@@ -233,7 +233,9 @@ begin
         into v_event.row_id, v_event.status, v_event.error, v_parked
         from payments.webhook_events e
        where e.provider = 'stripe' and e.environment = p_environment and e.provider_event_id = v_event.event_id;
-      if v_event.status = 'pending' or (v_event.status = 'failed' and v_parked is null) then
+      if not found then
+        raise exception 'a trigger keeps the event out of the ledger' using errcode = 'PY006', detail = v_event.event_id;
+      elsif v_event.payload is not null and (v_event.status = 'pending' or (v_event.status = 'failed' and v_parked is null)) then
         v_event.status := null;
         v_event.error := null;
       end if;
@@ -244,7 +246,7 @@ begin
 end
 $$;
 comment on function payments_private.enter_events(text, payments_private.incoming[], text[]) is
-  'The ledger rows of verified events. A redelivered event that failed, and is not parked, is applied again.';
+  'The ledger rows of verified events. A redelivered event that failed, and is not parked, is applied again. Raises PY006 where a trigger keeps an event out without a word.';
 
 create or replace function payments_private.ingest(p_environment text, p_bodies text[]) returns payments_private.incoming[]
 language plpgsql
@@ -275,7 +277,7 @@ begin
     end if;
   end loop;
   if cardinality(v_events) > 1 then  -- in one order everywhere, so that two batches do not wait for each other
-    v_events := array(select e from unnest(v_events) e order by e.event_id collate "C", e.place);
+    v_events := array(select e from unnest(v_events) e order by e.event_id collate "C", e.payload is null, e.place);
   end if;
 
   v_to_apply := payments_private.with_contents(v_to_apply);

@@ -34,7 +34,8 @@ begin
              where c.provider = 'stripe' and c.environment = n.name)
       from unnest(array['test', 'live']) n (name)
       left join failed f on f.environment = n.name
-     group by n.name;
+     group by n.name
+     order by n.name desc;
 end
 $$;
 comment on function payments.metrics() is

@@ -6,7 +6,10 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- Deliveries under way end first and are cleared; those that come meanwhile wait for the new account.
+  -- Deliveries under way end first and are cleared; those that come meanwhile wait for the new account, before they have
+  -- read anything of the former one's. The table is both environments', so both are locked, in the order of the retries.
+  perform pg_advisory_xact_lock(hashtextextended('payments:live', 0));
+  perform pg_advisory_xact_lock(hashtextextended('payments:test', 0));
   lock table payments.webhook_events, payments.stripe_objects in share row exclusive mode;
 
   delete from payments.transactions t where t.environment = p_environment;

@@ -674,7 +674,7 @@ CREATE FUNCTION payments_private.enter_events(p_environment text, p_events payme
 
 ALTER FUNCTION payments_private.enter_events(p_environment text, p_events payments_private.incoming[], p_bodies text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.enter_events(p_environment text, p_events payments_private.incoming[], p_bodies text[]) IS 'The ledger rows of verified events. A redelivered event that failed, and is not parked, is applied again.';
+COMMENT ON FUNCTION payments_private.enter_events(p_environment text, p_events payments_private.incoming[], p_bodies text[]) IS 'The ledger rows of verified events. A redelivered event that failed, and is not parked, is applied again. Raises PY006 where a trigger keeps an event out without a word.';
 
 CREATE FUNCTION payments_private.environment_or_fail(p_environment text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -277,17 +277,18 @@ def test_trigger_that_raises_only_at_commit_fails_the_event(conn: Connection) ->
     assert "too late" in ledger(conn, m.events[0]["id"])["last_error"]
 
 
-def test_trigger_that_keeps_the_row_out_does_not_lose_the_event(conn: Connection) -> None:
+@pytest.mark.parametrize("how", ["raise exception 'no such thing here';", "return null;"], ids=["raising", "silently"])
+def test_trigger_that_keeps_the_row_out_does_not_lose_the_event(conn: Connection, how: LiteralString) -> None:
     conn.execute(
-        """
-        create function public.refuse() returns trigger language plpgsql as $$
-        begin raise exception 'no such thing here'; end $$;
+        f"""
+        create function public.refuse() returns trigger language plpgsql as $$ begin {how} end $$;
         create trigger refuse before insert on payments.webhook_events for each row execute function public.refuse();
         """
     )
     m = Merchant("kept-out")
-    m.make_customer("a@example.test")
+    customer = m.make_customer("a@example.test")
     assert ingest(conn, m.events) == ["failed"]
+    assert not conn.execute("select from payments.stripe_objects where object_id = %s", [customer.id]).fetchall()
     conn.execute("drop trigger refuse on payments.webhook_events")
     install(conn)
     stop_clock(conn, datetime.now(UTC) + timedelta(days=2))

@@ -76,6 +76,37 @@ def test_body_that_jsonb_refuses_is_kept_as_text(conn: Connection, text: str) ->
     assert (again["event_id"], again["duplicate"]) == (row["id"], True)
 
 
+@pytest.mark.parametrize("readable_first", [True, False])
+def test_two_bodies_of_one_event_of_which_jsonb_refuses_one(conn: Connection, readable_first: bool) -> None:
+    """As two endpoints of different API versions may send it: what can be read is applied."""
+    readable, refused = body(customer_event()), body(customer_event(name="a\u0000b"))
+    bodies = [readable, refused] if readable_first else [refused, readable]
+    answers = conn.execute("select * from payments.ingest_stripe_events('test', %s)", [bodies]).fetchall()
+    assert [a["processing_status"] for a in answers] == ["processed", "processed"]
+    assert [a["duplicate"] for a in answers] == [not readable_first, readable_first]
+    row = ledger(conn, customer_event()["id"])
+    assert (row["processing_status"], row["attempt_count"], row["raw_payload"]) == ("processed", 1, None)
+    assert [c["provider_customer_id"] for c in conn.execute("select * from payments.customers")] == [
+        customer_event()["data"]["object"]["id"]
+    ]
+
+
+def test_a_body_that_jsonb_refuses_settles_no_failed_event(conn: Connection) -> None:
+    """Only the body that failed can be applied again."""
+    conn.execute(
+        """
+        create function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
+        create trigger refuse before insert on payments.customers for each row execute function public.refuse();
+        """
+    )
+    assert ingest_text(conn, body(customer_event()))["processing_status"] == "failed"
+    conn.execute("drop trigger refuse on payments.customers")
+    again = ingest_text(conn, body(customer_event(name="a\u0000b")))
+    assert (again["processing_status"], again["duplicate"]) == ("failed", True)
+    assert ingest_text(conn, body(customer_event()))["processing_status"] == "processed"
+    assert conn.execute("select from payments.customers").rowcount == 1
+
+
 def test_ten_megabytes(conn: Connection) -> None:
     sent = customer_event(description="x" * 10_000_000)
     assert ingest_text(conn, body(sent))["processing_status"] == "processed"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
 from cryptography.fernet import Fernet
+from psycopg.rows import dict_row
 from pydantic import SecretStr
 
 from pg_payments.errors import ConfigurationError
@@ -15,6 +17,7 @@ from pg_payments.vault import Vault
 from tests.harness.servers import Server
 from tests.harness.site import ADMIN_KEY, Site, admin_shop_url, bring_application, running_site, site_settings, token
 from tests.harness.tools import command
+from tests.harness.waiting import wait_until
 from tests.stripe_events.merchant import Merchant
 from tests.stripe_events.projections import ingest
 from tests.stripe_events.shop import shop
@@ -141,6 +144,38 @@ def test_another_account_begins_a_new_mirror(site: Site, conn: Conn) -> None:
     assert waiting["parked_at"] is not None
     kept = conn.execute("select count(*) from payments.webhook_events").fetchone()
     assert kept == {"count": len(merchant.events) + 1}
+
+
+def test_a_delivery_during_the_change_is_the_new_accounts(conn: Conn, database_url: str) -> None:
+    """What it is linked to is read once the former account's links are gone."""
+
+    def event(kind: str, at: int, **values: Any) -> Any:
+        told = {"id": f"{kind}_1", "object": kind, "amount": 100, "currency": "eur", "status": "succeeded"} | values
+        return {
+            "id": f"evt_{kind}", "object": "event", "type": f"{kind}.succeeded", "created": at, "livemode": False,
+            "data": {"object": told},
+        }  # fmt: skip
+
+    account = "select payments.replace_account('test', jsonb_build_object('id', %s::text), false, 's', 'm')"
+    conn.execute(account, ["acct_1"])
+    ingest(conn, [event("payment_intent", 1, latest_charge="charge_1")])
+    with (
+        psycopg.connect(database_url) as changing,
+        psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as delivering,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        changing.execute(account, ["acct_2"])
+        answer = pool.submit(ingest, delivering, [event("charge", 2, captured=True)])
+        waiting = "select cardinality(pg_blocking_pids(%s)) > 0 as yes"
+        wait_until(
+            lambda: conn.execute(waiting, [delivering.info.backend_pid]).fetchall() == [{"yes": True}],
+            "the delivery waits",
+        )
+        changing.commit()
+        assert answer.result(60) == ["processed"]
+    payments = "select provider_object_type, provider_object_id from payments.transactions"
+    assert conn.execute(payments).fetchall() == [{"provider_object_type": "charge", "provider_object_id": "charge_1"}]
+    assert conn.execute("select * from payments.verify_projections('test')").fetchall() == []
 
 
 def test_a_key_of_the_same_account_keeps_the_mirror(site: Site, conn: Conn) -> None:

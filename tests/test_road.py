@@ -745,6 +745,25 @@ def test_a_customer_of_many_payments_is_mapped_late(conn: Connection) -> None:
     assert after == {key: row | subject for key, row in before.items()}
 
 
+def test_many_refunds_of_one_payment_cost_as_much_as_they_are(conn: Connection) -> None:
+    """In one batch: twice as many read about twice as much."""
+
+    def reads(refunds: int) -> int:
+        m = Merchant(f"much-refunded-{refunds}")
+        paid = m.pay_outside(100 * refunds)
+        for _ in range(refunds):
+            m.refund(paid, 100)
+        counted = "select sum(idx_tup_fetch) as n from pg_stat_xact_user_tables"
+        before = conn.execute(counted).fetchone()
+        assert set(ingest_batch(conn, m.events)) == {"processed"}
+        after = conn.execute(counted).fetchone()
+        assert before
+        assert after
+        return int(after["n"] - (before["n"] or 0))
+
+    assert reads(160) < 3 * reads(80)
+
+
 def test_deleted_customer_loses_its_mapping_and_payments_keep_their_subject(conn: Connection) -> None:
     m = Merchant("deleted-customer")
     m.checkout(m.make_price(m.make_product(), 1500), BUYER)
