@@ -1,8 +1,9 @@
 """Which pages of other origins may talk to us: those in `PAYMENTS_CORS_ORIGINS`, and only to the routes made for pages.
 
 A browser asks before it lets a page of another origin send a token or read an answer (the Fetch standard: HTTP CORS
-protocol). Anybody else, and every other route, is answered without an allowed origin, which a browser takes for no. Tokens
-come in a header that the page itself sets, so no credentials of the browser's, such as cookies, are ever allowed.
+protocol). Anybody else, and every other route, is answered without an allowed origin, which a browser takes for no.
+Tokens come in a header that the page itself sets, so no credentials of the browser's, such as cookies, are ever
+allowed.
 """
 
 from __future__ import annotations
