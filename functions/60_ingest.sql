@@ -82,6 +82,7 @@ $$;
 comment on function payments_private.read_event(text, bigint, text, jsonb) is 'Reads a verified body.';
 
 -- Applies events that are in the ledger as pending or failed, all together, and marks them processed or ignored.
+-- p_locked: as for apply_snapshots.
 create or replace function payments_private.apply_events(
   p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[] default null
 ) returns void
@@ -282,7 +283,7 @@ begin
 
   v_to_apply := payments_private.with_contents(v_to_apply);
   v_locked := payments_private.lock_snapshots(p_environment, v_to_apply);
-  if cardinality(v_to_apply) > 1 then
+  if cardinality(v_to_apply) > 1 then  -- of several circles, perhaps
     v_locked := null;
   end if;
 
