@@ -14,9 +14,9 @@ from psycopg import sql
 from benchmarks.contenders import FLOOR
 from benchmarks.crew import Crew, crew
 from benchmarks.stream import Tape
-from pg_payments import db
-from pg_payments.embedded import LocalServer, embedded_bin, temporary_server
-from pg_payments.migrate import migrate
+from pg_payments.database import functions as db
+from pg_payments.schema.migrate import migrate
+from pg_payments.testing.local_postgres import LocalServer, embedded_bin, temporary_server
 
 CLIENT = "bench_client"
 """The role that clients and the webhook endpoint log in as."""

@@ -14,7 +14,7 @@ import psycopg
 
 from benchmarks.bench import Bench
 from benchmarks.report import Part, Table, number
-from pg_payments import db
+from pg_payments.database import functions as db
 
 Connection: TypeAlias = psycopg.Connection[Any]
 

@@ -17,7 +17,8 @@ from typing import Any, TypeAlias
 import psycopg
 import stripe
 
-from pg_payments import db
+from pg_payments.database import functions as db
+from pg_payments.database.query import Row
 
 SECRET = "whsec_of_the_benchmark"
 TOLERANCE = 300
@@ -79,7 +80,7 @@ def ingest_batch(conn: Connection, deliveries: Sequence[Signed]) -> None:
     _expect_applied(db.ingest_stripe_events(conn, "test", [verified(delivery) for delivery in deliveries]))
 
 
-def _expect_applied(answers: Sequence[db.Row]) -> None:
+def _expect_applied(answers: Sequence[Row]) -> None:
     for answer in answers:
         if answer["processing_status"] != "processed" or answer["duplicate"]:
             raise AssertionError(f"an event was not applied: {answer}")

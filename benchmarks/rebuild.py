@@ -10,7 +10,7 @@ from benchmarks.processor import resident_bytes
 from benchmarks.report import Goal, Part, Table, number
 from benchmarks.scale import load
 from benchmarks.timing import READS, count
-from pg_payments import db
+from pg_payments.database import functions as db
 
 STORED = ("payments.stripe_objects", "payments.stripe_checkout_sessions", "payments_private.object_links",
           "payments_private.customer_claims")  # fmt: skip

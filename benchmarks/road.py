@@ -11,7 +11,7 @@ from benchmarks.contenders import Contender
 from benchmarks.report import Goal, Part, Table, extent, number
 from benchmarks.served import served
 from benchmarks.timing import Measurement, Stopwatch, known_median, ratio
-from pg_payments.output import print_note
+from pg_payments.cli.output import print_note
 
 ALL = ("floor-1", "one-1", "floor-16", "one-16", "batch-2", "http-64")
 COLUMNS = (

@@ -20,8 +20,8 @@ from psycopg import sql
 
 from benchmarks.bench import Bench, Database, book_laps
 from benchmarks.stream import FIRST_LAP, LAP_SECONDS, digits
-from pg_payments import db
-from pg_payments.output import print_note
+from pg_payments.cli.output import print_note
+from pg_payments.database import functions as db
 
 Connection = psycopg.Connection[Any]
 

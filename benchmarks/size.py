@@ -9,7 +9,7 @@ import psycopg
 
 from benchmarks.bench import Bench, Database
 from benchmarks.report import Part, Table, number
-from pg_payments import db
+from pg_payments.database import functions as db
 
 LAPS = 400
 AT_ONCE = 100

@@ -13,7 +13,7 @@ import psycopg
 
 from benchmarks.bench import Bench
 from benchmarks.report import Goal, Part, Table, extent, number
-from pg_payments import db
+from pg_payments.database import functions as db
 
 PAGE = 100
 """Stripe's longest (API reference: Pagination)."""

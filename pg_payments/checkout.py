@@ -16,33 +16,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Generator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 from uuid import RFC_4122, UUID
 
-from psycopg import AsyncConnection, Connection
-
-from pg_payments import db
-from pg_payments.db import Query, Row, SqlFunction
+from pg_payments.caller import Caller
+from pg_payments.database import functions as db
+from pg_payments.database.query import Query, Row, SqlFunction
+from pg_payments.database.types import AsyncPool, Pool
 from pg_payments.errors import StripeRefused
-from pg_payments.stripe_api import StripeApi, StripeRequest, create_checkout_session, create_portal_session
-from pg_payments.tokens import Caller
+from pg_payments.stripe.client import StripeApi, StripeRequest, create_checkout_session, create_portal_session
 
 UNANSWERED = frozenset({"initialized", "failed"})
 """The states of a row for which Stripe is to be asked (again)."""
-
-
-class Pool(Protocol):
-    """Where connections come from: a `psycopg_pool.ConnectionPool`, or anything with its `connection()`."""
-
-    def connection(self) -> AbstractContextManager[Connection[Any]]: ...
-
-
-class AsyncPool(Protocol):
-    """The same for asynchronous code."""
-
-    def connection(self) -> AbstractAsyncContextManager[AsyncConnection[Any]]: ...
 
 
 @dataclass(frozen=True)

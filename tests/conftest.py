@@ -10,9 +10,9 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from pg_payments import sync
-from pg_payments.embedded import LocalServer
-from pg_payments.migrate import migrate
+from pg_payments.schema.migrate import migrate
+from pg_payments.stripe import sync
+from pg_payments.testing.local_postgres import LocalServer
 from tests.harness.pgtap import load_pgtap
 from tests.harness.servers import (
     DURABLE,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pg_payments import batches
-from pg_payments.batches import Batches, Overloaded
+from pg_payments.webhooks import batching as batches
+from pg_payments.webhooks.batching import Batches, Overloaded
 
 
 class Worker:

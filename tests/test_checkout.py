@@ -16,11 +16,11 @@ import pytest
 import stripe as stripe_library
 from psycopg_pool import ConnectionPool
 
-from pg_payments import db
+from pg_payments.caller import Caller
 from pg_payments.checkout import start_checkout, start_portal_session
+from pg_payments.database import functions as db
 from pg_payments.errors import StripeRefused
-from pg_payments.stripe_api import StripeApi, create_checkout_session, refusal
-from pg_payments.tokens import Caller
+from pg_payments.stripe.client import StripeApi, create_checkout_session, refusal
 from tests.harness.servers import Server
 from tests.harness.site import ADA, WEB, Site, bring_application, running_site, shop_url, token
 
@@ -78,8 +78,8 @@ def break_off_before_finish(shop: str, site: Site, wish: Row) -> str:
 import json, os, signal, sys
 from psycopg_pool import ConnectionPool
 from pg_payments import checkout
-from pg_payments.stripe_api import StripeApi
-from pg_payments.tokens import Caller
+from pg_payments.stripe.client import StripeApi
+from pg_payments.caller import Caller
 
 class DiesAnswered(StripeApi):
     def send(self, request):

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from pg_payments import __version__
-from pg_payments.sqlfiles import packaged
+from pg_payments.schema.sql_files import packaged
 from tests.harness.tools import command
 
 EVENT = {

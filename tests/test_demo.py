@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from pg_payments.demo.serving import address_of, loopback_socket, served
-from pg_payments.demo.stand_in import StandIn
+from pg_payments.testing.stand_in import StandIn
 
 MINUTE = 60
 """Seconds the demo may take."""

@@ -6,8 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pg_payments.embedded import LocalServer, embedded_bin, temporary_server
 from pg_payments.errors import ConfigurationError
+from pg_payments.testing.local_postgres import LocalServer, embedded_bin, temporary_server
 
 
 def answer(server: LocalServer) -> object:

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from pg_payments.embedded import LocalServer
-from pg_payments.migrate import migrate
+from pg_payments.schema.migrate import migrate
+from pg_payments.testing.local_postgres import LocalServer
 from tests.stripe_events.crowd import busy_merchant
 from tests.stripe_events.fulfilment import fulfilled, install
 from tests.stripe_events.projections import Connection, begin, broken_facts, projections

@@ -13,8 +13,8 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from pg_payments.migrate import status
-from pg_payments.script import helpers_for_tests
+from pg_payments.schema.migrate import status
+from pg_payments.schema.script import helpers_for_tests
 from tests.harness.pgtap import load_pgtap, run_pgtap
 from tests.harness.servers import Server
 from tests.harness.tools import ROOT, command, psql, write

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from pg_payments import checkout
 from pg_payments.demo.serving import loopback_socket, served
-from pg_payments.http import GUEST_HEADER, create_app
+from pg_payments.http.application import GUEST_HEADER, create_app
 from tests.harness.servers import Server
 from tests.harness.site import (
     ADA,

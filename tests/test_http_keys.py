@@ -12,8 +12,8 @@ from cryptography.fernet import Fernet
 from psycopg.rows import dict_row
 from pydantic import SecretStr
 
+from pg_payments.encryption import Vault
 from pg_payments.errors import ConfigurationError
-from pg_payments.vault import Vault
 from tests.harness.servers import Server
 from tests.harness.site import ADMIN_KEY, Site, admin_shop_url, bring_application, running_site, site_settings, token
 from tests.harness.tools import command

@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pg_payments.demo.deliveries import signed
 from pg_payments.demo.serving import address_of, loopback_socket, served
-from pg_payments.demo.stand_in import StandIn
+from pg_payments.testing.stand_in import StandIn
 from tests.harness.crowd import ServedProcess, crowd, serving
 from tests.harness.servers import Server
 from tests.harness.site import TEST_SECRET, bring_application, shop_url, token

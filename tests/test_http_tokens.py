@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from pg_payments.demo.serving import loopback_socket, served
 from pg_payments.errors import ConfigurationError, Forbidden, NotSignedIn
-from pg_payments.tokens import KeysUnavailable, TokenVerifier
+from pg_payments.http.tokens import KeysUnavailable, TokenVerifier
 from tests.harness.site import ADA, JWT_SECRET, site_settings, token
 
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -24,9 +24,9 @@ from starlette.routing import Mount
 
 from pg_payments.demo.deliveries import signed
 from pg_payments.demo.serving import loopback_socket, served
-from pg_payments.embedded import LocalServer
-from pg_payments.http import create_app
-from pg_payments.migrate import migrate
+from pg_payments.http.application import create_app
+from pg_payments.schema.migrate import migrate
+from pg_payments.testing.local_postgres import LocalServer
 from tests.harness.servers import Server
 from tests.harness.site import (
     LIVE_SECRET,
@@ -366,7 +366,7 @@ def test_nothing_acknowledged_is_lost_when_the_database_goes_down(crash_server: 
 def test_importing_needs_no_settings_and_a_request_names_the_missing_one() -> None:
     program = """
 import asyncio, httpx
-from pg_payments.http import app
+from pg_payments.http.application import app
 async def ask():
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://site") as client:
         answer = await client.get("/health")

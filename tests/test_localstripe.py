@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pg_payments import db
+from pg_payments.database import functions as db
 from pg_payments.demo.serving import loopback_socket, served
 from tests.harness.localstripe import LocalStripe, find_localstripe, running_localstripe
 from tests.harness.servers import Server

@@ -26,7 +26,7 @@ from starlette.routing import Route
 from pg_payments import checkout
 from pg_payments.demo.deliveries import signed
 from pg_payments.demo.serving import address_of, loopback_socket, served
-from pg_payments.http import GUEST_HEADER, app
+from pg_payments.http.application import GUEST_HEADER, app
 from pg_payments.logs import Formatter, line
 from tests.harness.crowd import serving
 from tests.harness.servers import PASSWORD, Server

@@ -5,10 +5,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pg_payments.books import Status
 from pg_payments.errors import MigrationError
-from pg_payments.migrate import Outcome, migrate, rollback, status
-from pg_payments.sqlfiles import SqlTree
+from pg_payments.schema.migrate import Outcome, migrate, rollback, status
+from pg_payments.schema.sql_files import SqlTree
+from pg_payments.schema.state import Status
 from tests.harness.tools import pg_dump, write
 from tests.harness.trees import small_tree
 

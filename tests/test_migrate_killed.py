@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from pg_payments.migrate import migrate, status
+from pg_payments.schema.migrate import migrate, status
 from tests.harness.servers import Server
 from tests.harness.tools import command, pg_dump, start_command
 from tests.harness.waiting import wait_until

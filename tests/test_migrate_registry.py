@@ -4,7 +4,7 @@ from typing import Any
 
 import psycopg
 
-from pg_payments.migrate import migrate, status
+from pg_payments.schema.migrate import migrate, status
 
 REGISTER = """
 select payments.register_subject_type('team', 'public.team_members',

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from pg_payments.embedded import LocalServer
 from pg_payments.errors import MigrationError
-from pg_payments.migrate import Outcome, migrate, rollback, status
+from pg_payments.schema.migrate import Outcome, migrate, rollback, status
+from pg_payments.testing.local_postgres import LocalServer
 from tests.harness.tools import pg_dump
 
 ROLES = ("payments_owner", "payments_service", "payments_user", "payments_anon", "payments_admin")

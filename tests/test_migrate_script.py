@@ -5,7 +5,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pg_payments.migrate import Outcome, migrate, rollback, status
+from pg_payments.schema.migrate import Outcome, migrate, rollback, status
 from tests.harness.tools import command, pg_dump, psql, write
 
 BOOKS = """

@@ -5,9 +5,9 @@ from subprocess import Popen
 
 import psycopg
 
-from pg_payments.embedded import LocalServer
-from pg_payments.migrate import LOCK_KEY, status
-from pg_payments.sqlfiles import packaged
+from pg_payments.schema.migrate import LOCK_KEY, status
+from pg_payments.schema.sql_files import packaged
+from pg_payments.testing.local_postgres import LocalServer
 from tests.harness.tools import pg_dump, start_command
 from tests.harness.waiting import wait_until
 

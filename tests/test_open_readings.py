@@ -7,8 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from pg_payments.migrate import migrate, rollback
-from pg_payments.sqlfiles import packaged
+from pg_payments.schema.migrate import migrate, rollback
+from pg_payments.schema.sql_files import packaged
 
 Row = dict[str, Any]
 Conn = psycopg.Connection[Row]

@@ -22,9 +22,9 @@ from schemathesis.specs.openapi.checks import (
 )
 from starlette.routing import Route
 
-from pg_payments import sync
-from pg_payments.http import create_app
-from pg_payments.openapi import OPERATIONS
+from pg_payments.http.application import create_app
+from pg_payments.http.openapi import OPERATIONS
+from pg_payments.stripe import sync
 from tests.harness.servers import Server
 from tests.harness.site import ADMIN_KEY, WEB, Site, admin_shop_url, bring_application, running_site, token
 from tests.stripe_events.merchant import Merchant

@@ -18,12 +18,12 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 
-from pg_payments import db
+from pg_payments.database import functions as db
 from pg_payments.demo.deliveries import signed
 from pg_payments.demo.serving import address_of, loopback_socket, served
 from pg_payments.errors import MigrationError
-from pg_payments.http import GUEST_HEADER
-from pg_payments.migrate import migrate, rollback, status
+from pg_payments.http.application import GUEST_HEADER
+from pg_payments.schema.migrate import migrate, rollback, status
 from tests.harness.crowd import crowd, serving
 from tests.harness.pgbouncer import POOL_SIZE, Pooler, pooling, superuser
 from tests.harness.servers import Server

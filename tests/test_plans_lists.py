@@ -13,7 +13,10 @@ from typing import Any, TypeVar
 import psycopg
 import pytest
 
-from pg_payments import catalogue, db, ledger, listings
+from pg_payments.database import events as ledger
+from pg_payments.database import functions as db
+from pg_payments.database import listings
+from pg_payments.stripe import catalog as catalogue
 from tests.harness.full_tables import leave_alone, our_tables
 from tests.harness.plans import recorded_plans
 

@@ -11,9 +11,10 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from pg_payments import db, listings
-from pg_payments.embedded import LocalServer
-from pg_payments.migrate import migrate
+from pg_payments.database import functions as db
+from pg_payments.database import listings
+from pg_payments.schema.migrate import migrate
+from pg_payments.testing.local_postgres import LocalServer
 from tests.harness.site import ADA, ADMIN_KEY, BOB, Site, bring_application, running_site, token
 from tests.harness.standby import promote, standby_of
 from tests.harness.waiting import wait_until

@@ -12,8 +12,8 @@ from psycopg.types.json import Jsonb
 
 from pg_payments.demo.serving import address_of, loopback_socket, served
 from pg_payments.errors import StripeRefused
-from pg_payments.stripe_api import StripeApi
-from pg_payments.sync import LISTS, sync
+from pg_payments.stripe.client import StripeApi
+from pg_payments.stripe.sync import LISTS, sync
 from tests.harness.stripe_account import StripeAccount
 from tests.harness.tools import command
 from tests.stripe_events.shop import STATUSES, shop

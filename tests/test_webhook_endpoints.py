@@ -21,9 +21,10 @@ import stripe
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from pg_payments import db, signatures
+from pg_payments.database import functions as db
 from pg_payments.errors import Conflict, NotFound, from_database_error
-from pg_payments.signatures import Signatures
+from pg_payments.webhooks import signing_secrets as signatures
+from pg_payments.webhooks.signing_secrets import Signatures
 from tests.harness.servers import Server
 from tests.harness.site import ADMIN_KEY, Site, admin_shop_url, bring_application, running_site
 from tests.harness.stripe_account import StripeAccount

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from stripe.params import WebhookEndpointCreateParams
 
-from pg_payments import db
+from pg_payments.database import functions as db
 from tests.harness.tools import ROOT
 
 Row = dict[str, Any]

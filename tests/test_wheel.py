@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from pg_payments import __version__
-from pg_payments.migrate import status
+from pg_payments.schema.migrate import status
 from tests.harness.network import served
 from tests.harness.tools import ROOT, pg_dump
 
@@ -87,4 +87,4 @@ def test_it_serves(installed: Installed, database_url: str) -> None:
 def test_without_the_extra_it_says_which_one_serves(installed: Installed) -> None:
     refused = installed.serving_without_extra
     assert refused.returncode == 1
-    assert refused.stderr == "pg-payments: uvicorn is not installed: pip install 'pg-payments[server]'\n"
+    assert refused.stderr == "pg-payments: starlette is not installed: pip install 'pg-payments[server]'\n"

@@ -10,7 +10,7 @@ import stripe
 
 from pg_payments.demo.narrator import Narrator
 from pg_payments.demo.objects import Json
-from pg_payments.demo.stand_in import StandIn
+from pg_payments.testing.stand_in import StandIn
 
 PATIENCE = 600
 """Seconds that you have to pay."""

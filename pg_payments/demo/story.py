@@ -23,17 +23,17 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 from pydantic import SecretStr
 
-from pg_payments import db
-from pg_payments.db import Row
+from pg_payments.database import functions as db
+from pg_payments.database.query import Row
 from pg_payments.demo.deliveries import deliver
 from pg_payments.demo.narrator import Narrator
 from pg_payments.demo.payers import Payer, StandInPayer, You
 from pg_payments.demo.serving import address_of, loopback_socket, served
-from pg_payments.demo.stand_in import StandIn
-from pg_payments.embedded import temporary_server
-from pg_payments.http import create_app
-from pg_payments.migrate import migrate
+from pg_payments.http.application import create_app
+from pg_payments.schema.migrate import migrate
 from pg_payments.settings import Settings
+from pg_payments.testing.local_postgres import temporary_server
+from pg_payments.testing.stand_in import StandIn
 
 DELIVERIES = 3
 """How often every webhook is delivered."""

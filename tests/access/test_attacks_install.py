@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from pg_payments.migrate import migrate
+from pg_payments.schema.migrate import migrate
 from tests.harness.servers import Server
 
 PLANTED = """

@@ -20,7 +20,7 @@ from typing import Literal
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from pg_payments.embedded import unprivileged_user
+from pg_payments.testing.local_postgres import unprivileged_user
 from tests.harness.network import free_port
 from tests.harness.required import lacking
 from tests.harness.servers import PASSWORD, Server

@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import psycopg
 from psycopg import sql
 
-from pg_payments.embedded import LocalServer, embedded_bin
+from pg_payments.testing.local_postgres import LocalServer, embedded_bin
 
 VERSIONS = (15, 18)
 BINARY_DIRECTORIES = (

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from pg_payments.demo.deliveries import signed
 from pg_payments.demo.serving import address_of, loopback_socket, served
-from pg_payments.http import create_app
+from pg_payments.http.application import create_app
 from pg_payments.settings import Settings
 from tests.harness.servers import Server
 from tests.harness.stripe_account import StripeAccount

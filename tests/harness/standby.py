@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pg_payments.embedded import SUPERUSER, LocalServer
+from pg_payments.testing.local_postgres import SUPERUSER, LocalServer
 
 
 @contextmanager

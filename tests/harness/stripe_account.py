@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pg_payments.demo.stand_in import StandIn
+from pg_payments.testing.stand_in import StandIn
 from tests.harness.stripe_catalogue import Catalogue
 from tests.harness.stripe_webhooks import WebhookEndpoints
 

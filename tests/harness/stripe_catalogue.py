@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pg_payments.demo import objects
-from pg_payments.demo.stand_in import _nested
+from pg_payments.testing.stand_in import _nested
 
 if TYPE_CHECKING:
     from tests.harness.stripe_account import StripeAccount

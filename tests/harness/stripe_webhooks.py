@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pg_payments.demo.stand_in import _nested
+from pg_payments.testing.stand_in import _nested
 
 if TYPE_CHECKING:
     from tests.harness.stripe_account import StripeAccount

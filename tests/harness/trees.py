@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pg_payments.sqlfiles import SqlTree
+from pg_payments.schema.sql_files import SqlTree
 from tests.harness.tools import write
 
 ROLE = """\

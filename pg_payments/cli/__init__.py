@@ -1,0 +1,5 @@
+"""The command `pg-payments`."""
+
+from pg_payments.cli.main import main
+
+__all__ = ["main"]

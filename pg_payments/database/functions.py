@@ -1,0 +1,375 @@
+"""One thin Python function per SQL function of schema `payments`; nothing here decides anything.
+
+Each takes a psycopg connection first and answers in kind: a `Connection` gives the result, an `AsyncConnection` an
+awaitable of it.
+
+    row = db.finish_checkout(conn, checkout_id, body)
+    row = await db.finish_checkout(async_conn, checkout_id, body)
+    query = db.finish_checkout.query(checkout_id, body)      # the statement alone, for somebody else to run
+
+Stripe's bodies travel as the text that Stripe sent: Postgres is their first parser, so no number is rounded and no
+key reordered on the way. Parameters go in text format, except a batch of bodies: as a text-format array every body
+would be escaped and unescaped once more, which costs more than all of its SQL.
+Errors are raised as psycopg raises them; `pg_payments.errors.from_database_error` gives them their class.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from pg_payments.database.query import Query, Row, SqlFunction, rows_as_they_are
+
+
+def _row(rows: list[Row]) -> Row:
+    (row,) = rows
+    return row
+
+
+def _row_if_any(rows: list[Row]) -> Row | None:
+    return _row(rows) if rows else None
+
+
+def _integer(rows: list[Row]) -> int:
+    (value,) = _row(rows).values()
+    return int(value)
+
+
+def _boolean(rows: list[Row]) -> bool:
+    (value,) = _row(rows).values()
+    return bool(value)
+
+
+def _text(rows: list[Row]) -> str | None:
+    (value,) = _row(rows).values()
+    return None if value is None else str(value)
+
+
+def _texts(rows: list[Row]) -> list[str]:
+    (values,) = _row(rows).values()
+    return list(values)
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else json.dumps(value)
+
+
+# Events ---------------------------------------------------------------------------------------------------------------
+
+
+@SqlFunction
+def ingest_stripe_event(environment: str, payload: str) -> Query[Row]:
+    """One verified event, the whole road: `{event_id, processing_status, duplicate, error}`."""
+    return Query("select * from payments.ingest_stripe_event(%s, %s)", (environment, payload), _row)
+
+
+@SqlFunction
+def ingest_stripe_events(environment: str, payloads: Sequence[str]) -> Query[list[Row]]:
+    """A batch of verified events: the same columns, one row each, in order."""
+    return Query("select * from payments.ingest_stripe_events(%s, %b)", (environment, list(payloads)), rows_as_they_are)
+
+
+@SqlFunction
+def ingest_stripe_list(environment: str, page: str) -> Query[list[Row]]:
+    """The events in a list's answer (JSON text) that are of projected types, each as Stripe wrote it: the same."""
+    return Query(
+        """select * from payments.ingest_stripe_events(%s, array(
+               select e.value::text from json_array_elements(%s::json -> 'data') e
+                where e.value ->> 'type' = any (payments.projected_event_types())))""",
+        (environment, page),
+        rows_as_they_are,
+    )
+
+
+@SqlFunction
+def store_stripe_objects(environment: str, objects: str, observed_at: datetime | None = None) -> Query[int]:
+    """A JSON array (text) of objects that Stripe's API answered then, or just now: the number of rows changed."""
+    return Query(
+        "select payments.store_stripe_objects(%s, %s::jsonb, %s)", (environment, objects, observed_at), _integer
+    )
+
+
+@SqlFunction
+def store_stripe_page(environment: str, page: str, observed_at: datetime | None) -> Query[int]:
+    """The same for the objects in a list's answer (JSON text), which is handed over as Stripe wrote it."""
+    return Query(
+        "select payments.store_stripe_objects(%s, (%s::jsonb) -> 'data', %s)",
+        (environment, page, observed_at),
+        _integer,
+    )
+
+
+@SqlFunction
+def as_jsonb(text: str) -> Query[Row]:
+    """That `jsonb` can hold a JSON text. Raises one of `errors.UNSTORABLE` where it cannot.
+
+    It holds no \\u0000, no half of a surrogate pair and no number out of numeric's range (Postgres: JSON Types).
+    """
+    return Query("select %s::jsonb is not null as is_held", (text,), _row)
+
+
+@SqlFunction
+def connect_account(environment: str, account: str, livemode: bool | None) -> Query[Row]:
+    """Stripe's account (JSON text) behind an environment: its `payments.provider_connections` row."""
+    return Query("select * from payments.connect_account(%s, %s::jsonb, %s)", (environment, account, livemode), _row)
+
+
+@SqlFunction
+def finish_sync(environment: str, counts: Mapping[str, int] | None, error: str | None = None) -> Query[Row]:
+    """A sync's end, good or bad: the `payments.provider_connections` row."""
+    return Query("select * from payments.finish_sync(%s, %s::jsonb, %s)", (environment, _json(counts), error), _row)
+
+
+@SqlFunction
+def replay_event(event_id: UUID) -> Query[Row]:
+    """One event again, on purpose: `{processing_status, error}`."""
+    return Query("select * from payments.replay_event(%s)", (event_id,), _row)
+
+
+@SqlFunction
+def retry_failed_events(max_events: int) -> Query[int]:
+    """At most `max_events` failed events whose time has come: the number retried."""
+    return Query("select payments.retry_failed_events(%s)", (max_events,), _integer)
+
+
+@SqlFunction
+def purge_events(older_than: str | timedelta, max_rows: int) -> Query[int]:
+    """At most `max_rows` events settled longer ago than an interval, out of the ledger: the number purged."""
+    return Query(
+        "select payments.purge_events(older_than => %s::interval, max_rows => %s)", (older_than, max_rows), _integer
+    )
+
+
+@SqlFunction
+def rebuild_projections(environment: str) -> Query[int]:
+    """Every projection computed again from the stored objects: the number of objects read."""
+    return Query("select payments.rebuild_projections(%s)", (environment,), _integer)
+
+
+@SqlFunction
+def rebuild_projections_step(environment: str, after: str | None, max_objects: int) -> Query[Row]:
+    """A part of the same, to be committed: `{next, objects}`; `next` is the `after` of the next, None at the end."""
+    return Query(
+        "select * from payments.rebuild_projections_step(environment => %s, after => %s, max_objects => %s)",
+        (environment, after, max_objects),
+        _row,
+    )
+
+
+@SqlFunction
+def verify_projections(environment: str) -> Query[list[Row]]:
+    """The rows in which the projections differ from a rebuild; none when healthy."""
+    return Query("select * from payments.verify_projections(%s)", (environment,), rows_as_they_are)
+
+
+@SqlFunction
+def webhook_events(event_ids: Sequence[UUID | None]) -> Query[list[Row]]:
+    """The rows of these events without their payloads, in no order, where there are any."""
+    return Query(
+        """select id, environment, provider_event_id, event_type, livemode, provider_account_id, object_type, object_id,
+                  processing_status, attempt_count, last_error, parked_at, received_at, processed_at,
+                  created_at, updated_at
+           from payments.webhook_events
+           where id = any (%s)""",
+        (list(event_ids),),
+        rows_as_they_are,
+    )
+
+
+@SqlFunction
+def metrics() -> Query[list[Row]]:
+    """What a monitor wants to know of the database, a row an environment."""
+    return Query("select * from payments.metrics()", (), rows_as_they_are)
+
+
+# Stored keys ----------------------------------------------------------------------------------------------------------
+
+
+@SqlFunction
+def replace_account(environment: str, account: str, livemode: bool | None, secret: str, masked: str) -> Query[Row]:
+    """An account's encrypted key in place of the former one: the `payments.provider_connections` row."""
+    return Query(
+        "select * from payments.replace_account(%s, %s::jsonb, %s, %s, %s)",
+        (environment, account, livemode, secret, masked),
+        _row,
+    )
+
+
+@SqlFunction
+def stored_secret(environment: str, name: str) -> Query[str | None]:
+    """A secret as it was encrypted, if one is stored."""
+    return Query("select payments.stored_secret(%s, %s) as secret", (environment, name), _text)
+
+
+@SqlFunction
+def reencrypt_secret(environment: str, name: str, formerly: str, secret: str) -> Query[bool]:
+    """The same secret under another master key, unless it was replaced meanwhile."""
+    return Query("select payments.reencrypt_secret(%s, %s, %s, %s)", (environment, name, formerly, secret), _boolean)
+
+
+@SqlFunction
+def forget_key(environment: str) -> Query[bool]:
+    """The stored key is forgotten; whether there was one."""
+    return Query("select payments.forget_key(%s)", (environment,), _boolean)
+
+
+# Managed webhook endpoints --------------------------------------------------------------------------------------------
+
+
+@SqlFunction
+def projected_event_types() -> Query[list[str]]:
+    """The event types that a managed endpoint is for."""
+    return Query("select payments.projected_event_types()", (), _texts)
+
+
+@SqlFunction
+def webhook_endpoint(environment: str) -> Query[Row | None]:
+    """The endpoint on record: `{endpoint_id, url, configured_at, secret}`, the secret as it was encrypted."""
+    return Query("select * from payments.webhook_endpoint(%s)", (environment,), _row_if_any)
+
+
+@SqlFunction
+def webhook_secrets(environment: str) -> Query[list[Row]]:
+    """The secrets that count, as they were encrypted: `{name, secret}` each, `name` as `reencrypt_secret` takes it."""
+    return Query("select * from payments.webhook_secrets(%s)", (environment,), rows_as_they_are)
+
+
+@SqlFunction
+def record_webhook_endpoint(environment: str, endpoint_id: str, url: str, secret: str) -> Query[Row]:
+    """A new endpoint with its encrypted secret: the `payments.provider_connections` row."""
+    return Query(
+        "select * from payments.record_webhook_endpoint(%s, %s, %s, %s)", (environment, endpoint_id, url, secret), _row
+    )
+
+
+@SqlFunction
+def lock_webhook_endpoint(environment: str) -> Query[Row]:
+    """Until the transaction ends: nobody else replaces the endpoint of this environment."""
+    name = f"pg_payments.webhook_endpoint:{environment}"
+    return Query("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,), _row)
+
+
+# Checkout and billing portal ------------------------------------------------------------------------------------------
+
+
+@SqlFunction
+def billable_subjects() -> Query[list[Row]]:
+    """The subjects that the caller may bill: `{subject_type, subject_id}` each."""
+    return Query("select * from payments.billable_subjects()", (), rows_as_they_are)
+
+
+@SqlFunction
+def begin_checkout(
+    environment: str,
+    mode: str,
+    line_items: Sequence[Mapping[str, object]],
+    success_url: str,
+    cancel_url: str,
+    subject_type: str | None = None,
+    subject_id: str | None = None,
+    customer_email: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    idempotency_key: str | None = None,
+) -> Query[Row]:
+    """As the caller: a new `payments.stripe_checkout_sessions` row, or the caller's earlier one for the same key."""
+    return Query(
+        """select * from payments.begin_checkout(
+               environment => %s, mode => %s, line_items => %s::jsonb, success_url => %s, cancel_url => %s,
+               subject_type => %s, subject_id => %s, customer_email => %s, metadata => %s::jsonb,
+               idempotency_key => %s)""",
+        (
+            environment,
+            mode,
+            _json(line_items),
+            success_url,
+            cancel_url,
+            subject_type,
+            subject_id,
+            customer_email,
+            _json(metadata),
+            idempotency_key,
+        ),
+        _row,
+    )
+
+
+@SqlFunction
+def checkout_request(checkout_id: UUID) -> Query[Row]:
+    """`{request}`: the parameters of POST /v1/checkout/sessions for this attempt."""
+    return Query("select payments.checkout_request(%s) as request", (checkout_id,), _row)
+
+
+@SqlFunction
+def finish_checkout(checkout_id: UUID, session: str) -> Query[Row]:
+    """Stripe's session (JSON text) for this attempt: the updated row."""
+    return Query("select * from payments.finish_checkout(%s, %s::jsonb)", (checkout_id, session), _row)
+
+
+@SqlFunction
+def fail_checkout(checkout_id: UUID, error: str) -> Query[Row]:
+    """Stripe's refusal of this attempt, in its words: the updated row."""
+    return Query("select * from payments.fail_checkout(%s, %s)", (checkout_id, error), _row)
+
+
+@SqlFunction
+def begin_portal_session(
+    environment: str,
+    subject_type: str,
+    subject_id: str,
+    return_url: str | None = None,
+    configuration_id: str | None = None,
+) -> Query[Row]:
+    """As the caller: a new `payments.stripe_customer_portal_sessions` row."""
+    return Query(
+        """select * from payments.begin_portal_session(
+               environment => %s, subject_type => %s, subject_id => %s, return_url => %s, configuration_id => %s)""",
+        (environment, subject_type, subject_id, return_url, configuration_id),
+        _row,
+    )
+
+
+@SqlFunction
+def portal_request(portal_id: UUID) -> Query[Row]:
+    """`{request}`: the parameters of POST /v1/billing_portal/sessions for this row."""
+    return Query("select payments.portal_request(%s) as request", (portal_id,), _row)
+
+
+@SqlFunction
+def finish_portal_session(portal_id: UUID, session: str) -> Query[Row]:
+    """Stripe's portal session (JSON text) for this row: the updated row."""
+    return Query("select * from payments.finish_portal_session(%s, %s::jsonb)", (portal_id, session), _row)
+
+
+@SqlFunction
+def fail_portal_session(portal_id: UUID, error: str) -> Query[Row]:
+    """Stripe's refusal of this portal session, in its words: the updated row."""
+    return Query("select * from payments.fail_portal_session(%s, %s)", (portal_id, error), _row)
+
+
+# The connection itself ------------------------------------------------------------------------------------------------
+
+
+@SqlFunction
+def act_as(role: str, claims: str, guest_secret: str | None) -> Query[Row]:
+    """Until the transaction ends: this role, these claims (JSON text) and, for a guest, this secret."""
+    return Query(
+        """select set_config('request.jwt.claims', %s, true),
+                  set_config('payments.guest_secret', %s, true),
+                  set_config('role', %s, true)""",
+        (claims, guest_secret or "", role),
+        _row,
+    )
+
+
+@SqlFunction
+def is_admin() -> Query[bool]:
+    """Whether the acting role is a member of `payments_admin`."""
+    return Query("select pg_has_role(current_user, 'payments_admin', 'usage') as is_admin", (), _boolean)
+
+
+@SqlFunction
+def ping() -> Query[Row]:
+    """That the database answers."""
+    return Query("select 1 as alive", (), _row)

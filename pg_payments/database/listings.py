@@ -1,0 +1,110 @@
+"""Lists of what is mirrored, for administrators: the select behind each, and how a row of it is shown.
+
+Latest first, at most 100 rows, found through an index. They run as their reader: row-level security has the last word.
+
+Everybody's rows are in an index of the environment's latest, a subject's in the index of each subject's latest. The
+planner would look for a subject's in the former too, among all others that are more recent; but where the environment
+is told by `(select …)`, it can't know that it is that of the index (PostgreSQL documentation: Partial Indexes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pg_payments.database.query import Query, Row, SqlFunction, rows_as_they_are
+from pg_payments.http.response_fields import CUSTOMER, SUBSCRIPTION, SUBSCRIPTION_ITEM, TRANSACTION, translated
+
+
+def _parameters(environment: str, subject_type: str | None, subject_id: str | None, limit: int) -> Mapping[str, object]:
+    return {"environment": environment, "type": subject_type, "id": subject_id, "limit": limit}
+
+
+@SqlFunction
+def connections() -> Query[list[Row]]:
+    """The connection of every environment, also of one that has none yet."""
+    return Query(
+        """select n.name as environment, coalesce(c.status, 'unconfigured') as status, c.provider_account_id,
+                  c.account_email, c.account_livemode, c.webhook_endpoint_id, c.webhook_endpoint_url,
+                  c.webhook_configured_at, c.last_synced_at, c.last_sync_status, c.last_sync_error, c.last_sync_counts,
+                  c.masked_key
+             from unnest(array['test', 'live']) with ordinality n (name, place)
+             left join payments.provider_connections c on c.provider = 'stripe' and c.environment = n.name
+            order by n.place""",
+        (),
+        rows_as_they_are,
+    )
+
+
+@SqlFunction
+def transactions(environment: str, subject_type: str | None, subject_id: str | None, limit: int) -> Query[list[Row]]:
+    """Payments, refunds and disputes."""
+    return Query(
+        """select t.*
+             from payments.transactions t
+            where case when %(type)s::text is null then t.environment = %(environment)s
+                  else t.subject_key = %(type)s || ':' || %(id)s
+                       and (t.environment = 'live') = (select %(environment)s = 'live') end
+            order by t.provider_created_at desc nulls last, t.id
+            limit %(limit)s""",
+        _parameters(environment, subject_type, subject_id, limit),
+        rows_as_they_are,
+    )
+
+
+@SqlFunction
+def subscriptions(environment: str, subject_type: str | None, subject_id: str | None, limit: int) -> Query[list[Row]]:
+    """Subscriptions with their items."""
+    return Query(
+        """select s.*, i.items
+             from payments.stripe_subscriptions s
+            cross join lateral (
+              select coalesce(json_agg(i order by i.subscription_item_id), '[]') as items
+                from payments.stripe_subscription_items i
+               where i.environment = s.environment and i.subscription_id = s.subscription_id) i
+            where case when %(type)s::text is null then s.environment = %(environment)s
+                  else s.subject_key = %(type)s || ':' || %(id)s
+                       and (s.environment = 'live') = (select %(environment)s = 'live') end
+            order by s.created_at desc, s.id
+            limit %(limit)s""",
+        _parameters(environment, subject_type, subject_id, limit),
+        rows_as_they_are,
+    )
+
+
+@SqlFunction
+def customers(environment: str, subject_type: str | None, subject_id: str | None, limit: int) -> Query[list[Row]]:
+    """Customers, with what they paid: in one currency, or else without a sum."""
+    return Query(
+        """select c.*, p.payments_count, p.last_payment_at, p.total_spend, p.total_spend_currency
+             from payments.customers c
+            cross join lateral (
+              select count(*) as payments_count, max(t.paid_at) as last_payment_at,
+                     case when min(t.currency) = max(t.currency) then sum(t.amount - t.amount_refunded)::bigint
+                     end as total_spend,
+                     case when min(t.currency) = max(t.currency) then min(t.currency) end as total_spend_currency
+                from payments.transactions t
+               where t.environment = c.environment and t.provider_customer_id = c.provider_customer_id
+                 and t.type in ('one_time_payment', 'subscription_invoice') and t.paid_at is not null) p
+            where c.provider = 'stripe' and c.environment = %(environment)s
+              and (%(type)s::text is null or c.provider_customer_id = (
+                select m.provider_customer_id
+                  from payments.customer_mappings m
+                 where m.provider = 'stripe' and m.environment = %(environment)s
+                   and m.subject_type = %(type)s and m.subject_id = %(id)s))
+            order by c.provider_created_at desc nulls last, c.id
+            limit %(limit)s""",
+        _parameters(environment, subject_type, subject_id, limit),
+        rows_as_they_are,
+    )
+
+
+def shown(name: str, row: Row) -> dict[str, object]:
+    """A row of the list of that name, as the interface shows it."""
+    if name == "subscriptions":
+        items = [translated(item, SUBSCRIPTION_ITEM) for item in row["items"]]
+        return translated(row, SUBSCRIPTION) | {"items": items}
+    if name == "customers":
+        # what cards and addresses say is in payments.stripe_objects only
+        unknown = dict.fromkeys(("paymentMethodBrand", "paymentMethodLast4", "countryCode"))
+        return translated(row, CUSTOMER) | unknown
+    return translated(row, TRANSACTION)

@@ -1,0 +1,41 @@
+"""Who may use the administrators' part of the HTTP interface.
+
+Administrators come with `PAYMENTS_ADMIN_API_KEY`, and act as `payments_admin`, or with a token whose role is a member
+of it, and act as that role. Either way the database decides what they read; the server's login needs to be a member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from psycopg import AsyncConnection
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from pg_payments.caller import Caller
+from pg_payments.database.functions import act_as, is_admin
+from pg_payments.errors import Forbidden
+from pg_payments.http.state import body_of, service_of
+
+
+@asynccontextmanager
+async def as_administrator(request: Request) -> AsyncIterator[AsyncConnection[Any]]:
+    """A transaction as the administrator who asks. Raises `NotSignedIn`, `Forbidden`."""
+    service = service_of(request)
+    admin: Caller = await run_in_threadpool(
+        service.tokens.administrator, request.headers.get("authorization"), request.headers.get("x-api-key")
+    )
+    async with service.pool.connection() as conn, conn.transaction():
+        await act_as(conn, admin.role, admin.claims, None)
+        if not await is_admin(conn):
+            raise Forbidden("only administrators may do this", hint="use a role that is a member of payments_admin")
+        yield conn
+
+
+async def let_in(request: Request) -> bytes:
+    """The body of an administrator's request. Raises `NotSignedIn`, `Forbidden`; no connection waits for the body."""
+    async with as_administrator(request):
+        pass
+    return await body_of(request)

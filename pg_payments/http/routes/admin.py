@@ -1,0 +1,195 @@
+"""What administrators may ask over HTTP: the connections to Stripe, a sync, lists of what is mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from pg_payments.database import listings
+from pg_payments.database.functions import forget_key, replace_account
+from pg_payments.database.query import Query, Row
+from pg_payments.encryption import Vault
+from pg_payments.errors import ConfigurationError, Conflict, InvalidRequest, NotFound, StripeRefused
+from pg_payments.http.admin_auth import as_administrator, let_in
+from pg_payments.http.request_models import KeyBody, ListQuery, parsed, queried
+from pg_payments.http.response_fields import CONNECTION, translated
+from pg_payments.http.state import Service, environment_of, service_of
+from pg_payments.settings import ENVIRONMENTS, Environment
+from pg_payments.stripe.client import StripeApi
+from pg_payments.stripe.keys import masked
+from pg_payments.stripe.sync import sync
+from pg_payments.stripe.webhook_endpoints import configure, endpoint_url
+
+
+async def status(request: Request) -> Response:
+    """The connection of each environment."""
+    async with as_administrator(request) as conn:
+        rows = await listings.connections(conn)
+    service = service_of(request)
+    return JSONResponse({"connections": [_connection(service, row) for row in rows]})
+
+
+async def sync_all(request: Request) -> Response:
+    """A sync of every environment that has a key."""
+    await let_in(request)
+    service = service_of(request)
+    environments = [name for name in ENVIRONMENTS if await service.stripe_key(name)]
+    if not environments:
+        raise ConfigurationError("no Stripe key is set", detail="STRIPE_TEST_SECRET_KEY")
+    results = [await _synced(service, environment) for environment in environments]
+    return JSONResponse({"results": results})
+
+
+async def sync_one(request: Request) -> Response:
+    """A sync of one environment."""
+    environment = environment_of(request)
+    await let_in(request)
+    return JSONResponse({"results": [await _synced(service_of(request), environment)]})
+
+
+async def keys(request: Request) -> Response:
+    """The key of each environment, masked."""
+    async with as_administrator(request) as conn:
+        return JSONResponse(await _keys(service_of(request), conn))
+
+
+async def store_key(request: Request) -> Response:
+    """Another key, once Stripe has said whose it is; then its webhook endpoint, where there is an address; then a sync.
+
+    Another account's key begins a new mirror.
+    """
+    service, environment = service_of(request), environment_of(request)
+    key = parsed(await let_in(request), KeyBody).secret_key
+    _refuse_if_set_outside(service, environment)
+    secret, stripe = Vault(service.settings).encrypted(key), StripeApi(key, service.settings.stripe_api_base)
+    if stripe.livemode is not (environment == "live"):
+        raise InvalidRequest(f"secretKey: not a key of the {environment} environment", detail="secretKey")
+    if service.settings.public_url:
+        endpoint_url(service.settings, environment)  # a wrong one is better told before anything is stored
+    account = await run_in_threadpool(stripe.read, "/v1/account")
+    async with service.pool.connection() as conn:
+        await replace_account(conn, environment, account.body, stripe.livemode, secret, masked(key))
+    service.signatures.forget()
+    webhook = await _webhook_set_up(service, stripe, environment)
+    result = await _synced(service, environment)
+    async with as_administrator(request) as conn:
+        return JSONResponse(await _keys(service, conn) | {"results": [result], "webhook": webhook})
+
+
+async def configure_webhook(request: Request) -> Response:
+    """Another managed webhook endpoint in place of the former one, if there was one."""
+    service, environment = service_of(request), environment_of(request)
+    await let_in(request)
+    row = await run_in_threadpool(_configure, service, await service.stripe(environment), environment, anew=True)
+    service.signatures.forget()
+    return JSONResponse({"connection": _connection(service, row)})
+
+
+async def forget_stored_key(request: Request) -> Response:
+    """No key any more; what it mirrored stays."""
+    service, environment = service_of(request), environment_of(request)
+    await let_in(request)
+    _refuse_if_set_outside(service, environment)
+    async with service.pool.connection() as conn:
+        if not await forget_key(conn, environment):
+            raise NotFound("no key is stored for this environment", detail=environment)
+    async with as_administrator(request) as conn:
+        return JSONResponse(await _keys(service, conn))
+
+
+def listing(name: str, query: Callable[..., Query[list[dict[str, Any]]]]) -> Route:
+    """The route of a list: latest first, of one subject if asked."""
+
+    async def endpoint(request: Request) -> Response:
+        environment, wish = environment_of(request), queried(request.query_params, ListQuery)
+        async with as_administrator(request) as conn:
+            rows = await query(environment, wish.subject_type, wish.subject_id, wish.limit).run_async(conn)
+        return JSONResponse({name: [listings.shown(name, row) for row in rows]})
+
+    return Route(f"/api/payments/stripe/{{environment}}/{name}", endpoint)
+
+
+ROUTES = [
+    Route("/api/payments/stripe/status", status),
+    Route("/api/payments/stripe/config", keys),
+    Route("/api/payments/stripe/{environment}/config", store_key, methods=["PUT"]),
+    Route("/api/payments/stripe/{environment}/config", forget_stored_key, methods=["DELETE"]),
+    Route("/api/payments/stripe/{environment}/webhook", configure_webhook, methods=["POST"]),
+    Route("/api/payments/stripe/sync", sync_all, methods=["POST"]),
+    Route("/api/payments/stripe/{environment}/sync", sync_one, methods=["POST"]),
+    listing("transactions", listings.transactions.query),
+    listing("subscriptions", listings.subscriptions.query),
+    listing("customers", listings.customers.query),
+]
+
+
+# Answers --------------------------------------------------------------------------------------------------------------
+
+
+async def _synced(service: Service, environment: Environment) -> dict[str, object]:
+    row = await run_in_threadpool(_sync, service, await service.stripe(environment), environment)
+    counts = row["last_sync_counts"] or {}
+    return {
+        "environment": environment,
+        "connection": _connection(service, row),
+        "subscriptions": None if row["last_sync_status"] != "succeeded" else {
+            "environment": environment,
+            "synced": counts["subscriptions"],
+            "unmapped": counts["unmappedSubscriptions"],
+            "deleted": 0,  # a canceled subscription can still be read, so none ever goes away
+        },
+    }  # fmt: skip
+
+
+def _sync(service: Service, stripe: StripeApi, environment: Environment) -> Row:
+    # a connection of its own: it is used for minutes, one statement at a time
+    with psycopg.connect(service.settings.required_database_url(), autocommit=True, prepare_threshold=None) as conn:
+        return sync(conn, stripe, environment)
+
+
+def _configure(service: Service, stripe: StripeApi, environment: Environment, *, anew: bool) -> Row:
+    # a connection of its own: one transaction stays open while Stripe is asked
+    with psycopg.connect(service.settings.required_database_url(), autocommit=True, prepare_threshold=None) as conn:
+        return configure(conn, stripe, service.settings, environment, anew=anew)
+
+
+async def _webhook_set_up(service: Service, stripe: StripeApi, environment: Environment) -> dict[str, object]:
+    """Whether the endpoint is as it should be, and else why not: the key is stored either way."""
+    try:
+        await run_in_threadpool(_configure, service, stripe, environment, anew=False)
+    except (ConfigurationError, StripeRefused) as error:
+        return {"configured": False, "message": error.message}
+    service.signatures.forget()
+    return {"configured": True, "message": None}
+
+
+def _connection(service: Service, row: Row) -> dict[str, object]:
+    return translated(row, CONNECTION) | {
+        "maskedKey": _shown_key(service, row),
+        "lastSyncCounts": row["last_sync_counts"] or {},
+    }
+
+
+async def _keys(service: Service, conn: AsyncConnection[Any]) -> dict[str, object]:
+    rows = await listings.connections(conn)
+    return {"keys": [{"environment": row["environment"], "value": _shown_key(service, row)} for row in rows]}
+
+
+def _shown_key(service: Service, row: Row) -> str | None:
+    if service.settings.has_stripe_key(row["environment"]):
+        return masked(service.settings.stripe_secret_key(row["environment"]))
+    key: str | None = row["masked_key"]
+    return key
+
+
+def _refuse_if_set_outside(service: Service, environment: Environment) -> None:
+    if service.settings.has_stripe_key(environment):
+        name = f"STRIPE_{environment.upper()}_SECRET_KEY"
+        raise Conflict(f"the key is set by {name}", detail=name, hint="take it out of the server's environment first")

@@ -1,0 +1,118 @@
+"""What the routes share: connections, keys and counters, each made when first needed; and how a request is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import cast
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from pg_payments.caller import Caller
+from pg_payments.database.pool import LazyPool
+from pg_payments.errors import BodyTooLarge, InvalidRequest
+from pg_payments.http.metrics import Metrics
+from pg_payments.http.tokens import TokenVerifier
+from pg_payments.settings import ENVIRONMENTS, Environment, Settings
+from pg_payments.stripe.client import StripeApi
+from pg_payments.stripe.keys import key_of_async
+from pg_payments.webhooks.batching import Batches
+from pg_payments.webhooks.receive import Receipt, receive
+from pg_payments.webhooks.signing_secrets import Signatures
+
+
+class Service:
+    """What the routes work with, each made when first needed."""
+
+    def __init__(self, settings: Settings | None) -> None:
+        self._given = settings
+        self._stripe: dict[str, StripeApi] = {}
+
+    @cached_property
+    def settings(self) -> Settings:
+        return self._given or Settings.load()
+
+    @cached_property
+    def pool(self) -> LazyPool:
+        return LazyPool(self.settings.required_database_url(), self.settings.pool_size)
+
+    @cached_property
+    def tokens(self) -> TokenVerifier:
+        return TokenVerifier(self.settings)
+
+    @cached_property
+    def deliveries(self) -> Batches[Receipt]:
+        return Batches(self._receive, self.metrics.waiting)
+
+    @cached_property
+    def signatures(self) -> Signatures:
+        return Signatures(self.settings, self.pool)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        return Metrics()
+
+    async def _receive(self, environment: str, texts: Sequence[str]) -> Sequence[Receipt | Exception]:
+        self.metrics.batch(environment, len(texts))
+        return await receive(self.pool, environment, texts)
+
+    async def stripe(self, environment: Environment) -> StripeApi:
+        """Stripe as this environment's key opens it. Raises `ConfigurationError` if there is none."""
+        key = await self.stripe_key(environment)
+        if key is None:
+            key = self.settings.stripe_secret_key(environment)  # says which setting is missing
+        return self.stripe_with(key)
+
+    async def stripe_key(self, environment: Environment) -> str | None:
+        """The key in the settings, else the stored one."""
+        if self.settings.has_stripe_key(environment):
+            return self.settings.stripe_secret_key(environment)
+        async with self.pool.connection() as conn:
+            return await key_of_async(conn, self.settings, environment)
+
+    def stripe_with(self, key: str) -> StripeApi:
+        if key not in self._stripe:
+            self._stripe[key] = StripeApi(key, self.settings.stripe_api_base)
+        return self._stripe[key]
+
+    async def close(self) -> None:
+        if "pool" in self.__dict__:
+            await self.pool.close()
+
+
+def service_of(request: Request) -> Service:
+    return cast(Service, request.app.state.service)
+
+
+def environment_of(request: Request) -> Environment:
+    """The environment in the path. Raises `InvalidRequest`."""
+    return known_environment(request.path_params["environment"])
+
+
+def known_environment(name: str) -> Environment:
+    """The environment of that name. Raises `InvalidRequest`."""
+    for environment in ENVIRONMENTS:
+        if name == environment:
+            return environment
+    raise InvalidRequest("environment: must be 'test' or 'live'", detail="environment")
+
+
+async def caller_of(request: Request) -> Caller:
+    """Who the request's token says is calling; raises as `TokenVerifier.caller`."""
+    # in a thread, because the issuer's keys may have to be fetched
+    return await run_in_threadpool(service_of(request).tokens.caller, request.headers.get("authorization"))
+
+
+async def body_of(request: Request) -> bytes:
+    """The whole body, unless it is over the limit: then nothing more of it is read."""
+    limit = service_of(request).settings.max_body_bytes
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise BodyTooLarge(f"the body is over {limit} bytes")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise BodyTooLarge(f"the body is over {limit} bytes")
+    return bytes(body)

@@ -1,0 +1,113 @@
+"""Who is calling: an application's JSON Web Token becomes a database role and claims.
+
+The token's own header never chooses how it is verified: an HMAC token is held against `PAYMENTS_JWT_SECRET` and
+nothing else, an asymmetric one against the key set at `PAYMENTS_JWKS_URL` and nothing else, so a public key can't
+be passed off as a shared secret. The role in the token must be one of `PAYMENTS_JWT_ROLES`: a forged or generous
+issuer can't make this package act as a role that was never meant for callers.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from typing import Any
+
+import jwt
+
+from pg_payments.caller import Caller
+from pg_payments.errors import ConfigurationError, Forbidden, NotSignedIn, PaymentsError
+from pg_payments.settings import Settings
+
+HMAC_ALGORITHMS = ["HS256"]
+ASYMMETRIC_ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+ADMIN_ROLE = "payments_admin"
+"""Whom a call with the administrators' key acts as."""
+LEEWAY = 30
+"""Seconds by which the issuer's clock and ours may differ."""
+JWKS_TIMEOUT = 5
+"""Seconds to wait for the issuer's keys."""
+
+
+class KeysUnavailable(PaymentsError):
+    """The issuer's key set can't be fetched, so nobody can be recognised for the moment."""
+
+    http_status, code = 503, "KEYS_UNAVAILABLE"
+
+
+class TokenVerifier:
+    """Verifies tokens as the settings say."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else None
+        self._keys = jwt.PyJWKClient(settings.jwks_url, timeout=JWKS_TIMEOUT) if settings.jwks_url else None
+        self._admin_key = settings.admin_api_key.get_secret_value() if settings.admin_api_key else None
+        self._audience = settings.jwt_audience
+        self._issuer = settings.jwt_issuer
+        self._roles = settings.accepted_roles()
+        self._anon_role = settings.jwt_anon_role
+
+    def caller(self, authorization: str | None) -> Caller:
+        """The caller behind an `Authorization: Bearer …` header. May fetch the issuer's keys, so it may block.
+
+        Raises `NotSignedIn` (no token, or one that doesn't verify), `Forbidden` (a role that is not accepted),
+        `KeysUnavailable`, `ConfigurationError` (no way to verify tokens is set).
+        """
+        claims = self._verified(_bearer(authorization))
+        role = claims.get("role")
+        if not isinstance(role, str) or role not in self._roles:
+            raise Forbidden("the token's role is not accepted here", detail="role", hint="see PAYMENTS_JWT_ROLES")
+        return Caller(role, json.dumps(claims), guest=role == self._anon_role)
+
+    def administrator(self, authorization: str | None, api_key: str | None) -> Caller:
+        """Who comes with the administrators' key, in either header, or else the caller behind a token.
+
+        Whether that caller's role is an administrator's is for the database to say. Raises as `caller` does.
+        """
+        presented = api_key or _bearer(authorization)
+        # compared in a time that does not tell how much of it is right
+        if self._admin_key is not None and hmac.compare_digest(presented.encode(), self._admin_key.encode()):
+            return Caller(ADMIN_ROLE, "{}", guest=False)
+        if api_key is not None:
+            raise NotSignedIn("the API key is not the administrators'", hint="see PAYMENTS_ADMIN_API_KEY")
+        return self.caller(authorization)
+
+    def _verified(self, token: str) -> dict[str, Any]:
+        if self._secret is None and self._keys is None:
+            raise ConfigurationError(
+                "tokens can't be verified: set PAYMENTS_JWT_SECRET or PAYMENTS_JWKS_URL", detail="PAYMENTS_JWT_SECRET"
+            )
+        try:
+            algorithm = jwt.get_unverified_header(token).get("alg")
+            if algorithm in HMAC_ALGORITHMS and self._secret is not None:
+                return self._decoded(token, self._secret, HMAC_ALGORITHMS)
+            if algorithm in ASYMMETRIC_ALGORITHMS and self._keys is not None:
+                return self._decoded(token, self._keys.get_signing_key_from_jwt(token), ASYMMETRIC_ALGORITHMS)
+        except jwt.PyJWKClientConnectionError:
+            raise KeysUnavailable("the key set of the token's issuer can't be fetched") from None
+        except jwt.ExpiredSignatureError:
+            raise NotSignedIn("the token has expired", hint="sign in again") from None
+        except (jwt.PyJWTError, ValueError):
+            raise NotSignedIn("the token does not verify", hint="sign in again") from None
+        raise NotSignedIn("the token is signed in a way that is not accepted here")
+
+    def _decoded(self, token: str, key: str | jwt.PyJWK, algorithms: list[str]) -> dict[str, Any]:
+        return jwt.decode(
+            token,
+            key,
+            algorithms=algorithms,
+            audience=self._audience,
+            issuer=self._issuer,
+            leeway=LEEWAY,
+            options={
+                "require": ["exp"],
+                "verify_aud": self._audience is not None,
+                "verify_iss": self._issuer is not None,
+            },
+        )
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise NotSignedIn("no token", hint="send Authorization: Bearer <the user's token>")
+    return token.strip()

@@ -1,0 +1,1 @@
+"""Applying, comparing and removing the SQL of the package."""

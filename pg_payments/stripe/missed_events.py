@@ -1,0 +1,48 @@
+"""Events that Stripe has not been able to deliver, fetched instead.
+
+Stripe does not try again for an endpoint that was deleted (its documentation: Receive Stripe events in your webhook
+endpoint, Automatic retries), so they are fetched before one is.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from psycopg import Connection
+
+from pg_payments.database import functions as db
+from pg_payments.errors import UNSTORABLE
+from pg_payments.stripe.client import StripeAnswer, StripeApi
+
+RETRIED = 3 * 24 * 3600
+"""Seconds for which Stripe tries a live delivery again."""
+PAGE = 100
+"""Events a page: the most that Stripe gives."""
+
+
+def may_be_listed(stripe: StripeApi) -> None:
+    """Raises `StripeRefused` if the key does not open the list."""
+    stripe.read("/v1/events", {"limit": 1})
+
+
+def take_undelivered(conn: Connection[Any], stripe: StripeApi, environment: str) -> None:
+    """Takes in what some endpoint of the account has not acknowledged; Stripe does not tell which. `conn` commits."""
+    asked = {"delivery_success": False, "created": {"gte": int(time.time()) - RETRIED}, "limit": PAGE}
+    while True:
+        page = stripe.read("/v1/events", asked)
+        try:
+            db.ingest_stripe_list(conn, environment, page.body)
+        except UNSTORABLE:  # in one of them is what SQL reads in no list, such as \u0000
+            _take_one_by_one(conn, stripe, environment, page)
+        if not page.data["has_more"]:
+            return
+        asked["starting_after"] = page.data["data"][-1]["id"]
+
+
+def _take_one_by_one(conn: Connection[Any], stripe: StripeApi, environment: str, page: StripeAnswer) -> None:
+    """Takes in each event of a page as Stripe writes it alone; the ledger keeps it as text where it has to."""
+    projected = db.projected_event_types(conn)
+    for listed in page.data["data"]:
+        if listed["type"] in projected:
+            db.ingest_stripe_event(conn, environment, stripe.read(f"/v1/events/{listed['id']}").body)

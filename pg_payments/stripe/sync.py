@@ -1,0 +1,141 @@
+"""A sync: what Stripe's API lists, page by page, through the same door as what its events carry.
+
+    row = sync(conn, stripe, "test", say=lambda what, count: print(what, count))
+
+Pages go to the database as Stripe wrote them, observed at the time that Stripe's own clock says, so a page never
+overrides an event that came later. What is listed twice, or again after a sync was broken off, changes nothing.
+
+An object that `jsonb` cannot hold keeps its whole page out. Stripe is then asked for ever smaller pages until it stands
+alone on one: so its neighbours are stored as Stripe wrote them, and it is skipped and named in the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+import psycopg
+from psycopg import Connection
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from pg_payments.database import functions as db
+from pg_payments.database.query import Row
+from pg_payments.errors import UNSTORABLE, AnswerUnstorable, PaymentsError, StripeRefused, from_database_error
+from pg_payments.stripe.client import StripeAnswer, StripeApi
+
+PAGE = 100
+"""Objects a page: the most that Stripe gives."""
+NAMED = 10
+"""Skipped objects that a sync's error names."""
+
+LISTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "products": {},
+    "prices": {},
+    "customers": {},
+    "subscriptions": {"status": "all"},
+}
+"""The lists under /v1/, in the order in which what refers to others comes after them; and what to ask besides."""
+
+Say = Callable[[str, int], None]
+"""Told after each page: the list, and how many of it have come."""
+
+
+def _is_passing(error: BaseException) -> bool:
+    return isinstance(error, StripeRefused) and (error.status == 429 or error.status >= 500)
+
+
+PATIENCE = Retrying(
+    retry=retry_if_exception(_is_passing),
+    wait=wait_random_exponential(multiplier=0.5, max=20),
+    stop=stop_after_attempt(7),
+    reraise=True,
+)
+"""For Stripe's 429 and 5xx: about a minute in all."""
+
+
+def sync(
+    conn: Connection[Any],
+    stripe: StripeApi,
+    environment: str,
+    objects: Collection[str] = tuple(LISTS),
+    say: Say = lambda what, count: None,
+) -> Row:
+    """The `payments.provider_connections` row after the sync, which says whether it succeeded.
+
+    `conn` commits each statement. Failures of Stripe and of what it sent are in the row; raises only what keeps them
+    from being written there. A sync of some lists only is not recorded, and raises its failure. A sync that skipped
+    something has failed, for the mirror lacks that, but it has read everything else.
+    """
+    counts = None
+    whole = set(objects) >= set(LISTS)
+    try:
+        row = _account(conn, stripe, environment)
+        counts = dict.fromkeys((name for name in LISTS if name in objects), 0)
+        skipped = [each for name in counts for each in _list(conn, stripe, environment, name, counts, say)]
+        if skipped:
+            counts["skipped"] = len(skipped)
+            raise _all_but(skipped)
+    except (PaymentsError, psycopg.Error) as error:
+        if not whole:
+            raise
+        return db.finish_sync(conn, environment, counts, _reason(error))
+    return db.finish_sync(conn, environment, counts) if whole else row
+
+
+def _account(conn: Connection[Any], stripe: StripeApi, environment: str) -> Row:
+    return db.connect_account(conn, environment, _read(stripe, "/v1/account").body, stripe.livemode)
+
+
+def _list(
+    conn: Connection[Any], stripe: StripeApi, environment: str, name: str, counts: dict[str, int], say: Say
+) -> list[str]:
+    """Reads a list to its end: the ids of what was skipped."""
+    skipped: list[str] = []
+    asked = {**LISTS[name], "limit": PAGE}
+    while True:
+        page = _read(stripe, f"/v1/{name}", asked)
+        ids = [each["id"] for each in page.data["data"]]
+        if _is_stored(conn, environment, page):
+            counts[name] += len(ids)
+            say(name, counts[name])
+        elif len(ids) > 1:
+            asked["limit"] = len(ids) // 2
+            continue
+        else:
+            skipped += ids
+        if not page.data["has_more"]:
+            return skipped
+        asked |= {"starting_after": ids[-1], "limit": min(2 * asked["limit"], PAGE)}
+
+
+def _is_stored(conn: Connection[Any], environment: str, page: StripeAnswer) -> bool:
+    """Stores a page, unless there is something on it that `jsonb` cannot hold."""
+    try:
+        db.store_stripe_page(conn, environment, page.body, page.at)
+    except UNSTORABLE:
+        if _is_jsonb(conn, page.body):
+            raise
+        return False
+    return True
+
+
+def _is_jsonb(conn: Connection[Any], text: str) -> bool:
+    try:
+        db.as_jsonb(conn, text)
+    except UNSTORABLE:
+        return False
+    return True
+
+
+def _all_but(skipped: Sequence[str]) -> AnswerUnstorable:
+    names = ", ".join(skipped[:NAMED]) + (f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else "")
+    return AnswerUnstorable(f"all is mirrored but what jsonb cannot hold, such as a NUL character: {names}")
+
+
+def _read(stripe: StripeApi, path: str, parameters: Mapping[str, Any] | None = None) -> StripeAnswer:
+    return PATIENCE(stripe.read, path, parameters)
+
+
+def _reason(error: PaymentsError | psycopg.Error) -> str:
+    known = from_database_error(error) if isinstance(error, psycopg.Error) else error
+    return known.message if known else f"the database refused what Stripe sent: {str(error).splitlines()[0]}"

@@ -1,0 +1,202 @@
+"""The webhook endpoint at Stripe that is managed for a site: compared with what it should be, replaced without a gap.
+
+It is made for `PAYMENTS_PUBLIC_URL`, with the event types that the engine projects and the API version of the `stripe`
+package, and marked by metadata. Replacing it takes these steps, in this order:
+
+1. make the new endpoint (its secret is told in that answer only);
+2. store its secret, encrypted, beside the former one's, and record it, in one transaction;
+3. fetch what the former endpoint could not deliver, for Stripe stops trying when an endpoint is deleted;
+4. delete the former endpoint, and any other that bears our mark and address.
+
+From 1 to 4 Stripe delivers each event to both, and the ledger takes it once. Broken off anywhere, the site goes on with
+the endpoint on record; the next `configure` deletes what was left behind. An advisory lock lets one replace at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import stripe as stripe_package
+from psycopg import Connection
+
+from pg_payments.database import functions as db
+from pg_payments.database.query import Row
+from pg_payments.errors import ConfigurationError, StripeRefused
+from pg_payments.settings import Environment, Settings
+from pg_payments.stripe.client import StripeApi, StripeRequest
+from pg_payments.stripe.missed_events import may_be_listed, take_undelivered
+
+PATH: Final = "/v1/webhook_endpoints"
+MARK: Final = ("pg_payments", "managed")
+"""The metadata of every endpoint that is ours."""
+VARIABLE: Final = "PAYMENTS_PUBLIC_URL"
+
+Endpoint = Mapping[str, Any]
+"""Stripe's webhook endpoint object."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The endpoint on record as Stripe shows it, and what is wrong with it; `status` None means it is gone."""
+
+    environment: Environment
+    endpoint_id: str | None
+    url: str | None
+    status: str | None
+    api_version: str | None
+    configured_at: datetime | None
+    secret_stored: bool
+    missing: Sequence[str]
+    """Event types that the engine projects and the endpoint does not get."""
+    extra: Sequence[str]
+    """Event types that the endpoint gets and the engine does not project."""
+    problems: Sequence[str]
+
+
+def endpoint_url(settings: Settings, environment: Environment) -> str:
+    """Where Stripe is to deliver. Raises `ConfigurationError`."""
+    if not settings.public_url:
+        raise ConfigurationError(
+            f"{VARIABLE} is not set", detail=VARIABLE, hint="set it to where Stripe reaches this site from outside"
+        )
+    base = settings.public_url.strip().rstrip("/")
+    parts = urlsplit(base)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ConfigurationError(f"{VARIABLE} is not an address like https://shop.example", detail=VARIABLE)
+    if environment == "live" and parts.scheme != "https":
+        raise ConfigurationError(f"{VARIABLE} has to begin with https:// for live webhooks", detail=VARIABLE)
+    return f"{base}/api/webhooks/stripe/{environment}"
+
+
+def standing(conn: Connection[Any], stripe: StripeApi, settings: Settings, environment: Environment) -> Standing:
+    """How the endpoint on record compares with what it should be. Raises `ConfigurationError`, `StripeRefused`."""
+    wanted_url, wanted = endpoint_url(settings, environment), db.projected_event_types(conn)
+    record = db.webhook_endpoint(conn, environment)
+    found = _retrieved(stripe, record["endpoint_id"]) if record else None
+    shown: Endpoint = found or {}
+    enabled = shown.get("enabled_events", [])
+    missing, extra = sorted(set(wanted) - set(enabled)), sorted(set(enabled) - set(wanted))
+    secret_stored = record is not None and _opens(settings, record["secret"])
+    faults = {
+        "no endpoint is recorded": record is None,
+        "Stripe does not have it": record is not None and found is None,
+        "its secret is not stored under PAYMENTS_MASTER_KEY": record is not None and not secret_stored,
+    }
+    if found:
+        faults |= {
+            f"its address is not {wanted_url}": shown["url"] != wanted_url,
+            f"Stripe has it {shown['status']}": shown["status"] != "enabled",
+            f"its API version is not {stripe_package.api_version}": shown["api_version"] != stripe_package.api_version,
+            f"{len(missing)} event types are missing": bool(missing),
+            f"{len(extra)} event types are not projected": bool(extra),
+        }
+    return Standing(
+        environment=environment,
+        endpoint_id=record["endpoint_id"] if record else None,
+        url=shown.get("url", record["url"] if record else None),
+        status=shown.get("status"),
+        api_version=shown.get("api_version"),
+        configured_at=record["configured_at"] if record else None,
+        secret_stored=secret_stored,
+        missing=missing if found else [],
+        extra=extra,
+        problems=[fault for fault, is_so in faults.items() if is_so],
+    )
+
+
+def configure(
+    conn: Connection[Any], stripe: StripeApi, settings: Settings, environment: Environment, *, anew: bool = False
+) -> Row:
+    """The `payments.provider_connections` row with an endpoint that is as it should be; with `anew`, with another one.
+
+    `conn` commits each statement. Raises `ConfigurationError`, `StripeRefused`, and as `payments.connect_account`.
+    """
+    from pg_payments.encryption import Vault  # only who stores secrets needs what it needs
+
+    url, vault = endpoint_url(settings, environment), Vault(settings)
+    row = db.connect_account(conn, environment, stripe.read("/v1/account").body, stripe.livemode)
+    with conn.transaction():
+        db.lock_webhook_endpoint(conn, environment)
+        if anew or standing(conn, stripe, settings, environment).problems:
+            may_be_listed(stripe)  # a key that can't take step 3 is better told before there is an endpoint more
+            made = _made(stripe, environment, url, db.projected_event_types(conn))
+            row = db.record_webhook_endpoint(conn, environment, made["id"], url, vault.encrypted(made["secret"]))
+    _delete_former(conn, stripe, environment, url)
+    return row
+
+
+def _made(stripe: StripeApi, environment: Environment, url: str, event_types: Sequence[str]) -> Endpoint:
+    name, value = MARK
+    asked = {
+        "url": url,
+        "enabled_events": list(event_types),
+        "api_version": stripe_package.api_version,
+        "description": f"pg-payments, {environment}",
+        "metadata": {name: value, f"{name}_environment": environment},
+    }
+    return stripe.write(StripeRequest(PATH, asked, f"pg-payments:webhook:{uuid4()}")).data
+
+
+def _delete_former(conn: Connection[Any], stripe: StripeApi, environment: Environment, url: str) -> None:
+    former = [found["id"] for found in _former(conn, stripe, environment, url)]
+    if former:
+        take_undelivered(conn, stripe, environment)
+    with conn.transaction():
+        db.lock_webhook_endpoint(conn, environment)
+        record = db.webhook_endpoint(conn, environment)  # somebody may have replaced it since
+        for endpoint_id in former:
+            if record and endpoint_id != record["endpoint_id"]:
+                _deleted(stripe, endpoint_id)
+
+
+def _former(conn: Connection[Any], stripe: StripeApi, environment: Environment, url: str) -> Iterator[Endpoint]:
+    """The endpoints that are ours, but for the one on record: by mark and address, or because they were on record."""
+    record = db.webhook_endpoint(conn, environment)
+    recorded = {row["name"].partition(":")[2] for row in db.webhook_secrets(conn, environment)}
+    name, value = MARK
+    for found in _listed(stripe):
+        marks = found.get("metadata") or {}
+        ours = marks.get(name) == value and marks.get(f"{name}_environment") == environment and found["url"] == url
+        if (ours or found["id"] in recorded) and not (record and found["id"] == record["endpoint_id"]):
+            yield found
+
+
+def _listed(stripe: StripeApi) -> Iterator[Endpoint]:
+    asked: dict[str, Any] = {"limit": 100}
+    while True:
+        page = stripe.read(PATH, asked).data
+        yield from page["data"]
+        if not page["has_more"]:
+            return
+        asked["starting_after"] = page["data"][-1]["id"]
+
+
+def _retrieved(stripe: StripeApi, endpoint_id: str) -> Endpoint | None:
+    try:
+        return stripe.read(f"{PATH}/{endpoint_id}").data
+    except StripeRefused as refused:
+        if refused.status == 404:
+            return None
+        raise
+
+
+def _deleted(stripe: StripeApi, endpoint_id: str) -> None:
+    try:
+        stripe.write(StripeRequest(f"{PATH}/{endpoint_id}", {}, method="delete"))
+    except StripeRefused as refused:
+        if refused.status != 404:  # what is gone need not be deleted
+            raise
+
+
+def _opens(settings: Settings, secret: str | None) -> bool:
+    from pg_payments.encryption import Vault  # only who stores secrets needs what it needs
+
+    try:
+        return secret is not None and bool(Vault(settings).decrypted(secret))
+    except ConfigurationError:
+        return False
