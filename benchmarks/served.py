@@ -10,9 +10,9 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from benchmarks.contenders import SECRET
-from tests.harness.network import free_port
-from tests.harness.tools import start_command
-from tests.harness.waiting import wait_until
+from tests.support.network import free_port
+from tests.support.tools import start_command
+from tests.support.waiting import wait_until
 
 
 @contextmanager

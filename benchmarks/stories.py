@@ -1,6 +1,6 @@
 """What happens at one merchant: sign-ups, one-time and subscription checkouts, renewals, refunds, and some trouble.
 
-The objects and events are those of `tests.stripe_events`, in the current API version, with fields that real charges,
+The objects and events are those of `tests.stripe_simulator`, in the current API version, with fields that real charges,
 payment intents, sessions and customers have besides. Ids are shaped as Stripe's: the time first, then chance; chance
 alone for checkout sessions. In place of that time they hold `LAP`, so that one tape of events can be played again and
 again, each time about other customers (`benchmarks.stream`).
@@ -14,9 +14,9 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.stripe_events.billing import MONTH
-from tests.stripe_events.merchant import Attempt, Merchant
-from tests.stripe_events.models import Json, Model, Price, Subject
+from tests.stripe_simulator.billing import MONTH
+from tests.stripe_simulator.merchant import Attempt, Merchant
+from tests.stripe_simulator.models import Json, Model, Price, Subject
 
 LAP = "~lap-no~"
 """Stands in every id for the lap's eight hexadecimal digits."""

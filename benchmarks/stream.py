@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from benchmarks.stories import LAP, START, season
-from tests.stripe_events.models import Json
+from tests.stripe_simulator.models import Json
 
 CUSTOMERS = 12
 """In one lap."""

@@ -13,8 +13,8 @@ from psycopg.rows import dict_row
 from pg_payments.schema.migrate import migrate
 from pg_payments.stripe import sync
 from pg_payments.testing.local_postgres import LocalServer
-from tests.harness.pgtap import load_pgtap
-from tests.harness.servers import (
+from tests.support.pgtap import load_pgtap
+from tests.support.servers import (
     DURABLE,
     Server,
     Source,

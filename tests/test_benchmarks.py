@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.stream import Tape
-from tests.harness.tools import ROOT
+from tests.support.tools import ROOT
 
 PARTS = {
     "road": ["events taken in"],

@@ -28,10 +28,10 @@ from pg_payments.demo.deliveries import signed
 from pg_payments.demo.serving import address_of, loopback_socket, served
 from pg_payments.http.application import GUEST_HEADER, app
 from pg_payments.logs import Formatter, line
-from tests.harness.crowd import serving
-from tests.harness.servers import PASSWORD, Server
-from tests.harness.site import ADA, JWT_SECRET, TEST_SECRET, admin_shop_url, bring_application, running_site, token
-from tests.test_http_webhooks import an_event
+from tests.http.test_webhooks import an_event
+from tests.support.crowd import serving
+from tests.support.servers import PASSWORD, Server
+from tests.support.site import ADA, JWT_SECRET, TEST_SECRET, admin_shop_url, bring_application, running_site, token
 
 Row = dict[str, Any]
 Conn = psycopg.Connection[Row]

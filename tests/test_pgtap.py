@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.pgtap import run_pgtap
+from tests.support.pgtap import run_pgtap
 
 FILES = sorted((Path(__file__).parent / "pgtap").glob("test_*.sql"))
 

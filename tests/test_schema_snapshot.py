@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.tools import pg_dump
+from tests.support.tools import pg_dump
 
 SNAPSHOT = Path(__file__).with_name("schema.sql")
 BODY = re.compile(r"\n    (?:AS (\$\w*\$).*?\1|RETURN .*?|BEGIN ATOMIC\n.*?\nEND);\n\n", re.DOTALL)

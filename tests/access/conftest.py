@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.access.stage import Stage, stage_on
-from tests.harness.servers import Server
+from tests.support.servers import Server
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from tests.harness.servers import Server
+from tests.support.servers import Server
 
 MARK: Final = "sesame"
 """The word that everything hidden says; an answer, an error or a notice with it in is a leak."""

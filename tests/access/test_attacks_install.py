@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from pg_payments.schema.migrate import migrate
-from tests.harness.servers import Server
+from tests.support.servers import Server
 
 PLANTED = """
 create schema {schema};

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.harness.servers import Server
+from tests.support.servers import Server
 
 Row = dict[str, Any]
 

@@ -23,8 +23,8 @@ from tests.access.matrix import (
     may,
     may_execute,
 )
-from tests.harness.pgtap import run_pgtap
-from tests.harness.servers import Server
+from tests.support.pgtap import run_pgtap
+from tests.support.servers import Server
 
 INVENTORIES = {
     "columns": (

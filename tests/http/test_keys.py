@@ -1,0 +1,247 @@
+"""Stripe's keys over HTTP: accepted by Stripe before they are kept, encrypted at rest, never shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+from cryptography.fernet import Fernet
+from psycopg.rows import dict_row
+from pydantic import SecretStr
+
+from pg_payments.encryption import Vault
+from pg_payments.errors import ConfigurationError
+from tests.stripe_simulator.merchant import Merchant
+from tests.stripe_simulator.projections import ingest
+from tests.stripe_simulator.shop import shop
+from tests.support.servers import Server
+from tests.support.site import ADMIN_KEY, Site, admin_shop_url, bring_application, running_site, site_settings, token
+from tests.support.tools import command
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("impatient")
+
+Row = dict[str, Any]
+Conn = psycopg.Connection[Row]
+
+MASTER, NEWER = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+KEY = "sk_test_51abcdefghijklmnop4242"
+MASKED = "sk_test_****4242"
+KEYLESS: dict[str, Any] = {
+    "admin_api_key": SecretStr(ADMIN_KEY),
+    "master_key": SecretStr(MASTER),
+    "stripe_test_secret_key": None,
+    "stripe_live_secret_key": None,
+}
+MIRROR = (
+    "payments.stripe_objects", "payments.stripe_products", "payments.stripe_prices", "payments.customers",
+    "payments.customer_mappings", "payments.stripe_subscriptions", "payments.stripe_subscription_items",
+    "payments.transactions", "payments_private.object_links", "payments_private.payment_objects",
+    "payments_private.customer_claims",
+)  # fmt: skip
+
+
+@pytest.fixture
+def url(server: Server, conn: Conn) -> str:
+    bring_application(conn)
+    return admin_shop_url(server, conn.info.dbname)
+
+
+@pytest.fixture
+def site(url: str) -> Iterator[Site]:
+    with running_site(url, **KEYLESS) as running:
+        yield running
+
+
+def put(site: Site, key: str = KEY, environment: str = "test") -> Any:
+    return site.ask_as_admin("PUT", f"{environment}/config", {"secretKey": key})
+
+
+def stored(conn: Conn) -> list[str]:
+    return [row["secret"] for row in conn.execute("select secret from payments_private.provider_secrets")]
+
+
+def counts(conn: Conn, environment: str = "test") -> dict[str, int]:
+    found = {}
+    for table in MIRROR:
+        row = conn.execute(f"select count(*) from {table} where environment = %s", [environment]).fetchone()
+        assert row is not None
+        found[table] = row["count"]
+    return found
+
+
+def test_a_key_is_accepted_by_stripe_kept_encrypted_and_used(site: Site, conn: Conn) -> None:
+    site.stand_in.add(*shop(1, 2, 2))
+    assert site.checkout(token()).json()["error"] == "CONFIGURATION_ERROR"
+
+    answer = put(site, f"  {KEY}\n")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["keys"] == [{"environment": "test", "value": MASKED}, {"environment": "live", "value": None}]
+    (result,) = answer.json()["results"]
+    assert (result["connection"]["maskedKey"], result["connection"]["lastSyncStatus"]) == (MASKED, "succeeded")
+    (secret,) = stored(conn)
+    assert KEY not in secret
+    assert Fernet(MASTER).decrypt(secret).decode() == KEY
+    assert KEY not in answer.text
+    assert site.ask_as_admin("GET", "config").json() == {"keys": answer.json()["keys"]}
+    assert site.ask_as_admin("GET", "status").json()["connections"][0]["maskedKey"] == MASKED
+
+    assert site.checkout(token()).status_code == 201
+    assert site.ask_as_admin("POST", "sync").json()["results"][0]["connection"]["lastSyncStatus"] == "succeeded"
+
+
+def test_what_stripe_refuses_replaces_nothing(site: Site, conn: Conn) -> None:
+    put(site)
+    before = stored(conn)
+    site.stand_in.refusals.append((401, "Invalid API Key provided: sk_test_51other"))
+    refused = put(site, "sk_test_51other")
+    assert (refused.status_code, refused.json()["error"]) == (401, "STRIPE_ERROR")
+    assert refused.json()["message"] == "Invalid API Key provided: [key]"
+    assert stored(conn) == before
+
+
+@pytest.mark.parametrize("key", ["", "pk_test_1", "sk_test_", "sk_live_1", "sk_test_é", "whsec_1", "sk_test_1 2"])
+def test_what_is_no_key_of_this_environment_is_refused_unasked(site: Site, conn: Conn, key: str) -> None:
+    answer = put(site, key)
+    assert (answer.status_code, answer.json()["error"]) == (400, "INVALID_REQUEST")
+    assert answer.json()["message"].startswith("secretKey:")
+    assert key == "" or key not in answer.text
+    assert (stored(conn), site.stand_in.asked) == ([], [])
+
+
+def test_another_account_begins_a_new_mirror(site: Site, conn: Conn) -> None:
+    put(site)
+    merchant = Merchant("former")
+    product = merchant.make_product()
+    price, plan = merchant.make_price(product, 1500), merchant.make_price(product, 900, "usd", "month")
+    merchant.checkout(price, ("user", "ada"), "paid")
+    merchant.checkout_subscription(plan, ("user", "bob"))
+    ingest(conn, merchant.events)
+    conn.execute(
+        """insert into payments.webhook_events (environment, provider_event_id, processing_status, next_attempt_at)
+           values ('test', 'evt_waiting', 'failed', now())"""
+    )
+    conn.execute("""select payments.store_stripe_objects('live', '[{"id": "prod_1", "object": "product"}]')""")
+    assert all(counts(conn).values())
+
+    site.stand_in.refusals.append((403, "no"))  # a key that does not work leaves all as it is
+    before = counts(conn)
+    assert put(site, "sk_test_2").status_code == 403
+    assert counts(conn) == before
+
+    site.stand_in.account = site.stand_in.account | {"id": "acct_2Another"}
+    answer = put(site, "sk_test_2")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["results"][0]["connection"]["accountId"] == "acct_2Another"
+    assert set(counts(conn).values()) == {0}
+    assert counts(conn, "live")["payments.stripe_products"] == 1
+    (waiting,) = conn.execute(
+        "select parked_at from payments.webhook_events where provider_event_id = 'evt_waiting'"
+    ).fetchall()
+    assert waiting["parked_at"] is not None
+    kept = conn.execute("select count(*) from payments.webhook_events").fetchone()
+    assert kept == {"count": len(merchant.events) + 1}
+
+
+def test_a_delivery_during_the_change_is_the_new_accounts(conn: Conn, database_url: str) -> None:
+    """What it is linked to is read once the former account's links are gone."""
+
+    def event(kind: str, at: int, **values: Any) -> Any:
+        told = {"id": f"{kind}_1", "object": kind, "amount": 100, "currency": "eur", "status": "succeeded"} | values
+        return {
+            "id": f"evt_{kind}", "object": "event", "type": f"{kind}.succeeded", "created": at, "livemode": False,
+            "data": {"object": told},
+        }  # fmt: skip
+
+    account = "select payments.replace_account('test', jsonb_build_object('id', %s::text), false, 's', 'm')"
+    conn.execute(account, ["acct_1"])
+    ingest(conn, [event("payment_intent", 1, latest_charge="charge_1")])
+    with (
+        psycopg.connect(database_url) as changing,
+        psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as delivering,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        changing.execute(account, ["acct_2"])
+        answer = pool.submit(ingest, delivering, [event("charge", 2, captured=True)])
+        waiting = "select cardinality(pg_blocking_pids(%s)) > 0 as yes"
+        wait_until(
+            lambda: conn.execute(waiting, [delivering.info.backend_pid]).fetchall() == [{"yes": True}],
+            "the delivery waits",
+        )
+        changing.commit()
+        assert answer.result(60) == ["processed"]
+    payments = "select provider_object_type, provider_object_id from payments.transactions"
+    assert conn.execute(payments).fetchall() == [{"provider_object_type": "charge", "provider_object_id": "charge_1"}]
+    assert conn.execute("select * from payments.verify_projections('test')").fetchall() == []
+
+
+def test_a_key_of_the_same_account_keeps_the_mirror(site: Site, conn: Conn) -> None:
+    site.stand_in.add(*shop(1, 2, 2))
+    put(site)
+    before = counts(conn)
+    assert put(site, "rk_test_51restricted").status_code == 200
+    assert counts(conn) == before
+
+
+def test_a_forgotten_key_opens_nothing(site: Site, conn: Conn) -> None:
+    site.stand_in.add(*shop(1, 2, 2))
+    put(site)
+    before = counts(conn)
+    answer = site.ask_as_admin("DELETE", "test/config")
+    assert answer.json() == {"keys": [{"environment": name, "value": None} for name in ("test", "live")]}
+    assert (stored(conn), counts(conn)) == ([], before)
+    assert site.ask_as_admin("GET", "status").json()["connections"][0]["status"] == "unconfigured"
+    assert site.ask_as_admin("POST", "sync").json()["error"] == "CONFIGURATION_ERROR"
+    assert site.ask_as_admin("DELETE", "test/config").status_code == 404
+
+
+def test_the_environment_comes_first_and_is_not_changed_from_outside(url: str, conn: Conn) -> None:
+    with running_site(url, **KEYLESS | {"stripe_test_secret_key": SecretStr("sk_test_of_the_environment")}) as site:
+        for answer in (put(site), site.ask_as_admin("DELETE", "test/config")):
+            assert (answer.status_code, answer.json()["error"]) == (409, "CONFLICT")
+            assert "STRIPE_TEST_SECRET_KEY" in answer.json()["message"]
+        assert site.ask_as_admin("GET", "config").json()["keys"][0]["value"] == "sk_test_****ment"
+    assert stored(conn) == []
+
+
+def test_the_master_key_can_be_changed(url: str, conn: Conn) -> None:
+    with running_site(url, **KEYLESS) as site:
+        put(site)
+    (old,) = stored(conn)
+    with running_site(url, **KEYLESS | {"master_key": SecretStr(f"{NEWER}, {MASTER}")}) as site:
+        assert site.ask_as_admin("POST", "test/sync").status_code == 200
+    (new,) = stored(conn)
+    assert new != old
+    with running_site(url, **KEYLESS | {"master_key": SecretStr(NEWER)}) as site:
+        assert site.ask_as_admin("POST", "test/sync").json()["results"][0]["connection"]["status"] == "connected"
+    with running_site(url, **KEYLESS) as site:
+        lost = site.ask_as_admin("POST", "test/sync")
+    assert (lost.status_code, lost.json()["error"]) == (500, "CONFIGURATION_ERROR")
+    assert "PAYMENTS_MASTER_KEY" in lost.json()["message"]
+
+
+def test_without_a_good_master_key_nothing_is_kept(url: str, conn: Conn) -> None:
+    for master in (None, SecretStr("too short")):
+        with running_site(url, **KEYLESS | {"master_key": master}) as site:
+            answer = put(site)
+        assert (answer.status_code, answer.json()["error"]) == (500, "CONFIGURATION_ERROR")
+        assert "PAYMENTS_MASTER_KEY" in answer.json()["message"]
+    assert stored(conn) == []
+
+
+def test_the_command_finds_the_stored_key(site: Site, service_url: str) -> None:
+    put(site)
+    done = command(
+        "sync", "--database-url", service_url, PAYMENTS_MASTER_KEY=MASTER, STRIPE_API_BASE=site.stand_in.base_url
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("test\tsucceeded")
+
+
+def test_a_token_of_another_master_key_is_not_opened() -> None:
+    token_of_another = Fernet(NEWER).encrypt(b"sk_test_1").decode()
+    with pytest.raises(ConfigurationError):
+        Vault(site_settings("", master_key=SecretStr(MASTER))).decrypted(token_of_another)

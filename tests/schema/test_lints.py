@@ -1,0 +1,147 @@
+"""What a linter of schemas would say, asked of the catalogue: each query lists offenders and has to find none.
+
+The questions are those of Supabase's database advisors (https://supabase.com/docs/guides/database/database-advisors,
+numbers in brackets), put in our own words, and plpgsql_check with every warning where the server has it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.support.servers import Server, required_versions
+
+Row = dict[str, Any]
+Conn = psycopg.Connection[Row]
+
+OURS = "('payments'::regnamespace, 'payments_private'::regnamespace)"
+
+SAFE_PATH = "coalesce(p.proconfig @> array['search_path=pg_catalog, pg_temp'], false)"
+"""Nothing of a caller's comes before what is meant. An empty path won't do: types are looked up in pg_temp first."""
+
+OF_THE_CALLER = r"\m(current_setting|current_subject_keys|caller_key|guest_secret|uid|jwt|role|email)\("
+"""What is the same for every row of a statement: a policy is to ask it once, inside a SELECT of its own."""
+ASKED_ONCE = r"\( ?SELECT [\w.]+\([^()]*\) AS \w+\)"
+
+LINTS = {
+    "a foreign key without an index [0001]": f"""
+        select k.conrelid::regclass, k.conname from pg_catalog.pg_constraint k
+         where k.contype = 'f' and k.connamespace in {OURS}
+           and not exists (select from pg_catalog.pg_index i
+                            where i.indrelid = k.conrelid and i.indpred is null
+                              and (i.indkey::int2[])[0:cardinality(k.conkey) - 1] @> k.conkey)""",
+    "a policy that asks who is calling for every row [0003]": rf"""
+        select p.tablename, p.policyname from pg_catalog.pg_policies p
+         where p.schemaname in ('payments', 'payments_private')
+           and regexp_replace(concat(p.qual, ' ', p.with_check), '{ASKED_ONCE}', '', 'g') ~* '{OF_THE_CALLER}'""",
+    "a table without a primary key [0004]": f"""
+        select c.oid::regclass from pg_catalog.pg_class c
+         where c.relnamespace in {OURS} and c.relkind in ('r', 'p')
+           and not exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary)""",
+    "several permissive policies for one role and action [0006]": """
+        select p.tablename, r.role, a.action, count(*) from pg_catalog.pg_policies p
+         cross join unnest(p.roles) r (role)
+          join unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) a (action) on p.cmd in ('ALL', a.action)
+         where p.schemaname in ('payments', 'payments_private') and p.permissive = 'PERMISSIVE'
+         group by 1, 2, 3 having count(*) > 1""",
+    "policies on a table that does not mind them [0007]": f"""
+        select p.polrelid::regclass, p.polname from pg_catalog.pg_policy p
+          join pg_catalog.pg_class c on c.oid = p.polrelid
+         where c.relnamespace in {OURS} and not c.relrowsecurity""",
+    "a table that users can reach without any policy [0008]": """
+        select c.oid::regclass from pg_catalog.pg_class c
+         where c.relnamespace = 'payments'::regnamespace and c.relkind in ('r', 'p')
+           and not exists (select from pg_catalog.pg_policy p where p.polrelid = c.oid)""",
+    "two indexes of the same columns [0009]": f"""
+        select i.indrelid::regclass, array_agg(i.indexrelid::regclass) from pg_catalog.pg_index i
+          join pg_catalog.pg_class c on c.oid = i.indrelid
+         where c.relnamespace in {OURS}
+         group by i.indrelid, i.indkey::text, i.indclass::text, i.indcollation::text, i.indoption::text,
+                  coalesce(pg_get_expr(i.indexprs, i.indrelid), ''), coalesce(pg_get_expr(i.indpred, i.indrelid), '')
+        having count(*) > 1""",
+    "a view with its owner's rights [0010]": f"""
+        select c.oid::regclass from pg_catalog.pg_class c
+         where c.relnamespace in {OURS} and c.relkind = 'v'
+           and not coalesce(c.reloptions && array['security_invoker=true', 'security_invoker=on'], false)""",
+    "a table without row-level security [0013]": f"""
+        select c.oid::regclass from pg_catalog.pg_class c
+         where c.relnamespace in {OURS} and c.relkind in ('r', 'p') and not c.relrowsecurity""",
+    "an extension among our objects [0014]": f"""
+        select e.extname from pg_catalog.pg_extension e where e.extnamespace in {OURS}""",
+    "a policy that trusts what users write about themselves [0015]": """
+        select p.tablename, p.policyname from pg_catalog.pg_policies p
+         where p.schemaname = 'payments' and concat(p.qual, p.with_check) ~* 'user_metadata|raw_user_meta_data'""",
+    "a materialized view or a foreign table [0016, 0017]": f"""
+        select c.oid::regclass from pg_catalog.pg_class c where c.relnamespace in {OURS} and c.relkind in ('m', 'f')""",
+    "a column that is in the way of pg_upgrade [0018]": f"""
+        select a.attrelid::regclass, a.attname from pg_catalog.pg_attribute a
+          join pg_catalog.pg_class c on c.oid = a.attrelid
+         where c.relnamespace in {OURS} and c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
+           and a.atttypid::regtype::text in ('regcollation', 'regconfig', 'regdictionary', 'regnamespace', 'regoper',
+                                             'regoperator', 'regproc', 'regprocedure')""",
+    "a policy that lets everybody write [0024]": """
+        select p.tablename, p.policyname from pg_catalog.pg_policies p
+         where p.schemaname = 'payments' and p.cmd <> 'SELECT' and 'true' in (p.qual, p.with_check)""",
+    "a policy for the public": """
+        select p.tablename, p.policyname from pg_catalog.pg_policies p
+         where p.schemaname in ('payments', 'payments_private') and 'public' = any (p.roles)""",
+    "a function on the search path of its caller [0011]": f"""
+        select p.oid::regprocedure from pg_catalog.pg_proc p
+         where p.pronamespace in {OURS} and not {SAFE_PATH}""",
+}
+
+
+@pytest.mark.parametrize("lint", LINTS)
+def test_no_offender(module_conn: Conn, lint: str) -> None:
+    assert module_conn.execute(LINTS[lint]).fetchall() == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_per_row"),
+    [
+        ("a = current_setting('x')", True),
+        ("a = (select current_setting('x'))", False),
+        ("a = payments.caller_key() or b", True),
+        ("a = (select payments.caller_key())", False),
+        ("a = any (payments_private.current_subject_keys())", True),
+        ("a = any ((select payments_private.current_subject_keys())::text[])", False),
+    ],
+)
+def test_the_lint_of_policies_tells_the_two_apart(scratch_conn: Conn, policy: str, is_per_row: bool) -> None:
+    scratch_conn.execute("create table payments.tried (a text, b boolean)")
+    scratch_conn.execute(f"create policy tried on payments.tried using ({policy})")
+    found = scratch_conn.execute(LINTS["a policy that asks who is calling for every row [0003]"]).fetchall()
+    assert bool(found) == is_per_row
+
+
+# plpgsql_check
+
+CHECK = f"""
+    select p.oid::regprocedure::text as function, c.lineno, c.level, c.message, c.detail, c.hint
+      from pg_catalog.pg_proc p
+      join pg_catalog.pg_language l on l.oid = p.prolang
+      left join pg_catalog.pg_trigger t on t.tgfoid = p.oid
+     cross join lateral public.plpgsql_check_function_tb(
+             p.oid, coalesce(t.tgrelid, 0), fatal_errors => false, all_warnings => true) c
+     where p.pronamespace in {OURS} and l.lanname = 'plpgsql'
+     order by 1, 2
+"""
+
+
+def test_plpgsql_check_has_nothing_to_say(server: Server, scratch_conn: Conn) -> None:
+    available = scratch_conn.execute("select from pg_catalog.pg_available_extensions where name = 'plpgsql_check'")
+    if available.rowcount == 0:
+        assert server.version != 15 or 15 not in required_versions(), "install postgresql-15-plpgsql-check"
+        pytest.skip(f"plpgsql_check is not there for {server.name}: install postgresql-15-plpgsql-check")
+    scratch_conn.execute("create extension plpgsql_check with schema public")
+    assert scratch_conn.execute(CHECK).fetchall() == []
+
+    scratch_conn.execute("""
+        create table public.team_members (team_id uuid, user_id uuid, role text);
+        select payments.register_subject_type('team', 'public.team_members', 'team_id', 'user_id', 'role <> ''guest''');
+        create function public.clubs() returns setof text language sql stable as $$ select 'chess' $$;
+        select payments.register_subject_type('club', 'public.clubs()'::regprocedure);
+    """)
+    assert scratch_conn.execute(CHECK).fetchall() == []

@@ -1,0 +1,67 @@
+"""``sql`` prints what ``migrate`` does: ``psql -1 -f`` of it leaves the same database."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pg_payments.schema.migrate import Outcome, migrate, rollback, status
+from tests.support.tools import command, pg_dump, psql, write
+
+BOOKS = """
+select 'migration', name, sha256 from payments_migrations.applied_migration
+union all select 'yoyo', migration_id, migration_hash from payments_migrations._yoyo_migration
+union all select 'yoyo version', version::text, null from payments_migrations._yoyo_version
+union all select 'file', name, sha256 from payments_migrations.loaded_file
+union all select 'function', signature, concat(definition_md5, body_md5) from payments_migrations.loaded_function
+order by 1, 2
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    printed = command("sql")
+    assert (printed.returncode, printed.stderr) == (0, "")
+    return write(tmp_path / "pg-payments.sql", printed.stdout)
+
+
+def books(url: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url) as conn:
+        return conn.execute(BOOKS).fetchall()
+
+
+def test_the_script_leaves_what_migrate_leaves(empty_database_url: str, database_url: str, script: Path) -> None:
+    done = psql(empty_database_url, "-1", "-f", str(script))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert pg_dump(empty_database_url) == pg_dump(database_url)
+    assert books(empty_database_url) == books(database_url)
+
+
+def test_migrate_goes_on_from_the_script(empty_database_url: str, script: Path) -> None:
+    psql(empty_database_url, "-1", "-f", str(script))
+    assert status(empty_database_url).up_to_date
+    assert migrate(empty_database_url) == Outcome([], [])
+    rollback(empty_database_url, steps=None)
+    migrate(empty_database_url)
+    assert status(empty_database_url).up_to_date
+
+
+def test_a_role_without_superpowers_may_run_the_script(deploy_url: str, script: Path) -> None:
+    done = psql(deploy_url, "-1", "-f", str(script))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert status(deploy_url).up_to_date
+
+
+def test_without_one_transaction_nothing_happens(empty_database_url: str, script: Path) -> None:
+    done = psql(empty_database_url, "-f", str(script))
+    assert done.returncode != 0
+    assert "SAVEPOINT can only be used in transaction blocks" in done.stderr
+    assert status(empty_database_url).migrations_in("applied") == []
+
+
+def test_on_an_installed_database_nothing_happens(database_url: str, script: Path) -> None:
+    before = pg_dump(database_url)
+    done = psql(database_url, "-1", "-f", str(script))
+    assert done.returncode != 0
+    assert "pg-payments is installed here already" in done.stderr
+    assert pg_dump(database_url) == before

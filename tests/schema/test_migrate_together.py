@@ -1,0 +1,57 @@
+"""Many migrates at once: of one database, and of several databases that share their roles."""
+
+from collections.abc import Callable
+from subprocess import Popen
+
+import psycopg
+
+from pg_payments.schema.migrate import LOCK_KEY, status
+from pg_payments.schema.sql_files import packaged
+from pg_payments.testing.local_postgres import LocalServer
+from tests.support.tools import pg_dump, start_command
+from tests.support.waiting import wait_until
+
+MANY = 20
+
+
+def finish(processes: list[Popen[str]]) -> list[str]:
+    """What each process printed, once all have ended well."""
+    outputs = [process.communicate() for process in processes]
+    assert [(process.returncode, err) for process, (_, err) in zip(processes, outputs, strict=True)] == [
+        (0, "") for _ in processes
+    ]
+    return [out for out, _ in outputs]
+
+
+def test_twenty_migrates_of_one_database_apply_everything_once(empty_database_url: str, database_url: str) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as gate:
+        gate.execute("select pg_advisory_lock(%s)", [LOCK_KEY])
+        processes = [start_command("migrate", "--database-url", empty_database_url) for _ in range(MANY)]
+
+        def all_have_come() -> bool:
+            query = "select count(*) from pg_stat_activity where application_name = 'pg-payments migrate'"
+            row = gate.execute(query + " and datname = current_database()").fetchone()
+            return row is not None and row[0] == MANY
+
+        wait_until(all_have_come, f"{MANY} migrates connected")
+        gate.execute("select pg_advisory_unlock(%s)", [LOCK_KEY])
+        outputs = finish(processes)
+        names = [file.name for file in packaged().migrations()]
+        assert [line for out in outputs for line in out.splitlines() if line.startswith("applied")] == [
+            f"applied {name}" for name in names
+        ]
+        assert sum("loaded" in out for out in outputs) == 1
+        logged = gate.execute("select migration_id from payments_migrations._yoyo_log order by 1").fetchall()
+        assert [name for (name,) in logged] == names
+    assert status(empty_database_url).up_to_date
+    assert pg_dump(empty_database_url) == pg_dump(database_url)
+
+
+def test_databases_of_a_new_cluster_are_migrated_side_by_side(crash_server: Callable[..., LocalServer]) -> None:
+    server = crash_server()
+    names = [f"shop_{number}" for number in range(6)]
+    with psycopg.connect(server.url(), autocommit=True) as conn:
+        for name in names:
+            conn.execute(f"create database {name}")
+    finish([start_command("migrate", "--database-url", server.url(name)) for name in names])
+    assert all(status(server.url(name)).up_to_date for name in names)

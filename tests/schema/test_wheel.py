@@ -1,0 +1,90 @@
+"""The built wheel alone, in an environment that has nothing else: it migrates and serves from anywhere."""
+
+import os
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pg_payments import __version__
+from pg_payments.schema.migrate import status
+from tests.support.network import served
+from tests.support.tools import ROOT, pg_dump
+
+BARE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+
+
+def run(*command: str | Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, env=BARE | variables, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("wheel")
+    built = run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory, cwd=ROOT)
+    assert built.returncode == 0, built.stderr
+    return next(directory.glob("*.whl"))
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A directory away from the checkout with the wheel in its ``venv``."""
+
+    directory: Path
+    serving_without_extra: subprocess.CompletedProcess[str]
+
+    @property
+    def program(self) -> Path:
+        return self.directory / "venv/bin/pg-payments"
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The wheel alone, asked to serve, then its ``server`` extra as well."""
+    directory = tmp_path_factory.mktemp("elsewhere")
+    venv.create(directory / "venv", with_pip=True)
+    install(directory, str(wheel))
+    refused = run(directory / "venv/bin/pg-payments", "serve", cwd=directory, DATABASE_URL="postgresql:///nowhere")
+    install(directory, f"{wheel}[server]")
+    return Installed(directory, refused)
+
+
+def install(directory: Path, what: str) -> None:
+    done = run(
+        directory / "venv/bin/pip", "install", "-q", "--disable-pip-version-check", what, cwd=directory,
+        **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_it_migrates(installed: Installed, empty_database_url: str, database_url: str) -> None:
+    assert run(installed.program, "--version", cwd=installed.directory).stdout.strip() == __version__
+    done = run(installed.program, "migrate", cwd=installed.directory, PAYMENTS_DATABASE_URL=empty_database_url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert status(empty_database_url).up_to_date
+    assert pg_dump(empty_database_url) == pg_dump(database_url)
+
+
+def test_it_serves(installed: Installed, database_url: str) -> None:
+    def start(port: int) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [installed.program, "serve", "--port", str(port), "--database-url", database_url],
+            cwd=installed.directory,
+            env=BARE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    with served(start) as base:
+        assert httpx.get(f"{base}/health").status_code == 200
+
+
+def test_without_the_extra_it_says_which_one_serves(installed: Installed) -> None:
+    refused = installed.serving_without_extra
+    assert refused.returncode == 1
+    assert refused.stderr == "pg-payments: starlette is not installed: pip install 'pg-payments[server]'\n"
