@@ -69,3 +69,7 @@ def counting() -> Iterator[Callable[[str, int], None]]:
 
 def _shown(value: object) -> str:
     return "" if value is None else " ".join(str(value).split())
+
+
+def quiet(_: str) -> None:
+    """Prints nothing: for commands that print JSON instead."""

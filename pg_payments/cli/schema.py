@@ -1,0 +1,114 @@
+"""`pg-payments migrate`, `status`, `rollback` and `sql`: the schema in the database."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pg_payments.cli.connections import url_of
+from pg_payments.cli.options import DatabaseUrl, Json
+from pg_payments.cli.output import print_json, print_rows, quiet
+from pg_payments.errors import Conflict
+from pg_payments.schema import migrate as migrations
+from pg_payments.schema import script as scripts
+from pg_payments.schema.state import Status
+
+commands = typer.Typer()
+
+
+@commands.command()
+def migrate(
+    database_url: DatabaseUrl = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what would run.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Load functions and policies even if none changed.")] = False,
+    accept_edited: Annotated[
+        bool, typer.Option("--accept-edited", help="Take the new wording of edited migrations for what was applied.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring the database to this version's schema."""
+    if plan:
+        _show_plan(migrations.status(url_of(database_url)), accept_edited=accept_edited, as_json=as_json)
+        return
+    outcome = migrations.migrate(
+        url_of(database_url), force=force, accept_edited=accept_edited, say=quiet if as_json else print
+    )
+    if as_json:
+        print_json({"applied": outcome.applied, "loaded": outcome.loaded})
+    elif not (outcome.applied or outcome.loaded):
+        print("nothing to do")
+
+
+def _show_plan(found: Status, *, accept_edited: bool, as_json: bool) -> None:
+    pending, to_load = found.migrations_in("pending"), found.files_to_load
+    by_hand = list(found.functions)
+    if as_json:
+        print_json({"apply": pending, "load": to_load, "changed_by_hand": by_hand})
+    else:
+        for name in pending:
+            print(f"would apply {name}")
+        for name in to_load:
+            print(f"would load {name} ({found.files[name]})")
+        for signature in by_hand:
+            print(f"{signature} was {found.functions[signature]}; --force loads the original")
+        if not (pending or to_load):
+            print("nothing to do")
+    migrations.refuse(found, accept_edited=accept_edited)
+
+
+@commands.command()
+def status(
+    database_url: DatabaseUrl = None,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless all is as this version has it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what is applied, pending, or edited afterwards, and functions changed by hand."""
+    found = migrations.status(url_of(database_url))
+    rows = [
+        {"kind": kind, "name": name, "state": state}
+        for kind, states in (("migration", found.migrations), ("file", found.files), ("function", found.functions))
+        for name, state in states.items()
+    ]
+    if as_json:
+        print_json({"up_to_date": found.up_to_date, "items": rows})
+    else:
+        print_rows(["kind", "name", "state"], rows)
+    if check and not found.up_to_date:
+        raise Conflict("the database is not as this version has it")
+
+
+@commands.command()
+def rollback(
+    database_url: DatabaseUrl = None,
+    steps: Annotated[int, typer.Option(min=1, help="How many migrations to undo.")] = 1,
+    everything: Annotated[bool, typer.Option("--all", help="Undo every migration.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Undo the latest migration, with the data in what it made."""
+    if sys.stdin.isatty() and not yes:
+        typer.confirm("This drops tables with everything in them. Go on?", abort=True)
+    undone = migrations.rollback(
+        url_of(database_url), steps=None if everything else steps, say=quiet if as_json else print
+    )
+    if as_json:
+        print_json({"rolled_back": undone})
+    elif not undone:
+        print("nothing to do")
+
+
+@commands.command()
+def sql(
+    database_url: DatabaseUrl = None,
+    with_test_helpers: Annotated[
+        bool, typer.Option("--with-test-helpers", help="And schema payments_test, for an application's own tests.")
+    ] = False,
+    only_test_helpers: Annotated[
+        bool, typer.Option("--only-test-helpers", help="Just these, for a database that is migrated.")
+    ] = False,
+) -> None:
+    """Print everything as one reviewable script for psql -1 -f; needs no database."""
+    if not only_test_helpers:
+        print(scripts.script())
+    if with_test_helpers or only_test_helpers:
+        print(scripts.helpers_for_tests())

@@ -1,0 +1,28 @@
+"""`pg-payments serve`: the HTTP interface."""
+
+from typing import Annotated
+
+import typer
+
+from pg_payments.cli.connections import needing_extra
+from pg_payments.cli.options import DatabaseUrl
+from pg_payments.logs import LogFormat
+from pg_payments.settings import Settings
+
+commands = typer.Typer()
+
+
+@commands.command()
+def serve(
+    database_url: DatabaseUrl = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
+    log_format: Annotated[LogFormat, typer.Option(help="How a line of the log is written.")] = LogFormat.text,
+) -> None:
+    """Serve the webhook endpoints and the HTTP interface."""
+    with needing_extra("server"):
+        from pg_payments.http import server as serving
+
+    settings = Settings.load()
+    serving.serve(database_url or settings.required_database_url(), host, port, workers, log_format)
