@@ -3,6 +3,9 @@
 -- The billing period sits on the subscription in older API versions and on its items since 2025-03-31.basil (Stripe
 -- changelog: "Deprecates subscription-level current period start and end"). Where the items differ there is no period of
 -- the subscription to report, and none is made up.
+--
+-- An event carries the first items only and says has_more (API reference: Pagination); a sync reads them all. So an item
+-- that is missing from a list which goes on elsewhere is not gone: only a whole list takes items away.
 
 create or replace function payments_private.items_of(p_subscription jsonb)
   returns table (item_id text, d jsonb)
@@ -54,7 +57,11 @@ begin
               select i.item_id
                 from payments_private.items_of((
                   select o.data from payments.stripe_objects o
-                   where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = s.id)) i)));
+                   where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = s.id)) i)
+        and not exists (
+              select from payments.stripe_objects o
+               where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = s.id
+                 and payments_private.json_boolean(o.data #> '{items,has_more}'))));
 
   insert into payments.stripe_subscription_items as x
     (environment, subscription_item_id, subscription_id, product_id, price_id, quantity, current_period_start, current_period_end, metadata)

@@ -47,6 +47,11 @@ def _text(rows: list[Row]) -> str | None:
     return None if value is None else str(value)
 
 
+def _some_text(rows: list[Row]) -> str:
+    (value,) = _row(rows).values()
+    return str(value)
+
+
 def _texts(rows: list[Row]) -> list[str]:
     (values,) = _row(rows).values()
     return list(values)
@@ -98,6 +103,21 @@ def store_stripe_page(environment: str, page: str, observed_at: datetime | None)
         "select payments.store_stripe_objects(%s, (%s::jsonb) -> 'data', %s)",
         (environment, page, observed_at),
         _integer,
+    )
+
+
+@SqlFunction
+def with_rest_of_list(answer: str, steps: Sequence[str | int], pages: Sequence[str]) -> Query[str]:
+    """Stripe's answer (JSON text), with the list at `steps` in it made whole by its other pages (JSON texts)."""
+    return Query(
+        """select jsonb_set(a.answer, l.path, (a.answer #> l.path) || jsonb_build_object('has_more', false, 'data',
+                    (a.answer #> l.path -> 'data') || (
+                      select coalesce(jsonb_agg(e.value order by p.page, e.place), '[]')
+                        from unnest(%s::text[]) with ordinality p (body, page),
+                             jsonb_array_elements(p.body::jsonb -> 'data') with ordinality e (value, place))))::text
+             from (select %s::jsonb) a (answer), (select %s::text[]) l (path)""",
+        (list(pages), answer, [str(step) for step in steps]),
+        _some_text,
     )
 
 

@@ -14,11 +14,10 @@ from psycopg import Connection
 from pg_payments.database import functions as db
 from pg_payments.errors import UNSTORABLE
 from pg_payments.stripe.client import StripeAnswer, StripeApi
+from pg_payments.stripe.pages import pages
 
 RETRIED = 3 * 24 * 3600
 """Seconds for which Stripe tries a live delivery again."""
-PAGE = 100
-"""Events a page: the most that Stripe gives."""
 
 
 def may_be_listed(stripe: StripeApi) -> None:
@@ -28,16 +27,12 @@ def may_be_listed(stripe: StripeApi) -> None:
 
 def take_undelivered(conn: Connection[Any], stripe: StripeApi, environment: str) -> None:
     """Takes in what some endpoint of the account has not acknowledged; Stripe does not tell which. `conn` commits."""
-    asked = {"delivery_success": False, "created": {"gte": int(time.time()) - RETRIED}, "limit": PAGE}
-    while True:
-        page = stripe.read("/v1/events", asked)
+    asked = {"delivery_success": False, "created": {"gte": int(time.time()) - RETRIED}}
+    for page in pages(stripe.read, "/v1/events", asked):
         try:
             db.ingest_stripe_list(conn, environment, page.body)
         except UNSTORABLE:  # in one of them is what SQL reads in no list, such as \u0000
             _take_one_by_one(conn, stripe, environment, page)
-        if not page.data["has_more"]:
-            return
-        asked["starting_after"] = page.data["data"][-1]["id"]
 
 
 def _take_one_by_one(conn: Connection[Any], stripe: StripeApi, environment: str, page: StripeAnswer) -> None:

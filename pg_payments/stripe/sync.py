@@ -5,6 +5,9 @@
 Pages go to the database as Stripe wrote them, observed at the time that Stripe's own clock says, so a page never
 overrides an event that came later. What is listed twice, or again after a sync was broken off, changes nothing.
 
+A list inside an object, such as the items of a subscription, of which Stripe gives the beginning is read to its end
+before the page is stored: a mirror that lacks a part of an object is no mirror.
+
 An object that `jsonb` cannot hold keeps its whole page out. Stripe is then asked for ever smaller pages until it stands
 alone on one: so its neighbours are stored as Stripe wrote them, and it is skipped and named in the end.
 """
@@ -12,6 +15,7 @@ alone on one: so its neighbours are stored as Stripe wrote them, and it is skipp
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import psycopg
@@ -22,9 +26,8 @@ from pg_payments.database import functions as db
 from pg_payments.database.query import Row
 from pg_payments.errors import UNSTORABLE, AnswerUnstorable, PaymentsError, StripeRefused, from_database_error
 from pg_payments.stripe.client import StripeAnswer, StripeApi
+from pg_payments.stripe.pages import PAGE, next_after, open_lists, pages
 
-PAGE = 100
-"""Objects a page: the most that Stripe gives."""
 NAMED = 10
 """Skipped objects that a sync's error names."""
 
@@ -95,7 +98,8 @@ def _list(
     while True:
         page = _read(stripe, f"/v1/{name}", asked)
         ids = [each["id"] for each in page.data["data"]]
-        if _is_stored(conn, environment, page):
+        after = next_after(page.data, f"/v1/{name}", asked.get("starting_after"))
+        if _is_stored(conn, stripe, environment, page):
             counts[name] += len(ids)
             say(name, counts[name])
         elif len(ids) > 1:
@@ -103,20 +107,31 @@ def _list(
             continue
         else:
             skipped += ids
-        if not page.data["has_more"]:
+        if after is None:
             return skipped
-        asked |= {"starting_after": ids[-1], "limit": min(2 * asked["limit"], PAGE)}
+        asked |= {"starting_after": after, "limit": min(2 * asked["limit"], PAGE)}
 
 
-def _is_stored(conn: Connection[Any], environment: str, page: StripeAnswer) -> bool:
-    """Stores a page, unless there is something on it that `jsonb` cannot hold."""
+def _is_stored(conn: Connection[Any], stripe: StripeApi, environment: str, page: StripeAnswer) -> bool:
+    """Stores a page with what its lists go on with, unless there is something in it that `jsonb` cannot hold."""
+    read: list[str] = []
     try:
-        db.store_stripe_page(conn, environment, page.body, page.at)
+        db.store_stripe_page(conn, environment, _whole(conn, stripe, page, read), page.at)
     except UNSTORABLE:
-        if _is_jsonb(conn, page.body):
+        if all(_is_jsonb(conn, text) for text in read):
             raise
         return False
     return True
+
+
+def _whole(conn: Connection[Any], stripe: StripeApi, page: StripeAnswer, read: list[str]) -> str:
+    """The page with every list in it read to its end; `read` gets the text of all that Stripe answered."""
+    read.append(page.body)
+    whole = page.body
+    for each in open_lists(page.data):
+        rest = [_whole(conn, stripe, more, read) for more in pages(partial(_read, stripe), each.path, each.asked)]
+        whole = db.with_rest_of_list(conn, whole, each.steps, rest)
+    return whole
 
 
 def _is_jsonb(conn: Connection[Any], text: str) -> bool:

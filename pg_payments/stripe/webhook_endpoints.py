@@ -8,6 +8,7 @@ package, and marked by metadata. Replacing it takes these steps, in this order:
 3. fetch what the former endpoint could not deliver, for Stripe stops trying when an endpoint is deleted;
 4. delete the former endpoint, and any other that bears our mark and address.
 
+Where the account has as many endpoints as Stripe takes, step 4 comes first, for what an earlier run left behind.
 From 1 to 4 Stripe delivers each event to both, and the ledger takes it once. Broken off anywhere, the site goes on with
 the endpoint on record; the next `configure` deletes what was left behind. An advisory lock lets one replace at a time.
 """
@@ -30,8 +31,11 @@ from pg_payments.errors import ConfigurationError, StripeRefused
 from pg_payments.settings import Environment, Settings
 from pg_payments.stripe.client import StripeApi, StripeRequest
 from pg_payments.stripe.missed_events import may_be_listed, take_undelivered
+from pg_payments.stripe.pages import pages
 
 PATH: Final = "/v1/webhook_endpoints"
+MAXIMUM: Final = 16
+"""Endpoints that an account may have in either mode (Stripe's documentation: Register your webhook endpoint)."""
 MARK: Final = ("pg_payments", "managed")
 """The metadata of every endpoint that is ours."""
 VARIABLE: Final = "PAYMENTS_PUBLIC_URL"
@@ -116,18 +120,40 @@ def configure(
 
     `conn` commits each statement. Raises `ConfigurationError`, `StripeRefused`, and as `payments.connect_account`.
     """
+    url = endpoint_url(settings, environment)
+    row = db.connect_account(conn, environment, stripe.read("/v1/account").body, stripe.livemode)
+    try:
+        made = _replace(conn, stripe, settings, environment, anew=anew)
+    except StripeRefused as refused:
+        if refused.status != 400 or not _room_is_made(conn, stripe, environment, url):
+            raise
+        made = _replace(conn, stripe, settings, environment, anew=anew)
+        take_undelivered(conn, stripe, environment)  # what was sent while there was none
+    _delete_former(conn, stripe, environment, url)
+    return made or row
+
+
+def _replace(
+    conn: Connection[Any], stripe: StripeApi, settings: Settings, environment: Environment, *, anew: bool
+) -> Row | None:
+    """Makes and records another endpoint where the one on record is not as it should be, or `anew`: the connection."""
     from pg_payments.encryption import Vault  # only who stores secrets needs what it needs
 
     url, vault = endpoint_url(settings, environment), Vault(settings)
-    row = db.connect_account(conn, environment, stripe.read("/v1/account").body, stripe.livemode)
     with conn.transaction():
         db.lock_webhook_endpoint(conn, environment)
-        if anew or standing(conn, stripe, settings, environment).problems:
-            may_be_listed(stripe)  # a key that can't take step 3 is better told before there is an endpoint more
-            made = _made(stripe, environment, url, db.projected_event_types(conn))
-            row = db.record_webhook_endpoint(conn, environment, made["id"], url, vault.encrypted(made["secret"]))
-    _delete_former(conn, stripe, environment, url)
-    return row
+        if not anew and not standing(conn, stripe, settings, environment).problems:
+            return None
+        may_be_listed(stripe)  # a key that can't take step 3 is better told before there is an endpoint more
+        made = _made(stripe, environment, url, db.projected_event_types(conn))
+        return db.record_webhook_endpoint(conn, environment, made["id"], url, vault.encrypted(made["secret"]))
+
+
+def _room_is_made(conn: Connection[Any], stripe: StripeApi, environment: Environment, url: str) -> bool:
+    """Where no further endpoint is taken: whether one of ours that was left behind is gone now."""
+    if len(list(_listed(stripe))) < MAXIMUM:
+        return False
+    return _delete_former(conn, stripe, environment, url, needs_record=False) > 0
 
 
 def _made(stripe: StripeApi, environment: Environment, url: str, event_types: Sequence[str]) -> Endpoint:
@@ -142,16 +168,22 @@ def _made(stripe: StripeApi, environment: Environment, url: str, event_types: Se
     return stripe.write(StripeRequest(PATH, asked, f"pg-payments:webhook:{uuid4()}")).data
 
 
-def _delete_former(conn: Connection[Any], stripe: StripeApi, environment: Environment, url: str) -> None:
+def _delete_former(
+    conn: Connection[Any], stripe: StripeApi, environment: Environment, url: str, *, needs_record: bool = True
+) -> int:
+    """Deletes what `_former` finds, once what it could not deliver is fetched; the number deleted."""
     former = [found["id"] for found in _former(conn, stripe, environment, url)]
     if former:
         take_undelivered(conn, stripe, environment)
     with conn.transaction():
         db.lock_webhook_endpoint(conn, environment)
         record = db.webhook_endpoint(conn, environment)  # somebody may have replaced it since
+        if record is None and needs_record:  # nor is an account on record any more
+            return 0
+        former = [each for each in former if not (record and each == record["endpoint_id"])]
         for endpoint_id in former:
-            if record and endpoint_id != record["endpoint_id"]:
-                _deleted(stripe, endpoint_id)
+            _deleted(stripe, endpoint_id)
+    return len(former)
 
 
 def _former(conn: Connection[Any], stripe: StripeApi, environment: Environment, url: str) -> Iterator[Endpoint]:
@@ -167,13 +199,8 @@ def _former(conn: Connection[Any], stripe: StripeApi, environment: Environment, 
 
 
 def _listed(stripe: StripeApi) -> Iterator[Endpoint]:
-    asked: dict[str, Any] = {"limit": 100}
-    while True:
-        page = stripe.read(PATH, asked).data
-        yield from page["data"]
-        if not page["has_more"]:
-            return
-        asked["starting_after"] = page["data"][-1]["id"]
+    for page in pages(stripe.read, PATH, {}):
+        yield from page.data["data"]
 
 
 def _retrieved(stripe: StripeApi, endpoint_id: str) -> Endpoint | None:

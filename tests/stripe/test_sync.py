@@ -218,6 +218,97 @@ def test_a_failure_of_the_database_skips_nothing(
     assert "invalid input syntax for type integer" in row["last_sync_error"]
 
 
+# Lists inside objects, and lists that do not end
+
+
+def items(count: int, subscription: str) -> list[Row]:
+    return [
+        {"id": f"si_{subscription}_{number:03}", "object": "subscription_item", "quantity": number, "metadata": {},
+         "subscription": subscription, "price": {"id": f"price_{number}", "object": "price", "product": "prod_1"},
+         "current_period_start": 1780000000, "current_period_end": 1782592000, "exact": 0.10}
+        for number in range(1, count + 1)
+    ]  # fmt: skip
+
+
+def with_items(account: StripeAccount, count: int) -> Row:
+    """A subscription of the account with so many items."""
+    subscription = next(made for made in shop(1, 1, 1) if made["object"] == "subscription")
+    listed = {"object": "list", "has_more": False, "data": items(count, subscription["id"])}
+    made: Row = subscription | {"items": listed}
+    account.add(made)
+    return made
+
+
+@pytest.mark.parametrize("count", [10, 11, 111, 210])
+def test_a_list_inside_an_object_is_read_to_its_end(
+    conn: Conn, service_conn: Conn, account: StripeAccount, stripe: StripeApi, count: int
+) -> None:
+    made = with_items(account, count)
+    assert sync(service_conn, stripe, "test")["last_sync_status"] == "succeeded"
+    (stored,) = conn.execute("select data from payments.stripe_objects where object_type = 'subscription'").fetchall()
+    assert stored["data"]["items"]["data"] == made["items"]["data"]
+    assert stored["data"]["items"]["has_more"] is False
+    quantities = conn.execute("select quantity from payments.stripe_subscription_items order by 1").fetchall()
+    assert [row["quantity"] for row in quantities] == list(range(1, count + 1))
+
+
+@pytest.mark.parametrize(
+    ("path", "broken"),
+    [
+        ("/v1/products", {"data": [], "has_more": True}),
+        ("/v1/customers", {"has_more": True}),
+        ("/v1/subscription_items", {"data": [], "has_more": True}),
+        ("/v1/subscription_items", {"data": [{"object": "subscription_item"}], "has_more": True}),
+    ],
+    ids=["empty", "the same page for ever", "empty inside an object", "without an id"],
+)
+def test_a_list_that_does_not_end_fails_the_sync(
+    service_conn: Conn, account: StripeAccount, stripe: StripeApi, path: str, broken: Row
+) -> None:
+    account.add(*shop(2, 5, 8))
+    with_items(account, 11)
+    account.broken_pages[path] = broken
+    row = sync(service_conn, stripe, "test")
+    assert (row["last_sync_status"], row["last_synced_at"]) == ("failed", None)
+    assert row["last_sync_error"] == f"Stripe says that {path} has more but gives nothing to go on from"
+    account.broken_pages.clear()
+    assert sync(service_conn, stripe, "test")["last_sync_status"] == "succeeded"
+
+
+def test_what_jsonb_cannot_hold_in_the_rest_of_a_list_is_skipped_with_its_object(
+    conn: Conn, service_conn: Conn, account: StripeAccount, stripe: StripeApi
+) -> None:
+    made = with_items(account, 15)
+    made["items"]["data"][12]["metadata"] = {"note": "a\0b"}
+    row = sync(service_conn, stripe, "test")
+    assert (row["last_sync_status"], mirrored(conn)["subscriptions"]) == ("failed", 0)
+    assert made["id"] in row["last_sync_error"]
+
+
+@pytest.mark.parametrize("told", [0, 3, 10])
+def test_an_events_partial_list_takes_no_items_away(
+    conn: Conn, service_conn: Conn, account: StripeAccount, stripe: StripeApi, told: int
+) -> None:
+    made = with_items(account, 15)
+    sync(service_conn, stripe, "test")
+    partial = made["items"] | {"has_more": True, "data": made["items"]["data"][:told]}
+    later = made | {"items": partial, "cancel_at_period_end": True}
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    conn.execute("select payments.store_stripe_objects('test', %s, %s)", [Jsonb([later]), tomorrow])
+    assert conn.execute("select cancel_at_period_end c from payments.stripe_subscriptions").fetchone() == {"c": True}
+
+    def count() -> Any:
+        return conn.execute("select count(*) from payments.stripe_subscription_items").fetchone()
+
+    assert count() == {"count": 15}
+    assert conn.execute("select * from payments.verify_projections('test')").fetchall() == []
+    conn.execute("select payments.rebuild_projections('test')")
+    assert count() == {"count": 15}
+    whole = made | {"items": made["items"] | {"data": made["items"]["data"][:4]}}
+    conn.execute("select payments.store_stripe_objects('test', %s, %s)", [Jsonb([whole]), tomorrow + timedelta(1)])
+    assert count() == {"count": 4}
+
+
 # The command
 
 

@@ -161,6 +161,31 @@ def test_stripes_limit_is_told_in_stripes_words(site: Site) -> None:
     assert site.ask_as_admin("GET", "status").json()["connections"][0]["webhookEndpointId"] is None
 
 
+@pytest.mark.parametrize("strays", [1, 2, 3])
+def test_at_stripes_limit_what_was_left_behind_makes_room(site: Site, conn: Conn, strays: int) -> None:
+    marks = {"pg_payments": "managed", "pg_payments_environment": "test"}
+    left = [site.stand_in.webhooks.add(URL, metadata=marks)["id"] for _ in range(strays)]
+    others = [site.stand_in.webhooks.add(f"https://{number}.example")["id"] for number in range(MAXIMUM - strays)]
+    site.stand_in.webhooks.undelivered.append(json.loads(an_event()))
+    made = configure(site)["webhookEndpointId"]
+    kept = [endpoint["id"] for endpoint in site.stand_in.webhooks.of_the_account()]
+    assert (kept, set(left) & set(kept)) == ([*others, made], set())
+    assert conn.execute("select processing_status from payments.webhook_events").fetchall() == [
+        {"processing_status": "processed"}
+    ]
+
+
+def test_at_stripes_limit_the_endpoint_on_record_and_those_of_other_sites_stay(site: Site) -> None:
+    recorded = configure(site)["webhookEndpointId"]
+    marks = {"pg_payments": "managed", "pg_payments_environment": "test"}
+    for number in range(MAXIMUM - 1):
+        site.stand_in.webhooks.add(f"https://{number}.example", metadata=marks)
+    answer = site.ask_as_admin("POST", "test/webhook")
+    assert (answer.status_code, answer.json()["error"]) == (400, "STRIPE_ERROR")
+    kept = [endpoint["id"] for endpoint in site.stand_in.webhooks.of_the_account()]
+    assert (len(kept), recorded in kept) == (MAXIMUM, True)
+
+
 def test_nothing_is_recorded_without_an_account(service_conn: Conn) -> None:
     with pytest.raises(psycopg.Error) as raised:
         db.record_webhook_endpoint(service_conn, "test", "we_1", URL, "x")

@@ -19,6 +19,9 @@ from tests.support.stripe_webhooks import WebhookEndpoints
 
 Json = dict[str, Any]
 
+INSIDE = 10
+"""Objects that Stripe shows of a list inside an object."""
+
 LISTED = {"products": "product", "prices": "price", "customers": "customer", "subscriptions": "subscription"}
 
 
@@ -34,10 +37,17 @@ class StripeAccount(StandIn):
         self.refusals: deque[tuple[int, str]] = deque()
         self.asked: list[str] = []
         """Path and query of each GET, in order."""
+        self.broken_pages: dict[str, Json] = {}
+        """By path: members that a page has instead of its own."""
         self.webhooks = WebhookEndpoints(self)
         self.catalogue = Catalogue(self)
         routes = [Route(f"/v1/{name}", self._list, methods=["GET"]) for name in LISTED]
-        routes += [Route("/v1/account", self._show_account), *self.webhooks.routes, *self.catalogue.routes]
+        routes += [
+            Route("/v1/account", self._show_account),
+            Route("/v1/subscription_items", self._list_items),
+            *self.webhooks.routes,
+            *self.catalogue.routes,
+        ]
         self.app.router.routes[:0] = routes
 
     def add(self, *objects: Json) -> None:
@@ -62,11 +72,22 @@ class StripeAccount(StandIn):
             found = [made for made in reversed(self._objects.values()) if made["object"] == LISTED[name]]
         if name == "subscriptions" and query.get("status") != "all":
             found = [made for made in found if made["status"] != "canceled"]
+        return self._page(request, [_as_listed(made) for made in found])
+
+    async def _list_items(self, request: Request) -> Response:
+        if refusal := self._refused(request):
+            return refusal
+        with self._lock:
+            items: list[Json] = self._objects[request.query_params["subscription"]]["items"]["data"]
+        return self._page(request, items)
+
+    def _page(self, request: Request, found: list[Json]) -> Response:
+        query, path = request.query_params, request.url.path
         if after := query.get("starting_after"):
             found = found[[made["id"] for made in found].index(after) + 1 :]
         limit = int(query.get("limit", 10))
-        page = {"object": "list", "url": f"/v1/{name}", "has_more": len(found) > limit, "data": found[:limit]}
-        return Response(json.dumps(page, indent=2), media_type="application/json")
+        page = {"object": "list", "url": path, "has_more": len(found) > limit, "data": found[:limit]}
+        return Response(json.dumps(page | self.broken_pages.get(path, {}), indent=2), media_type="application/json")
 
     def _refused(self, request: Request) -> Response | None:
         self.asked.append(f"{request.url.path}?{request.url.query}")
@@ -74,3 +95,12 @@ class StripeAccount(StandIn):
             return None
         status, message = self.refusals.popleft()
         return JSONResponse({"error": {"type": "api_error", "message": message}}, status)
+
+
+def _as_listed(made: Json) -> Json:
+    """An object as Stripe shows it: of its items the first few, and where the others are."""
+    items = made.get("items")
+    if not isinstance(items, dict) or len(items["data"]) <= INSIDE:
+        return made
+    rest = {"has_more": True, "url": f"/v1/subscription_items?subscription={made['id']}"}
+    return made | {"items": items | rest | {"data": items["data"][:INSIDE]}}
