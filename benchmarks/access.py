@@ -18,7 +18,7 @@ from benchmarks.report import Goal, Part, Table, extent, number
 from benchmarks.scale import TRANSACTIONS, load
 from benchmarks.stream import Attempt
 from benchmarks.timing import percentile, ratio
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 from pg_payments.database.query import Row
 
 SESSIONS = "payments.stripe_checkout_sessions"
@@ -140,7 +140,7 @@ def _first(conn: Connection, user: Attempt) -> int:
 
 
 def _begin(conn: Connection, user: Attempt, key: str) -> Row:
-    return db.begin_checkout(
+    return functions.begin_checkout(
         conn, "test", user.mode, [{"price": user.price, "quantity": 1}], "https://shop.example.test/thanks",
         "https://shop.example.test/cancel", "user", user.subject_id, idempotency_key=key,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from psycopg import sql
 from benchmarks.contenders import FLOOR
 from benchmarks.crew import Crew, crew
 from benchmarks.stream import Tape
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 from pg_payments.schema.migrate import migrate
 from pg_payments.testing.local_postgres import LocalServer, embedded_bin, temporary_server
 
@@ -124,7 +124,7 @@ class Bench:
             if conn.execute("select from pg_roles where rolname = %s", [CLIENT]).fetchone() is None:
                 conn.execute(f"create role {CLIENT} login in role payments_service")
             conn.execute(f"grant insert on public.raw_events to {CLIENT}")
-            db.ingest_stripe_events(conn, "test", [body.decode() for body in self.tape.catalogue])
+            functions.ingest_stripe_events(conn, "test", [body.decode() for body in self.tape.catalogue])
 
 
 def laps_done(database: Database) -> int:

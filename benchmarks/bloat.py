@@ -14,7 +14,7 @@ import psycopg
 
 from benchmarks.bench import Bench
 from benchmarks.report import Part, Table, number
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 
 Connection: TypeAlias = psycopg.Connection[Any]
 
@@ -100,7 +100,7 @@ def _deliver_until(service: Connection, conn: Connection, bodies: Iterator[bytes
 def _deliver(service: Connection, bodies: Iterator[bytes]) -> int:
     events = 0
     while batch := [body.decode() for body in islice(bodies, AT_ONCE)]:
-        for answer in db.ingest_stripe_events(service, "test", batch):
+        for answer in functions.ingest_stripe_events(service, "test", batch):
             if answer["processing_status"] != "processed" or answer["duplicate"]:
                 raise AssertionError(f"an event was not applied: {answer}")
         events += len(batch)

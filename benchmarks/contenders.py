@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import psycopg
 import stripe
 
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 from pg_payments.database.query import Row
 
 SECRET = "whsec_of_the_benchmark"
@@ -73,11 +73,11 @@ def keep_raw(conn: Connection, deliveries: Sequence[Signed]) -> None:
 
 def ingest_one(conn: Connection, deliveries: Sequence[Signed]) -> None:
     (delivery,) = deliveries
-    _expect_applied([db.ingest_stripe_event(conn, "test", verified(delivery))])
+    _expect_applied([functions.ingest_stripe_event(conn, "test", verified(delivery))])
 
 
 def ingest_batch(conn: Connection, deliveries: Sequence[Signed]) -> None:
-    _expect_applied(db.ingest_stripe_events(conn, "test", [verified(delivery) for delivery in deliveries]))
+    _expect_applied(functions.ingest_stripe_events(conn, "test", [verified(delivery) for delivery in deliveries]))
 
 
 def _expect_applied(answers: Sequence[Row]) -> None:

@@ -10,7 +10,7 @@ from benchmarks.processor import resident_bytes
 from benchmarks.report import Goal, Part, Table, number
 from benchmarks.scale import load
 from benchmarks.timing import READS, count
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 
 STORED = ("payments.stripe_objects", "payments.stripe_checkout_sessions", "payments_private.object_links",
           "payments_private.customer_claims")  # fmt: skip
@@ -57,7 +57,7 @@ def _measure(bench: Bench, rows: int) -> tuple[int, float, int, int, int | None]
     with database.connect() as conn, ThreadPoolExecutor(1) as thread:
         objects, before = count(conn, "select count(*) from payments.stripe_objects"), count(conn, READS)
         began = time.monotonic()
-        running = thread.submit(db.rebuild_projections, conn, "test")
+        running = thread.submit(functions.rebuild_projections, conn, "test")
         peak = _watch(conn.info.backend_pid, running)
         running.result()
         seconds = time.monotonic() - began

@@ -21,7 +21,7 @@ from psycopg import sql
 from benchmarks.bench import Bench, Database, book_laps
 from benchmarks.stream import FIRST_LAP, LAP_SECONDS, digits
 from pg_payments.cli.output import print_note
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 
 Connection = psycopg.Connection[Any]
 
@@ -88,7 +88,7 @@ def take_in_a_lap(bench: Bench, database: Database, conn: Connection) -> None:
     """Lap 0, as events, along the road."""
     bodies = bench.tape.bodies(bench.take_laps(1, database))
     while batch := list(islice(bodies, 100)):
-        answers = db.ingest_stripe_events(conn, "test", [body.decode() for body in batch])
+        answers = functions.ingest_stripe_events(conn, "test", [body.decode() for body in batch])
         if any(answer["processing_status"] != "processed" for answer in answers):
             raise AssertionError("an event of the first lap was not applied")
 

@@ -9,7 +9,7 @@ import psycopg
 
 from benchmarks.bench import Bench, Database
 from benchmarks.report import Part, Table, number
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 
 LAPS = 400
 AT_ONCE = 100
@@ -66,7 +66,7 @@ def _take_in(bench: Bench, database: Database, laps: int) -> int:
     bodies, events = bench.tape.bodies(bench.take_laps(laps, database)), 0
     with psycopg.connect(database.client_url, autocommit=True) as conn:
         while batch := [body.decode() for body in islice(bodies, AT_ONCE)]:
-            db.ingest_stripe_events(conn, "test", batch)
+            functions.ingest_stripe_events(conn, "test", batch)
             _keep_raw(conn, batch)
             events += len(batch)
     return events

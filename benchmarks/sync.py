@@ -13,7 +13,7 @@ import psycopg
 
 from benchmarks.bench import Bench
 from benchmarks.report import Goal, Part, Table, extent, number
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 
 PAGE = 100
 """Stripe's longest (API reference: Pagination)."""
@@ -54,7 +54,7 @@ def _pages(bench: Bench, laps: range, kinds: tuple[str, ...]) -> Iterator[tuple[
 
 def _store(conn: psycopg.Connection[Any], pages: list[tuple[str, int]], observed_at: datetime) -> float:
     began = time.monotonic()
-    stored = sum(db.store_stripe_objects(conn, "test", page, observed_at) for page, _ in pages)
+    stored = sum(functions.store_stripe_objects(conn, "test", page, observed_at) for page, _ in pages)
     took = time.monotonic() - began
     if stored != sum(count for _, count in pages):
         raise AssertionError(f"{stored} objects were stored")

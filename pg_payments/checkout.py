@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 from uuid import RFC_4122, UUID
 
 from pg_payments.caller import Caller
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 from pg_payments.database.query import Query, Row, SqlFunction
 from pg_payments.database.types import AsyncPool, Pool
 from pg_payments.errors import StripeRefused
@@ -44,7 +44,7 @@ Way: TypeAlias = Generator[Step, Any, Row]
 
 
 def start_checkout(pool: Pool, stripe: StripeApi, caller: Caller, **request: Any) -> Row:
-    """The caller's `payments.stripe_checkout_sessions` row, with Stripe's url; `request` as `db.begin_checkout`.
+    """The caller's `payments.stripe_checkout_sessions` row, with Stripe's url; `request` as `functions.begin_checkout`.
 
     Raises psycopg's errors as they come, and `StripeRefused` after the refusal was written into the row.
     """
@@ -57,7 +57,7 @@ async def start_checkout_async(pool: AsyncPool, stripe: StripeApi, caller: Calle
 
 
 def start_portal_session(pool: Pool, stripe: StripeApi, caller: Caller, **request: Any) -> Row:
-    """The caller's `payments.stripe_customer_portal_sessions` row; `request` as `db.begin_portal_session`."""
+    """The caller's `payments.stripe_customer_portal_sessions` row; `request` as `functions.begin_portal_session`."""
     return _walk(pool, stripe, _portal_session(caller, **request))
 
 
@@ -81,15 +81,15 @@ def recognisable(caller: Caller, idempotency_key: str | None = None) -> Caller:
 def _checkout(caller: Caller, **request: Any) -> Way:
     caller = recognisable(caller, request.get("idempotency_key"))
     return (yield from _asked_of_stripe(
-        (yield Transaction(db.begin_checkout.query(**request), caller)),
-        db.checkout_request, create_checkout_session, db.finish_checkout, db.fail_checkout,
+        (yield Transaction(functions.begin_checkout.query(**request), caller)),
+        functions.checkout_request, create_checkout_session, functions.finish_checkout, functions.fail_checkout,
     ))  # fmt: skip
 
 
 def _portal_session(caller: Caller, **request: Any) -> Way:
     return (yield from _asked_of_stripe(
-        (yield Transaction(db.begin_portal_session.query(**request), caller)),
-        db.portal_request, create_portal_session, db.finish_portal_session, db.fail_portal_session,
+        (yield Transaction(functions.begin_portal_session.query(**request), caller)),
+        functions.portal_request, create_portal_session, functions.finish_portal_session, functions.fail_portal_session,
     ))  # fmt: skip
 
 
@@ -126,7 +126,7 @@ def _walk(pool: Pool, stripe: StripeApi, way: Way) -> Row:
             return stripe.send(step)
         with pool.connection() as conn, conn.transaction():
             if step.caller is not None:
-                db.act_as(conn, step.caller.role, step.caller.claims, step.caller.guest_secret)
+                functions.act_as(conn, step.caller.role, step.caller.claims, step.caller.guest_secret)
             return step.query.run(conn)
 
     try:
@@ -148,7 +148,7 @@ async def _walk_async(pool: AsyncPool, stripe: StripeApi, way: Way) -> Row:
             return await stripe.send_async(step)
         async with pool.connection() as conn, conn.transaction():
             if step.caller is not None:
-                await db.act_as(conn, step.caller.role, step.caller.claims, step.caller.guest_secret)
+                await functions.act_as(conn, step.caller.role, step.caller.claims, step.caller.guest_secret)
             return await step.query.run_async(conn)
 
     try:

@@ -26,7 +26,8 @@ from starlette.routing import Route
 from pg_payments import checkout
 from pg_payments.demo.deliveries import signed
 from pg_payments.demo.serving import address_of, loopback_socket, served
-from pg_payments.http.application import GUEST_HEADER, app
+from pg_payments.http.application import app
+from pg_payments.http.routes.users import GUEST_HEADER
 from pg_payments.logs import Formatter, line
 from tests.http.test_webhooks import an_event
 from tests.support.crowd import serving
@@ -220,7 +221,7 @@ def test_an_exception_nobody_foresaw_is_told_by_its_class_and_its_places(
         "refused", "/api/payments/stripe/test/checkout-sessions", 500, "RuntimeError",
     )  # fmt: skip
     assert (told["logger"], told["level"], told["exception"]) == ("uvicorn.error", "error", "RuntimeError")
-    assert re.search(r"http\.py:\d+ checkout_session > test_logs\.py:\d+ start_checkout$", told["at"])
+    assert re.search(r"users\.py:\d+ checkout_session > test_logs\.py:\d+ start_checkout$", told["at"])
     assert "sesame" not in written.getvalue()
 
 

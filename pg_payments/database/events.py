@@ -6,9 +6,8 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
+from pg_payments.database.query import Row
 from pg_payments.errors import NotFound
-
-Row = dict[str, Any]
 
 WITHIN = 100_000
 """How many of the latest events are looked at: a fraction of a second's work."""

@@ -3,9 +3,9 @@
 Each takes a psycopg connection first and answers in kind: a `Connection` gives the result, an `AsyncConnection` an
 awaitable of it.
 
-    row = db.finish_checkout(conn, checkout_id, body)
-    row = await db.finish_checkout(async_conn, checkout_id, body)
-    query = db.finish_checkout.query(checkout_id, body)      # the statement alone, for somebody else to run
+    row = functions.finish_checkout(conn, checkout_id, body)
+    row = await functions.finish_checkout(async_conn, checkout_id, body)
+    query = functions.finish_checkout.query(checkout_id, body)      # the statement alone, for somebody else to run
 
 Stripe's bodies travel as the text that Stripe sent: Postgres is their first parser, so no number is rounded and no
 key reordered on the way. Parameters go in text format, except a batch of bodies: as a text-format array every body

@@ -1,4 +1,4 @@
-"""Lists of what is mirrored, for administrators: the select behind each, and how a row of it is shown.
+"""Lists of what is mirrored, for administrators: the select behind each.
 
 Latest first, at most 100 rows, found through an index. They run as their reader: row-level security has the last word.
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pg_payments.database.query import Query, Row, SqlFunction, rows_as_they_are
-from pg_payments.http.response_fields import CUSTOMER, SUBSCRIPTION, SUBSCRIPTION_ITEM, TRANSACTION, translated
 
 
 def _parameters(environment: str, subject_type: str | None, subject_id: str | None, limit: int) -> Mapping[str, object]:
@@ -96,15 +95,3 @@ def customers(environment: str, subject_type: str | None, subject_id: str | None
         _parameters(environment, subject_type, subject_id, limit),
         rows_as_they_are,
     )
-
-
-def shown(name: str, row: Row) -> dict[str, object]:
-    """A row of the list of that name, as the interface shows it."""
-    if name == "subscriptions":
-        items = [translated(item, SUBSCRIPTION_ITEM) for item in row["items"]]
-        return translated(row, SUBSCRIPTION) | {"items": items}
-    if name == "customers":
-        # what cards and addresses say is in payments.stripe_objects only
-        unknown = dict.fromkeys(("paymentMethodBrand", "paymentMethodLast4", "countryCode"))
-        return translated(row, CUSTOMER) | unknown
-    return translated(row, TRANSACTION)

@@ -23,7 +23,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 from pydantic import SecretStr
 
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 from pg_payments.database.query import Row
 from pg_payments.demo.deliveries import deliver
 from pg_payments.demo.narrator import Narrator
@@ -263,8 +263,8 @@ class Story:
         claims = json.dumps({"sub": str(user), "role": "authenticated"})
         try:
             with psycopg.connect(self._settings.required_database_url()) as conn:
-                db.act_as(conn, "authenticated", claims, None)
-                db.begin_checkout(
+                functions.act_as(conn, "authenticated", claims, None)
+                functions.begin_checkout(
                     conn, "test", "payment", [{"price": "price_of_bob", "quantity": 1}], f"{SHOP}/thanks",
                     f"{SHOP}/cart", "user", str(self._ada), idempotency_key="bobs",
                 )  # fmt: skip

@@ -15,9 +15,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from pg_payments.caller import Caller
-from pg_payments.database.functions import act_as, is_admin
+from pg_payments.database import functions
 from pg_payments.errors import Forbidden
-from pg_payments.http.state import body_of, service_of
+from pg_payments.http.requests import body_of, service_of
 
 
 @asynccontextmanager
@@ -28,8 +28,8 @@ async def as_administrator(request: Request) -> AsyncIterator[AsyncConnection[An
         service.tokens.administrator, request.headers.get("authorization"), request.headers.get("x-api-key")
     )
     async with service.pool.connection() as conn, conn.transaction():
-        await act_as(conn, admin.role, admin.claims, None)
-        if not await is_admin(conn):
+        await functions.act_as(conn, admin.role, admin.claims, None)
+        if not await functions.is_admin(conn):
             raise Forbidden("only administrators may do this", hint="use a role that is a member of payments_admin")
         yield conn
 

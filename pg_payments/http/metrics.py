@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 
 from pg_payments.database.query import Row
 from pg_payments.errors import PaymentsError, from_database_error
-from pg_payments.webhooks.receive import Receipt
+from pg_payments.webhooks.receipt import Receipt
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

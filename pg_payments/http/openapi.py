@@ -1,7 +1,7 @@
 """The HTTP interface as an OpenAPI document, put together from what the routes themselves use.
 
-Bodies and queries are the models of `bodies`, answers the names of `answers`. `tests/http/test_openapi.py` holds the
-served application to it.
+Bodies and queries are the models of `request_models`, answers the names of `response_fields`.
+`tests/http/test_openapi.py` holds the served application to it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The catalogue, products and their prices: read from the mirror, changed at Stripe first and then mirrored.
+"""Changes of the catalogue, products and their prices: made at Stripe first and then mirrored.
 
     price_id = await change(pool, stripe, "test", create(PRICES, {"product_id": "prod_1", "unit_amount": 900, …}, key))
 
@@ -19,8 +19,7 @@ import psycopg
 from psycopg import AsyncConnection
 from starlette.concurrency import run_in_threadpool
 
-from pg_payments.database import functions as db
-from pg_payments.database.query import Query, Row, SqlFunction, rows_as_they_are
+from pg_payments.database import functions
 from pg_payments.database.types import AsyncPool
 from pg_payments.errors import UNSTORABLE, AnswerUnstorable, DatabaseUnavailable, StripeRefused, from_database_error
 from pg_payments.stripe.client import StripeApi, StripeRequest
@@ -30,37 +29,6 @@ LIST_OF = {"product": PRODUCTS, "price": PRICES}
 GONE = "resource_missing"
 """Stripe's code for an object that is not there, or not any more (Error codes)."""
 PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
-
-
-# The mirror -----------------------------------------------------------------------------------------------------------
-
-
-@SqlFunction
-def products(environment: str, product_id: str | None = None) -> Query[list[Row]]:
-    """All products by name, or one."""
-    return Query(
-        """select p.*
-             from payments.stripe_products p
-            where p.environment = %(environment)s and (%(id)s::text is null or p.product_id = %(id)s)
-            order by p.name, p.product_id""",
-        {"environment": environment, "id": product_id},
-        rows_as_they_are,
-    )
-
-
-@SqlFunction
-def prices(environment: str, price_id: str | None = None, product_id: str | None = None) -> Query[list[Row]]:
-    """All prices, those of a product together and smaller amounts first; or one product's; or one."""
-    return Query(
-        """select p.*
-             from payments.stripe_prices p
-            where p.environment = %(environment)s
-              and (%(id)s::text is null or p.price_id = %(id)s)
-              and (%(product_id)s::text is null or p.product_id = %(product_id)s)
-            order by p.product_id, p.currency, p.unit_amount, p.price_id""",
-        {"environment": environment, "id": price_id, "product_id": product_id},
-        rows_as_they_are,
-    )
 
 
 # What Stripe is asked -------------------------------------------------------------------------------------------------
@@ -130,7 +98,7 @@ async def _mirror(pool: AsyncPool, environment: str, body: str, at: datetime | N
     try:
         async with pool.connection() as conn:
             await _be_storable(conn, body, hint)
-            await db.store_stripe_objects(conn, environment, f"[{body}]", at)
+            await functions.store_stripe_objects(conn, environment, f"[{body}]", at)
     except (psycopg.Error, DatabaseUnavailable) as error:
         known = from_database_error(error) if isinstance(error, psycopg.Error) else error
         if isinstance(known, DatabaseUnavailable):
@@ -141,7 +109,7 @@ async def _mirror(pool: AsyncPool, environment: str, body: str, at: datetime | N
 
 async def _be_storable(conn: AsyncConnection[Any], body: str, hint: str) -> None:
     try:
-        await db.as_jsonb(conn, body)
+        await functions.as_jsonb(conn, body)
     except UNSTORABLE as error:
         raise AnswerUnstorable(
             "Stripe has made the change, but it cannot be mirrored: jsonb cannot hold Stripe's answer "

@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg import AsyncConnection, Connection
 
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 from pg_payments.settings import Environment, Settings
 
 NAME = "secret_key"
@@ -16,7 +16,7 @@ def key_of(conn: Connection[Any], settings: Settings, environment: Environment) 
     """The secret key of an environment, if there is one."""
     if settings.has_stripe_key(environment):
         return settings.stripe_secret_key(environment)
-    token = db.stored_secret(conn, environment, NAME)
+    token = functions.stored_secret(conn, environment, NAME)
     if token is None:
         return None
     from pg_payments.encryption import Vault  # only who stores keys needs what it needs
@@ -24,7 +24,7 @@ def key_of(conn: Connection[Any], settings: Settings, environment: Environment) 
     vault = Vault(settings)
     key = vault.decrypted(token)
     if renewed := vault.renewed(token):
-        db.reencrypt_secret(conn, environment, NAME, token, renewed)
+        functions.reencrypt_secret(conn, environment, NAME, token, renewed)
     return key
 
 
@@ -32,7 +32,7 @@ async def key_of_async(conn: AsyncConnection[Any], settings: Settings, environme
     """`key_of` for asynchronous code."""
     if settings.has_stripe_key(environment):
         return settings.stripe_secret_key(environment)
-    token = await db.stored_secret(conn, environment, NAME)
+    token = await functions.stored_secret(conn, environment, NAME)
     if token is None:
         return None
     from pg_payments.encryption import Vault  # only who stores keys needs what it needs
@@ -40,7 +40,7 @@ async def key_of_async(conn: AsyncConnection[Any], settings: Settings, environme
     vault = Vault(settings)
     key = vault.decrypted(token)
     if renewed := vault.renewed(token):
-        await db.reencrypt_secret(conn, environment, NAME, token, renewed)
+        await functions.reencrypt_secret(conn, environment, NAME, token, renewed)
     return key
 
 

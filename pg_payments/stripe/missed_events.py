@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 from pg_payments.errors import UNSTORABLE
 from pg_payments.stripe.client import StripeAnswer, StripeApi
 from pg_payments.stripe.pages import pages
@@ -30,14 +30,14 @@ def take_undelivered(conn: Connection[Any], stripe: StripeApi, environment: str)
     asked = {"delivery_success": False, "created": {"gte": int(time.time()) - RETRIED}}
     for page in pages(stripe.read, "/v1/events", asked):
         try:
-            db.ingest_stripe_list(conn, environment, page.body)
+            functions.ingest_stripe_list(conn, environment, page.body)
         except UNSTORABLE:  # in one of them is what SQL reads in no list, such as \u0000
             _take_one_by_one(conn, stripe, environment, page)
 
 
 def _take_one_by_one(conn: Connection[Any], stripe: StripeApi, environment: str, page: StripeAnswer) -> None:
     """Takes in each event of a page as Stripe writes it alone; the ledger keeps it as text where it has to."""
-    projected = db.projected_event_types(conn)
+    projected = functions.projected_event_types(conn)
     for listed in page.data["data"]:
         if listed["type"] in projected:
-            db.ingest_stripe_event(conn, environment, stripe.read(f"/v1/events/{listed['id']}").body)
+            functions.ingest_stripe_event(conn, environment, stripe.read(f"/v1/events/{listed['id']}").body)

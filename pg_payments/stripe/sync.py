@@ -22,7 +22,7 @@ import psycopg
 from psycopg import Connection
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 from pg_payments.database.query import Row
 from pg_payments.errors import UNSTORABLE, AnswerUnstorable, PaymentsError, StripeRefused, from_database_error
 from pg_payments.stripe.client import StripeAnswer, StripeApi
@@ -81,12 +81,12 @@ def sync(
     except (PaymentsError, psycopg.Error) as error:
         if not whole:
             raise
-        return db.finish_sync(conn, environment, counts, _reason(error))
-    return db.finish_sync(conn, environment, counts) if whole else row
+        return functions.finish_sync(conn, environment, counts, _reason(error))
+    return functions.finish_sync(conn, environment, counts) if whole else row
 
 
 def _account(conn: Connection[Any], stripe: StripeApi, environment: str) -> Row:
-    return db.connect_account(conn, environment, _read(stripe, "/v1/account").body, stripe.livemode)
+    return functions.connect_account(conn, environment, _read(stripe, "/v1/account").body, stripe.livemode)
 
 
 def _list(
@@ -116,7 +116,7 @@ def _is_stored(conn: Connection[Any], stripe: StripeApi, environment: str, page:
     """Stores a page with what its lists go on with, unless there is something in it that `jsonb` cannot hold."""
     read: list[str] = []
     try:
-        db.store_stripe_page(conn, environment, _whole(conn, stripe, page, read), page.at)
+        functions.store_stripe_page(conn, environment, _whole(conn, stripe, page, read), page.at)
     except UNSTORABLE:
         if all(_is_jsonb(conn, text) for text in read):
             raise
@@ -130,13 +130,13 @@ def _whole(conn: Connection[Any], stripe: StripeApi, page: StripeAnswer, read: l
     whole = page.body
     for each in open_lists(page.data):
         rest = [_whole(conn, stripe, more, read) for more in pages(partial(_read, stripe), each.path, each.asked)]
-        whole = db.with_rest_of_list(conn, whole, each.steps, rest)
+        whole = functions.with_rest_of_list(conn, whole, each.steps, rest)
     return whole
 
 
 def _is_jsonb(conn: Connection[Any], text: str) -> bool:
     try:
-        db.as_jsonb(conn, text)
+        functions.as_jsonb(conn, text)
     except UNSTORABLE:
         return False
     return True

@@ -25,7 +25,7 @@ from uuid import uuid4
 import stripe as stripe_package
 from psycopg import Connection
 
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 from pg_payments.database.query import Row
 from pg_payments.errors import ConfigurationError, StripeRefused
 from pg_payments.settings import Environment, Settings
@@ -79,8 +79,8 @@ def endpoint_url(settings: Settings, environment: Environment) -> str:
 
 def standing(conn: Connection[Any], stripe: StripeApi, settings: Settings, environment: Environment) -> Standing:
     """How the endpoint on record compares with what it should be. Raises `ConfigurationError`, `StripeRefused`."""
-    wanted_url, wanted = endpoint_url(settings, environment), db.projected_event_types(conn)
-    record = db.webhook_endpoint(conn, environment)
+    wanted_url, wanted = endpoint_url(settings, environment), functions.projected_event_types(conn)
+    record = functions.webhook_endpoint(conn, environment)
     found = _retrieved(stripe, record["endpoint_id"]) if record else None
     shown: Endpoint = found or {}
     enabled = shown.get("enabled_events", [])
@@ -121,7 +121,7 @@ def configure(
     `conn` commits each statement. Raises `ConfigurationError`, `StripeRefused`, and as `payments.connect_account`.
     """
     url = endpoint_url(settings, environment)
-    row = db.connect_account(conn, environment, stripe.read("/v1/account").body, stripe.livemode)
+    row = functions.connect_account(conn, environment, stripe.read("/v1/account").body, stripe.livemode)
     try:
         made = _replace(conn, stripe, settings, environment, anew=anew)
     except StripeRefused as refused:
@@ -141,12 +141,12 @@ def _replace(
 
     url, vault = endpoint_url(settings, environment), Vault(settings)
     with conn.transaction():
-        db.lock_webhook_endpoint(conn, environment)
+        functions.lock_webhook_endpoint(conn, environment)
         if not anew and not standing(conn, stripe, settings, environment).problems:
             return None
         may_be_listed(stripe)  # a key that can't take step 3 is better told before there is an endpoint more
-        made = _made(stripe, environment, url, db.projected_event_types(conn))
-        return db.record_webhook_endpoint(conn, environment, made["id"], url, vault.encrypted(made["secret"]))
+        made = _made(stripe, environment, url, functions.projected_event_types(conn))
+        return functions.record_webhook_endpoint(conn, environment, made["id"], url, vault.encrypted(made["secret"]))
 
 
 def _room_is_made(conn: Connection[Any], stripe: StripeApi, environment: Environment, url: str) -> bool:
@@ -176,8 +176,8 @@ def _delete_former(
     if former:
         take_undelivered(conn, stripe, environment)
     with conn.transaction():
-        db.lock_webhook_endpoint(conn, environment)
-        record = db.webhook_endpoint(conn, environment)  # somebody may have replaced it since
+        functions.lock_webhook_endpoint(conn, environment)
+        record = functions.webhook_endpoint(conn, environment)  # somebody may have replaced it since
         if record is None and needs_record:  # nor is an account on record any more
             return 0
         former = [each for each in former if not (record and each == record["endpoint_id"])]
@@ -188,8 +188,8 @@ def _delete_former(
 
 def _former(conn: Connection[Any], stripe: StripeApi, environment: Environment, url: str) -> Iterator[Endpoint]:
     """The endpoints that are ours, but for the one on record: by mark and address, or because they were on record."""
-    record = db.webhook_endpoint(conn, environment)
-    recorded = {row["name"].partition(":")[2] for row in db.webhook_secrets(conn, environment)}
+    record = functions.webhook_endpoint(conn, environment)
+    recorded = {row["name"].partition(":")[2] for row in functions.webhook_secrets(conn, environment)}
     name, value = MARK
     for found in _listed(stripe):
         marks = found.get("metadata") or {}

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 from pg_payments.database.types import AsyncPool
 from pg_payments.errors import ConfigurationError, SignatureInvalid
 from pg_payments.logs import line, log
 from pg_payments.settings import Environment, Settings
-from pg_payments.webhooks.receive import verified_text
+from pg_payments.webhooks.signatures import verified_text
 
 KEPT = 5.0
 """Seconds that stored secrets are kept in memory."""
@@ -52,7 +52,7 @@ class Signatures:
         self._kept: dict[str, _Kept] = {}
 
     async def verified_text(self, environment: Environment, body: bytes, signature: str | None) -> str:
-        """The body as text. Raises as `webhooks.verified_text` does, and what keeps stored secrets from being read."""
+        """The body as text. Raises as the other `verified_text`, and what keeps stored secrets from being read."""
         given, tolerance = self._settings.webhook_secrets(environment), self._settings.webhook_tolerance
         if not signature or not self._settings.master_keys():
             return verified_text(body, signature, given, tolerance)
@@ -113,7 +113,7 @@ class Signatures:
 
         vault, opened, lost = Vault(self._settings), [], None
         async with self._pool.connection() as conn:
-            for row in await db.webhook_secrets(conn, environment):
+            for row in await functions.webhook_secrets(conn, environment):
                 try:
                     opened.append(vault.decrypted(row["secret"]))
                 except ConfigurationError as error:
@@ -121,7 +121,7 @@ class Signatures:
                     log.error(line("a stored webhook secret does not open", environment=environment, name=row["name"]))
                     continue
                 if renewed := vault.renewed(row["secret"]):
-                    await db.reencrypt_secret(conn, environment, row["name"], row["secret"], renewed)
+                    await functions.reencrypt_secret(conn, environment, row["name"], row["secret"], renewed)
         if lost is not None and not opened:
             raise lost
         return opened

@@ -18,7 +18,7 @@ from psycopg_pool import ConnectionPool
 
 from pg_payments.caller import Caller
 from pg_payments.checkout import start_checkout, start_portal_session
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 from pg_payments.errors import StripeRefused
 from pg_payments.stripe.client import StripeApi, create_checkout_session, refusal
 from tests.support.servers import Server
@@ -281,5 +281,5 @@ def test_a_session_of_another_attempt_is_not_taken_for_this_one(
     with pool.connection() as service:
         other = api(site).send(create_checkout_session({"line_items": [{"price": site.new_price()}]}, "other"))
         with pytest.raises(psycopg.Error) as refused:
-            db.finish_checkout(service, mine["id"], other)
+            functions.finish_checkout(service, mine["id"], other)
     assert refused.value.sqlstate == "PY006"

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import stripe as stripe_library
 
-from pg_payments.http.application import GUEST_HEADER
+from pg_payments.http.routes.users import GUEST_HEADER
 from tests.support.servers import Server
 from tests.support.site import ADA, BOB, WEB, Site, bring_application, running_site, shop_url, token
 

@@ -18,7 +18,8 @@ from starlette.types import ASGIApp
 
 from pg_payments import checkout
 from pg_payments.demo.serving import loopback_socket, served
-from pg_payments.http.application import GUEST_HEADER, create_app
+from pg_payments.http.application import create_app
+from pg_payments.http.routes.users import GUEST_HEADER
 from tests.http.test_webhooks import an_event
 from tests.support.servers import Server
 from tests.support.site import (

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 from pg_payments.demo.serving import loopback_socket, served
 from tests.support.localstripe import LocalStripe, find_localstripe, running_localstripe
 from tests.support.servers import Server
@@ -148,4 +148,4 @@ def test_a_subscribers_life(program: Path, server: Server, conn: psycopg.Connect
     assert rows("select price_id, unit_amount, currency, recurring_interval from payments.stripe_prices") == [
         {"price_id": plan, "unit_amount": 1500, "currency": "eur", "recurring_interval": "month"}
     ]
-    assert db.verify_projections(conn, "test") == []
+    assert functions.verify_projections(conn, "test") == []

@@ -18,11 +18,11 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 from pg_payments.demo.deliveries import signed
 from pg_payments.demo.serving import address_of, loopback_socket, served
 from pg_payments.errors import MigrationError
-from pg_payments.http.application import GUEST_HEADER
+from pg_payments.http.routes.users import GUEST_HEADER
 from pg_payments.schema.migrate import migrate, rollback, status
 from tests.http.test_webhooks import an_event
 from tests.stripe_simulator.shop import shop
@@ -166,7 +166,7 @@ def test_a_crowd_of_strangers_shares_two_connections(
             whom = f"user-{number - 4}"
             async with await AsyncConnection.connect(pooled_url, autocommit=True, prepare_threshold=None) as own_conn:
                 async with own_conn.transaction():
-                    await db.act_as(own_conn, "authenticated", json.dumps({"sub": whom}), None)
+                    await functions.act_as(own_conn, "authenticated", json.dumps({"sub": whom}), None)
                     seen = await own_conn.execute("select subject_id from payments.stripe_checkout_sessions")
                     assert {row[0] for row in await seen.fetchall()} <= {whom}
                 async with own_conn.transaction():

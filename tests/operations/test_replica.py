@@ -11,8 +11,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from pg_payments.database import functions as db
-from pg_payments.database import listings
+from pg_payments.database import functions, listings
 from pg_payments.schema.migrate import migrate
 from pg_payments.testing.local_postgres import LocalServer
 from tests.stripe_simulator.merchant import Merchant
@@ -77,7 +76,7 @@ def pair(crash_server: Callable[..., LocalServer]) -> Iterator[Pair]:
 def seen_by(conn: Conn, sub: str) -> dict[str, list[tuple[Any, ...]]]:
     """What a user reads, and whom it may bill."""
     with conn.transaction():
-        db.act_as(conn, "authenticated", json.dumps({"sub": sub}), None)
+        functions.act_as(conn, "authenticated", json.dumps({"sub": sub}), None)
         return {
             what: sorted(tuple(row.values()) for row in conn.execute(query).fetchall())
             for what, query in {
@@ -96,24 +95,24 @@ READS: dict[str, Callable[[Conn], object]] = {
         listings.subscriptions(c, "test", "team", "blue", 10),
         listings.customers(c, "test", None, None, 10),
     ],
-    "metrics": lambda c: [row | {"sync_age_seconds": None} for row in db.metrics(c)],
+    "metrics": lambda c: [row | {"sync_age_seconds": None} for row in functions.metrics(c)],
     "ada": lambda c: seen_by(c, ADA),
     "bob": lambda c: seen_by(c, BOB),
 }
 
 WRITES: dict[str, Callable[[Conn], object]] = {
-    "an event": lambda c: db.ingest_stripe_event(c, "test", '{"id": "evt_1", "data": {"object": {}}}'),
-    "events": lambda c: db.ingest_stripe_events(c, "test", ['{"id": "evt_1"}']),
-    "objects": lambda c: db.store_stripe_objects(c, "test", '[{"id": "cus_1", "object": "customer"}]'),
-    "a rebuild": lambda c: db.rebuild_projections(c, "test"),
+    "an event": lambda c: functions.ingest_stripe_event(c, "test", '{"id": "evt_1", "data": {"object": {}}}'),
+    "events": lambda c: functions.ingest_stripe_events(c, "test", ['{"id": "evt_1"}']),
+    "objects": lambda c: functions.store_stripe_objects(c, "test", '[{"id": "cus_1", "object": "customer"}]'),
+    "a rebuild": lambda c: functions.rebuild_projections(c, "test"),
     "a checkout": lambda c: begin_checkout(c, "u"),
 }
 
 
 def begin_checkout(conn: Conn, sub: str) -> None:
     with conn.transaction():
-        db.act_as(conn, "authenticated", json.dumps({"sub": sub}), None)
-        db.begin_checkout(
+        functions.act_as(conn, "authenticated", json.dumps({"sub": sub}), None)
+        functions.begin_checkout(
             conn, "test", "payment", [{"price": "price_1"}], "https://shop.example", "https://shop.example", "user", sub
         )
 

@@ -13,10 +13,8 @@ from typing import Any, TypeVar
 import psycopg
 import pytest
 
+from pg_payments.database import catalog, functions, listings
 from pg_payments.database import events as ledger
-from pg_payments.database import functions as db
-from pg_payments.database import listings
-from pg_payments.stripe import catalog as catalogue
 from tests.support.full_tables import leave_alone, our_tables
 from tests.support.plans import recorded_plans
 
@@ -88,7 +86,7 @@ def big(module_conn: Conn) -> Iterator[Conn]:
     for table in our_tables(module_conn):
         module_conn.execute(f"vacuum analyze {table}")
     for _ in range(8):  # a function's statements are planned for any parameter after five
-        db.metrics(module_conn)
+        functions.metrics(module_conn)
     with module_conn.transaction(force_rollback=True):
         module_conn.execute(FILL)
         yield module_conn
@@ -100,7 +98,7 @@ def as_administrator(conn: Conn, ask: Callable[[Conn], T]) -> tuple[T, Counter[s
     Nothing is scanned from end to end, neither a table nor an index.
     """
     with recorded_plans(conn) as statements, conn.transaction(force_rollback=True):
-        db.act_as(conn, "payments_admin", "{}", None)
+        functions.act_as(conn, "payments_admin", "{}", None)
         answer = ask(conn)
     scans = [scan for statement in statements for scan in statement.scans()]
     assert [str(scan) for scan in scans if scan.node["Node Type"] == "Seq Scan" and scan.table in LONG] == []
@@ -114,7 +112,7 @@ def as_administrator(conn: Conn, ask: Callable[[Conn], T]) -> tuple[T, Counter[s
 def test_metrics_are_counted_among_the_failed(big: Conn) -> None:
     """With the plan that the session has kept since the tables were empty: this test comes first."""
     assert big.execute("select reltuples from pg_class where relname = 'webhook_events'").fetchone() == {"reltuples": 0}
-    rows, looked_at = as_administrator(big, db.metrics)
+    rows, looked_at = as_administrator(big, functions.metrics)
     assert sum(row["failed_events"] for row in rows) == sum(row["dead_events"] for row in rows) == FAILED // 2
     assert looked_at["webhook_events"] == FAILED
 
@@ -183,16 +181,16 @@ def paid_by(conn: Conn, customers: list[Row]) -> int:
 
 def test_the_catalogue_of_one_environment_is_read_alone(analyzed: Conn) -> None:
     """It is shown as a whole: as many rows as it has, whatever the other environment's has."""
-    for query, table in ((catalogue.products, "stripe_products"), (catalogue.prices, "stripe_prices")):
+    for query, table in ((catalog.products, "stripe_products"), (catalog.prices, "stripe_prices")):
         rows, looked_at = as_administrator(analyzed, query.query("live").run)
         assert (len(rows), looked_at) == (LIVE, Counter({table: LIVE}))
 
 
 def test_one_of_the_catalogue_is_found_through_an_index(analyzed: Conn) -> None:
     for asked, shown in (
-        (catalogue.products.query("test", "prod_777"), 1),
-        (catalogue.prices.query("test", "price_777"), 1),
-        (catalogue.prices.query("test", product_id="prod_777"), 2),
+        (catalog.products.query("test", "prod_777"), 1),
+        (catalog.prices.query("test", "price_777"), 1),
+        (catalog.prices.query("test", product_id="prod_777"), 2),
     ):
         rows, looked_at = as_administrator(analyzed, asked.run)
         assert (len(rows), looked_at.total()) == (shown, shown)

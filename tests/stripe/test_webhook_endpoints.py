@@ -21,7 +21,7 @@ import stripe
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 from pg_payments.errors import Conflict, NotFound, from_database_error
 from pg_payments.webhooks import signing_secrets as signatures
 from pg_payments.webhooks.signing_secrets import Signatures
@@ -105,7 +105,7 @@ def test_the_endpoint_is_what_the_engine_needs(site: Site, conn: Conn, caplog: p
     connection = configure(site)
     (made,) = ours(site.stand_in)
     assert (made["url"], made["api_version"]) == (URL, stripe.api_version)
-    assert sorted(made["enabled_events"]) == sorted(db.projected_event_types(conn))
+    assert sorted(made["enabled_events"]) == sorted(functions.projected_event_types(conn))
     assert made["metadata"] == {"pg_payments": "managed", "pg_payments_environment": "test"}
     assert (connection["webhookEndpointId"], connection["webhookEndpointUrl"]) == (made["id"], URL)
     assert connection["webhookConfiguredAt"] is not None
@@ -188,9 +188,9 @@ def test_at_stripes_limit_the_endpoint_on_record_and_those_of_other_sites_stay(s
 
 def test_nothing_is_recorded_without_an_account(service_conn: Conn) -> None:
     with pytest.raises(psycopg.Error) as raised:
-        db.record_webhook_endpoint(service_conn, "test", "we_1", URL, "x")
+        functions.record_webhook_endpoint(service_conn, "test", "we_1", URL, "x")
     assert isinstance(from_database_error(raised.value), NotFound)
-    assert db.webhook_endpoint(service_conn, "test") is None
+    assert functions.webhook_endpoint(service_conn, "test") is None
 
 
 # Replaced without a gap ----------------------------------------------------------------------------------------------
@@ -300,7 +300,7 @@ def test_broken_off_anywhere_it_delivers_and_is_mended(url: str, site: Site, con
     assert site.stand_in.webhooks.breaking == set()
     conn.execute("alter table payments_private.provider_secrets drop constraint if exists broken")
 
-    recorded = db.webhook_endpoint(conn, "test")
+    recorded = functions.webhook_endpoint(conn, "test")
     assert recorded is not None
     delivering = {made["id"]: made for made in ours(site.stand_in)}
     assert recorded["endpoint_id"] in delivering

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from stripe.params import WebhookEndpointCreateParams
 
-from pg_payments.database import functions as db
+from pg_payments.database import functions
 from tests.support.tools import ROOT
 
 Row = dict[str, Any]
@@ -48,7 +48,7 @@ def is_projected(conn: Conn, object_type: str) -> bool:
     """Whether the engine computes a row from such an object, in whatever way that one says that it was paid."""
     before = rows(conn)
     made = [paid(object_type, status) for status in ("succeeded", "paid", "complete")]
-    db.store_stripe_objects(conn, "test", json.dumps(made))
+    functions.store_stripe_objects(conn, "test", json.dumps(made))
     return rows(conn) > before
 
 
@@ -71,7 +71,7 @@ def rows(conn: Conn) -> int:
 
 @pytest.fixture
 def projected(scratch_conn: Conn) -> set[str]:
-    listed = db.projected_event_types(scratch_conn)
+    listed = functions.projected_event_types(scratch_conn)
     assert len(set(listed)) == len(listed)
     return set(listed)
 

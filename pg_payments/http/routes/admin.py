@@ -12,15 +12,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pg_payments.database import listings
-from pg_payments.database.functions import forget_key, replace_account
+from pg_payments.database import functions, listings
 from pg_payments.database.query import Query, Row
 from pg_payments.encryption import Vault
 from pg_payments.errors import ConfigurationError, Conflict, InvalidRequest, NotFound, StripeRefused
 from pg_payments.http.admin_auth import as_administrator, let_in
 from pg_payments.http.request_models import KeyBody, ListQuery, parsed, queried
-from pg_payments.http.response_fields import CONNECTION, translated
-from pg_payments.http.state import Service, environment_of, service_of
+from pg_payments.http.requests import environment_of, service_of
+from pg_payments.http.response_fields import (
+    CONNECTION,
+    CUSTOMER,
+    SUBSCRIPTION,
+    SUBSCRIPTION_ITEM,
+    TRANSACTION,
+    translated,
+)
+from pg_payments.http.state import Service
 from pg_payments.settings import ENVIRONMENTS, Environment
 from pg_payments.stripe.client import StripeApi
 from pg_payments.stripe.keys import masked
@@ -75,7 +82,7 @@ async def store_key(request: Request) -> Response:
         endpoint_url(service.settings, environment)  # a wrong one is better told before anything is stored
     account = await run_in_threadpool(stripe.read, "/v1/account")
     async with service.pool.connection() as conn:
-        await replace_account(conn, environment, account.body, stripe.livemode, secret, masked(key))
+        await functions.replace_account(conn, environment, account.body, stripe.livemode, secret, masked(key))
     service.signatures.forget()
     webhook = await _webhook_set_up(service, stripe, environment)
     result = await _synced(service, environment)
@@ -98,7 +105,7 @@ async def forget_stored_key(request: Request) -> Response:
     await let_in(request)
     _refuse_if_set_outside(service, environment)
     async with service.pool.connection() as conn:
-        if not await forget_key(conn, environment):
+        if not await functions.forget_key(conn, environment):
             raise NotFound("no key is stored for this environment", detail=environment)
     async with as_administrator(request) as conn:
         return JSONResponse(await _keys(service, conn))
@@ -111,7 +118,7 @@ def listing(name: str, query: Callable[..., Query[list[dict[str, Any]]]]) -> Rou
         environment, wish = environment_of(request), queried(request.query_params, ListQuery)
         async with as_administrator(request) as conn:
             rows = await query(environment, wish.subject_type, wish.subject_id, wish.limit).run_async(conn)
-        return JSONResponse({name: [listings.shown(name, row) for row in rows]})
+        return JSONResponse({name: [_shown(name, row) for row in rows]})
 
     return Route(f"/api/payments/stripe/{{environment}}/{name}", endpoint)
 
@@ -193,3 +200,15 @@ def _refuse_if_set_outside(service: Service, environment: Environment) -> None:
     if service.settings.has_stripe_key(environment):
         name = f"STRIPE_{environment.upper()}_SECRET_KEY"
         raise Conflict(f"the key is set by {name}", detail=name, hint="take it out of the server's environment first")
+
+
+def _shown(name: str, row: Row) -> dict[str, object]:
+    """A row of the list of that name, as the interface shows it."""
+    if name == "subscriptions":
+        items = [translated(item, SUBSCRIPTION_ITEM) for item in row["items"]]
+        return translated(row, SUBSCRIPTION) | {"items": items}
+    if name == "customers":
+        # what cards and addresses say is in payments.stripe_objects only
+        unknown = dict.fromkeys(("paymentMethodBrand", "paymentMethodLast4", "countryCode"))
+        return translated(row, CUSTOMER) | unknown
+    return translated(row, TRANSACTION)

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pg_payments.database import catalog as mirror
 from pg_payments.database.query import Row, SqlFunction
 from pg_payments.errors import InvalidRequest, NotFound
 from pg_payments.http.admin_auth import as_administrator, let_in
@@ -28,9 +29,9 @@ from pg_payments.http.request_models import (
     parsed,
     queried,
 )
+from pg_payments.http.requests import body_of, environment_of, service_of
 from pg_payments.http.response_fields import PRICE, PRODUCT, translated
-from pg_payments.http.state import body_of, environment_of, service_of
-from pg_payments.stripe import catalog as catalogue
+from pg_payments.stripe import catalog
 from pg_payments.stripe.catalog import PRICES, PRODUCTS
 from pg_payments.stripe.client import StripeRequest
 
@@ -42,7 +43,7 @@ async def show_catalogue(request: Request) -> Response:
     environment = environment_of(request)
     queried(request.query_params, NoQuery)
     async with as_administrator(request) as conn:
-        products, prices = await catalogue.products(conn, environment), await catalogue.prices(conn, environment)
+        products, prices = await mirror.products(conn, environment), await mirror.prices(conn, environment)
     return JSONResponse({"products": _shown(products, PRODUCT), "prices": _shown(prices, PRICE)})
 
 
@@ -54,40 +55,40 @@ async def list_products(request: Request) -> Response:
     environment = environment_of(request)
     queried(request.query_params, NoQuery)
     async with as_administrator(request) as conn:
-        return JSONResponse({"products": _shown(await catalogue.products(conn, environment), PRODUCT)})
+        return JSONResponse({"products": _shown(await mirror.products(conn, environment), PRODUCT)})
 
 
 async def show_product(request: Request) -> Response:
     """A product with its prices."""
     environment, product_id = environment_of(request), _id(request, "productId")
     async with as_administrator(request) as conn:
-        product = _one(await catalogue.products(conn, environment, product_id), product_id)
-        prices = await catalogue.prices(conn, environment, product_id=product_id)
+        product = _one(await mirror.products(conn, environment, product_id), product_id)
+        prices = await mirror.prices(conn, environment, product_id=product_id)
     return JSONResponse(_product(product) | {"prices": _shown(prices, PRICE)})
 
 
 async def create_product(request: Request) -> Response:
     """A new product, at Stripe and here."""
     wish = parsed(await let_in(request), NewProduct)
-    asked = catalogue.create(PRODUCTS, _said(wish), _key(request, wish.idempotency_key))
-    return JSONResponse(_product(await _changed(request, asked, catalogue.products)), 201)
+    asked = catalog.create(PRODUCTS, _said(wish), _key(request, wish.idempotency_key))
+    return JSONResponse(_product(await _changed(request, asked, mirror.products)), 201)
 
 
 async def update_product(request: Request) -> Response:
     """A product as it is after the change."""
     wish = parsed(await let_in(request), ProductChange)
-    asked = catalogue.update(PRODUCTS, _id(request, "productId"), _said(wish), _key(request))
-    return JSONResponse(_product(await _changed(request, asked, catalogue.products)))
+    asked = catalog.update(PRODUCTS, _id(request, "productId"), _said(wish), _key(request))
+    return JSONResponse(_product(await _changed(request, asked, mirror.products)))
 
 
 async def delete_product(request: Request) -> Response:
     """A product's end. Stripe refuses while it has prices."""
     service, environment, product_id = service_of(request), environment_of(request), _id(request, "productId")
     async with as_administrator(request) as conn:
-        is_mirrored = bool(await catalogue.products(conn, environment, product_id))
+        is_mirrored = bool(await mirror.products(conn, environment, product_id))
     await body_of(request)  # there is nothing to say in it
     stripe = await service.stripe(environment)
-    await catalogue.delete_product(service.pool, stripe, environment, product_id, is_mirrored)
+    await catalog.delete_product(service.pool, stripe, environment, product_id, is_mirrored)
     return JSONResponse({"productId": product_id, "deleted": True})
 
 
@@ -98,7 +99,7 @@ async def list_prices(request: Request) -> Response:
     """All prices, or those of one product."""
     environment, product_id = environment_of(request), queried(request.query_params, PriceQuery).product_id
     async with as_administrator(request) as conn:
-        prices = await catalogue.prices(conn, environment, product_id=product_id)
+        prices = await mirror.prices(conn, environment, product_id=product_id)
     return JSONResponse({"prices": _shown(prices, PRICE)})
 
 
@@ -106,29 +107,29 @@ async def show_price(request: Request) -> Response:
     """A price."""
     environment, price_id = environment_of(request), _id(request, "priceId")
     async with as_administrator(request) as conn:
-        price = _one(await catalogue.prices(conn, environment, price_id), price_id)
+        price = _one(await mirror.prices(conn, environment, price_id), price_id)
     return JSONResponse(_price(price))
 
 
 async def create_price(request: Request) -> Response:
     """A new price, at Stripe and here."""
     wish = parsed(await let_in(request), NewPrice)
-    asked = catalogue.create(PRICES, _said(wish), _key(request, wish.idempotency_key))
-    return JSONResponse(_price(await _changed(request, asked, catalogue.prices)), 201)
+    asked = catalog.create(PRICES, _said(wish), _key(request, wish.idempotency_key))
+    return JSONResponse(_price(await _changed(request, asked, mirror.prices)), 201)
 
 
 async def update_price(request: Request) -> Response:
     """A price as it is after the change. Its amount, currency and interval stay what they are."""
     wish = parsed(await let_in(request), PriceChange)
-    asked = catalogue.update(PRICES, _id(request, "priceId"), _said(wish), _key(request))
-    return JSONResponse(_price(await _changed(request, asked, catalogue.prices)))
+    asked = catalog.update(PRICES, _id(request, "priceId"), _said(wish), _key(request))
+    return JSONResponse(_price(await _changed(request, asked, mirror.prices)))
 
 
 async def archive_price(request: Request) -> Response:
     """A price that sells no more. Stripe deletes none: subscriptions go on at it."""
     await let_in(request)
-    asked = catalogue.update(PRICES, _id(request, "priceId"), {"active": False}, _key(request))
-    price = await _changed(request, asked, catalogue.prices)
+    asked = catalog.update(PRICES, _id(request, "priceId"), {"active": False}, _key(request))
+    price = await _changed(request, asked, mirror.prices)
     return JSONResponse(_price(price) | {"archived": price["active"] is False})
 
 
@@ -179,7 +180,7 @@ def _key(request: Request, in_body: str | None = None) -> str:
 async def _changed(request: Request, asked: StripeRequest, rows: SqlFunction[[str, str], list[Row]]) -> Row:
     """The mirror's row after Stripe made the change: that of a later event, if one has come meanwhile."""
     service, environment = service_of(request), environment_of(request)
-    object_id = await catalogue.change(service.pool, await service.stripe(environment), environment, asked)
+    object_id = await catalog.change(service.pool, await service.stripe(environment), environment, asked)
     async with as_administrator(request) as conn:
         return _one(await rows(conn, environment, object_id), object_id)
 

@@ -1,0 +1,45 @@
+"""What whoever runs the server calls: health, metrics, and the description of the interface."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import psycopg
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from pg_payments.database import functions
+from pg_payments.errors import PaymentsError
+from pg_payments.http.metrics import CONTENT_TYPE
+from pg_payments.http.openapi import document
+from pg_payments.http.requests import service_of
+
+
+async def health(request: Request) -> Response:
+    """200 while the database answers."""
+    async with service_of(request).pool.connection() as conn:
+        await functions.ping(conn)
+    return JSONResponse({"status": "ok"})
+
+
+async def metrics(request: Request) -> Response:
+    """What a monitor wants to know, as Prometheus's text; also while the database is away."""
+    service = service_of(request)
+    rows = None
+    with suppress(psycopg.Error, PaymentsError):
+        async with service.pool.connection() as conn:
+            rows = await functions.metrics(conn)
+    return Response(service.metrics.text(rows), media_type=CONTENT_TYPE)
+
+
+async def openapi(_: Request) -> Response:
+    """This interface as an OpenAPI document."""
+    return JSONResponse(document())
+
+
+ROUTES = [
+    Route("/health", health),
+    Route("/metrics", metrics),
+    Route("/openapi.json", openapi),
+]

@@ -1,0 +1,31 @@
+"""What Stripe calls: the endpoint that takes its deliveries."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from pg_payments.http.requests import body_of, environment_of, service_of
+from pg_payments.http.response_fields import EVENT, translated
+from pg_payments.logs import line, log
+
+
+async def webhook(request: Request) -> Response:
+    """Stripe's delivery. 500 means that it is kept but could not be applied yet: Stripe is to send it again."""
+    service, environment = service_of(request), environment_of(request)
+    with service.metrics.delivery(environment) as delivery:
+        signature = request.headers.get("stripe-signature")
+        body = await body_of(request) if signature else b""
+        text = await service.signatures.verified_text(environment, body, signature)
+        receipt = await service.deliveries.add(environment, text)
+        delivery.got(receipt)
+    if receipt.to_be_delivered_again:
+        log.error(line("event failed", environment=environment, event=receipt.event_id))
+    return JSONResponse(
+        {"received": True, "handled": receipt.handled, "event": receipt.event and translated(receipt.event, EVENT)},
+        500 if receipt.to_be_delivered_again else 200,
+    )
+
+
+ROUTES = [Route("/api/webhooks/stripe/{environment}", webhook, methods=["POST"])]

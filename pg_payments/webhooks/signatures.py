@@ -1,0 +1,40 @@
+"""Verifying a delivery: its body is held against its signature as the bytes that Stripe signed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import stripe
+
+from pg_payments.errors import ConfigurationError, InvalidPayload, SignatureInvalid, SignatureMissing
+
+
+def verified_text(body: bytes, signature: str | None, secrets: Sequence[str], tolerance: int) -> str:
+    """The body as text, if one of the secrets signed it within the last `tolerance` seconds.
+
+    Raises `SignatureMissing`, `SignatureInvalid`, `InvalidPayload` (not UTF-8, which JSON always is), and
+    `ConfigurationError` when there is no secret to hold it against.
+    """
+    if not signature:
+        raise SignatureMissing("the delivery has no Stripe-Signature header")
+    if not secrets:
+        raise ConfigurationError("no webhook secret is set for this environment", detail="webhook secret")
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidPayload("the body is not UTF-8") from None
+    if not any(_signed_with(secret, text, signature, tolerance) for secret in secrets):
+        raise SignatureInvalid("no configured secret made this signature, or it is too old")
+    if "\0" in text:
+        raise InvalidPayload("the body is not JSON")
+    return text
+
+
+def _signed_with(secret: str, text: str, signature: str, tolerance: int) -> bool:
+    try:
+        stripe.WebhookSignature.verify_header(text, signature, secret, tolerance)
+    except stripe.SignatureVerificationError:
+        return False
+    except TypeError:  # a header that isn't even ASCII
+        return False
+    return True
