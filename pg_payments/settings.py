@@ -3,7 +3,8 @@
 import re
 from typing import Literal, Self, get_args
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pg_payments.errors import ConfigurationError
@@ -75,6 +76,25 @@ class Settings(BaseSettings):
             name = str(first["loc"][0]).upper()
             variable = name if name.startswith(("STRIPE_", "PAYMENTS_")) else f"PAYMENTS_{name}"
             raise ConfigurationError(f"{variable}: {first['msg']}", detail=variable) from None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _white_space_around_is_no_part(cls, value: object) -> object:
+        # what was written with echo ends in a newline, which no header carries
+        if not isinstance(value, str | SecretStr):
+            return value
+        text = (value if isinstance(value, str) else value.get_secret_value()).strip()
+        if not text:
+            raise PydanticUseDefault
+        return text if isinstance(value, str) else SecretStr(text)
+
+    @model_validator(mode="after")
+    def _a_header_carries_the_admin_key(self) -> Self:
+        key = _reveal(self.admin_api_key) or ""
+        if not key.isascii() or not key.isprintable():
+            name = "PAYMENTS_ADMIN_API_KEY"
+            raise ConfigurationError(f"{name} holds a character that no HTTP header carries", detail=name)
+        return self
 
     @model_validator(mode="after")
     def _keys_are_in_their_own_slot(self) -> Self:

@@ -38,6 +38,30 @@ def test_an_empty_variable_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> No
     assert Settings.load().public_url is None
 
 
+@pytest.mark.parametrize("around", ["{}\n", "\t{} ", "\r\n{}\r\n"], ids=repr)
+@pytest.mark.parametrize("field", ["admin_api_key", "jwt_secret", "master_key", "jwks_url", "jwt_issuer", "public_url"])
+def test_white_space_around_is_no_part(monkeypatch: pytest.MonkeyPatch, around: str, field: str) -> None:
+    monkeypatch.setenv(f"PAYMENTS_{field}".upper(), around.format("a value with-a-space"))
+    found = getattr(Settings.load(), field)
+    assert (found if isinstance(found, str) else found.get_secret_value()) == "a value with-a-space"
+
+
+@pytest.mark.parametrize("value", [" ", "\n", " \t\r\n"], ids=repr)
+def test_white_space_alone_is_none_at_all(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    for name in ("PAYMENTS_ADMIN_API_KEY", "PAYMENTS_JWT_ROLES", "PAYMENTS_POOL_SIZE", "STRIPE_TEST_SECRET_KEY"):
+        monkeypatch.setenv(name, value)
+    assert Settings.load() == Settings()
+    assert (Settings.load().admin_api_key, Settings.load().pool_size) == (None, 10)
+    assert not Settings.load().has_stripe_key("test")
+
+
+@pytest.mark.parametrize("key", ["a\nb", "a\tb", "ключ", "\x7f"], ids=repr)
+def test_an_admin_key_that_no_header_carries_is_refused(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("PAYMENTS_ADMIN_API_KEY", key)
+    with pytest.raises(ConfigurationError, match="PAYMENTS_ADMIN_API_KEY"):
+        Settings.load()
+
+
 def test_webhook_secrets_while_one_is_rotated(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings.load().webhook_secrets("test") == []
     monkeypatch.setenv("STRIPE_TEST_WEBHOOK_SECRET", "whsec_old, whsec_new,")

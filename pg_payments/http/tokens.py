@@ -15,23 +15,19 @@ from typing import Any
 import jwt
 
 from pg_payments.caller import Caller
-from pg_payments.errors import ConfigurationError, Forbidden, NotSignedIn, PaymentsError
+from pg_payments.errors import ConfigurationError, Forbidden, NotSignedIn
+from pg_payments.http.key_set import KeySet
 from pg_payments.settings import Settings
 
 HMAC_ALGORITHMS = ["HS256"]
 ASYMMETRIC_ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 ADMIN_ROLE = "payments_admin"
 """Whom a call with the administrators' key acts as."""
+TOKEN_DOTS = 2
+"""Dots in a token (RFC 7515, 7.1); whatever has another number of them was meant for a key."""
+AGAIN = "sign in again"
 LEEWAY = 30
 """Seconds by which the issuer's clock and ours may differ."""
-JWKS_TIMEOUT = 5
-"""Seconds to wait for the issuer's keys."""
-
-
-class KeysUnavailable(PaymentsError):
-    """The issuer's key set can't be fetched, so nobody can be recognised for the moment."""
-
-    http_status, code = 503, "KEYS_UNAVAILABLE"
 
 
 class TokenVerifier:
@@ -39,7 +35,7 @@ class TokenVerifier:
 
     def __init__(self, settings: Settings) -> None:
         self._secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else None
-        self._keys = jwt.PyJWKClient(settings.jwks_url, timeout=JWKS_TIMEOUT) if settings.jwks_url else None
+        self._keys = KeySet(settings.jwks_url) if settings.jwks_url else None
         self._admin_key = settings.admin_api_key.get_secret_value() if settings.admin_api_key else None
         self._audience = settings.jwt_audience
         self._issuer = settings.jwt_issuer
@@ -67,8 +63,10 @@ class TokenVerifier:
         # compared in a time that does not tell how much of it is right
         if self._admin_key is not None and hmac.compare_digest(presented.encode(), self._admin_key.encode()):
             return Caller(ADMIN_ROLE, "{}", guest=False)
-        if api_key is not None:
-            raise NotSignedIn("the API key is not the administrators'", hint="see PAYMENTS_ADMIN_API_KEY")
+        if api_key is not None or presented.count(".") != TOKEN_DOTS:
+            if self._admin_key is None:
+                raise NotSignedIn("there is no administrators' key here", hint="have PAYMENTS_ADMIN_API_KEY set")
+            raise NotSignedIn("this is not the administrators' key", hint="send the one in PAYMENTS_ADMIN_API_KEY")
         return self.caller(authorization)
 
     def _verified(self, token: str) -> dict[str, Any]:
@@ -81,14 +79,14 @@ class TokenVerifier:
             if algorithm in HMAC_ALGORITHMS and self._secret is not None:
                 return self._decoded(token, self._secret, HMAC_ALGORITHMS)
             if algorithm in ASYMMETRIC_ALGORITHMS and self._keys is not None:
-                return self._decoded(token, self._keys.get_signing_key_from_jwt(token), ASYMMETRIC_ALGORITHMS)
-        except jwt.PyJWKClientConnectionError:
-            raise KeysUnavailable("the key set of the token's issuer can't be fetched") from None
+                if key := self._keys.key_of(token):
+                    return self._decoded(token, key, ASYMMETRIC_ALGORITHMS)
+                raise NotSignedIn("the token is signed with a key that its issuer does not publish", hint=AGAIN)
         except jwt.ExpiredSignatureError:
-            raise NotSignedIn("the token has expired", hint="sign in again") from None
+            raise NotSignedIn("the token has expired", hint=AGAIN) from None
         except (jwt.PyJWTError, ValueError):
-            raise NotSignedIn("the token does not verify", hint="sign in again") from None
-        raise NotSignedIn("the token is signed in a way that is not accepted here")
+            raise NotSignedIn("the token does not verify", hint=AGAIN) from None
+        raise NotSignedIn("the token is signed in a way that is not accepted here", hint=AGAIN)
 
     def _decoded(self, token: str, key: str | jwt.PyJWK, algorithms: list[str]) -> dict[str, Any]:
         return jwt.decode(

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pydantic import SecretStr
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pg_payments.demo.serving import loopback_socket, served
 from pg_payments.errors import ConfigurationError, Forbidden, NotSignedIn
-from pg_payments.http.tokens import KeysUnavailable, TokenVerifier
-from tests.support.site import ADA, JWT_SECRET, site_settings, token
+from pg_payments.http import key_set
+from pg_payments.http.key_set import KeysUnavailable
+from pg_payments.http.tokens import TokenVerifier
+from tests.support.site import ADA, ADMIN_KEY, JWT_SECRET, site_settings, token
+from tests.support.waiting import wait_until
 
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC = ec.generate_private_key(ec.SECP256R1())
@@ -34,18 +41,48 @@ def claims(**changes: Any) -> dict[str, Any]:
     return {"sub": ADA, "role": "authenticated", "exp": int(time.time()) + 600} | changes
 
 
-@pytest.fixture(scope="module")
-def jwks_url() -> Iterator[str]:
-    """The key set of an issuer with one RSA and one EC key."""
+class Issuer:
+    """What an issuer publishes, and how often it was asked."""
 
-    async def keys(_: Request) -> JSONResponse:
-        public = [(jwt.algorithms.RSAAlgorithm, RSA, "rsa"), (jwt.algorithms.ECAlgorithm, EC, "ec")]
-        return JSONResponse(
-            {"keys": [json.loads(kind.to_jwk(key.public_key())) | {"kid": kid} for kind, key, kid in public]}  # type: ignore[attr-defined]
-        )
+    def __init__(self) -> None:
+        self.keys: list[dict[str, Any]] = [public(RSA, kid="rsa"), public(EC, kid="ec")]
+        self.asked = 0
+        self.fails = False
+        self.answering = threading.Event()
+        self.answering.set()
+        self.url = ""
 
-    with loopback_socket() as bound, served(Starlette(routes=[Route("/jwks.json", keys)]), bound) as base:
-        yield f"{base}/jwks.json"
+    async def publish(self, _: Request) -> Response:
+        self.asked += 1
+        await run_in_threadpool(self.answering.wait, 10)
+        return Response(status_code=500) if self.fails else JSONResponse({"keys": self.keys})
+
+
+def public(key: Any, **members: str) -> dict[str, Any]:
+    kind = jwt.algorithms.RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else jwt.algorithms.ECAlgorithm
+    made: dict[str, Any] = json.loads(kind.to_jwk(key.public_key()))
+    return made | members
+
+
+def signed(kid: str | None, key: Any = RSA) -> str:
+    """An `Authorization` header with a token that names `kid`."""
+    return f"Bearer {jwt.encode(claims(), key, 'RS256', headers={'kid': kid} if kid else {})}"
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    """An issuer with one RSA and one EC key."""
+    made = Issuer()
+    app = Starlette(routes=[Route("/jwks.json", made.publish)])
+    with loopback_socket() as bound, served(app, bound) as base:
+        made.url = f"{base}/jwks.json"
+        yield made
+        made.answering.set()
+
+
+@pytest.fixture
+def jwks_url(issuer: Issuer) -> str:
+    return issuer.url
 
 
 def test_a_good_token_is_its_role_and_all_of_its_claims() -> None:
@@ -137,8 +174,8 @@ def test_nothing_verifies_without_a_key() -> None:
 
 @pytest.mark.parametrize(("key", "algorithm", "kid"), [(RSA, "RS256", "rsa"), (EC, "ES256", "ec")])
 def test_a_token_is_verified_with_the_issuers_keys(jwks_url: str, key: Any, algorithm: str, kid: str) -> None:
-    signed = jwt.encode(claims(), key, algorithm, headers={"kid": kid})
-    assert verifier(jwt_secret=None, jwks_url=jwks_url).caller(f"Bearer {signed}").role == "authenticated"
+    made = jwt.encode(claims(), key, algorithm, headers={"kid": kid})
+    assert verifier(jwt_secret=None, jwks_url=jwks_url).caller(f"Bearer {made}").role == "authenticated"
 
 
 def test_a_public_key_is_no_shared_secret(jwks_url: str) -> None:
@@ -165,6 +202,114 @@ def test_a_key_that_is_not_the_issuers_does_not_verify(jwks_url: str, headers: d
 
 
 def test_an_issuer_that_cannot_be_reached_is_a_passing_trouble() -> None:
-    signed = jwt.encode(claims(), RSA, "RS256", headers={"kid": "rsa"})
     with pytest.raises(KeysUnavailable):
-        verifier(jwks_url="http://127.0.0.1:9/jwks.json").caller(f"Bearer {signed}")
+        verifier(jwks_url="http://127.0.0.1:9/jwks.json").caller(signed("rsa"))
+
+
+@pytest.mark.parametrize(
+    ("published", "named"),
+    [(None, None), ("only", None), (None, "only")],
+    ids=["neither", "in the set", "in the token"],
+)
+def test_the_only_key_is_meant_where_a_side_names_none(
+    issuer: Issuer, published: str | None, named: str | None
+) -> None:
+    issuer.keys = [public(RSA, **{"kid": published} if published else {})]
+    assert verifier(jwks_url=issuer.url).caller(signed(named)).role == "authenticated"
+
+
+def test_a_token_that_names_another_than_the_only_key_does_not_verify(issuer: Issuer) -> None:
+    issuer.keys = [public(RSA, kid="only")]
+    with pytest.raises(NotSignedIn):
+        verifier(jwks_url=issuer.url).caller(signed("other"))
+
+
+def test_a_key_for_encryption_signs_nothing(issuer: Issuer) -> None:
+    issuer.keys = [public(RSA, use="enc")]
+    with pytest.raises(NotSignedIn):
+        verifier(jwks_url=issuer.url).caller(signed(None))
+
+
+def test_made_up_keys_make_no_request_each(issuer: Issuer) -> None:
+    tokens = verifier(jwks_url=issuer.url)
+    assert tokens.caller(signed("rsa"))
+    for number in range(20):
+        with pytest.raises(NotSignedIn):
+            tokens.caller(signed(f"made up {number}"))
+    assert issuer.asked == 1
+
+
+def test_an_issuer_that_fails_is_not_asked_by_everybody(issuer: Issuer) -> None:
+    issuer.fails, tokens = True, verifier(jwks_url=issuer.url)
+    for _ in range(20):
+        with pytest.raises(KeysUnavailable):
+            tokens.caller(signed("rsa"))
+    assert issuer.asked == 1
+
+
+def test_a_rotated_key_is_found_after_the_pause(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = verifier(jwks_url=issuer.url)
+    assert tokens.caller(signed("rsa"))
+    issuer.keys = [public(RSA, kid="rsa 2")]
+    monkeypatch.setattr(key_set, "PAUSE", 0)
+    assert tokens.caller(signed("rsa 2"))
+
+
+def test_keys_outlive_an_issuers_failure(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = verifier(jwks_url=issuer.url)
+    assert tokens.caller(signed("rsa"))
+    monkeypatch.setattr(key_set, "FRESH", 0)
+    monkeypatch.setattr(key_set, "PAUSE", 0)
+    issuer.fails = True
+    assert tokens.caller(signed("rsa"))
+    assert issuer.asked == 2
+    monkeypatch.setattr(key_set, "KEPT", 0)
+    with pytest.raises(KeysUnavailable):
+        tokens.caller(signed("rsa"))
+
+
+def test_a_key_that_left_the_set_verifies_no_more(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = verifier(jwks_url=issuer.url)
+    assert tokens.caller(signed("rsa"))
+    monkeypatch.setattr(key_set, "FRESH", 0)
+    monkeypatch.setattr(key_set, "PAUSE", 0)
+    issuer.keys = [public(RSA, kid="next")]
+    with pytest.raises(NotSignedIn):
+        tokens.caller(signed("rsa"))
+
+
+def test_nobody_with_a_known_key_waits_for_a_slow_issuer(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = verifier(jwks_url=issuer.url)
+    assert tokens.caller(signed("rsa"))
+    monkeypatch.setattr(key_set, "PAUSE", 0)
+    issuer.answering.clear()
+    with ThreadPoolExecutor(20) as pool:
+        others = [pool.submit(tokens.caller, signed("made up")) for _ in range(20)]
+        wait_until(lambda: issuer.asked == 2, "the issuer is asked")
+        wait_until(lambda: sum(other.done() for other in others) >= 20 - key_set.MAX_WAITING, "no more of them wait")
+        assert tokens.caller(signed("rsa"))
+        monkeypatch.setattr(key_set, "PAUSE", 60)
+        issuer.answering.set()
+    assert {type(other.exception()) for other in others} == {NotSignedIn, KeysUnavailable}
+    assert issuer.asked == 2
+
+
+@pytest.mark.parametrize("answer", [b"[]", b"{}", b'{"keys": 1}', b"no JSON", b'{"keys": []}'])
+def test_what_is_no_key_set_is_a_passing_trouble(answer: bytes) -> None:
+    async def publish(_: Request) -> Response:
+        return Response(answer)
+
+    app = Starlette(routes=[Route("/", publish)])
+    with loopback_socket() as bound, served(app, bound) as base, pytest.raises(KeysUnavailable):
+        verifier(jwks_url=base).caller(signed("rsa"))
+
+
+@pytest.mark.parametrize(
+    ("authorization", "api_key"), [(None, "wrong"), ("Bearer wrong", None), ("Bearer " + token(), "wrong")]
+)
+def test_a_wrong_admin_key_is_said_to_be_one(authorization: str | None, api_key: str | None) -> None:
+    with pytest.raises(NotSignedIn, match="not the administrators' key") as refused:
+        verifier(admin_api_key=SecretStr(ADMIN_KEY)).administrator(authorization, api_key)
+    assert refused.value.hint
+    with pytest.raises(NotSignedIn, match="no administrators' key here"):
+        verifier(admin_api_key=None).administrator(authorization, api_key)
