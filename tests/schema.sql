@@ -1223,6 +1223,14 @@ ALTER FUNCTION payments_private.purged_event(p_environment text, p_event_id text
 
 COMMENT ON FUNCTION payments_private.purged_event(p_environment text, p_event_id text) IS 'What became of an event that is not in the ledger any more; null if it was not purged.';
 
+CREATE FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) IS 'Given an error''s SQLSTATE, schema and message: raises 40001 where it is due to a REPEATABLE READ or SERIALIZABLE transaction.';
+
 CREATE FUNCTION payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb) RETURNS payments_private.incoming
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2411,6 +2419,8 @@ REVOKE ALL ON FUNCTION payments_private.project_transactions(p_environment text,
 REVOKE ALL ON FUNCTION payments_private.purged_before() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.purged_event(p_environment text, p_event_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb) FROM PUBLIC;
 

@@ -10,7 +10,7 @@ begin
   perform payments_private.environment_or_fail(new.environment);
   if new.subject_type is null or new.subject_id is null then
     perform payments_private.refuse('subject', 'is required');
-  elsif new.configuration_id !~ '^[^\s[:cntrl:]]{1,255}$' then
+  elsif new.configuration_id !~ E'^[^\\s[:cntrl:]]{1,255}$' then
     perform payments_private.refuse('configuration_id', 'must be the id of a portal configuration');
   elsif new.return_url is not null then
     perform payments_private.check_url('return_url', new.return_url);

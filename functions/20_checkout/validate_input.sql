@@ -18,7 +18,7 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return regexp_replace(lower(substring(p_url from '^[^/]+//[^/?#]+')), '^(https://.*):0*443$|^(http://.*):0*80$', '\1\2');
+  return regexp_replace(lower(substring(p_url from '^[^/]+//[^/?#]+')), '^(https://.*):0*443$|^(http://.*):0*80$', E'\\1\\2');
 end
 $$;
 comment on function payments_private.origin_of(text) is 'Scheme, host and port of a URL that check_url() lets pass, as browsers compare them.';
@@ -32,7 +32,7 @@ begin
     perform payments_private.refuse(p_field, 'is required');
   elsif length(p_url) > 5000 then
     perform payments_private.refuse(p_field, 'is longer than 5000 characters');
-  elsif p_url !~ '^(https://([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])|http://(localhost|127\.0\.0\.1|\[::1\]))(:[0-9]{1,5})?([/?#][^\s[:cntrl:]\\]*)?$' then
+  elsif p_url !~ E'^(https://([a-zA-Z0-9._-]+|\\[[0-9a-fA-F:.]+\\])|http://(localhost|127\\.0\\.0\\.1|\\[::1\\]))(:[0-9]{1,5})?([/?#][^\\s[:cntrl:]\\\\]*)?$' then
     perform payments_private.refuse(p_field, 'must be an https URL, or http on localhost');
   elsif payments_private.origin_of(p_url) <> all (
     (select string_to_array(s.value, ' ') from payments_private.settings s where s.name = 'allowed_origins')::text[]) then
@@ -56,7 +56,7 @@ begin
     perform payments_private.refuse('origins', 'must name an origin', 'Pass null to allow every origin.');
   end if;
   foreach v_origin in array origins loop
-    if coalesce(v_origin !~ '^(https://([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])|http://(localhost|127\.0\.0\.1|\[::1\]))(:[0-9]{1,5})?$', true) then
+    if coalesce(v_origin !~ E'^(https://([a-zA-Z0-9._-]+|\\[[0-9a-fA-F:.]+\\])|http://(localhost|127\\.0\\.0\\.1|\\[::1\\]))(:[0-9]{1,5})?$', true) then
       perform payments_private.refuse('origins', 'must be like https://shop.example, without a path');
     end if;
   end loop;
@@ -84,7 +84,7 @@ begin
       perform payments_private.refuse(format('line_items[%s]', v_place), 'must be an object');
     elsif v_item - 'price' - 'quantity' <> '{}' then
       perform payments_private.refuse(format('line_items[%s]', v_place), 'takes price and quantity only', 'Create a price at Stripe and name it; a caller does not set prices.');
-    elsif coalesce(payments_private.json_text(v_item -> 'price') !~ '^[^\s[:cntrl:]]{1,255}$', true) then
+    elsif coalesce(payments_private.json_text(v_item -> 'price') !~ E'^[^\\s[:cntrl:]]{1,255}$', true) then
       perform payments_private.refuse(format('line_items[%s].price', v_place), 'must be the id of a price');
     elsif v_item ? 'quantity' and coalesce(payments_private.json_bigint(v_item -> 'quantity') not between 1 and 999999, true) then
       perform payments_private.refuse(format('line_items[%s].quantity', v_place), 'must be an integer from 1 to 999999');
@@ -124,7 +124,7 @@ begin
   for v_key, v_value in select e.key, e.value from jsonb_each(p_metadata) e loop
     if v_key ~* '^(payments|insforge)_' or payments_private.is_reserved(v_key) then
       perform payments_private.refuse('metadata.' || v_key, 'is a reserved key');
-    elsif v_key !~ '^[^\[\][:cntrl:]]{1,40}$' then
+    elsif v_key !~ E'^[^\\[\\][:cntrl:]]{1,40}$' then
       perform payments_private.refuse('metadata.' || left(v_key, 40), 'keys have 1 to 40 characters and no square brackets');
     elsif jsonb_typeof(v_value) <> 'string' or length(v_value #>> '{}') > 500 then
       perform payments_private.refuse('metadata.' || v_key, 'must be a string of at most 500 characters');
@@ -152,7 +152,7 @@ begin
     perform payments_private.refuse('subject_type', 'must be lower case letters, digits and underscores');
   elsif new.subject_id !~ '^[^[:cntrl:]]{1,255}$' then
     perform payments_private.refuse('subject_id', 'must have 1 to 255 characters');
-  elsif new.customer_email !~ '^[^\s@[:cntrl:]]+@[^\s@[:cntrl:]]+$' or length(new.customer_email) > 512 then
+  elsif new.customer_email !~ E'^[^\\s@[:cntrl:]]+@[^\\s@[:cntrl:]]+$' or length(new.customer_email) > 512 then
     perform payments_private.refuse('customer_email', 'is not an e-mail address');
   elsif new.idempotency_key !~ '^[^[:cntrl:]]{1,255}$' then
     perform payments_private.refuse('idempotency_key', 'must have 1 to 255 characters');

@@ -51,7 +51,7 @@ begin
       when others then e.error := sqlerrm;
     end;
     begin
-      v_copy := regexp_replace(p_body, '\\u(0000|d[89a-f][0-9a-f]{2})', '\\u003f', 'gi')::json;
+      v_copy := regexp_replace(p_body, E'\\\\u(0000|d[89a-f][0-9a-f]{2})', E'\\\\u003f', 'gi')::json;
       if json_typeof(v_copy) = 'object' then
         e.event_id := payments_private.json_text((v_copy -> 'id')::text::jsonb);
         e.livemode := payments_private.json_boolean((v_copy -> 'livemode')::text::jsonb);
@@ -80,6 +80,23 @@ begin
 end
 $$;
 comment on function payments_private.read_event(text, bigint, text, jsonb) is 'Reads a verified body.';
+
+-- A transaction with one snapshot for all its statements doesn't see what others committed meanwhile: another try in it would
+-- meet the same, and only its caller can begin again.
+create or replace function payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if current_setting('transaction_isolation') <> 'read committed'
+     and (p_sqlstate = '40001' or p_sqlstate = '23505' and p_schema in ('payments', 'payments_private')) then
+    raise exception '%', p_message using errcode = 'serialization_failure',
+      hint = 'Run the transaction again, or in READ COMMITTED, for which this is written.';
+  end if;
+end
+$$;
+comment on function payments_private.raise_if_snapshot_is_too_old(text, text, text) is
+  'Given an error''s SQLSTATE, schema and message: raises 40001 where it is due to a REPEATABLE READ or SERIALIZABLE transaction.';
 
 -- Applies events that are in the ledger as pending or failed, all together, and marks them processed or ignored.
 -- p_locked: as for apply_snapshots.
@@ -123,6 +140,7 @@ as $$
 declare
   v_attempts integer;
   v_next     timestamptz;
+  v_schema   text;
 begin
   for v_try in 1 .. 3 loop
     begin
@@ -130,8 +148,11 @@ begin
       select e.processing_status into processing_status from payments.webhook_events e where e.id = p_id;
       return;
     exception
-      when deadlock_detected or serialization_failure or lock_not_available then
-        error := sqlstate || ': ' || sqlerrm;  -- somebody else's locks, e.g. in a trigger: worth another try at once
+      when deadlock_detected or serialization_failure or lock_not_available or unique_violation then
+        get stacked diagnostics v_schema = schema_name;
+        perform payments_private.raise_if_snapshot_is_too_old(sqlstate, v_schema, sqlerrm);
+        error := sqlstate || ': ' || sqlerrm;
+        exit when sqlstate = '23505';  -- the others are somebody else's locks, e.g. in a trigger: worth another try at once
       when others then
         error := sqlstate || ': ' || sqlerrm;
         exit;
@@ -263,6 +284,7 @@ declare
   v_todo     uuid[] := array[]::uuid[];
   v_to_apply payments_private.snapshot[] := array[]::payments_private.snapshot[];
   v_locked   text[];
+  v_schema   text;
 begin
   begin
     v_payloads := p_bodies::jsonb[];
@@ -316,6 +338,9 @@ begin
     end if;
     return v_answers;
   exception
+    when serialization_failure or unique_violation then
+      get stacked diagnostics v_schema = schema_name;
+      perform payments_private.raise_if_snapshot_is_too_old(sqlstate, v_schema, sqlerrm);
     when others then null;
   end;
 

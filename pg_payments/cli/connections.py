@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from pg_payments.database.connections import connect
 from pg_payments.errors import ConfigurationError
 from pg_payments.settings import ENVIRONMENTS, Environment, Settings
 from pg_payments.stripe.keys import key_of
@@ -19,9 +20,7 @@ def url_of(given: str | None) -> str:
 @contextmanager
 def connected(database_url: str | None) -> Iterator[psycopg.Connection[Any]]:
     """A connection in autocommit mode; closed in the end."""
-    with psycopg.connect(
-        url_of(database_url), autocommit=True, application_name="pg-payments", prepare_threshold=None
-    ) as conn:  # prepares nothing on the server: a pooler may not carry prepared statements
+    with connect(url_of(database_url), application_name="pg-payments") as conn:
         yield conn
 
 

@@ -81,7 +81,7 @@ def ingest_stripe_list(environment: str, page: str) -> Query[list[Row]]:
     """The events in a list's answer (JSON text) that are of projected types, each as Stripe wrote it: the same."""
     return Query(
         """select * from payments.ingest_stripe_events(%s, array(
-               select e.value::text from json_array_elements(%s::json -> 'data') e
+               select e.value::text from pg_catalog.json_array_elements(%s::json -> 'data') e
                 where e.value ->> 'type' = any (payments.projected_event_types())))""",
         (environment, page),
         rows_as_they_are,
@@ -268,7 +268,7 @@ def record_webhook_endpoint(environment: str, endpoint_id: str, url: str, secret
 def lock_webhook_endpoint(environment: str) -> Query[Row]:
     """Until the transaction ends: nobody else replaces the endpoint of this environment."""
     name = f"pg_payments.webhook_endpoint:{environment}"
-    return Query("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,), _row)
+    return Query("select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(%s, 0))", (name,), _row)
 
 
 # Checkout and billing portal ------------------------------------------------------------------------------------------
@@ -375,9 +375,10 @@ def fail_portal_session(portal_id: UUID, error: str) -> Query[Row]:
 def act_as(role: str, claims: str, guest_secret: str | None) -> Query[Row]:
     """Until the transaction ends: this role, these claims (JSON text) and, for a guest, this secret."""
     return Query(
-        """select set_config('request.jwt.claims', %s, true),
-                  set_config('payments.guest_secret', %s, true),
-                  set_config('role', %s, true)""",
+        """select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
+                  pg_catalog.set_config('request.jwt.claims', %s, true),
+                  pg_catalog.set_config('payments.guest_secret', %s, true),
+                  pg_catalog.set_config('role', %s, true)""",
         (claims, guest_secret or "", role),
         _row,
     )
@@ -386,7 +387,7 @@ def act_as(role: str, claims: str, guest_secret: str | None) -> Query[Row]:
 @SqlFunction
 def is_admin() -> Query[bool]:
     """Whether the acting role is a member of `payments_admin`."""
-    return Query("select pg_has_role(current_user, 'payments_admin', 'usage') as is_admin", (), _boolean)
+    return Query("select pg_catalog.pg_has_role(current_user, 'payments_admin', 'usage') as is_admin", (), _boolean)
 
 
 @SqlFunction

@@ -17,6 +17,7 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
+from pg_payments.database.connections import connect_async
 from pg_payments.errors import DatabaseUnavailable
 
 WAIT = 5
@@ -30,9 +31,8 @@ KEEPALIVES = "keepalives_idle=30 keepalives_interval=5 keepalives_count=3"
 class LazyPool:
     """At most `max_size` connections at a time.
 
-    They commit statement by statement (whoever needs a transaction opens one), are asked for a sign of life before
-    they are used again (a restarted database must not cost a delivery), and prepare nothing on the server (a pooler
-    between us and Postgres may not carry prepared statements).
+    They commit statement by statement (whoever needs a transaction opens one) and are asked for a sign of life before
+    they are used again: a restarted database must not cost a delivery.
     """
 
     def __init__(self, conninfo: str, max_size: int) -> None:
@@ -83,7 +83,7 @@ class LazyPool:
                 await conn.close()
             else:
                 return conn
-        return await AsyncConnection.connect(self._conninfo, autocommit=True, prepare_threshold=None)
+        return await connect_async(self._conninfo)
 
     async def _keep(self, conn: AsyncConnection[Any]) -> None:
         if conn.info.transaction_status == TransactionStatus.IDLE:

@@ -30,6 +30,10 @@ HINTS = {
 }
 
 
+TRIES = 5
+"""How often a batch is tried that Postgres ends for the sake of another transaction."""
+
+
 async def receive(pool: AsyncPool, environment: str, texts: Sequence[str]) -> list[Receipt | Exception]:
     """Takes verified deliveries into the ledger and along the whole road, in one commit; a receipt each, in order.
 
@@ -55,7 +59,13 @@ async def _received_alone(pool: AsyncPool, environment: str, text: str) -> Recei
 
 
 async def _received(conn: AsyncConnection[Any], environment: str, texts: Sequence[str]) -> list[Receipt | Exception]:
-    ingested = await functions.ingest_stripe_events(conn, environment, texts)
+    for left in reversed(range(TRIES)):
+        try:
+            ingested = await functions.ingest_stripe_events(conn, environment, texts)
+            break
+        except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
+            if not left:
+                raise
     events = {row["id"]: row for row in await functions.webhook_events(conn, [row["event_id"] for row in ingested])}
     return [_receipt(row, events.get(row["event_id"])) for row in ingested]
 

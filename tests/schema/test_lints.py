@@ -6,11 +6,13 @@ numbers in brackets), put in our own words, and plpgsql_check with every warning
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import psycopg
 import pytest
 
+from pg_payments.schema.sql_files import SqlFile, packaged
 from tests.support.servers import Server, required_versions
 
 Row = dict[str, Any]
@@ -96,6 +98,16 @@ LINTS = {
 @pytest.mark.parametrize("lint", LINTS)
 def test_no_offender(module_conn: Conn, lint: str) -> None:
     assert module_conn.execute(LINTS[lint]).fetchall() == []
+
+
+BACKSLASH = re.compile(r"(?<![\w'])'(?:[^'\n]|'')*\\(?:[^'\n]|'')*'")
+"""A string whose meaning depends on standard_conforming_strings, which belongs to whoever calls a function."""
+
+
+@pytest.mark.parametrize("file", packaged().reloadable(), ids=lambda file: file.name)
+def test_a_string_means_the_same_under_every_setting(file: SqlFile) -> None:
+    code = "\n".join(line.partition("--")[0] for line in file.text.splitlines())
+    assert BACKSLASH.findall(code) == [], "write E'…' with doubled backslashes"
 
 
 @pytest.mark.parametrize(

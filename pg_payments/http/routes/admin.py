@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
 from psycopg import AsyncConnection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -13,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pg_payments.database import functions, listings
+from pg_payments.database.connections import connect
 from pg_payments.database.query import Query, Row
 from pg_payments.encryption import Vault
 from pg_payments.errors import ConfigurationError, Conflict, InvalidRequest, NotFound, StripeRefused
@@ -157,13 +157,13 @@ async def _synced(service: Service, environment: Environment) -> dict[str, objec
 
 def _sync(service: Service, stripe: StripeApi, environment: Environment) -> Row:
     # a connection of its own: it is used for minutes, one statement at a time
-    with psycopg.connect(service.settings.required_database_url(), autocommit=True, prepare_threshold=None) as conn:
+    with connect(service.settings.required_database_url()) as conn:
         return sync(conn, stripe, environment)
 
 
 def _configure(service: Service, stripe: StripeApi, environment: Environment, *, anew: bool) -> Row:
     # a connection of its own: one transaction stays open while Stripe is asked
-    with psycopg.connect(service.settings.required_database_url(), autocommit=True, prepare_threshold=None) as conn:
+    with connect(service.settings.required_database_url()) as conn:
         return configure(conn, stripe, service.settings, environment, anew=anew)
 
 

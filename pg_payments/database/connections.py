@@ -1,0 +1,153 @@
+"""How the package connects: with the settings that its SQL needs, whatever the server, database or login has.
+
+The settings travel as a start-up option, so they are in force before the first statement is parsed: names mean what
+`pg_catalog` says, whoever may create things in `public`. A pooler may refuse options, drop them, or lend every
+transaction another server connection. Such a connection is used with more care: each transaction begins by setting
+them for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Self
+
+import psycopg
+from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor, IsolationLevel
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
+
+SEARCH_PATH = "pg_catalog, pg_temp"
+
+SETTINGS = {
+    "search_path": SEARCH_PATH,
+    "datestyle": "ISO, MDY",  # psycopg reads no other
+    "intervalstyle": "postgres",
+    "client_encoding": "UTF8",
+    "standard_conforming_strings": "on",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "default_transaction_isolation": "read committed",  # the pipeline waits for locks and then reads
+    "default_transaction_read_only": "off",
+    "default_transaction_deferrable": "off",
+}
+"""What every connection of the package asks for."""
+
+LOCAL_SETTINGS = "; ".join(
+    ["set transaction read write"]
+    + [f"set local {name} = {value if name == 'search_path' else repr(value)}" for name, value in SETTINGS.items()]
+)
+"""The same for one transaction; its isolation level comes with BEGIN. No name in it is looked up in a schema."""
+
+_PROBE = "select pg_catalog.pg_backend_pid(), pg_catalog.current_setting('search_path')"
+
+
+def with_settings(conninfo: str, more: Mapping[str, str] | None = None) -> str:
+    """A connection string that asks for the settings, and for `more`, beside its own options, which count less."""
+    given = conninfo_to_dict(conninfo)
+    asked = " ".join(f"-c {name}={_escaped(value)}" for name, value in (SETTINGS | dict(more or {})).items())
+    return make_conninfo("", **given | {"options": f"{given.get('options') or ''} {asked}".strip()})
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace(" ", "\\ ")
+
+
+def connect(conninfo: str, **arguments: Any) -> SettledConnection:
+    """An autocommit connection with the settings in force. Raises `OperationalError` if none is to be had."""
+    return SettledConnection.made(conninfo, **arguments)
+
+
+async def connect_async(conninfo: str, **arguments: Any) -> AsyncSettledConnection:
+    """The same for asynchronous code."""
+    return await AsyncSettledConnection.made(conninfo, **arguments)
+
+
+_ARGUMENTS: dict[str, Any] = {
+    "autocommit": True,
+    "prepare_threshold": None,  # nothing is prepared on the server: a pooler may not carry prepared statements
+}
+
+
+class _Cursor(Cursor[Any]):
+    def execute(self, *args: Any, **kwargs: Any) -> Self:
+        conn = self.connection
+        if not isinstance(conn, SettledConnection) or not conn.begins_anew():
+            return super().execute(*args, **kwargs)
+        with conn.transaction():
+            return super().execute(*args, **kwargs)
+
+
+class SettledConnection(Connection[Any]):
+    """A connection of ours; `lent` if every transaction has to set its settings itself."""
+
+    lent = False
+
+    @classmethod
+    def made(cls, conninfo: str, **arguments: Any) -> SettledConnection:
+        arguments = _ARGUMENTS | {"cursor_factory": _Cursor} | arguments
+        try:
+            conn = cls.connect(with_settings(conninfo), **arguments)
+        except psycopg.errors.ConnectionTimeout:
+            raise
+        except psycopg.OperationalError:  # perhaps a pooler, which refuses options in words of its own
+            conn = cls.connect(conninfo, **arguments)
+        found = conn.cursor(row_factory=tuple_row).execute(_PROBE).fetchone()
+        conn.lent = found != (conn.info.backend_pid, SEARCH_PATH)
+        if conn.lent:
+            conn.isolation_level = IsolationLevel.READ_COMMITTED
+        return conn
+
+    def begins_anew(self) -> bool:
+        """Whether the next statement would be a transaction of its own, on a server connection like any other."""
+        return self.lent and self.info.transaction_status == TransactionStatus.IDLE
+
+    @contextmanager
+    def transaction(self, *args: Any, **kwargs: Any) -> Iterator[psycopg.Transaction]:
+        begins = self.begins_anew()
+        with super().transaction(*args, **kwargs) as transaction:
+            if begins:
+                self.execute(LOCAL_SETTINGS)
+            yield transaction
+
+
+class _AsyncCursor(AsyncCursor[Any]):
+    async def execute(self, *args: Any, **kwargs: Any) -> Self:
+        conn = self.connection
+        if not isinstance(conn, AsyncSettledConnection) or not conn.begins_anew():
+            return await super().execute(*args, **kwargs)
+        async with conn.transaction():
+            return await super().execute(*args, **kwargs)
+
+
+class AsyncSettledConnection(AsyncConnection[Any]):
+    """The same for asynchronous code."""
+
+    lent = False
+
+    @classmethod
+    async def made(cls, conninfo: str, **arguments: Any) -> AsyncSettledConnection:
+        arguments = _ARGUMENTS | {"cursor_factory": _AsyncCursor} | arguments
+        try:
+            conn = await cls.connect(with_settings(conninfo), **arguments)
+        except psycopg.errors.ConnectionTimeout:
+            raise
+        except psycopg.OperationalError:
+            conn = await cls.connect(conninfo, **arguments)
+        found = await (await conn.cursor(row_factory=tuple_row).execute(_PROBE)).fetchone()
+        conn.lent = found != (conn.info.backend_pid, SEARCH_PATH)
+        if conn.lent:
+            await conn.set_isolation_level(IsolationLevel.READ_COMMITTED)
+        return conn
+
+    def begins_anew(self) -> bool:
+        return self.lent and self.info.transaction_status == TransactionStatus.IDLE
+
+    @asynccontextmanager
+    async def transaction(self, *args: Any, **kwargs: Any) -> AsyncIterator[psycopg.AsyncTransaction]:
+        begins = self.begins_anew()
+        async with super().transaction(*args, **kwargs) as transaction:
+            if begins:
+                await self.execute(LOCAL_SETTINGS)
+            yield transaction

@@ -1,0 +1,220 @@
+"""The package's connections have the settings that its SQL needs, whatever the host has; names mean what it means."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from pg_payments.database import functions
+from pg_payments.database.connections import SETTINGS, connect, with_settings
+from pg_payments.database.pool import LazyPool
+from pg_payments.http.state import Service
+from pg_payments.settings import Settings
+from pg_payments.webhooks.receive import receive
+from tests.stripe_simulator.projections import projections
+from tests.support.pgbouncer import pooling, superuser
+from tests.support.servers import Server
+
+Row = dict[str, Any]
+
+HOSTS = {
+    "SQL, DMY": "datestyle = 'SQL, DMY'",
+    "German": "datestyle = 'German'",
+    "Postgres, MDY": "datestyle = 'Postgres, MDY'",
+    "sql_standard intervals": "intervalstyle = 'sql_standard'",
+    "iso_8601 intervals": "intervalstyle = 'iso_8601'",
+    "another client encoding": "client_encoding = 'LATIN1'",
+    "escape bytea": "bytea_output = 'escape'",
+    "repeatable read": "default_transaction_isolation = 'repeatable read'",
+    "serializable": "default_transaction_isolation = 'serializable'",
+    "read only": "default_transaction_read_only = on",
+    "another time zone": "timezone = 'Pacific/Chatham'",
+    "another path": "search_path = nowhere",
+    "few digits": "extra_float_digits = -5",
+}
+STRINGS = "standard_conforming_strings = off"  # refused from Postgres 19 on
+
+
+@pytest.fixture(params=[*HOSTS.values(), STRINGS], ids=[*HOSTS, "old strings"])
+def host_url(request: pytest.FixtureRequest, conn: psycopg.Connection[Row], database_url: str) -> str:
+    """URI of a migrated database with a setting that is not the usual one."""
+    conn.execute(f"alter database {conn.info.dbname} set {request.param}")
+    return database_url
+
+
+def product(number: int) -> str:
+    """A product.created event as JSON, with a name outside of Latin-1 and a backslash."""
+    return json.dumps({
+        "id": f"evt_{number}", "object": "event", "type": "product.created", "livemode": False, "created": 1780000000,
+        "data": {"object": {"id": f"prod_{number % 3}", "object": "product", "name": r"Tee ☕ \d", "active": True,
+                            "created": 1780000000, "livemode": False, "metadata": {}}},
+    })  # fmt: skip
+
+
+async def received_and_read(url: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    pool = LazyPool(url, 2)
+    try:
+        receipts = await receive(pool, "test", [product(1), product(2)])
+        async with pool.connection() as conn:
+            found = await conn.execute("select received_at, now() - received_at from payments.webhook_events")
+            return [
+                getattr(receipt, "processing_status", repr(receipt)) for receipt in receipts
+            ], await found.fetchall()
+    finally:
+        await pool.close()
+
+
+def test_a_delivery_is_taken_whatever_the_host_has_set(host_url: str) -> None:
+    statuses, rows = asyncio.run(received_and_read(host_url))
+    assert statuses == ["processed", "processed"]
+    assert len(rows) == 2
+    assert all(age >= timedelta(0) and at.tzinfo for at, age in rows)
+
+
+def test_every_setting_is_asked_for(host_url: str) -> None:
+    with connect(host_url) as conn:
+        assert not conn.lent
+        for name, value in SETTINGS.items():
+            assert conn.execute(f"show {name}").fetchone() == (value,)
+
+
+def test_options_of_the_uri_count_less_and_are_kept(database_url: str) -> None:
+    with connect(make_conninfo(database_url, options="-c datestyle=German -c work_mem=7MB")) as conn:
+        assert conn.execute("select current_setting('datestyle'), current_setting('work_mem')").fetchone() == (
+            "ISO, MDY",
+            "7MB",
+        )
+    assert "search_path=pg_catalog," in with_settings(database_url)
+
+
+ASKED = """
+with taken as (select * from payments.ingest_stripe_events('test', array[%s, %s]))
+select array_agg(processing_status) from taken
+"""
+
+
+@pytest.mark.parametrize("setting", [*HOSTS.values(), STRINGS], ids=[*HOSTS, "old strings"])
+def test_functions_answer_the_same_to_connections_of_others(
+    setting: str, conn: psycopg.Connection[Row], database_url: str
+) -> None:
+    if "path" not in setting and "read_only" not in setting:
+        conn.execute(f"alter database {conn.info.dbname} set {setting}")
+    with psycopg.connect(database_url, autocommit=True) as others:
+        others.execute("set client_encoding = 'UTF8'")
+        others.execute("set datestyle = 'ISO'" if "datestyle" in setting else "")  # psycopg's own need, for reading
+        assert others.execute(ASKED, [product(1), product(2)]).fetchone() == (["processed", "processed"],)
+        others.execute("select set_config('payments.guest_secret', 'a-secret-of-22-characters', false)")
+        begun = others.execute(
+            "select line_items, success_url from payments.begin_checkout('test', 'payment', %s, %s, 'https://a.example')",
+            ['[{"price": "price_1", "quantity": 1}]', "https://shop.example:443/thanks?a=b"],
+        ).fetchone()
+        assert begun is not None
+    first = projections(conn)
+    with psycopg.connect(database_url, autocommit=True) as usual:
+        usual.execute("set datestyle = 'ISO'; set intervalstyle = 'postgres'; set standard_conforming_strings = on")
+        assert usual.execute("select payments.rebuild_projections('test')").fetchone() is not None
+    assert projections(conn) == first
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_whoever_asks_at_another_level_is_told_to_try_again(
+    level: str, conn: psycopg.Connection[Row], database_url: str
+) -> None:
+    """Nothing is stored as failed for it; who tries again succeeds."""
+    conn.execute(f"alter database {conn.info.dbname} set default_transaction_isolation = '{level}'")
+
+    def deliver(number: int) -> int:
+        with psycopg.connect(database_url, autocommit=True) as others:
+            for tries in range(100):
+                try:
+                    others.execute("select * from payments.ingest_stripe_event('test', %s)", [product(number)])
+                    return tries
+                except psycopg.errors.SerializationFailure:
+                    continue
+        raise AssertionError("it never ended")
+
+    with ThreadPoolExecutor(8) as crowd:
+        list(crowd.map(deliver, range(40)))
+    assert conn.execute(
+        "select processing_status as status, last_error, count(*) from payments.webhook_events group by 1, 2"
+    ).fetchall() == [{"status": "processed", "last_error": None, "count": 40}]
+
+
+PLANTED = {
+    "a function with an exact match": """
+        create function public.hashtextextended(text, int) returns bigint language plpgsql
+        as $$ begin insert into public.loot values (current_user); return 1; end $$""",
+    "a function of the same arguments": """
+        create function public.pg_advisory_xact_lock(bigint) returns void language plpgsql
+        as $$ begin insert into public.loot values (current_user); end $$""",
+    "an operator": """
+        create function public.planted(uuid, uuid[]) returns boolean language plpgsql
+        as $$ begin insert into public.loot values (current_user); return true; end $$;
+        create operator public.= (leftarg = uuid, rightarg = uuid[], function = public.planted)""",
+    "a function that only one argument list fits": """
+        create function public.set_config(text, text, text) returns text language plpgsql
+        as $$ begin insert into public.loot values (current_user); return 'x'; end $$;
+        create function public.json_array_elements(json, int default 1) returns setof json language plpgsql
+        as $$ begin insert into public.loot values (current_user); end $$""",
+}
+
+
+@pytest.fixture(params=list(PLANTED.values()), ids=list(PLANTED))
+def planted(request: pytest.FixtureRequest, conn: psycopg.Connection[Row]) -> Iterator[psycopg.Connection[Row]]:
+    conn.execute("create table public.loot (who text); grant insert on public.loot to public")
+    conn.execute(request.param)
+    yield conn
+    assert conn.execute("table public.loot").fetchall() == []
+
+
+def test_what_is_planted_in_public_is_not_called(planted: psycopg.Connection[Row], database_url: str) -> None:
+    with connect(database_url) as ours, ours.transaction():
+        functions.lock_webhook_endpoint(ours, "test")
+        functions.ingest_stripe_list(ours, "test", json.dumps({"data": [json.loads(product(1))]}))
+        functions.webhook_events(ours, [])
+        functions.act_as(ours, "payments_admin", "{}", None)
+        assert functions.is_admin(ours)
+    with psycopg.connect(database_url) as others:  # handed to us by an application
+        functions.lock_webhook_endpoint(others, "test")
+        functions.act_as(others, "payments_admin", "{}", None)
+        assert others.execute("show search_path").fetchone() == (SETTINGS["search_path"],)
+
+
+@pytest.mark.parametrize("setting", ["datestyle = 'German'", "default_transaction_isolation = serializable",
+                                     "default_transaction_read_only = on", "search_path = nowhere"])  # fmt: skip
+def test_behind_a_pooler_each_transaction_sets_them(
+    setting: str, server: Server, conn: psycopg.Connection[Row]
+) -> None:
+    conn.execute(f"alter database {conn.info.dbname} set {setting}")
+    with pooling(server) as pooler:
+        url = pooler.url(conn.info.dbname, superuser(server))
+        statuses, _ = asyncio.run(received_and_read(url))
+        assert statuses == ["processed", "processed"]
+        with connect(url) as ours:
+            assert ours.lent
+            assert ours.execute("show search_path").fetchone() == (SETTINGS["search_path"],)
+            with ours.transaction():
+                for name, value in SETTINGS.items():
+                    assert ours.execute(f"show {name}").fetchone() == (value,)
+                assert ours.execute("show transaction_isolation").fetchone() == ("read committed",)
+        with psycopg.connect(url, autocommit=True) as next_one:  # nothing stays behind for whoever comes next
+            assert next_one.execute("show search_path").fetchone() != (SETTINGS["search_path"],)
+
+
+def test_the_server_s_connections_are_of_this_kind(database_url: str) -> None:
+    async def shown() -> object:
+        service = Service(Settings(database_url=database_url))
+        async with service.pool.connection() as conn:
+            row = await (await conn.execute("show search_path")).fetchone()
+        await service.close()
+        return row
+
+    assert asyncio.run(shown()) == (SETTINGS["search_path"],)
