@@ -6,18 +6,26 @@ it is used next, after which the old one can go.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from pg_payments.errors import ConfigurationError
-from pg_payments.settings import Settings
 
 HOW_TO = "make one: openssl rand -base64 32 | tr '+/' '-_'"
+
+
+class HasMasterKeys(Protocol):
+    """What the vault needs of the settings."""
+
+    def master_keys(self) -> Sequence[str]: ...
 
 
 class Vault:
     """Encrypts under the first master key, decrypts under any."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: HasMasterKeys) -> None:
         given = settings.master_keys()
         if not given:
             raise ConfigurationError("PAYMENTS_MASTER_KEY is not set", detail="PAYMENTS_MASTER_KEY", hint=HOW_TO)

@@ -9,7 +9,7 @@ from typing import Protocol
 import stripe
 
 from pg_payments.demo.narrator import Narrator
-from pg_payments.demo.objects import Json
+from pg_payments.testing.objects import Json
 from pg_payments.testing.stand_in import StandIn
 
 PATIENCE = 600

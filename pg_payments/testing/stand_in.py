@@ -21,8 +21,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pg_payments.demo import objects
-from pg_payments.demo.objects import Json
+from pg_payments.testing import objects
+from pg_payments.testing.objects import Json
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Action = Callable[[Json], Json]

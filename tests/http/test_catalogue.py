@@ -17,7 +17,7 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from pg_payments.demo import objects
+from pg_payments.testing import objects
 from tests.support.servers import Server
 from tests.support.site import (
     ADMIN_KEY,

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pg_payments.demo import objects
+from pg_payments.testing import objects
 from pg_payments.testing.stand_in import _nested
 
 if TYPE_CHECKING:
