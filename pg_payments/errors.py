@@ -88,6 +88,12 @@ class StaleRegistration(PaymentsError):
     sqlstate, http_status, code = "PY009", 500, "STALE_REGISTRATION"
 
 
+class LockNotAvailable(PaymentsError):
+    """Another session holds a lock for too long; ``message`` names it. Nothing was done, trying again is safe."""
+
+    sqlstate, http_status, code = "55P03", 503, "LOCK_NOT_AVAILABLE"
+
+
 class DatabaseUnavailable(PaymentsError):
     """The database cannot be reached or is shutting down; nothing was acknowledged, trying again is safe."""
 

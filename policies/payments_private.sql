@@ -11,6 +11,10 @@ alter table payments_private.settings enable row level security;
 alter table payments_private.subject_types enable row level security;
 alter table payments_private.open_readings enable row level security;
 alter table payments_private.provider_secrets enable row level security;
+alter table payments_private.installation enable row level security;
+alter table payments_private.lock_of_test enable row level security;
+alter table payments_private.lock_of_live enable row level security;
+alter table payments_private.lock_of_purge enable row level security;
 
 revoke all on all tables in schema payments_private from public, payments_service, payments_user, payments_anon, payments_admin;
 

@@ -287,6 +287,15 @@ ALTER FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) 
 
 COMMENT ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) IS 'Takes a batch of verified webhook bodies through the whole road in one transaction; one row each, in order. A bad one does not harm its neighbours: status failed with its error, or rejected (PY007 not a Stripe event, PY008 wrong mode) and nothing stored.';
 
+CREATE FUNCTION payments.lock_webhook_endpoint(environment text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '60s';
+
+ALTER FUNCTION payments.lock_webhook_endpoint(environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.lock_webhook_endpoint(environment text) IS 'Until the transaction ends nobody else replaces the endpoint of this environment. Waits a minute; then raises 55P03.';
+
 CREATE FUNCTION payments.metrics() RETURNS TABLE(environment text, failed_events bigint, dead_events bigint, oldest_unprocessed_seconds double precision, sync_age_seconds double precision)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -903,6 +912,14 @@ ALTER FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) OWNER
 
 COMMENT ON FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) IS 'The objects that an object refers to, as far as payments are concerned, as type:id; one may be named twice.';
 
+CREATE FUNCTION payments_private.lock_area(p_area text, p_whole boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.lock_area(p_area text, p_whole boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.lock_area(p_area text, p_whole boolean) IS 'Locks an environment (test, live), or what was purged (purge), until the transaction ends: nobody else has the whole of it, or, with p_whole, nobody else works in it at all. Waits as wait_for_locks() does; raises 55P03.';
+
 CREATE FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -910,6 +927,14 @@ CREATE FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_k
 ALTER FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) IS 'Waits for the deliveries that work on the same objects, and lets no other begin.';
+
+CREATE FUNCTION payments_private.lock_key(p_name text, p_secret bytea DEFAULT NULL::bytea) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.lock_key(p_name text, p_secret bytea) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.lock_key(p_name text, p_secret bytea) IS 'The key of the advisory lock of this name. Pass lock_secret() where many are derived.';
 
 CREATE FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[] DEFAULT '{}'::text[]) RETURNS text[]
     LANGUAGE plpgsql
@@ -920,7 +945,15 @@ CREATE FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], 
 
 ALTER FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[]) IS 'Locks the given objects (type:id) and all that their links lead to, and the subjects that the given customers stand for, until the transaction ends. Answers what is locked; null for the whole environment.';
+COMMENT ON FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[]) IS 'Locks the given objects (type:id) and all that their links lead to, and the subjects that the given customers stand for, until the transaction ends. Answers what is locked; null for the whole environment. Raises 55P03 where another session is in the way for too long.';
+
+CREATE FUNCTION payments_private.lock_secret() RETURNS bytea
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.lock_secret() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.lock_secret() IS 'What lock_key() derives with, for who derives many.';
 
 CREATE FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) RETURNS text[]
     LANGUAGE plpgsql
@@ -929,6 +962,14 @@ CREATE FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots 
 ALTER FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) IS 'Takes the locks that apply_snapshots needs; answers what is locked, or null if there is nothing to lock or too much to list.';
+
+CREATE FUNCTION payments_private.longest_lock_wait() RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.longest_lock_wait() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.longest_lock_wait() IS 'How long a lock is waited for where lock_timeout does not say: the setting lock_timeout, or a second.';
 
 CREATE FUNCTION payments_private.next_attempt(p_attempts integer) RETURNS timestamp with time zone
     LANGUAGE plpgsql
@@ -1287,6 +1328,14 @@ ALTER FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text
 
 COMMENT ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) IS 'Raises PY001 for a field.';
 
+CREATE FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integer[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integer[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integer[]) IS 'Raises 55P03 and names the sessions that hold the lock: pid, user, application.';
+
 CREATE FUNCTION payments_private.reproject(p_environment text, p_pass text, p_keys text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1442,6 +1491,14 @@ CREATE FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body
 ALTER FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) IS 'Applies one ledger row; if that raises, only its effects are undone and the row is marked failed.';
+
+CREATE FUNCTION payments_private.wait_for_locks(p_keys bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.wait_for_locks(p_keys bigint[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.wait_for_locks(p_keys bigint[]) IS 'Takes advisory locks until the transaction ends, in the order of their keys. Waits for each as long as lock_timeout says, or else the setting; then raises 55P03.';
 
 CREATE FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) RETURNS payments_private.snapshot[]
     LANGUAGE plpgsql IMMUTABLE
@@ -1771,6 +1828,63 @@ ALTER TABLE payments_private.customer_claims OWNER TO payments_owner;
 
 COMMENT ON TABLE payments_private.customer_claims IS 'Every pairing of a billing subject with a Stripe customer that a checkout, a subscription, a customer''s metadata or an administrator stated.';
 
+CREATE TABLE payments_private.installation (
+    one_row boolean DEFAULT true NOT NULL,
+    installation_id text DEFAULT (gen_random_uuid())::text NOT NULL,
+    former_ids text[] DEFAULT '{}'::text[] NOT NULL,
+    lock_secret bytea DEFAULT sha256(convert_to(((gen_random_uuid())::text || (gen_random_uuid())::text), 'UTF8'::name)) NOT NULL,
+    strict_stamps boolean DEFAULT false NOT NULL,
+    closed_environments text[] DEFAULT '{}'::text[] NOT NULL,
+    price_rule text DEFAULT 'any'::text NOT NULL,
+    portal_configurations text[],
+    CONSTRAINT environments_are_known CHECK ((closed_environments <@ '{test,live}'::text[])),
+    CONSTRAINT id_fits_into_metadata CHECK ((installation_id ~ '^[A-Za-z0-9._:-]{1,100}$'::text)),
+    CONSTRAINT installation_is_one_row CHECK (one_row),
+    CONSTRAINT price_rule_is_known CHECK ((price_rule = ANY ('{any,mirrored,active}'::text[])))
+);
+
+ALTER TABLE payments_private.installation OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.installation IS 'This installation: one row, made by the migration.';
+
+COMMENT ON COLUMN payments_private.installation.installation_id IS 'Stamped into the metadata of checkouts as payments_installation, so that two installations on one Stripe account tell their own apart; see payments.name_installation().';
+
+COMMENT ON COLUMN payments_private.installation.former_ids IS 'Ids it had before, whose stamps are still believed.';
+
+COMMENT ON COLUMN payments_private.installation.lock_secret IS 'Keys of advisory locks are derived with it, so that nobody without rights here can know them beforehand.';
+
+COMMENT ON COLUMN payments_private.installation.strict_stamps IS 'Whether metadata without this installation''s stamp is believed to name a subject: see payments.allow_stamps().';
+
+COMMENT ON COLUMN payments_private.installation.closed_environments IS 'Environments in which users and guests begin nothing: see payments.close_environment().';
+
+COMMENT ON COLUMN payments_private.installation.price_rule IS 'Prices that may be asked for: see payments.allow_prices().';
+
+COMMENT ON COLUMN payments_private.installation.portal_configurations IS 'Portal configurations that may be asked for, null for any: see payments.allow_portal_configurations().';
+
+CREATE TABLE payments_private.lock_of_live (
+    nothing boolean NOT NULL
+);
+
+ALTER TABLE payments_private.lock_of_live OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.lock_of_live IS 'Always empty. Locked by who writes to the live environment: ROW SHARE, or EXCLUSIVE by who needs all of it.';
+
+CREATE TABLE payments_private.lock_of_purge (
+    nothing boolean NOT NULL
+);
+
+ALTER TABLE payments_private.lock_of_purge OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.lock_of_purge IS 'Always empty. Locked by who reads what was purged: ROW SHARE, or EXCLUSIVE by who purges.';
+
+CREATE TABLE payments_private.lock_of_test (
+    nothing boolean NOT NULL
+);
+
+ALTER TABLE payments_private.lock_of_test OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.lock_of_test IS 'Always empty. Locked by who writes to the test environment: ROW SHARE, or EXCLUSIVE by who needs all of it.';
+
 CREATE TABLE payments_private.object_links (
     environment text NOT NULL,
     to_node text NOT NULL,
@@ -1925,6 +2039,18 @@ ALTER TABLE ONLY payments_private.clock
 
 ALTER TABLE ONLY payments_private.customer_claims
     ADD CONSTRAINT customer_claims_pkey PRIMARY KEY (environment, subject_type, subject_id, provider_customer_id);
+
+ALTER TABLE ONLY payments_private.installation
+    ADD CONSTRAINT installation_pkey PRIMARY KEY (one_row);
+
+ALTER TABLE ONLY payments_private.lock_of_live
+    ADD CONSTRAINT lock_of_live_pkey PRIMARY KEY (nothing);
+
+ALTER TABLE ONLY payments_private.lock_of_purge
+    ADD CONSTRAINT lock_of_purge_pkey PRIMARY KEY (nothing);
+
+ALTER TABLE ONLY payments_private.lock_of_test
+    ADD CONSTRAINT lock_of_test_pkey PRIMARY KEY (nothing);
 
 ALTER TABLE ONLY payments_private.object_links
     ADD CONSTRAINT object_links_pkey PRIMARY KEY (environment, to_node, from_node);
@@ -2092,6 +2218,14 @@ ALTER TABLE payments_private.clock ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.customer_claims ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE payments_private.installation ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.lock_of_live ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.lock_of_purge ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.lock_of_test ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE payments_private.object_links ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.open_readings ENABLE ROW LEVEL SECURITY;
@@ -2213,6 +2347,9 @@ GRANT ALL ON FUNCTION payments.ingest_stripe_event(environment text, payload tex
 
 REVOKE ALL ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.metrics() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.metrics() TO payments_service;
@@ -2366,11 +2503,19 @@ REVOKE ALL ON FUNCTION payments_private.lifecycle_stage(p_object_type text, p_da
 
 REVOKE ALL ON FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.lock_area(p_area text, p_whole boolean) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.lock_key(p_name text, p_secret bytea) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.lock_secret() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.longest_lock_wait() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.next_attempt(p_attempts integer) FROM PUBLIC;
 
@@ -2436,6 +2581,8 @@ REVOKE ALL ON FUNCTION payments_private.refund_or_dispute_row(p_environment text
 
 REVOKE ALL ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integer[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text, p_pass text, p_keys text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) FROM PUBLIC;
@@ -2471,6 +2618,8 @@ REVOKE ALL ON FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix
 REVOKE ALL ON FUNCTION payments_private.tells_of_payments(p_object_type text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.wait_for_locks(p_keys bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 

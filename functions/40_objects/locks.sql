@@ -15,30 +15,27 @@ set enable_seqscan = off
 set jit = off
 as $$
 declare
-  v_name  text := 'payments:' || p_environment;
-  v_wait  boolean := false;
-  v_node  text;
-  v_new   text[];
-  v_found text[];
+  v_name   text := 'payments:' || p_environment;
+  v_secret bytea := payments_private.lock_secret();
+  v_wait   boolean := false;
+  v_node   text;
+  v_new    text[];
+  v_found  text[];
 begin
   -- A very large batch would fill the server's lock table: it takes the whole environment instead.
+  perform payments_private.lock_area(p_environment, p_whole => cardinality(p_nodes) > 400);
   if cardinality(p_nodes) > 400 then
-    perform pg_advisory_xact_lock(hashtextextended(v_name, 0));
     return null;
-  end if;
-  if not pg_try_advisory_xact_lock_shared(hashtextextended(v_name, 0)) then
-    perform pg_advisory_xact_lock_shared(hashtextextended(v_name, 0));
   end if;
 
   <<attempts>>
   loop
     begin
       if v_wait then
-        perform pg_advisory_xact_lock(k.key)
-           from (select distinct hashtextextended(v_name || ':' || n, 0) as key from unnest(p_nodes) n order by 1) k;
+        perform payments_private.wait_for_locks(array(select payments_private.lock_key(v_name || ':' || n, v_secret) from unnest(p_nodes) n));
       else
         foreach v_node in array p_nodes loop
-          if not pg_try_advisory_xact_lock(hashtextextended(v_name || ':' || v_node, 0)) then
+          if not pg_try_advisory_xact_lock(payments_private.lock_key(v_name || ':' || v_node, v_secret)) then
             raise exception 'taken' using errcode = 'PY099';
           end if;
         end loop;
@@ -74,7 +71,7 @@ begin
         p_nodes := p_nodes || v_found;
         v_new := '{}';
         foreach v_node in array v_found loop
-          if not pg_try_advisory_xact_lock(hashtextextended(v_name || ':' || v_node, 0)) then
+          if not pg_try_advisory_xact_lock(payments_private.lock_key(v_name || ':' || v_node, v_secret)) then
             raise exception 'taken' using errcode = 'PY099';
           end if;
           if v_node not like all (array['customer:%', 'subscription:%', 'subject:%']) then
@@ -95,4 +92,4 @@ begin
 end
 $$;
 comment on function payments_private.lock_nodes(text, text[], text[]) is
-  'Locks the given objects (type:id) and all that their links lead to, and the subjects that the given customers stand for, until the transaction ends. Answers what is locked; null for the whole environment.';
+  'Locks the given objects (type:id) and all that their links lead to, and the subjects that the given customers stand for, until the transaction ends. Answers what is locked; null for the whole environment. Raises 55P03 where another session is in the way for too long.';

@@ -45,7 +45,7 @@ begin
        order by e.next_attempt_at
     loop
       exit when v_count + cardinality(v_due) >= max_events;
-      if pg_try_advisory_xact_lock(hashtextextended('payments:retry:' || v_id, 0)) then
+      if pg_try_advisory_xact_lock(payments_private.lock_key('payments:retry:' || v_id)) then
         v_due := v_due || v_id;
       end if;
     end loop;
@@ -68,7 +68,7 @@ begin
        order by s.next_attempt_at
     loop
       exit when v_count >= max_events;
-      continue when not pg_try_advisory_xact_lock(hashtextextended('payments:retry:' || v_environment || ':' || v_stashed.provider_event_id, 0));
+      continue when not pg_try_advisory_xact_lock(payments_private.lock_key('payments:retry:' || v_environment || ':' || v_stashed.provider_event_id));
       v_event := (payments_private.ingest(v_environment, array[v_stashed.body]))[1];
       if v_event.row_id is not null and v_event.status in ('processed', 'ignored') then
         delete from payments_private.stashed_events s

@@ -25,7 +25,7 @@ declare
   v_event payments_private.purged_events;
 begin
   -- A purge that is under way ends first, and none begins before the event is in the ledger or answered from here.
-  perform pg_advisory_xact_lock_shared(hashtextextended('payments:purge', 0));
+  perform payments_private.lock_area('purge');
   select p.* into v_event
     from payments_private.purged_events p
    where p.environment = p_environment and p.provider_event_id = p_event_id;
@@ -57,7 +57,7 @@ begin
               limit 1) r
   loop
     if pg_try_advisory_xact_lock(
-      hashtextextended('payments:' || v_rival.environment || ':' || v_rival.object_type || ':' || v_rival.object_id, 0))
+      payments_private.lock_key('payments:' || v_rival.environment || ':' || v_rival.object_type || ':' || v_rival.object_id))
     then
       delete from payments_private.rival_snapshots r
        where r.environment = v_rival.environment and r.object_type = v_rival.object_type and r.object_id = v_rival.object_id;
@@ -94,8 +94,8 @@ begin
   end if;
 
   -- The same order as a delivery's: environments, purge, and from here on nothing is waited for.
-  perform pg_advisory_xact_lock_shared(hashtextextended('payments:' || e, 0)) from unnest(array['live', 'test']) e;
-  perform pg_advisory_xact_lock(hashtextextended('payments:purge', 0));
+  perform payments_private.lock_area(e) from unnest(array['live', 'test']) e;
+  perform payments_private.lock_area('purge', p_whole => true);
 
   -- An id begins with the time at which the event was received, in milliseconds.
   select array_agg(s.id) into v_ids

@@ -189,12 +189,14 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_of text := split_part(p_pass, ' ', 2);
+  v_of     text := split_part(p_pass, ' ', 2);
+  v_secret bytea;
 begin
   if p_pass like 'said %' then  -- only their own rows are read and written; in the order in which everybody waits
-    perform pg_advisory_xact_lock_shared(hashtextextended('payments:' || p_environment, 0));
-    perform pg_advisory_xact_lock(n.lock)
-       from (select distinct hashtextextended('payments:' || p_environment || ':' || v_of || ':' || k, 0) as lock from unnest(p_keys) k order by 1) n;
+    perform payments_private.lock_area(p_environment);
+    v_secret := payments_private.lock_secret();
+    perform payments_private.wait_for_locks(array(
+      select payments_private.lock_key('payments:' || p_environment || ':' || v_of || ':' || k, v_secret) from unnest(p_keys) k));
     return;
   end if;
   perform payments_private.lock_nodes(p_environment, case
@@ -356,7 +358,7 @@ declare
   v_after       text;
   v_count       bigint := 0::bigint;
 begin
-  perform pg_advisory_xact_lock(hashtextextended('payments:' || v_environment, 0));  -- the key that every writer shares
+  perform payments_private.lock_area(v_environment, p_whole => true);
   loop
     v_batch := payments_private.rebuild_batch(v_environment, v_after, 500, true);
     v_count := v_count + v_batch.objects;

@@ -122,7 +122,7 @@ begin
       -- Payments are computed from what their objects say and from sessions. Where that was not right, it has to be for
       -- the rest of the walk, hence nobody else may be at work on it.
       if v_pass like 'payments %' and v_wrong <> '{}' and not v_alone then
-        perform pg_advisory_xact_lock(hashtextextended('payments:' || p_environment, 0));
+        perform payments_private.lock_area(p_environment, p_whole => true);
         v_alone := true;
         perform payments_private.reproject(p_environment, w.pass, w.keys)
            from (select split_part(w, '/', 1), array_agg(substr(w, strpos(w, '/') + 1)) from unnest(v_wrong) w group by 1) w (pass, keys);

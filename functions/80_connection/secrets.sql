@@ -8,8 +8,8 @@ as $$
 begin
   -- Deliveries under way end first and are cleared; those that come meanwhile wait for the new account, before they have
   -- read anything of the former one's. The table is both environments', so both are locked, in the order of the retries.
-  perform pg_advisory_xact_lock(hashtextextended('payments:live', 0));
-  perform pg_advisory_xact_lock(hashtextextended('payments:test', 0));
+  perform payments_private.lock_area('live', p_whole => true);
+  perform payments_private.lock_area('test', p_whole => true);
   lock table payments.webhook_events, payments.stripe_objects in share row exclusive mode;
 
   delete from payments.transactions t where t.environment = p_environment;

@@ -102,5 +102,18 @@ $$;
 comment on function payments.record_webhook_endpoint(text, text, text, text) is
   'Makes this the managed webhook endpoint of an environment and stores its encrypted secret; the former one''s counts for three days more. Raises PY005 where no account is connected.';
 
+-- Held while Stripe is asked, hence the longer wait.
+create or replace function payments.lock_webhook_endpoint(environment text) returns void
+language plpgsql security definer  -- who calls has no usage of payments_private
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '60s'
+as $$
+begin
+  perform payments_private.wait_for_locks(array[payments_private.lock_key('payments:webhook_endpoint:' || lock_webhook_endpoint.environment)]);
+end
+$$;
+comment on function payments.lock_webhook_endpoint(text) is
+  'Until the transaction ends nobody else replaces the endpoint of this environment. Waits a minute; then raises 55P03.';
+
 grant execute on function payments.projected_event_types(), payments.webhook_endpoint(text), payments.webhook_secrets(text),
-  payments.record_webhook_endpoint(text, text, text, text) to payments_service;
+  payments.lock_webhook_endpoint(text), payments.record_webhook_endpoint(text, text, text, text) to payments_service;

@@ -267,8 +267,7 @@ def record_webhook_endpoint(environment: str, endpoint_id: str, url: str, secret
 @SqlFunction
 def lock_webhook_endpoint(environment: str) -> Query[Row]:
     """Until the transaction ends: nobody else replaces the endpoint of this environment."""
-    name = f"pg_payments.webhook_endpoint:{environment}"
-    return Query("select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(%s, 0))", (name,), _row)
+    return Query("select payments.lock_webhook_endpoint(%s)", (environment,), _row)
 
 
 # Checkout and billing portal ------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from pg_payments.errors import (
     DatabaseUnavailable,
     InvalidPayload,
     InvalidRequest,
+    LockNotAvailable,
     PaymentsError,
     StripeRefused,
     from_database_error,
@@ -59,6 +60,10 @@ def _refuse_for_database(request: Request, error: psycopg.Error) -> Response:
     if isinstance(known, DatabaseUnavailable):
         # what libpq says names hosts and users: for the log, not for the caller
         message, hint = "the database can't be reached", "try again in a moment"
+        return _refusal(request, known.http_status, known.code, message, hint, reason=known.message)
+    if isinstance(known, LockNotAvailable):
+        # which session it is concerns who runs the database
+        message, hint = "another session holds a lock for too long", "try again in a moment"
         return _refusal(request, known.http_status, known.code, message, hint, reason=known.message)
     if isinstance(known, InvalidRequest) and known.detail:
         known.message = f"{member(known.detail)}: {known.message.removeprefix(f'{known.detail}: ')}"

@@ -23,6 +23,10 @@ from pg_payments.schema.yoyo_backend import Say, yoyo
 
 LOCK_KEY = int.from_bytes(hashlib.sha256(b"pg-payments migrate").digest()[:8], signed=True)
 LOCK_POLL_SECONDS = 0.2
+LOCK_WAIT_SECONDS = 600.0
+"""How long another migrate is waited for."""
+STRANGER_WAIT_SECONDS = 5.0
+"""How long a session is waited for that holds the lock and has no right to migrate."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +110,18 @@ def _lock(conn: Connection, say: Say) -> Iterator[None]:
 
     It is asked for again and again rather than waited for: a waiting statement would hold a snapshot that the other
     migrate's ``create index concurrently`` waits for in turn, and would fall under ``statement_timeout``.
+    Advisory locks are everybody's, so waiting is bounded. Raises ``MigrationError`` naming who holds it.
     """
-    waited = False
+    began, waited = time.monotonic(), False
     while not _try_lock(conn):
+        holder, may_migrate = _holder(conn)
+        if time.monotonic() - began > (LOCK_WAIT_SECONDS if may_migrate else STRANGER_WAIT_SECONDS):
+            raise MigrationError(
+                f"the migration lock is held by {holder}",
+                hint="wait for it, or end that session with pg_terminate_backend(pid)",
+            )
         if not waited:
-            say("waiting for another migrate of this database")
+            say(f"waiting for another migrate of this database: {holder}")
         waited = True
         time.sleep(LOCK_POLL_SECONDS)
     try:
@@ -123,6 +134,25 @@ def _lock(conn: Connection, say: Say) -> Iterator[None]:
 def _try_lock(conn: Connection) -> bool:
     row = conn.execute("select pg_try_advisory_lock(%s)", [LOCK_KEY]).fetchone()
     return row is not None and bool(row[0])
+
+
+def _holder(conn: Connection) -> tuple[str, bool]:
+    """Who holds the migration lock, and whether it may migrate at all: our role, a superuser, a member of the owner."""
+    row = conn.execute(
+        """select pg_catalog.format('pid %%s (user %%s, application %%s)', a.pid, a.usename,
+                                    coalesce(nullif(a.application_name, ''), 'unnamed')),
+                  a.usename = session_user or r.rolsuper
+                  or coalesce(pg_catalog.pg_has_role(a.usesysid, o.oid, 'member'), false)
+             from pg_catalog.pg_locks l
+             join pg_catalog.pg_stat_activity a on a.pid = l.pid
+             join pg_catalog.pg_roles r on r.oid = a.usesysid
+             join pg_catalog.pg_database d on d.oid = l.database and d.datname = pg_catalog.current_database()
+             left join pg_catalog.pg_roles o on o.rolname = 'payments_owner'
+            where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+              and (l.classid::bigint << 32 | l.objid::bigint) = %s""",
+        [LOCK_KEY],
+    ).fetchone()
+    return (str(row[0]), bool(row[1])) if row is not None else ("a session that has just let go", True)
 
 
 def refuse(found: Status, *, accept_edited: bool = False) -> None:

@@ -89,6 +89,12 @@ COLUMNS: Final = {
     ),
     "payments_private.clock": ("stands_at one_row "),
     "payments_private.customer_claims": ("environment subject_type subject_id provider_customer_id claimed_at "),
+    "payments_private.installation": (
+        "one_row installation_id former_ids lock_secret strict_stamps closed_environments price_rule portal_configurations "
+    ),
+    "payments_private.lock_of_live": ("nothing "),
+    "payments_private.lock_of_purge": ("nothing "),
+    "payments_private.lock_of_test": ("nothing "),
     "payments_private.object_links": ("environment to_node from_node "),
     "payments_private.open_readings": ("what opened_at "),
     "payments_private.payment_objects": (
@@ -203,6 +209,7 @@ FUNCTIONS: Final = {
     "payments.forget_key(text)": "payments_service",
     "payments.ingest_stripe_event(text, text)": "payments_service",
     "payments.ingest_stripe_events(text, text[])": "payments_service",
+    "payments.lock_webhook_endpoint(text)": "payments_service",
     "payments.metrics()": "payments_service payments_admin",
     "payments.open_to_users(text)": "",
     "payments.portal_request(uuid)": "payments_service",
@@ -233,14 +240,14 @@ INTERNALS: Final = """
     enter_events environment_or_fail event_snapshot freeze_processed_event generate_subject_lookup
     grant_open_reading grant_reading guest_secret had_values ingest is_deletion is_reserved items_of json_array
     json_bigint json_bigints json_boolean json_id json_ids json_object json_text json_texts json_time json_times
-    jsonb_or_null latest_rival leaders lifecycle_stage links_of lock_batch lock_nodes lock_snapshots
+    jsonb_or_null latest_rival leaders lifecycle_stage links_of lock_area lock_batch lock_key lock_nodes lock_secret lock_snapshots longest_lock_wait
     next_attempt next_batch note_again note_payment_object now origin_of orphans overtaken passes payment_row
     period_of prepare_checkout prepare_portal_session project_checkout_sessions project_circle
     project_customer_mappings project_customers project_prices project_products project_subscriptions
     project_transactions purged_before purged_event read_event read_payment_object reading_or_fail reapply_event
-    rebuild_batch refund_or_dispute_row refuse reproject reproject_customer rival_data rows_of settle_rivals
+    rebuild_batch refund_or_dispute_row refuse refuse_to_wait reproject reproject_customer rival_data rows_of settle_rivals
     shows_failure stash_event state_before store_snapshot subject_id_in subject_in subject_keys_of
-    subject_of_customer subject_type_in subject_type_or_fail subject_under tells_of_payments try_event
+    subject_of_customer subject_type_in subject_type_or_fail subject_under tells_of_payments try_event wait_for_locks
     with_contents write_lookup write_transaction
 """
 """Functions of ``payments_private`` by name, whatever their arguments: nobody's but the owner's."""

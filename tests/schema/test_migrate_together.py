@@ -8,6 +8,7 @@ import psycopg
 from pg_payments.schema.migrate import LOCK_KEY, status
 from pg_payments.schema.sql_files import packaged
 from pg_payments.testing.local_postgres import LocalServer
+from tests.support.servers import Server
 from tests.support.tools import pg_dump, start_command
 from tests.support.waiting import wait_until
 
@@ -55,3 +56,19 @@ def test_databases_of_a_new_cluster_are_migrated_side_by_side(crash_server: Call
             conn.execute(f"create database {name}")
     finish([start_command("migrate", "--database-url", server.url(name)) for name in names])
     assert all(status(server.url(name)).up_to_date for name in names)
+
+
+def test_who_may_not_migrate_does_not_keep_others_from_it(empty_database_url: str, server: Server) -> None:
+    """Advisory locks are everybody's: the command ends and says whose session is in the way."""
+    server.login("no_rights_at_all")
+    name = psycopg.conninfo.conninfo_to_dict(empty_database_url)["dbname"]
+    with psycopg.connect(
+        server.url(str(name), "no_rights_at_all"), autocommit=True, application_name="in the way"
+    ) as stranger:
+        stranger.execute("select pg_advisory_lock(%s)", [LOCK_KEY])
+        refused = start_command("migrate", "--database-url", empty_database_url)
+        _, err = refused.communicate(timeout=60)
+        assert refused.returncode != 0
+        assert f"pid {stranger.info.backend_pid} (user no_rights_at_all, application in the way)" in err
+        stranger.execute("select pg_advisory_unlock_all()")
+    finish([start_command("migrate", "--database-url", empty_database_url)])
