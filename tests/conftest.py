@@ -1,5 +1,10 @@
-"""Fixtures: every test that asks for a server or a database runs on each Postgres found (``pg15``, ``pg18``)."""
+"""Fixtures, and how the tests run: in parallel, each worker with a server of its own.
 
+A test that asks for a server or a database runs on each Postgres found (``pg15``, ``pg18``). On all but the newest it
+carries the marker ``slow``, so that ``pytest`` is quick and ``pytest -m ""`` is everything.
+"""
+
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,16 +26,30 @@ from tests.support.servers import (
     find_sources,
     local_server,
     missing_versions,
+    named_versions,
     required_versions,
+    servers_are_given,
 )
 
 SOURCES = find_sources()
+PARAMS = [
+    pytest.param(source, id=source.name, marks=[] if named_versions() or source is SOURCES[-1] else [pytest.mark.slow])
+    for source in SOURCES
+]
+WORKERS = 4
+"""At most; the tests wait for much, so there are two to a core."""
 
 Row = dict[str, Any]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-schema", action="store_true", help="write tests/schema.sql anew instead of comparing")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """How many processes run the tests: this one alone for some files only, or on servers that are not ours."""
+    only_files = all(".py" in argument for argument in config.args)
+    return 0 if only_files or servers_are_given() else min(WORKERS, 2 * (os.cpu_count() or 1))
 
 
 def pytest_report_header() -> list[str]:
@@ -46,20 +65,45 @@ def pytest_sessionstart() -> None:
         pytest.exit(f"cannot find {names}: install it or name one in PAYMENTS_TEST_DATABASE_URL", returncode=4)
 
 
-@pytest.fixture(scope="session", params=SOURCES, ids=lambda source: source.name)
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A running Postgres, as superuser; fast rather than durable."""
-    source: Source = request.param
-    with contextmanager(source.start)() as running:
-        yield running
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Callable[[Source], Server]]:
+    """Starts each source once, whatever order the tests come in."""
+    running: dict[str, Server] = {}
+    with ExitStack() as stack:
+
+        def started(source: Source) -> Server:
+            if source.name not in running:
+                running[source.name] = stack.enter_context(contextmanager(source.start)())
+            return running[source.name]
+
+        yield started
 
 
 @pytest.fixture(scope="session")
-def template(server: Server) -> Iterator[str]:
+def templates(servers: Callable[[Source], Server]) -> Iterator[Callable[[Server], str]]:
+    """Migrates one database of each server."""
+    names: dict[str, str] = {}
+    with ExitStack() as stack:
+
+        def migrated(server: Server) -> str:
+            if server.name not in names:
+                names[server.name] = stack.enter_context(server.database())
+                migrate(server.url(names[server.name]))
+            return names[server.name]
+
+        yield migrated
+
+
+@pytest.fixture(scope="session", params=PARAMS)
+def server(request: pytest.FixtureRequest, servers: Callable[[Source], Server]) -> Server:
+    """A running Postgres, as superuser; fast rather than durable."""
+    return servers(request.param)
+
+
+@pytest.fixture(scope="session")
+def template(server: Server, templates: Callable[[Server], str]) -> str:
     """The name of a migrated database that nobody connects to, to copy others from."""
-    with server.database() as name:
-        migrate(server.url(name))
-        yield name
+    return templates(server)
 
 
 @pytest.fixture

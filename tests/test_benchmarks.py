@@ -13,6 +13,8 @@ import pytest
 from benchmarks.stream import Tape
 from tests.support.tools import ROOT
 
+pytestmark = pytest.mark.slow
+
 PARTS = {
     "road": ["events taken in"],
     "size": ["tables", "indexes"],

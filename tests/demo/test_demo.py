@@ -50,6 +50,7 @@ def test_it_tells_the_whole_story(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_it_leaves_the_server_up_when_asked_to(tmp_path: Path) -> None:
     done = demo(tmp_path, "--keep")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -64,6 +65,7 @@ def test_it_leaves_the_server_up_when_asked_to(tmp_path: Path) -> None:
         psycopg.connect(url)
 
 
+@pytest.mark.slow
 def test_it_can_be_told_with_stripes_own_api(tmp_path: Path) -> None:
     """The stand-in plays Stripe behind STRIPE_API_BASE, and a thread plays the payer at the browser."""
     with loopback_socket() as bound:

@@ -27,6 +27,8 @@ from tests.support.crowd import ServedProcess, crowd, serving
 from tests.support.servers import Server
 from tests.support.site import TEST_SECRET, bring_application, shop_url, token
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 
 CLIENTS = 64

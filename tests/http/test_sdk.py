@@ -23,6 +23,8 @@ from tests.support.sdk import Sdk, Told, installed_sdk
 from tests.support.servers import Server
 from tests.support.site import ADA, ADMIN_KEY, BOB, Site, admin_shop_url, bring_application, running_site, token
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 Conn = psycopg.Connection[Row]
 

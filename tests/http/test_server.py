@@ -86,6 +86,7 @@ def ledger(conn: Conn) -> set[str]:
     return {row["provider_event_id"] for row in rows}
 
 
+@pytest.mark.slow
 def test_all_processes_deliver_and_any_tells_of_all(shop: str, conn: Conn, tmp_path: Path, temporary: Path) -> None:
     with serving(shop, tmp_path / "log", *TWO, TMPDIR=str(temporary)) as running:
         wait_until(lambda: len(processes(running)) == 2, "two processes serve")
@@ -100,6 +101,7 @@ def test_all_processes_deliver_and_any_tells_of_all(shop: str, conn: Conn, tmp_p
     assert totals == sizes == {len(acknowledged)}
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_replaced_and_loses_nothing(
     shop: str, conn: Conn, tmp_path: Path, temporary: Path
 ) -> None:

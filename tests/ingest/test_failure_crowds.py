@@ -21,6 +21,8 @@ from tests.stripe_simulator.crowd import busy_merchant
 from tests.stripe_simulator.fulfilment import fulfilled, install
 from tests.stripe_simulator.projections import Connection, begin, broken_facts, projections
 
+pytestmark = pytest.mark.slow
+
 CONNECTIONS = 32
 CRASHES = 6
 

@@ -745,6 +745,7 @@ def test_a_customer_of_many_payments_is_mapped_late(conn: Connection) -> None:
     assert after == {key: row | subject for key, row in before.items()}
 
 
+@pytest.mark.slow
 def test_many_refunds_of_one_payment_cost_as_much_as_they_are(conn: Connection) -> None:
     """In one batch: twice as many read about twice as much."""
 

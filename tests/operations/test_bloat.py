@@ -26,6 +26,8 @@ from tests.stripe_simulator.models import (
 from tests.stripe_simulator.projections import all_processed, begin, ingest_batch
 from tests.support.full_tables import leave_alone
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 Conn = psycopg.Connection[Row]
 

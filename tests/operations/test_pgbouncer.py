@@ -100,6 +100,7 @@ def clean(rows: list[Row]) -> None:
         }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_crowd_of_strangers_shares_two_connections(
     pooled_url: str, conn: Conn, stand_in: StripeAccount, tmp_path: Path
 ) -> None:

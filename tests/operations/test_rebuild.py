@@ -440,6 +440,7 @@ def test_nothing_is_read_as_a_whole(conn: Connection, database_url: str, work: C
 # memory and rights
 
 
+@pytest.mark.slow
 def test_memory_stays_flat(conn: Connection, server: Server) -> None:
     """Twenty thousand customers and as many payments need no more than two thousand."""
     if not Path("/proc/self/status").exists() or "host=/" not in server.admin_url:

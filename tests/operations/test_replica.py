@@ -20,6 +20,8 @@ from tests.support.site import ADA, ADMIN_KEY, BOB, Site, bring_application, run
 from tests.support.standby import promote, standby_of
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 Conn = psycopg.Connection[Row]
 

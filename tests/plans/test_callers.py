@@ -8,6 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 Conn = psycopg.Connection[Row]
 

@@ -22,6 +22,8 @@ from tests.support.full_tables import fill_tables, leave_alone, our_tables
 from tests.support.plans import Statement, recorded_plans
 from tests.support.servers import Server
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 Conn = psycopg.Connection[Row]
 

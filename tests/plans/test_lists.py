@@ -18,6 +18,8 @@ from pg_payments.database import events as ledger
 from tests.support.full_tables import leave_alone, our_tables
 from tests.support.plans import recorded_plans
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 Conn = psycopg.Connection[Row]
 T = TypeVar("T")

@@ -16,6 +16,8 @@ from tests.support.servers import Server
 from tests.support.tools import command, pg_dump, start_command
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 GATE = 815
 STOP_AT = """
 create sequence public.ddl_statements;

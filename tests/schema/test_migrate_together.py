@@ -4,6 +4,7 @@ from collections.abc import Callable
 from subprocess import Popen
 
 import psycopg
+import pytest
 
 from pg_payments.schema.migrate import LOCK_KEY, status
 from pg_payments.schema.sql_files import packaged
@@ -24,6 +25,7 @@ def finish(processes: list[Popen[str]]) -> list[str]:
     return [out for out, _ in outputs]
 
 
+@pytest.mark.slow
 def test_twenty_migrates_of_one_database_apply_everything_once(empty_database_url: str, database_url: str) -> None:
     with psycopg.connect(empty_database_url, autocommit=True) as gate:
         gate.execute("select pg_advisory_lock(%s)", [LOCK_KEY])

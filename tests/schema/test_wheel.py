@@ -15,6 +15,8 @@ from pg_payments.schema.migrate import status
 from tests.support.network import served
 from tests.support.tools import ROOT, pg_dump
 
+pytestmark = pytest.mark.slow
+
 BARE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
 
 

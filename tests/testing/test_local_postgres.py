@@ -35,6 +35,7 @@ def test_a_kept_server_stays() -> None:
         server.remove()
 
 
+@pytest.mark.slow
 def test_binaries_in_a_private_directory(tmp_path: Path) -> None:
     private = tmp_path / "private"
     package = embedded_bin().parents[1]
