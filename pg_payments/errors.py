@@ -119,9 +119,15 @@ class SignatureInvalid(PaymentsError):
 
 
 class BodyTooLarge(PaymentsError):
-    """A request body over ``PAYMENTS_MAX_BODY_BYTES``."""
+    """A delivery over ``PAYMENTS_MAX_BODY_BYTES``, or another body over 64 KiB."""
 
     http_status, code = 413, "BODY_TOO_LARGE"
+
+
+class BodyTooSlow(PaymentsError):
+    """A request body that did not arrive in time."""
+
+    http_status, code = 408, "BODY_TOO_SLOW"
 
 
 class ConfigurationError(PaymentsError):

@@ -18,6 +18,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
+    keep_alive: Annotated[int, typer.Option(min=1, help="Seconds that an idle connection is kept.")] = 75,
     log_format: Annotated[LogFormat, typer.Option(help="How a line of the log is written.")] = LogFormat.text,
 ) -> None:
     """Serve the webhook endpoints and the HTTP interface."""
@@ -25,4 +26,4 @@ def serve(
         from pg_payments.http import server as serving
 
     settings = Settings.load()
-    serving.serve(database_url or settings.required_database_url(), host, port, workers, log_format)
+    serving.serve(database_url or settings.required_database_url(), host, port, workers, log_format, keep_alive)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -29,9 +30,10 @@ def address_of(bound: socket.socket) -> str:
 
 
 @contextmanager
-def served(app: ASGIApp, bound: socket.socket) -> Iterator[str]:
-    """Serves the application on the socket until the block ends; gives its base URL."""
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
+def served(app: ASGIApp, bound: socket.socket, **options: Any) -> Iterator[str]:
+    """Serves the application on the socket, with more of uvicorn's options, until the block ends; its base URL."""
+    quiet = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2, **options)
+    server = uvicorn.Server(quiet)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     try:

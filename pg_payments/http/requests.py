@@ -8,7 +8,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from pg_payments.caller import Caller
-from pg_payments.errors import BodyTooLarge, InvalidRequest
+from pg_payments.errors import InvalidRequest
+from pg_payments.http.bounds import small_body
 from pg_payments.http.state import Service
 from pg_payments.settings import ENVIRONMENTS, Environment
 
@@ -37,14 +38,5 @@ async def caller_of(request: Request) -> Caller:
 
 
 async def body_of(request: Request) -> bytes:
-    """The whole body, unless it is over the limit: then nothing more of it is read."""
-    limit = service_of(request).settings.max_body_bytes
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
-        raise BodyTooLarge(f"the body is over {limit} bytes")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise BodyTooLarge(f"the body is over {limit} bytes")
-    return bytes(body)
+    """The body of a page or an administrator. Raises `BodyTooLarge`, `BodyTooSlow`."""
+    return await small_body(request, service_of(request).settings.max_body_bytes)

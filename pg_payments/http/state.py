@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from pg_payments.database.pool import LazyPool
+from pg_payments.http.bounds import Room
 from pg_payments.http.metrics import Metrics
 from pg_payments.http.tokens import TokenVerifier
 from pg_payments.settings import Environment, Settings
@@ -43,6 +44,10 @@ class Service:
     @cached_property
     def signatures(self) -> Signatures:
         return Signatures(self.settings, self.pool)
+
+    @cached_property
+    def unverified(self) -> Room:
+        return Room()
 
     @cached_property
     def metrics(self) -> Metrics:

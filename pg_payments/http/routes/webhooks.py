@@ -6,9 +6,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pg_payments.http.requests import body_of, environment_of, service_of
+from pg_payments.http.bounds import unverified_body
+from pg_payments.http.requests import environment_of, service_of
 from pg_payments.http.response_fields import EVENT, translated
 from pg_payments.logs import line, log
+from pg_payments.webhooks.signatures import refuse_unless_recent
 
 
 async def webhook(request: Request) -> Response:
@@ -16,8 +18,9 @@ async def webhook(request: Request) -> Response:
     service, environment = service_of(request), environment_of(request)
     with service.metrics.delivery(environment) as delivery:
         signature = request.headers.get("stripe-signature")
-        body = await body_of(request) if signature else b""
-        text = await service.signatures.verified_text(environment, body, signature)
+        refuse_unless_recent(signature, service.settings.webhook_tolerance)
+        async with unverified_body(request, service.settings.max_body_bytes, service.unverified) as body:
+            text = await service.signatures.verified_text(environment, body, signature)
         receipt = await service.deliveries.add(environment, text)
         delivery.got(receipt)
     if receipt.to_be_delivered_again:
