@@ -34,8 +34,28 @@ end
 $$;
 comment on function payments_private.purged_event(text, text) is 'What became of an event that is not in the ledger any more; null if it was not purged.';
 
+-- Whoever ends a transaction lets go of its locks one after the other. So who was waiting for one of them may go on while
+-- others are still held by somebody who is done.
+create or replace function payments_private.lock_until(p_key bigint, p_until timestamptz) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  loop
+    if pg_try_advisory_xact_lock(p_key) then
+      return true;
+    end if;
+    exit when clock_timestamp() >= p_until;
+    perform pg_sleep(0.002);
+  end loop;
+  return false;
+end
+$$;
+comment on function payments_private.lock_until(bigint, timestamptz) is
+  'Whether the lock could be had by then; it is held until the transaction ends. Tries at least once.';
+
 -- Among events of one second the bodies decide which came last, each time another arrives. After so long none does.
-create or replace function payments_private.settle_rivals(p_events uuid[]) returns uuid[]
+create or replace function payments_private.settle_rivals(p_events uuid[], p_until timestamptz) returns uuid[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -56,8 +76,8 @@ begin
                 and x.source = e.provider_event_id
               limit 1) r
   loop
-    if pg_try_advisory_xact_lock(
-      payments_private.lock_key('payments:' || v_rival.environment || ':' || v_rival.object_type || ':' || v_rival.object_id))
+    if payments_private.lock_until(
+      payments_private.lock_key('payments:' || v_rival.environment || ':' || v_rival.object_type || ':' || v_rival.object_id), p_until)
     then
       delete from payments_private.rival_snapshots r
        where r.environment = v_rival.environment and r.object_type = v_rival.object_type and r.object_id = v_rival.object_id;
@@ -71,8 +91,8 @@ begin
   return array(select i from unnest(p_events) i where i <> all (v_busy));
 end
 $$;
-comment on function payments_private.settle_rivals(uuid[]) is
-  'Leaves what is stored as the latest of its second; answers the events whose bodies nobody needs any more.';
+comment on function payments_private.settle_rivals(uuid[], timestamptz) is
+  'Leaves what is stored as the latest of its second; answers the events whose bodies nobody needs any more. Where somebody is at work on an object, waits for it until then.';
 
 create or replace function payments.purge_events(older_than interval, max_rows integer default 1000) returns integer
 language plpgsql security definer  -- works on the ledger, which nobody else may write
@@ -83,6 +103,8 @@ set jit = off
 as $$
 declare
   v_before timestamptz := payments_private.now() - older_than;
+  v_after  uuid := '00000000-0000-0000-0000-000000000000';
+  v_until  timestamptz;
   v_ids    uuid[];
   v_count  integer;
 begin
@@ -93,22 +115,29 @@ begin
     raise exception 'max_rows must be 0 or more' using errcode = 'PY001', detail = 'max_rows', hint = 'Purge in batches, until one answers 0.';
   end if;
 
-  -- The same order as a delivery's: environments, purge, and from here on nothing is waited for.
+  -- The same order as a delivery's: environments, purge, and from here on nothing is waited for for long.
   perform payments_private.lock_area(e) from unnest(array['live', 'test']) e;
   perform payments_private.lock_area('purge', p_whole => true);
 
-  -- An id begins with the time at which the event was received, in milliseconds.
-  select array_agg(s.id) into v_ids
-    from (select e.id from payments.webhook_events e
-           where e.id < (lpad(to_hex(greatest(extract(epoch from v_before) * 1000, 0)::bigint), 12, '0') || '70008000000000000000')::uuid
-             and e.processing_status in ('processed', 'ignored')
-             and e.processed_at < v_before
-             and coalesce(e.provider_created_at, '-infinity') < v_before
-           order by e.id
-           limit max_rows
-             for update skip locked) s;
-
-  v_ids := payments_private.settle_rivals(v_ids);
+  -- An id begins with the time at which the event was received, in milliseconds. Where somebody is at work on the objects
+  -- of all that were found, younger events come into their own.
+  v_until := clock_timestamp() + interval '200 milliseconds';
+  loop
+    select array_agg(s.id order by s.id) into v_ids
+      from (select e.id from payments.webhook_events e
+             where e.id > v_after
+               and e.id < (lpad(to_hex(greatest(extract(epoch from v_before) * 1000, 0)::bigint), 12, '0') || '70008000000000000000')::uuid
+               and e.processing_status in ('processed', 'ignored')
+               and e.processed_at < v_before
+               and coalesce(e.provider_created_at, '-infinity') < v_before
+             order by e.id
+             limit max_rows
+               for update skip locked) s;
+    exit when v_ids is null;
+    v_after := v_ids[cardinality(v_ids)];
+    v_ids := payments_private.settle_rivals(v_ids, v_until);
+    exit when v_ids <> '{}';
+  end loop;
 
   with gone as (
     delete from payments.webhook_events e

@@ -342,6 +342,41 @@ def test_a_purge_waits_for_old_redeliveries_and_leaves_busy_objects(conn: Connec
     assert purge(conn) == len(events)
 
 
+@pytest.mark.parametrize("busy", [{0}, {1}, {0, 1}, {0, 2}, {0, 1, 2}])
+@pytest.mark.parametrize("max_rows", [1, 5, 7])
+def test_none_are_purged_only_where_all_are_busy(
+    conn: Connection, database_url: str, busy: set[int], max_rows: int
+) -> None:
+    """Batches that are full of busy events do not hide those behind them."""
+    batches = [tied_customer(f"busy {number}")[1] for number in range(3)]
+    for events in batches:
+        ingest(conn, events)
+    age(conn)
+    nodes = [f"customer:{batches[number][0]['data']['object']['id']}" for number in busy]
+    free = sum(len(events) for number, events in enumerate(batches) if number not in busy)
+    with connected(database_url) as working, working.transaction():
+        working.execute("select payments_private.lock_nodes('test', %s)", [nodes])
+        assert sum(iter(lambda: purge(conn, max_rows=max_rows), 0)) == free
+    assert sum(iter(lambda: purge(conn, max_rows=max_rows), 0)) == sum(map(len, batches)) - free
+
+
+def test_a_lock_is_had_as_soon_as_it_is_free(conn: Connection, database_url: str) -> None:
+    """Somebody's locks are not all free at once when their transaction ends."""
+    with connected(database_url) as working, connected(database_url) as purging, ThreadPoolExecutor(1) as pool:
+        with working.transaction():
+            working.execute("select pg_advisory_xact_lock(1)")
+            assert one(purging, "select payments_private.lock_until(1, '-infinity')") is False
+            had = pool.submit(one, purging, "select payments_private.lock_until(1, 'infinity')")
+            wait_until(lambda: is_sleeping(conn, purging), "somebody tries again and again")
+        assert had.result(60) is True
+        assert one(purging, "select payments_private.lock_until(1, '-infinity')") is True
+
+
+def is_sleeping(conn: Connection, other: Connection) -> bool:
+    query = "select wait_event = 'PgSleep' from pg_stat_activity where pid = %s"
+    return bool(one(conn, query, other.info.backend_pid))
+
+
 def is_waiting(conn: Connection, other: Connection) -> bool:
     return bool(one(conn, "select cardinality(pg_blocking_pids(%s)) > 0", other.info.backend_pid))
 
