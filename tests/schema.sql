@@ -963,6 +963,14 @@ ALTER FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots p
 
 COMMENT ON FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) IS 'Takes the locks that apply_snapshots needs; answers what is locked, or null if there is nothing to lock or too much to list.';
 
+CREATE FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) IS 'Whether the lock could be had by then; it is held until the transaction ends. Tries at least once.';
+
 CREATE FUNCTION payments_private.longest_lock_wait() RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1377,16 +1385,16 @@ ALTER FUNCTION payments_private.rows_of(p_environment text, p_pass text, p_keys 
 
 COMMENT ON FUNCTION payments_private.rows_of(p_environment text, p_pass text, p_keys text[]) IS 'What there is for the keys of a pass.';
 
-CREATE FUNCTION payments_private.settle_rivals(p_events uuid[]) RETURNS uuid[]
+CREATE FUNCTION payments_private.settle_rivals(p_events uuid[], p_until timestamp with time zone) RETURNS uuid[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.settle_rivals(p_events uuid[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.settle_rivals(p_events uuid[], p_until timestamp with time zone) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.settle_rivals(p_events uuid[]) IS 'Leaves what is stored as the latest of its second; answers the events whose bodies nobody needs any more.';
+COMMENT ON FUNCTION payments_private.settle_rivals(p_events uuid[], p_until timestamp with time zone) IS 'Leaves what is stored as the latest of its second; answers the events whose bodies nobody needs any more. Where somebody is at work on an object, waits for it until then.';
 
 CREATE FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -2515,6 +2523,8 @@ REVOKE ALL ON FUNCTION payments_private.lock_secret() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.longest_lock_wait() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.next_attempt(p_attempts integer) FROM PUBLIC;
@@ -2591,7 +2601,7 @@ REVOKE ALL ON FUNCTION payments_private.rival_data(p_rival payments_private.riva
 
 REVOKE ALL ON FUNCTION payments_private.rows_of(p_environment text, p_pass text, p_keys text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.settle_rivals(p_events uuid[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.settle_rivals(p_events uuid[], p_until timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
 
