@@ -285,7 +285,15 @@ CREATE FUNCTION payments.ingest_stripe_events(environment text, payloads text[])
 
 ALTER FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) IS 'Takes a batch of verified webhook bodies through the whole road in one transaction; one row each, in order. A bad one does not harm its neighbours: status failed with its error, or rejected (PY007 not a Stripe event, PY008 wrong mode) and nothing stored.';
+COMMENT ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) IS 'Takes a batch of verified webhook bodies through the whole road in one transaction; one row each, in order. A bad one does not harm its neighbours: status failed with its error, or rejected (PY007 not a Stripe event, PY008 wrong mode) and nothing stored. Waits about a second for locks (setting lock_timeout), then keeps the event as failed; all events of a batch that is cancelled or runs into statement_timeout are kept as failed with 57014: give each to this function alone. Commits with synchronous_commit = on.';
+
+CREATE FUNCTION payments.keep_failed_events(environment text, payloads text[], reason text) RETURNS TABLE(event_id uuid, processing_status text, duplicate boolean, error text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.keep_failed_events(environment text, payloads text[], reason text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.keep_failed_events(environment text, payloads text[], reason text) IS 'Keeps verified webhook bodies, which the pipeline could not be brought to finish, as failed events with this reason (57014), without applying them; one row each, in order. What is settled stays so. For a server whose ingest call was cut off. Raises what keeps them out of the ledger and of quarantine.';
 
 CREATE FUNCTION payments.lock_webhook_endpoint(environment text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -341,7 +349,7 @@ CREATE FUNCTION payments.purge_events(older_than interval, max_rows integer DEFA
 
 ALTER FUNCTION payments.purge_events(older_than interval, max_rows integer) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.purge_events(older_than interval, max_rows integer) IS 'Takes at most max_rows events that were received and settled longer ago than that out of the ledger, oldest first; answers how many. Only their ids stay, so that a redelivery is answered as before and not applied; failed events stay whole. Deliveries go on meanwhile. Raises PY001 for less than 7 days.';
+COMMENT ON FUNCTION payments.purge_events(older_than interval, max_rows integer) IS 'Takes at most max_rows events, and at most 10,000, that were received and settled longer ago than that out of the ledger, oldest first; answers how many. Only their ids stay, so that a redelivery is answered as before and not applied; failed events stay whole. Deliveries go on meanwhile. Raises PY001 for less than 7 days.';
 
 CREATE FUNCTION payments.rebuild_projections(environment text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -419,7 +427,7 @@ CREATE FUNCTION payments.retry_failed_events(max_events integer DEFAULT 100) RET
 
 ALTER FUNCTION payments.retry_failed_events(max_events integer) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.retry_failed_events(max_events integer) IS 'Applies failed events again whose time has come, each on its own, at most max_events; answers how many were tried. Several workers may call it at once.';
+COMMENT ON FUNCTION payments.retry_failed_events(max_events integer) IS 'Applies failed events again whose time has come, each on its own: at most max_events, at most 100, and begins with no other after a second, so that deliveries of the same objects do not wait long. Returns how many were tried: call it again, in a transaction of its own, until that is 0. Several workers may call it at once.';
 
 CREATE FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -478,6 +486,14 @@ ALTER FUNCTION payments_private.add_rival(p_environment text, p_snapshot payment
 
 COMMENT ON FUNCTION payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) IS 'Enters a snapshot into the set among which the latest of its second is chosen.';
 
+CREATE FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) RETURNS payments_private.incoming
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) IS 'Enters and applies one event of a batch; whatever it raises, it is kept as failed or in quarantine. Raises only where neither can be written.';
+
 CREATE FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[] DEFAULT NULL::text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -489,6 +505,14 @@ ALTER FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p
 
 COMMENT ON FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[]) IS 'Everything the given ledger rows say is put in place and the rows become processed. Raises what a projection or trigger raises.';
 
+CREATE FUNCTION payments_private.apply_one_by_one(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked boolean, p_wait integer, p_cancelled text) RETURNS payments_private.incoming[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.apply_one_by_one(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked boolean, p_wait integer, p_cancelled text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.apply_one_by_one(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked boolean, p_wait integer, p_cancelled text) IS 'Enters and applies the events of a batch each on its own; together they wait for locks no longer than p_wait ms, and 10 ms each after that.';
+
 CREATE FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[], p_locked text[] DEFAULT NULL::text[]) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -499,6 +523,14 @@ CREATE FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots
 ALTER FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[], p_locked text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[], p_locked text[]) IS 'Stores snapshots, links them and computes what depends on them; answers how many changed the store. The caller holds the locks.';
+
+CREATE FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked text[]) RETURNS payments_private.incoming[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked text[]) IS 'Enters and applies all events of a batch, whose objects are locked. Raises what any of them raises.';
 
 CREATE FUNCTION payments_private.attempt_of(p_session jsonb) RETURNS uuid
     LANGUAGE plpgsql IMMUTABLE
@@ -650,6 +682,14 @@ ALTER FUNCTION payments_private.clear_mirror(p_environment text) OWNER TO paymen
 
 COMMENT ON FUNCTION payments_private.clear_mirror(p_environment text) IS 'Empties the mirror of one environment: objects, links, projections, mappings. Events keep their rows; waiting ones are parked.';
 
+CREATE FUNCTION payments_private.commit_durably() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.commit_durably() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.commit_durably() IS 'Has this transaction''s commit wait for the disk, whatever the role or the database says: what Stripe is told is stored has to survive a crash. The setting synchronous_commit = inherit leaves it as it is.';
+
 CREATE FUNCTION payments_private.current_subject_keys() RETURNS text[]
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -676,6 +716,16 @@ CREATE FUNCTION payments_private.differences(p_environment text, p_max integer) 
 ALTER FUNCTION payments_private.differences(p_environment text, p_max integer) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.differences(p_environment text, p_max integer) IS 'What verify_projections() answers, so many objects at a time; an item that moved from one subscription to another is told by both.';
+
+CREATE FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) RETURNS uuid[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) IS 'Failed events whose time has come and that no other worker has, in the order in which they happened; they are this transaction''s until it ends.';
 
 CREATE FUNCTION payments_private.enter_events(p_environment text, p_events payments_private.incoming[], p_bodies text[]) RETURNS payments_private.incoming[]
     LANGUAGE plpgsql
@@ -755,7 +805,7 @@ CREATE FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) RET
 
 ALTER FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) IS 'A batch of verified bodies, answered in the order of their event ids. A body that is no event of this environment has status rejected and its verdict says why.';
+COMMENT ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) IS 'A batch of verified bodies, in the order of their event ids. A body that is no event of this environment has status rejected and its verdict says why. Waits for locks no longer than longest_wait() allows for each: in all about twice that at most, and 10 ms an event. What is cancelled (57014) is kept as failed, its neighbours too. Raises only where an event can neither be entered nor put into quarantine.';
 
 CREATE FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -764,6 +814,14 @@ CREATE FUNCTION payments_private.is_deletion(p_object_type text, p_event_type te
 ALTER FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) IS 'Whether a snapshot says that its object is gone.';
+
+CREATE FUNCTION payments_private.is_passing(p_sqlstate text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.is_passing(p_sqlstate text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.is_passing(p_sqlstate text) IS 'Whether a failure tells of the moment and not of the event: a lock (55P03, 40P01, 40001), a time limit or cancellation (57014), a want of disk, memory or connections (53xxx, 58030).';
 
 CREATE FUNCTION payments_private.is_reserved(p_key text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -877,6 +935,14 @@ ALTER FUNCTION payments_private.jsonb_or_null(p_body text) OWNER TO payments_own
 
 COMMENT ON FUNCTION payments_private.jsonb_or_null(p_body text) IS 'A body as jsonb; null where jsonb refuses it.';
 
+CREATE FUNCTION payments_private.keep_failed(p_environment text, p_event payments_private.incoming, p_body text, p_sqlstate text, p_message text) RETURNS payments_private.incoming
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.keep_failed(p_environment text, p_event payments_private.incoming, p_body text, p_sqlstate text, p_message text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.keep_failed(p_environment text, p_event payments_private.incoming, p_body text, p_sqlstate text, p_message text) IS 'Enters a verified event as failed for this reason without applying it, or puts it into quarantine. One that is settled stays as it is.';
+
 CREATE FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -927,6 +993,14 @@ CREATE FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_k
 ALTER FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) IS 'Waits for the deliveries that work on the same objects, and lets no other begin.';
+
+CREATE FUNCTION payments_private.lock_events(p_environment text, p_events payments_private.incoming[]) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.lock_events(p_environment text, p_events payments_private.incoming[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.lock_events(p_environment text, p_events payments_private.incoming[]) IS 'Locks what the events touch until the transaction ends; what is locked if there is one snapshot only, for apply_snapshots. Raises 55P03 where a lock is not to be had in time.';
 
 CREATE FUNCTION payments_private.lock_key(p_name text, p_secret bytea DEFAULT NULL::bytea) RETURNS bigint
     LANGUAGE plpgsql STABLE
@@ -979,13 +1053,29 @@ ALTER FUNCTION payments_private.longest_lock_wait() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.longest_lock_wait() IS 'How long a lock is waited for where lock_timeout does not say: the setting lock_timeout, or a second.';
 
-CREATE FUNCTION payments_private.next_attempt(p_attempts integer) RETURNS timestamp with time zone
+CREATE FUNCTION payments_private.longest_wait(p_callers_limit text) RETURNS integer
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.longest_wait(p_callers_limit text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.longest_wait(p_callers_limit text) IS 'Milliseconds that a delivery may wait for a lock: longest_lock_wait(), or the caller''s own lock_timeout if that is shorter.';
+
+CREATE FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_event_id text, p_body text, p_sqlstate text, p_message text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.next_attempt(p_attempts integer) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_event_id text, p_body text, p_sqlstate text, p_message text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.next_attempt(p_attempts integer) IS 'When to try again after so many attempts; null when the event is to be parked.';
+COMMENT ON FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_event_id text, p_body text, p_sqlstate text, p_message text) IS 'A ledger row becomes failed, due again as next_attempt() says; an event whose row can''t be changed goes into quarantine.';
+
+CREATE FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text DEFAULT NULL::text, p_since timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text, p_since timestamp with time zone) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text, p_since timestamp with time zone) IS 'When to try again after so many attempts: 1, 2, 4 … minutes later, at most 6 hours; null when the event is to be parked. After a failure that passes (is_passing) it is 5, 10, 20 … seconds, and an event that came (p_since) less than 3 days ago, for as long as Stripe delivers again, is not parked.';
 
 CREATE FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT last text, OUT objects integer) RETURNS record
     LANGUAGE plpgsql STABLE
@@ -1288,6 +1378,14 @@ ALTER FUNCTION payments_private.read_event(p_environment text, p_place bigint, p
 
 COMMENT ON FUNCTION payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb) IS 'Reads a verified body.';
 
+CREATE FUNCTION payments_private.read_events(p_environment text, p_bodies text[]) RETURNS payments_private.incoming[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.read_events(p_environment text, p_bodies text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.read_events(p_environment text, p_bodies text[]) IS 'Reads verified bodies, in the order of their event ids. Never raises.';
+
 CREATE FUNCTION payments_private.read_payment_object(p_object_type text, p_data jsonb) RETURNS payments_private.payment_objects
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1366,6 +1464,22 @@ ALTER FUNCTION payments_private.reproject_customer(p_environment text, p_custome
 
 COMMENT ON FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) IS 'Computes the subscriptions and transactions of a customer again.';
 
+CREATE FUNCTION payments_private.retry_event(p_id uuid, p_due timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.retry_event(p_id uuid, p_due timestamp with time zone) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.retry_event(p_id uuid, p_due timestamp with time zone) IS 'Applies a failed event again; false if its objects are locked or it is not due any more.';
+
+CREATE FUNCTION payments_private.retry_stashed_event(p_environment text, p_event_id text, p_body text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.retry_stashed_event(p_environment text, p_event_id text, p_body text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.retry_stashed_event(p_environment text, p_event_id text, p_body text) IS 'Ingests an event from quarantine again; it leaves once the ledger says what became of it.';
+
 CREATE FUNCTION payments_private.rival_data(p_rival payments_private.rival_snapshots) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1384,6 +1498,14 @@ CREATE FUNCTION payments_private.rows_of(p_environment text, p_pass text, p_keys
 ALTER FUNCTION payments_private.rows_of(p_environment text, p_pass text, p_keys text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.rows_of(p_environment text, p_pass text, p_keys text[]) IS 'What there is for the keys of a pass.';
+
+CREATE FUNCTION payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming) RETURNS payments_private.incoming
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming) IS 'What became of an event that is in a batch twice.';
 
 CREATE FUNCTION payments_private.settle_rivals(p_events uuid[], p_until timestamp with time zone) RETURNS uuid[]
     LANGUAGE plpgsql
@@ -1404,13 +1526,13 @@ ALTER FUNCTION payments_private.shows_failure(p_object_type text, p_event_type t
 
 COMMENT ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) IS 'Whether the snapshot of a payment object, or the event that carried it, says that an attempt failed.';
 
-CREATE FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_error text) RETURNS void
+CREATE FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_error text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_error text) IS 'Keeps a verified event that the ledger does not take.';
+COMMENT ON FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) IS 'Puts a verified event that the ledger does not take into quarantine. Raises what keeps it out of there too.';
 
 CREATE FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean DEFAULT false) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
@@ -1498,7 +1620,7 @@ CREATE FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body
 
 ALTER FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) IS 'Applies one ledger row; if that raises, only its effects are undone and the row is marked failed.';
+COMMENT ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) IS 'Applies one ledger row; if that raises, is cancelled or waits too long for a lock, only its effects are undone and the row is marked failed.';
 
 CREATE FUNCTION payments_private.wait_for_locks(p_keys bigint[]) RETURNS void
     LANGUAGE plpgsql
@@ -1507,6 +1629,14 @@ CREATE FUNCTION payments_private.wait_for_locks(p_keys bigint[]) RETURNS void
 ALTER FUNCTION payments_private.wait_for_locks(p_keys bigint[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.wait_for_locks(p_keys bigint[]) IS 'Takes advisory locks until the transaction ends, in the order of their keys. Waits for each as long as lock_timeout says, or else the setting; then raises 55P03.';
+
+CREATE FUNCTION payments_private.wait_for_locks_until(p_deadline timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.wait_for_locks_until(p_deadline timestamp with time zone) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.wait_for_locks_until(p_deadline timestamp with time zone) IS 'From here on a lock is waited for until then, and 10 ms at least; otherwise 55P03 (lock_not_available) is raised.';
 
 CREATE FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) RETURNS payments_private.snapshot[]
     LANGUAGE plpgsql IMMUTABLE
@@ -1948,12 +2078,14 @@ COMMENT ON TABLE payments_private.refresh_queue IS 'Objects whose latest state t
 CREATE TABLE payments_private.settings (
     name text NOT NULL,
     value text NOT NULL,
-    CONSTRAINT setting_is_known CHECK ((name = ANY ('{metadata_prefix,max_attempts,allowed_origins}'::text[])))
+    CONSTRAINT lock_timeout_is_short CHECK (((name <> 'lock_timeout'::text) OR (value ~ '^[1-9][0-9]{0,4}ms$|^[1-9][0-9]?s$'::text))),
+    CONSTRAINT setting_is_known CHECK ((name = ANY ('{metadata_prefix,max_attempts,allowed_origins,lock_timeout,synchronous_commit}'::text[]))),
+    CONSTRAINT synchronous_commit_is_on_or_inherited CHECK (((name <> 'synchronous_commit'::text) OR (value = ANY ('{on,inherit}'::text[]))))
 );
 
 ALTER TABLE payments_private.settings OWNER TO payments_owner;
 
-COMMENT ON TABLE payments_private.settings IS 'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked; allowed_origins: where checkouts and portals may return to, see payments.allow_origins().';
+COMMENT ON TABLE payments_private.settings IS 'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked; allowed_origins: where checkouts and portals may return to, see payments.allow_origins(); lock_timeout: how long a delivery waits for a lock, as 500ms or 2s, a second if not set; synchronous_commit: inherit lets deliveries commit as the role and the database say, on or unset has them wait for the disk.';
 
 CREATE TABLE payments_private.subject_types (
     subject_type text NOT NULL,
@@ -2356,6 +2488,9 @@ GRANT ALL ON FUNCTION payments.ingest_stripe_event(environment text, payload tex
 REVOKE ALL ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.keep_failed_events(environment text, payloads text[], reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.keep_failed_events(environment text, payloads text[], reason text) TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) TO payments_service;
 
@@ -2420,9 +2555,15 @@ GRANT ALL ON FUNCTION payments.webhook_secrets(environment text) TO payments_ser
 
 REVOKE ALL ON FUNCTION payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.apply_one_by_one(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked boolean, p_wait integer, p_cancelled text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[], p_locked text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.attempt_of(p_session jsonb) FROM PUBLIC;
 
@@ -2446,12 +2587,16 @@ REVOKE ALL ON FUNCTION payments_private.claim_of(p_object_type text, p_object_id
 
 REVOKE ALL ON FUNCTION payments_private.clear_mirror(p_environment text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.commit_durably() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.current_subject_keys() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_private.current_subject_keys() TO payments_user;
 
 REVOKE ALL ON FUNCTION payments_private.delete_orphans(p_environment text, p_table text, p_keys text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.differences(p_environment text, p_max integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.enter_events(p_environment text, p_events payments_private.incoming[], p_bodies text[]) FROM PUBLIC;
 
@@ -2474,6 +2619,8 @@ REVOKE ALL ON FUNCTION payments_private.had_values(p_data jsonb, p_previous json
 REVOKE ALL ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.is_passing(p_sqlstate text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_reserved(p_key text) FROM PUBLIC;
 
@@ -2503,6 +2650,8 @@ REVOKE ALL ON FUNCTION payments_private.json_times(VARIADIC p_values jsonb[]) FR
 
 REVOKE ALL ON FUNCTION payments_private.jsonb_or_null(p_body text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.keep_failed(p_environment text, p_event payments_private.incoming, p_body text, p_sqlstate text, p_message text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.leaders(p_environment text, p_nodes text[]) FROM PUBLIC;
@@ -2514,6 +2663,8 @@ REVOKE ALL ON FUNCTION payments_private.links_of(p_object_type text, p_data json
 REVOKE ALL ON FUNCTION payments_private.lock_area(p_area text, p_whole boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.lock_events(p_environment text, p_events payments_private.incoming[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_key(p_name text, p_secret bytea) FROM PUBLIC;
 
@@ -2527,7 +2678,11 @@ REVOKE ALL ON FUNCTION payments_private.lock_until(p_key bigint, p_until timesta
 
 REVOKE ALL ON FUNCTION payments_private.longest_lock_wait() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.next_attempt(p_attempts integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.longest_wait(p_callers_limit text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_event_id text, p_body text, p_sqlstate text, p_message text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text, p_since timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT last text, OUT objects integer) FROM PUBLIC;
 
@@ -2579,6 +2734,8 @@ REVOKE ALL ON FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate 
 
 REVOKE ALL ON FUNCTION payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.read_events(p_environment text, p_bodies text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.read_payment_object(p_object_type text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.reading_or_fail(p_what text) FROM PUBLIC;
@@ -2597,15 +2754,21 @@ REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text, p_pass tex
 
 REVOKE ALL ON FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.retry_event(p_id uuid, p_due timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.retry_stashed_event(p_environment text, p_event_id text, p_body text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.rival_data(p_rival payments_private.rival_snapshots) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.rows_of(p_environment text, p_pass text, p_keys text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.settle_rivals(p_events uuid[], p_until timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_error text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) FROM PUBLIC;
 
@@ -2630,6 +2793,8 @@ REVOKE ALL ON FUNCTION payments_private.tells_of_payments(p_object_type text) FR
 REVOKE ALL ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.wait_for_locks(p_keys bigint[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.wait_for_locks_until(p_deadline timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 

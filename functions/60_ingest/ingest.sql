@@ -1,20 +1,8 @@
 -- One verified event, or many: into the ledger, the store, the projections, and then processed, in one transaction.
 --
--- What was verified is kept whatever happens next. A projection or an application's trigger that raises takes its own
--- effects with it and leaves the event failed, with the error, to be retried; its neighbours in a batch go on. An event
--- that even the ledger does not take, because a trigger refuses the row itself, waits in payments_private.stashed_events.
-
--- When a failed event is due again: 1, 2, 4 … minutes later, at most 6 hours; never after the last attempt.
-create or replace function payments_private.next_attempt(p_attempts integer) returns timestamptz
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return case when p_attempts < coalesce((select s.value::integer from payments_private.settings s where s.name = 'max_attempts'), 12)
-    then payments_private.now() + least(interval '1 minute' * power(2, least(p_attempts, 20) - 1), interval '6 hours') end;
-end
-$$;
-comment on function payments_private.next_attempt(integer) is 'When to try again after so many attempts; null when the event is to be parked.';
+-- What was verified is kept whatever happens next. A projection or an application's trigger that raises, or that waits too
+-- long for a lock, takes its own effects with it and leaves the event failed, with the error, to be retried; its neighbours
+-- in a batch go on. failure.sql says how it is kept, limits.sql how long is waited.
 
 create or replace function payments_private.jsonb_or_null(p_body text) returns jsonb
 language plpgsql immutable
@@ -81,23 +69,6 @@ end
 $$;
 comment on function payments_private.read_event(text, bigint, text, jsonb) is 'Reads a verified body.';
 
--- A transaction with one snapshot for all its statements doesn't see what others committed meanwhile: another try in it would
--- meet the same, and only its caller can begin again.
-create or replace function payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) returns void
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if current_setting('transaction_isolation') <> 'read committed'
-     and (p_sqlstate = '40001' or p_sqlstate = '23505' and p_schema in ('payments', 'payments_private')) then
-    raise exception '%', p_message using errcode = 'serialization_failure',
-      hint = 'Run the transaction again, or in READ COMMITTED, for which this is written.';
-  end if;
-end
-$$;
-comment on function payments_private.raise_if_snapshot_is_too_old(text, text, text) is
-  'Given an error''s SQLSTATE, schema and message: raises 40001 where it is due to a REPEATABLE READ or SERIALIZABLE transaction.';
-
 -- Applies events that are in the ledger as pending or failed, all together, and marks them processed or ignored.
 -- p_locked: as for apply_snapshots.
 create or replace function payments_private.apply_events(
@@ -128,70 +99,6 @@ end
 $$;
 comment on function payments_private.apply_events(text, uuid[], payments_private.snapshot[], text[]) is
   'Everything the given ledger rows say is put in place and the rows become processed. Raises what a projection or trigger raises.';
-
--- One event with its failure contained. Answers the resulting status and error.
-create or replace function payments_private.try_event(
-  p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[],
-  out processing_status text, out error text
-)
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_attempts integer;
-  v_next     timestamptz;
-  v_schema   text;
-begin
-  for v_try in 1 .. 3 loop
-    begin
-      perform payments_private.apply_events(p_environment, array[p_id], p_snapshots);
-      select e.processing_status into processing_status from payments.webhook_events e where e.id = p_id;
-      return;
-    exception
-      when deadlock_detected or serialization_failure or lock_not_available or unique_violation then
-        get stacked diagnostics v_schema = schema_name;
-        perform payments_private.raise_if_snapshot_is_too_old(sqlstate, v_schema, sqlerrm);
-        error := sqlstate || ': ' || sqlerrm;
-        exit when sqlstate = '23505';  -- the others are somebody else's locks, e.g. in a trigger: worth another try at once
-      when others then
-        error := sqlstate || ': ' || sqlerrm;
-        exit;
-    end;
-  end loop;
-
-  processing_status := 'failed';
-  select e.attempt_count + 1 into v_attempts from payments.webhook_events e where e.id = p_id;
-  v_next := payments_private.next_attempt(v_attempts);
-  begin
-    update payments.webhook_events e
-       set processing_status = 'failed', attempt_count = v_attempts, last_error = error,
-           next_attempt_at = v_next, parked_at = case when v_next is null then payments_private.now() end,
-           processed_at = null, updated_at = now()
-     where e.id = p_id;
-  exception
-    when others then
-      perform payments_private.stash_event(p_environment, p_event_id, p_body, error);
-  end;
-end
-$$;
-comment on function payments_private.try_event(text, uuid, text, text, payments_private.snapshot[]) is
-  'Applies one ledger row; if that raises, only its effects are undone and the row is marked failed.';
-
-create or replace function payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_error text) returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  insert into payments_private.stashed_events as s (environment, provider_event_id, body, last_error, next_attempt_at)
-  values (p_environment, p_event_id, p_body, p_error, payments_private.next_attempt(1))
-  on conflict (environment, provider_event_id) do update
-     set last_error = excluded.last_error, attempt_count = s.attempt_count + 1,
-         next_attempt_at = payments_private.next_attempt(s.attempt_count + 1),
-         parked_at = case when payments_private.next_attempt(s.attempt_count + 1) is null then payments_private.now() end,
-         updated_at = now();
-end
-$$;
-comment on function payments_private.stash_event(text, text, text, text) is 'Keeps a verified event that the ledger does not take.';
 
 -- Writes events into the ledger, or finds them there. Status null: it waits for being applied, now or again.
 create or replace function payments_private.enter_events(p_environment text, p_events payments_private.incoming[], p_bodies text[])
@@ -270,21 +177,13 @@ $$;
 comment on function payments_private.enter_events(text, payments_private.incoming[], text[]) is
   'The ledger rows of verified events. A redelivered event that failed, and is not parked, is applied again. Raises PY006 where a trigger keeps an event out without a word.';
 
-create or replace function payments_private.ingest(p_environment text, p_bodies text[]) returns payments_private.incoming[]
+create or replace function payments_private.read_events(p_environment text, p_bodies text[]) returns payments_private.incoming[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_payloads jsonb[];
   v_events   payments_private.incoming[] := array[]::payments_private.incoming[];
-  v_event    payments_private.incoming;
-  v_before   payments_private.incoming;
-  v_answers  payments_private.incoming[] := array[]::payments_private.incoming[];
-  v_outcome  record;
-  v_todo     uuid[] := array[]::uuid[];
-  v_to_apply payments_private.snapshot[] := array[]::payments_private.snapshot[];
-  v_locked   text[];
-  v_schema   text;
 begin
   begin
     v_payloads := p_bodies::jsonb[];
@@ -293,82 +192,154 @@ begin
       v_payloads := array(select payments_private.jsonb_or_null(b.body) from unnest(p_bodies) with ordinality b (body, place) order by b.place);
   end;
   for i in 1 .. coalesce(cardinality(p_bodies), 0) loop
-    v_event := payments_private.read_event(p_environment, i, p_bodies[i], v_payloads[i]);
-    v_events := array_append(v_events, v_event);
-    if (v_event.snapshot).object_id is not null and (v_event.snapshot).object_type is not null then
-      v_to_apply := array_append(v_to_apply, v_event.snapshot);
-    end if;
+    v_events := array_append(v_events, payments_private.read_event(p_environment, i, p_bodies[i], v_payloads[i]));
   end loop;
   if cardinality(v_events) > 1 then  -- in one order everywhere, so that two batches do not wait for each other
     v_events := array(select e from unnest(v_events) e order by e.event_id collate "C", e.payload is null, e.place);
   end if;
+  return v_events;
+end
+$$;
+comment on function payments_private.read_events(text, text[]) is 'Reads verified bodies, in the order of their event ids. Never raises.';
 
-  v_to_apply := payments_private.with_contents(v_to_apply);
-  v_locked := payments_private.lock_snapshots(p_environment, v_to_apply);
-  if cardinality(v_to_apply) > 1 then  -- of several circles, perhaps
-    v_locked := null;
-  end if;
-
-  begin  -- all together, as long as nothing raises
-    v_to_apply := array[]::payments_private.snapshot[];
-    foreach v_event in array payments_private.enter_events(p_environment, v_events, p_bodies) loop
-      if v_event.verdict is not null then
-        v_event.status := 'rejected';
-      elsif v_event.event_id = v_before.event_id then  -- twice in one batch
-        v_event.row_id := v_before.row_id;
-        v_event.status := v_before.status;
-        v_event.error := v_before.error;
-        v_event.duplicate := true;
-      else
-        if v_event.status is null then
-          v_todo := array_append(v_todo, v_event.row_id);
-          if (v_event.snapshot).object_id is null or (v_event.snapshot).object_type is null then
-            v_event.status := 'ignored';
-          else
-            v_event.status := 'processed';
-            v_to_apply := array_append(v_to_apply, v_event.snapshot);
-          end if;
-        end if;
-        v_before := v_event;
-      end if;
-      v_answers := array_append(v_answers, v_event);
-    end loop;
-    if v_todo <> '{}' then
-      perform payments_private.apply_events(p_environment, v_todo, payments_private.with_contents(v_to_apply), v_locked);
+create or replace function payments_private.lock_events(p_environment text, p_events payments_private.incoming[]) returns text[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_event     payments_private.incoming;
+  v_snapshots payments_private.snapshot[] := array[]::payments_private.snapshot[];
+  v_locked    text[];
+begin
+  foreach v_event in array p_events loop
+    if (v_event.snapshot).object_id is not null and (v_event.snapshot).object_type is not null then
+      v_snapshots := array_append(v_snapshots, v_event.snapshot);
     end if;
-    return v_answers;
-  exception
-    when serialization_failure or unique_violation then
-      get stacked diagnostics v_schema = schema_name;
-      perform payments_private.raise_if_snapshot_is_too_old(sqlstate, v_schema, sqlerrm);
-    when others then null;
-  end;
+  end loop;
+  v_locked := payments_private.lock_snapshots(p_environment, payments_private.with_contents(v_snapshots));
+  return case when cardinality(v_snapshots) <= 1 then v_locked end;  -- several: of several circles, perhaps
+end
+$$;
+comment on function payments_private.lock_events(text, payments_private.incoming[]) is
+  'Locks what the events touch until the transaction ends; what is locked if there is one snapshot only, for apply_snapshots. Raises 55P03 where a lock is not to be had in time.';
 
-  v_answers := array[]::payments_private.incoming[];  -- then each on its own
-  v_before := null;
-  foreach v_event in array v_events loop
+create or replace function payments_private.apply_together(
+  p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked text[]
+) returns payments_private.incoming[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_event    payments_private.incoming;
+  v_before   payments_private.incoming;
+  v_answers  payments_private.incoming[] := array[]::payments_private.incoming[];
+  v_todo     uuid[] := array[]::uuid[];
+  v_to_apply payments_private.snapshot[] := array[]::payments_private.snapshot[];
+begin
+  foreach v_event in array payments_private.enter_events(p_environment, p_events, p_bodies) loop
     if v_event.verdict is not null then
       v_event.status := 'rejected';
     elsif v_event.event_id = v_before.event_id then
-      v_event.row_id := v_before.row_id;
-      v_event.status := v_before.status;
-      v_event.error := v_before.error;
-      v_event.duplicate := true;
+      v_event := payments_private.same_answer(v_event, v_before);
     else
-      begin
-        v_event := (payments_private.enter_events(p_environment, array[v_event], p_bodies))[1];
-      exception
-        when others then
-          perform payments_private.stash_event(p_environment, v_event.event_id, p_bodies[v_event.place], sqlstate || ': ' || sqlerrm);
-          v_event.status := 'failed';
-          v_event.error := sqlstate || ': ' || sqlerrm;
-          v_event.duplicate := false;
-      end;
       if v_event.status is null then
-        v_outcome := payments_private.try_event(p_environment, v_event.row_id, p_bodies[v_event.place], v_event.event_id,
-                                                payments_private.with_contents(array[v_event.snapshot]));
-        v_event.status := v_outcome.processing_status;
-        v_event.error := v_outcome.error;
+        v_todo := array_append(v_todo, v_event.row_id);
+        if (v_event.snapshot).object_id is null or (v_event.snapshot).object_type is null then
+          v_event.status := 'ignored';
+        else
+          v_event.status := 'processed';
+          v_to_apply := array_append(v_to_apply, v_event.snapshot);
+        end if;
+      end if;
+      v_before := v_event;
+    end if;
+    v_answers := array_append(v_answers, v_event);
+  end loop;
+  if v_todo <> '{}' then
+    perform payments_private.apply_events(p_environment, v_todo, payments_private.with_contents(v_to_apply), p_locked);
+  end if;
+  return v_answers;
+end
+$$;
+comment on function payments_private.apply_together(text, payments_private.incoming[], text[], text[]) is
+  'Enters and applies all events of a batch, whose objects are locked. Raises what any of them raises.';
+
+create or replace function payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming)
+  returns payments_private.incoming
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  p_event.row_id := p_before.row_id;
+  p_event.status := p_before.status;
+  p_event.error := p_before.error;
+  p_event.duplicate := true;
+  return p_event;
+end
+$$;
+comment on function payments_private.same_answer(payments_private.incoming, payments_private.incoming) is
+  'What became of an event that is in a batch twice.';
+
+-- p_locked: whether what it touches is locked already. p_deadline: until when it may wait for locks.
+create or replace function payments_private.apply_alone(
+  p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamptz
+) returns payments_private.incoming
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_bodies  text[];
+  v_outcome record;
+begin
+  v_bodies[p_event.place] := p_body;
+  perform payments_private.wait_for_locks_until(p_deadline);
+  begin
+    if not p_locked then
+      perform payments_private.lock_events(p_environment, array[p_event]);
+    end if;
+    p_event := (payments_private.enter_events(p_environment, array[p_event], v_bodies))[1];
+  exception
+    when others or query_canceled or assert_failure then
+      return payments_private.keep_failed(p_environment, p_event, p_body, sqlstate, sqlerrm);
+  end;
+  if p_event.status is null then
+    v_outcome := payments_private.try_event(p_environment, p_event.row_id, p_body, p_event.event_id,
+                                            payments_private.with_contents(array[p_event.snapshot]));
+    p_event.status := v_outcome.processing_status;
+    p_event.error := v_outcome.error;
+  end if;
+  return p_event;
+end
+$$;
+comment on function payments_private.apply_alone(text, payments_private.incoming, text, boolean, timestamptz) is
+  'Enters and applies one event of a batch; whatever it raises, it is kept as failed or in quarantine. Raises only where neither can be written.';
+
+-- p_cancelled: the message with which the batch was cancelled; then nothing is tried any more, for the caller's time is up.
+create or replace function payments_private.apply_one_by_one(
+  p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked boolean, p_wait integer, p_cancelled text
+) returns payments_private.incoming[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_event    payments_private.incoming;
+  v_before   payments_private.incoming;
+  v_answers  payments_private.incoming[] := array[]::payments_private.incoming[];
+  v_deadline timestamptz := clock_timestamp() + p_wait * interval '1 ms';
+begin
+  foreach v_event in array p_events loop
+    if v_event.verdict is not null then
+      v_event.status := 'rejected';
+    elsif v_event.event_id = v_before.event_id then
+      v_event := payments_private.same_answer(v_event, v_before);
+    else
+      if p_cancelled is null then
+        v_event := payments_private.apply_alone(p_environment, v_event, p_bodies[v_event.place], p_locked, v_deadline);
+        if v_event.status = 'failed' and left(v_event.error, 5) = '57014' then
+          p_cancelled := substr(v_event.error, 8);
+        end if;
+      else
+        v_event := payments_private.keep_failed(p_environment, v_event, p_bodies[v_event.place], '57014', p_cancelled);
       end if;
       v_before := v_event;
     end if;
@@ -377,8 +348,62 @@ begin
   return v_answers;
 end
 $$;
+comment on function payments_private.apply_one_by_one(text, payments_private.incoming[], text[], boolean, integer, text) is
+  'Enters and applies the events of a batch each on its own; together they wait for locks no longer than p_wait ms, and 10 ms each after that.';
+
+-- All together, as long as nothing raises; then each on its own. A lone event that waited too long does not wait again.
+create or replace function payments_private.ingest(p_environment text, p_bodies text[]) returns payments_private.incoming[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_events    payments_private.incoming[] := payments_private.read_events(p_environment, p_bodies);
+  v_answers   payments_private.incoming[];
+  v_callers   text := current_setting('lock_timeout');
+  v_wait      integer := payments_private.longest_wait(v_callers);
+  v_alone     boolean := cardinality(v_events) = 1;
+  v_is_locked boolean := false;
+  v_locked    text[];
+  v_cancelled text;
+  v_schema    text;
+begin
+  perform payments_private.commit_durably();
+  begin
+    perform set_config('lock_timeout', v_wait::text, true);
+    v_locked := payments_private.lock_events(p_environment, v_events);
+    v_is_locked := true;
+  exception
+    when query_canceled then v_cancelled := sqlerrm;
+    when others or assert_failure then null;  -- each for itself
+  end;
+
+  if v_is_locked then
+    begin
+      perform set_config('lock_timeout', case when v_alone then v_wait else greatest(v_wait / 4, 10) end::text, true);
+      v_answers := payments_private.apply_together(p_environment, v_events, p_bodies, v_locked);
+    exception
+      when query_canceled then v_cancelled := sqlerrm;
+      when serialization_failure or unique_violation then
+        get stacked diagnostics v_schema = schema_name;
+        perform payments_private.raise_if_snapshot_is_too_old(sqlstate, v_schema, sqlerrm);
+      when lock_not_available then
+        if v_alone then
+          v_answers := array[payments_private.keep_failed(p_environment, v_events[1], p_bodies[1], sqlstate, sqlerrm)];
+        end if;
+      when others or assert_failure then null;
+    end;
+  end if;
+
+  if v_answers is null then
+    v_answers := payments_private.apply_one_by_one(
+      p_environment, v_events, p_bodies, v_is_locked, case when v_alone and not v_is_locked then 0 else v_wait / 2 end, v_cancelled);
+  end if;
+  perform set_config('lock_timeout', v_callers, true);
+  return v_answers;
+end
+$$;
 comment on function payments_private.ingest(text, text[]) is
-  'A batch of verified bodies, answered in the order of their event ids. A body that is no event of this environment has status rejected and its verdict says why.';
+  'A batch of verified bodies, in the order of their event ids. A body that is no event of this environment has status rejected and its verdict says why. Waits for locks no longer than longest_wait() allows for each: in all about twice that at most, and 10 ms an event. What is cancelled (57014) is kept as failed, its neighbours too. Raises only where an event can neither be entered nor put into quarantine.';
 
 create or replace function payments.ingest_stripe_events(environment text, payloads text[])
   returns table (event_id uuid, processing_status text, duplicate boolean, error text)
@@ -393,7 +418,7 @@ begin
 end
 $$;
 comment on function payments.ingest_stripe_events(text, text[]) is
-  'Takes a batch of verified webhook bodies through the whole road in one transaction; one row each, in order. A bad one does not harm its neighbours: status failed with its error, or rejected (PY007 not a Stripe event, PY008 wrong mode) and nothing stored.';
+  'Takes a batch of verified webhook bodies through the whole road in one transaction; one row each, in order. A bad one does not harm its neighbours: status failed with its error, or rejected (PY007 not a Stripe event, PY008 wrong mode) and nothing stored. Waits about a second for locks (setting lock_timeout), then keeps the event as failed; all events of a batch that is cancelled or runs into statement_timeout are kept as failed with 57014: give each to this function alone. Commits with synchronous_commit = on.';
 
 create or replace function payments.ingest_stripe_event(environment text, payload text)
   returns table (event_id uuid, processing_status text, duplicate boolean, error text)
@@ -421,4 +446,34 @@ $$;
 comment on function payments.ingest_stripe_event(text, text) is
   'Takes one verified webhook body through the whole road: ledger, store, links, projections, fulfilment. Raises PY007 for a body that is no Stripe event and PY008 for an event of the other mode; what fails after that is stored as failed and answered in error.';
 
-grant execute on function payments.ingest_stripe_events(text, text[]), payments.ingest_stripe_event(text, text) to payments_service;
+create or replace function payments.keep_failed_events(environment text, payloads text[], reason text)
+  returns table (event_id uuid, processing_status text, duplicate boolean, error text)
+language plpgsql security definer  -- the service may not write the ledger except through here
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_environment text := payments_private.environment_or_fail(keep_failed_events.environment);
+  v_callers     text := current_setting('lock_timeout');
+  v_event       payments_private.incoming;
+  v_events      payments_private.incoming[] := array[]::payments_private.incoming[];
+begin
+  perform payments_private.commit_durably();
+  foreach v_event in array payments_private.read_events(v_environment, payloads) loop
+    if v_event.verdict is not null then
+      v_event.status := 'rejected';
+      v_event.error := v_event.verdict || ': ' || v_event.error;
+    else
+      perform set_config('lock_timeout', greatest(payments_private.longest_wait(v_callers) / 4, 10)::text, true);
+      v_event := payments_private.keep_failed(v_environment, v_event, payloads[v_event.place], '57014', reason);
+    end if;
+    v_events := array_append(v_events, v_event);
+  end loop;
+  perform set_config('lock_timeout', v_callers, true);
+  return query select i.row_id, i.status, i.duplicate, i.error from unnest(v_events) i order by i.place;
+end
+$$;
+comment on function payments.keep_failed_events(text, text[], text) is
+  'Keeps verified webhook bodies, which the pipeline could not be brought to finish, as failed events with this reason (57014), without applying them; one row each, in order. What is settled stays so. For a server whose ingest call was cut off. Raises what keeps them out of the ledger and of quarantine.';
+
+grant execute on function payments.ingest_stripe_events(text, text[]), payments.ingest_stripe_event(text, text),
+  payments.keep_failed_events(text, text[], text) to payments_service;

@@ -16,6 +16,77 @@ end
 $$;
 comment on function payments_private.reapply_event(uuid) is 'Applies a stored event once more; answers its status and error.';
 
+-- Whoever is at work on the event's objects, a delivery or another worker, is not waited for: it is due again.
+create or replace function payments_private.retry_event(p_id uuid, p_due timestamptz) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_event payments.webhook_events;
+begin
+  select e.* into v_event from payments.webhook_events e where e.id = p_id;
+  begin
+    perform payments_private.wait_for_locks_until(clock_timestamp());
+    perform payments_private.lock_snapshots(
+      v_event.environment, payments_private.with_contents(array[payments_private.event_snapshot(v_event.payload)]));
+  exception
+    when lock_not_available or deadlock_detected then return false;
+  end;
+  if not exists (select from payments.webhook_events e where e.id = p_id and e.next_attempt_at <= p_due) then
+    return false;  -- a redelivery has settled it meanwhile
+  end if;
+  perform payments_private.wait_for_locks_until(clock_timestamp() + payments_private.longest_wait('0') * interval '1 ms');
+  perform payments_private.reapply_event(p_id);
+  return true;
+end
+$$;
+comment on function payments_private.retry_event(uuid, timestamptz) is
+  'Applies a failed event again; false if its objects are locked or it is not due any more.';
+
+create or replace function payments_private.retry_stashed_event(p_environment text, p_event_id text, p_body text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_event payments_private.incoming := (payments_private.ingest(p_environment, array[p_body]))[1];
+begin
+  delete from payments_private.stashed_events s
+   where s.environment = p_environment and s.provider_event_id = p_event_id
+     and exists (select from payments.webhook_events e where e.id = v_event.row_id and e.processing_status <> 'pending');
+end
+$$;
+comment on function payments_private.retry_stashed_event(text, text, text) is 'Ingests an event from quarantine again; it leaves once the ledger says what became of it.';
+
+-- Workers share the due events out by try-locks of their own, not by row locks: a redelivery takes its objects' locks first
+-- and the row last, so whoever took the row first would deadlock with it.
+create or replace function payments_private.due_events(p_environment text, p_due timestamptz, p_max integer) returns uuid[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_id  uuid;
+  v_due uuid[] := array[]::uuid[];
+begin
+  for v_id in
+    select e.id from payments.webhook_events e
+     where e.environment = p_environment and e.next_attempt_at <= p_due
+     order by e.next_attempt_at
+  loop
+    exit when cardinality(v_due) >= p_max;
+    if pg_try_advisory_xact_lock(payments_private.lock_key('payments:retry:' || v_id)) then
+      v_due := v_due || v_id;
+    end if;
+  end loop;
+  return array(
+    select e.id from payments.webhook_events e where e.id = any (v_due) order by e.provider_created_at, e.provider_event_id);
+end
+$$;
+comment on function payments_private.due_events(text, timestamptz, integer) is
+  'Failed events whose time has come and that no other worker has, in the order in which they happened; they are this transaction''s until it ends.';
+
+-- Short, whatever number is asked for: locks are held until the end, and deliveries of the same objects wait for them.
 create or replace function payments.retry_failed_events(max_events integer default 100) returns integer
 language plpgsql security definer  -- works on the ledger, which the service may not write
 set search_path = pg_catalog, pg_temp
@@ -23,66 +94,42 @@ set enable_seqscan = off
 set jit = off
 as $$
 declare
-  v_environment text;
-  v_due         uuid[];
-  v_stashed     record;
-  v_event       payments_private.incoming;
-  v_id          uuid;
-  v_count       integer := 0;
   v_now         timestamptz := payments_private.now();
+  v_until       timestamptz := clock_timestamp() + interval '1 second';
+  v_callers     text := current_setting('lock_timeout');
+  v_environment text;
+  v_id          uuid;
+  v_stashed     record;
+  v_count       integer := 0;
 begin
   if max_events is null or max_events < 0 then
     raise exception 'max_events must be 0 or more' using errcode = 'PY001', detail = 'max_events';
   end if;
 
   foreach v_environment in array array['live', 'test'] loop
-    -- Workers share the due events out by try-locks of their own, not by row locks: a redelivery takes its objects'
-    -- locks first and the row last, so whoever took the row first would deadlock with it.
-    v_due := '{}';
-    for v_id in
-      select e.id from payments.webhook_events e
-       where e.environment = v_environment and e.next_attempt_at <= v_now
-       order by e.next_attempt_at
-    loop
-      exit when v_count + cardinality(v_due) >= max_events;
-      if pg_try_advisory_xact_lock(payments_private.lock_key('payments:retry:' || v_id)) then
-        v_due := v_due || v_id;
-      end if;
+    foreach v_id in array payments_private.due_events(v_environment, v_now, least(max_events, 100) - v_count) loop
+      exit when clock_timestamp() > v_until;
+      v_count := v_count + payments_private.retry_event(v_id, v_now)::integer;
     end loop;
-    if v_due <> '{}' then
-      perform payments_private.lock_snapshots(v_environment, payments_private.with_contents(array(
-        select payments_private.event_snapshot(e.payload) from payments.webhook_events e where e.id = any (v_due))));
-      for v_id in  -- without those that a redelivery has settled meanwhile
-        select e.id from payments.webhook_events e
-         where e.id = any (v_due) and e.next_attempt_at <= v_now
-         order by e.provider_created_at, e.provider_event_id
-      loop
-        perform payments_private.reapply_event(v_id);
-        v_count := v_count + 1;
-      end loop;
-    end if;
 
     for v_stashed in
       select s.provider_event_id, s.body from payments_private.stashed_events s
        where s.environment = v_environment and s.next_attempt_at <= v_now
        order by s.next_attempt_at
     loop
-      exit when v_count >= max_events;
+      exit when v_count >= least(max_events, 100) or clock_timestamp() > v_until;
       continue when not pg_try_advisory_xact_lock(payments_private.lock_key('payments:retry:' || v_environment || ':' || v_stashed.provider_event_id));
-      v_event := (payments_private.ingest(v_environment, array[v_stashed.body]))[1];
-      if v_event.row_id is not null and v_event.status in ('processed', 'ignored') then
-        delete from payments_private.stashed_events s
-         where s.environment = v_environment and s.provider_event_id = v_stashed.provider_event_id;
-      end if;
+      perform payments_private.retry_stashed_event(v_environment, v_stashed.provider_event_id, v_stashed.body);
       v_count := v_count + 1;
     end loop;
   end loop;
 
+  perform set_config('lock_timeout', v_callers, true);
   return v_count;
 end
 $$;
 comment on function payments.retry_failed_events(integer) is
-  'Applies failed events again whose time has come, each on its own, at most max_events; answers how many were tried. Several workers may call it at once.';
+  'Applies failed events again whose time has come, each on its own: at most max_events, at most 100, and begins with no other after a second, so that deliveries of the same objects do not wait long. Returns how many were tried: call it again, in a transaction of its own, until that is 0. Several workers may call it at once.';
 
 create or replace function payments.replay_event(event_id uuid)
   returns table (processing_status text, error text)

@@ -131,7 +131,7 @@ begin
                and e.processed_at < v_before
                and coalesce(e.provider_created_at, '-infinity') < v_before
              order by e.id
-             limit max_rows
+             limit least(max_rows, 10000)  -- short, whatever number is asked for
                for update skip locked) s;
     exit when v_ids is null;
     v_after := v_ids[cardinality(v_ids)];
@@ -153,6 +153,6 @@ begin
 end
 $$;
 comment on function payments.purge_events(interval, integer) is
-  'Takes at most max_rows events that were received and settled longer ago than that out of the ledger, oldest first; answers how many. Only their ids stay, so that a redelivery is answered as before and not applied; failed events stay whole. Deliveries go on meanwhile. Raises PY001 for less than 7 days.';
+  'Takes at most max_rows events, and at most 10,000, that were received and settled longer ago than that out of the ledger, oldest first; answers how many. Only their ids stay, so that a redelivery is answered as before and not applied; failed events stay whole. Deliveries go on meanwhile. Raises PY001 for less than 7 days.';
 
 grant execute on function payments.purge_events(interval, integer) to payments_service, payments_admin;

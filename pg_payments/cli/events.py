@@ -58,6 +58,10 @@ def replay_event(
         raise Conflict(f"{event} failed again: {result['error']}")
 
 
+RETRIED_AT_ONCE = 50
+"""Events in one transaction of a retry: deliveries of the same objects wait for it."""
+
+
 @commands.command("retry")
 def retry_events(
     database_url: DatabaseUrl = None,
@@ -65,8 +69,14 @@ def retry_events(
     as_json: Json = False,
 ) -> None:
     """Try failed events again whose time has come."""
-    with connected(database_url) as conn:
-        retried = functions.retry_failed_events(conn, maximum)
+    retried = 0
+    with connected(database_url) as conn, counting() as say:
+        while retried < maximum:
+            found = functions.retry_failed_events(conn, min(RETRIED_AT_ONCE, maximum - retried))  # its own transaction
+            retried += found
+            if found == 0:
+                break
+            say("retried", retried)
     if as_json:
         print_json({"retried": retried})
     else:

@@ -209,6 +209,7 @@ FUNCTIONS: Final = {
     "payments.forget_key(text)": "payments_service",
     "payments.ingest_stripe_event(text, text)": "payments_service",
     "payments.ingest_stripe_events(text, text[])": "payments_service",
+    "payments.keep_failed_events(text, text[], text)": "payments_service",
     "payments.lock_webhook_endpoint(text)": "payments_service",
     "payments.metrics()": "payments_service payments_admin",
     "payments.open_to_users(text)": "",
@@ -235,19 +236,21 @@ FUNCTIONS: Final = {
 """Who may execute it, besides the owner."""
 
 INTERNALS: Final = """
-    add_rival apply_events apply_snapshots attempt_of become_owner_of belongs_to caller_claims check_line_items
-    check_metadata check_url circles_of claim_by_hand claim_of clear_mirror delete_orphans differences
-    enter_events environment_or_fail event_snapshot freeze_processed_event generate_subject_lookup
-    grant_open_reading grant_reading guest_secret had_values ingest is_deletion is_reserved items_of json_array
-    json_bigint json_bigints json_boolean json_id json_ids json_object json_text json_texts json_time json_times
-    jsonb_or_null latest_rival leaders lifecycle_stage links_of lock_area lock_batch lock_key lock_nodes lock_secret lock_snapshots longest_lock_wait
-    next_attempt next_batch note_again note_payment_object now origin_of orphans overtaken passes payment_row
-    period_of prepare_checkout prepare_portal_session project_checkout_sessions project_circle
-    project_customer_mappings project_customers project_prices project_products project_subscriptions
-    project_transactions purged_before purged_event read_event read_payment_object reading_or_fail reapply_event
-    rebuild_batch refund_or_dispute_row refuse refuse_to_wait reproject reproject_customer rival_data rows_of settle_rivals
-    shows_failure stash_event state_before store_snapshot subject_id_in subject_in subject_keys_of
-    subject_of_customer subject_type_in subject_type_or_fail subject_under tells_of_payments try_event wait_for_locks
+    add_rival apply_alone apply_events apply_one_by_one apply_snapshots apply_together attempt_of become_owner_of
+    belongs_to caller_claims check_line_items check_metadata check_url circles_of claim_by_hand claim_of clear_mirror
+    commit_durably delete_orphans differences due_events enter_events environment_or_fail event_snapshot
+    freeze_processed_event generate_subject_lookup grant_open_reading grant_reading guest_secret had_values ingest
+    is_deletion is_passing is_reserved items_of json_array json_bigint json_bigints json_boolean json_id json_ids
+    json_object json_text json_texts json_time json_times jsonb_or_null keep_failed latest_rival leaders
+    lifecycle_stage links_of lock_area lock_batch lock_events lock_key lock_nodes lock_secret lock_snapshots lock_until
+    longest_lock_wait longest_wait mark_failed next_attempt next_batch note_again note_payment_object now origin_of
+    orphans overtaken passes payment_row period_of prepare_checkout prepare_portal_session project_checkout_sessions
+    project_circle project_customer_mappings project_customers project_prices project_products project_subscriptions
+    project_transactions purged_before purged_event raise_if_snapshot_is_too_old read_event read_events
+    read_payment_object reading_or_fail reapply_event rebuild_batch refund_or_dispute_row refuse refuse_to_wait
+    reproject reproject_customer retry_event retry_stashed_event rival_data rows_of same_answer settle_rivals
+    shows_failure stash_event state_before store_snapshot subject_id_in subject_in subject_keys_of subject_of_customer
+    subject_type_in subject_type_or_fail subject_under tells_of_payments try_event wait_for_locks wait_for_locks_until
     with_contents write_lookup write_transaction
 """
 """Functions of ``payments_private`` by name, whatever their arguments: nobody's but the owner's."""

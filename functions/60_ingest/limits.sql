@@ -1,0 +1,46 @@
+-- What a delivery may wait for, and what its commit means.
+--
+-- A session of the application may hold a row that an event's trigger wants, for as long as it likes. So waiting inside a
+-- delivery is bounded: lock_timeout is set while it works, and is the caller's own again afterwards. A statement_timeout
+-- can't be set from inside a statement: that limit is the caller's, and the server brings its own.
+
+create or replace function payments_private.longest_wait(p_callers_limit text) returns integer
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_ours    integer := extract(epoch from payments_private.longest_lock_wait()::interval) * 1000;
+  v_callers integer := extract(epoch from p_callers_limit::interval) * 1000;
+begin
+  return case when v_callers > 0 then least(v_ours, v_callers) else v_ours end;
+end
+$$;
+comment on function payments_private.longest_wait(text) is
+  'Milliseconds that a delivery may wait for a lock: longest_lock_wait(), or the caller''s own lock_timeout if that is shorter.';
+
+create or replace function payments_private.wait_for_locks_until(p_deadline timestamptz) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform set_config(
+    'lock_timeout', greatest(10, ceil(extract(epoch from p_deadline - clock_timestamp()) * 1000))::integer::text, true);
+end
+$$;
+comment on function payments_private.wait_for_locks_until(timestamptz) is
+  'From here on a lock is waited for until then, and 10 ms at least; otherwise 55P03 (lock_not_available) is raised.';
+
+create or replace function payments_private.commit_durably() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if current_setting('synchronous_commit') = any ('{off,local,remote_write}')
+    and not exists (select from payments_private.settings s where s.name = 'synchronous_commit' and s.value = 'inherit')
+  then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+end
+$$;
+comment on function payments_private.commit_durably() is
+  'Has this transaction''s commit wait for the disk, whatever the role or the database says: what Stripe is told is stored has to survive a crash. The setting synchronous_commit = inherit leaves it as it is.';
