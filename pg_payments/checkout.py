@@ -15,16 +15,19 @@ What happens when the process dies on the way:
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 from uuid import RFC_4122, UUID
+
+import psycopg
 
 from pg_payments.caller import Caller
 from pg_payments.database import functions
 from pg_payments.database.query import Query, Row, SqlFunction
 from pg_payments.database.types import AsyncPool, Pool
-from pg_payments.errors import StripeRefused
+from pg_payments.errors import RoleRefused, StripeRefused
 from pg_payments.stripe.client import StripeApi, StripeRequest, create_checkout_session, create_portal_session
 
 UNANSWERED = frozenset({"initialized", "failed"})
@@ -46,7 +49,7 @@ Way: TypeAlias = Generator[Step, Any, Row]
 def start_checkout(pool: Pool, stripe: StripeApi, caller: Caller, **request: Any) -> Row:
     """The caller's `payments.stripe_checkout_sessions` row, with Stripe's url; `request` as `functions.begin_checkout`.
 
-    Raises psycopg's errors as they come, and `StripeRefused` after the refusal was written into the row.
+    Raises psycopg's errors as they come, `RoleRefused`, and `StripeRefused` after the refusal was written into the row.
     """
     return _walk(pool, stripe, _checkout(caller, **request))
 
@@ -120,13 +123,27 @@ def _is_random_uuid(text: str | None) -> bool:
     return uuid.version == 4 and uuid.variant == RFC_4122
 
 
+@contextmanager
+def _refused_roles(caller: Caller) -> Iterator[None]:
+    """Around taking a caller's role: that we may not is no fault of the caller's."""
+    try:
+        yield
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidParameterValue) as error:
+        raise RoleRefused(
+            f"the database does not let this process act as {caller.role}",
+            detail=caller.role,
+            hint=f"grant {caller.role} to the login of PAYMENTS_DATABASE_URL",
+        ) from error
+
+
 def _walk(pool: Pool, stripe: StripeApi, way: Way) -> Row:
     def take(step: Step) -> object:
         if isinstance(step, StripeRequest):
             return stripe.send(step)
         with pool.connection() as conn, conn.transaction():
             if step.caller is not None:
-                functions.act_as(conn, step.caller.role, step.caller.claims, step.caller.guest_secret)
+                with _refused_roles(step.caller):
+                    functions.act_as(conn, step.caller.role, step.caller.claims, step.caller.guest_secret)
             return step.query.run(conn)
 
     try:
@@ -148,7 +165,8 @@ async def _walk_async(pool: AsyncPool, stripe: StripeApi, way: Way) -> Row:
             return await stripe.send_async(step)
         async with pool.connection() as conn, conn.transaction():
             if step.caller is not None:
-                await functions.act_as(conn, step.caller.role, step.caller.claims, step.caller.guest_secret)
+                with _refused_roles(step.caller):
+                    await functions.act_as(conn, step.caller.role, step.caller.claims, step.caller.guest_secret)
             return await step.query.run_async(conn)
 
     try:

@@ -64,6 +64,24 @@ class NotFound(PaymentsError):
     sqlstate, http_status, code = "PY005", 404, "NOT_FOUND"
 
 
+class ProductNotFound(NotFound):
+    """The mirror has no such product. Clients take a bare ``NOT_FOUND`` for an address that nobody serves."""
+
+    code = "PAYMENT_PRODUCT_NOT_FOUND"
+
+
+class PriceNotFound(NotFound):
+    """The mirror has no such price."""
+
+    code = "PAYMENT_PRICE_NOT_FOUND"
+
+
+class ConfigNotFound(NotFound):
+    """The environment has no stored key."""
+
+    code = "PAYMENT_CONFIG_NOT_FOUND"
+
+
 class Conflict(PaymentsError):
     """The row is in a state that does not allow it, such as a processed event, which is frozen."""
 
@@ -100,6 +118,12 @@ class DatabaseUnavailable(PaymentsError):
     http_status, code = 503, "DATABASE_UNAVAILABLE"
 
 
+class PoolBusy(DatabaseUnavailable):
+    """All connections of this process are busy; the database is not to blame."""
+
+    code = "OVERLOADED"
+
+
 class NotSignedIn(PaymentsError):
     """No token, or one that does not verify. By this code the public SDK knows that it is to refresh its session."""
 
@@ -134,6 +158,16 @@ class ConfigurationError(PaymentsError):
     """A setting is missing or contradicts itself; ``detail`` names it."""
 
     code = "CONFIGURATION_ERROR"
+
+
+class StripeKeyMissing(ConfigurationError):
+    """The environment has no key, so that nothing can be asked of Stripe in it."""
+
+    http_status, code = 400, "PAYMENT_CONFIG_INVALID"
+
+
+class RoleRefused(ConfigurationError):
+    """The login of this process may not act as a caller's role, or there is no such role."""
 
 
 class StripeRefused(PaymentsError):

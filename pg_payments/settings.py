@@ -7,7 +7,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from pg_payments.errors import ConfigurationError
+from pg_payments.errors import ConfigurationError, StripeKeyMissing
 
 Environment = Literal["test", "live"]
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
@@ -133,11 +133,12 @@ class Settings(BaseSettings):
         return self.database_url
 
     def stripe_secret_key(self, environment: Environment) -> str:
-        """Stripe's secret or restricted key of one environment, or ``ConfigurationError`` when there is none."""
+        """Stripe's secret or restricted key of one environment, or ``StripeKeyMissing`` when there is none."""
         key = self._stripe_key(environment)
         if key is None:
             name = f"STRIPE_{environment.upper()}_SECRET_KEY"
-            raise ConfigurationError(f"{name} is not set", detail=name)
+            hint = f"set {name}, or store a key with PUT /api/payments/stripe/{environment}/config"
+            raise StripeKeyMissing(f"{name} is not set", detail=name, hint=hint)
         return key
 
     def has_stripe_key(self, environment: Environment) -> bool:

@@ -21,9 +21,12 @@ def serve(
     keep_alive: Annotated[int, typer.Option(min=1, help="Seconds that an idle connection is kept.")] = 75,
     log_format: Annotated[LogFormat, typer.Option(help="How a line of the log is written.")] = LogFormat.text,
 ) -> None:
-    """Serve the webhook endpoints and the HTTP interface."""
+    """Serve the webhook endpoints and the HTTP interface; ends at once where its settings or its database are wrong."""
     with needing_extra("server"):
+        from pg_payments.http import preconditions
         from pg_payments.http import server as serving
 
     settings = Settings.load()
-    serving.serve(database_url or settings.required_database_url(), host, port, workers, log_format, keep_alive)
+    url = database_url or settings.required_database_url()
+    preconditions.check(settings, url)
+    serving.serve(url, host, port, workers, log_format, keep_alive)

@@ -393,3 +393,21 @@ def is_admin() -> Query[bool]:
 def ping() -> Query[Row]:
     """That the database answers."""
     return Query("select 1 as alive", (), _row)
+
+
+@SqlFunction
+def missing_functions(names: Sequence[str], executed: Sequence[str]) -> Query[tuple[list[str], list[str]]]:
+    """Which of the names are no function of schema `payments`, and which of `executed` the login may not execute."""
+    return Query(
+        """select n.name, p.oid is null as is_absent,
+                  not (has_schema_privilege(s.oid, 'usage') and has_function_privilege(p.oid, 'execute')) as is_closed
+             from unnest(%s::text[]) with ordinality n (name, place)
+             left join pg_namespace s on s.nspname = 'payments'
+             left join pg_proc p on p.pronamespace = s.oid and p.proname = n.name
+            order by n.place""",
+        (list(names),),
+        lambda rows: (
+            [row["name"] for row in rows if row["is_absent"]],
+            [row["name"] for row in rows if row["is_closed"] and row["name"] in executed],
+        ),
+    )

@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from pg_payments.database.connections import connect_async
-from pg_payments.errors import DatabaseUnavailable
+from pg_payments.errors import PoolBusy
 
 WAIT = 5
 """Seconds to wait for a connection while all are busy."""
@@ -46,14 +46,14 @@ class LazyPool:
     async def connection(self) -> AsyncIterator[AsyncConnection[Any]]:
         """A connection for a moment.
 
-        Raises `DatabaseUnavailable` when all stay busy, psycopg's `OperationalError` when none can be made.
+        Raises `PoolBusy` when all stay busy, psycopg's `OperationalError` when none can be made.
         """
         self._settle_in(asyncio.get_running_loop())
         try:
             async with asyncio.timeout(WAIT):
                 await self._free.acquire()
         except TimeoutError:
-            raise DatabaseUnavailable(f"all {self._max_size} connections are busy") from None
+            raise PoolBusy(f"all {self._max_size} connections are busy", hint="try again in a moment") from None
         try:
             conn = await self._living()
             try:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import psycopg
 from psycopg import AsyncConnection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -28,9 +29,14 @@ async def as_administrator(request: Request) -> AsyncIterator[AsyncConnection[An
         service.tokens.administrator, request.headers.get("authorization"), request.headers.get("x-api-key")
     )
     async with service.pool.connection() as conn, conn.transaction():
-        await functions.act_as(conn, admin.role, admin.claims, None)
+        try:
+            await functions.act_as(conn, admin.role, admin.claims, None)
+        except psycopg.errors.InsufficientPrivilege:
+            hint = f"grant {admin.role} to the login of PAYMENTS_DATABASE_URL, if it is to serve administrators"
+            raise Forbidden(f"this server may not act as {admin.role}", detail=admin.role, hint=hint) from None
         if not await functions.is_admin(conn):
             raise Forbidden("only administrators may do this", hint="use a role that is a member of payments_admin")
+        request.state.is_administrator = True
         yield conn
 
 

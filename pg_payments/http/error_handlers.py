@@ -9,6 +9,7 @@ and the error by its code, not by its message.
 from __future__ import annotations
 
 import logging
+import re
 
 import psycopg
 from starlette.exceptions import HTTPException
@@ -18,6 +19,7 @@ from starlette.routing import Match, Route
 
 from pg_payments.errors import (
     DatabaseUnavailable,
+    Forbidden,
     InvalidPayload,
     InvalidRequest,
     LockNotAvailable,
@@ -36,6 +38,23 @@ ROUTER_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
+NEXT = {
+    400: "correct the request and try again",
+    401: "sign in, and send Authorization: Bearer <token>",
+    403: "ask whoever runs this site to allow it",
+    404: "look at what there is: GET /openapi.json describes every route",
+    405: "use one of the methods that GET /openapi.json names for this address",
+    408: "send the whole body at once",
+    409: "repeat the first request unchanged, or use a new idempotency key",
+    413: "send less",
+    429: "try again in a moment",
+}
+"""What to do next where nobody has said it better; for other statuses, `CORRECT` or `LATER`."""
+CORRECT, LATER = NEXT[400], "try again in a moment; if it stays so, tell whoever runs this site"
+INTERNAL = re.compile(r"\bpayments(_private|_migrations)?\.\w|request\.jwt|\bset_config\b")
+"""What a message says to who writes SQL and is of no use to who calls over HTTP."""
+
+
 async def refuse(request: Request, error: Exception) -> Response:
     """The answer to an exception that a route raised, whoever raised it first."""
     if isinstance(error, psycopg.Error):
@@ -45,6 +64,8 @@ async def refuse(request: Request, error: Exception) -> Response:
         return _refusal(request, error.status_code, code, error.detail)
     if isinstance(error, ClientDisconnect):
         return _refuse(request, InvalidPayload("the body is incomplete"))  # nobody is there to read this
+    if isinstance(error, StripeRefused) and error.status in (401, 403) and not _says(request, "brings_key"):
+        return _refuse_for_our_key(request, error)
     if isinstance(error, PaymentsError):
         return _refuse(request, error)
     return _refusal(request, 500, PaymentsError.code, "unexpected error", kind=type(error).__name__)
@@ -53,6 +74,19 @@ async def refuse(request: Request, error: Exception) -> Response:
 def _refuse(request: Request, error: PaymentsError) -> Response:
     status = error.status if isinstance(error, StripeRefused) else error.http_status
     return _refusal(request, status, error.code, error.message, error.hint)
+
+
+def _refuse_for_our_key(request: Request, error: StripeRefused) -> Response:
+    """Stripe does not take the key of this site: nothing that the caller could mend."""
+    message, hint = "Stripe does not accept this site's key", "tell whoever runs this site"
+    if _says(request, "is_administrator"):
+        message, hint = f"{message}: {error.message}", "set a key that Stripe accepts for this"
+    return _refusal(request, error.http_status, error.code, message, hint, reason=error.message)
+
+
+def _says(request: Request, what: str) -> bool:
+    """Whether a route has noted this about the request."""
+    return bool(getattr(request.state, what, False))
 
 
 def _refuse_for_database(request: Request, error: psycopg.Error) -> Response:
@@ -65,11 +99,22 @@ def _refuse_for_database(request: Request, error: psycopg.Error) -> Response:
         # which session it is concerns who runs the database
         message, hint = "another session holds a lock for too long", "try again in a moment"
         return _refusal(request, known.http_status, known.code, message, hint, reason=known.message)
+    if isinstance(known, Forbidden):
+        return _refuse_for_rights(request, error, known)
     if isinstance(known, InvalidRequest) and known.detail:
         known.message = f"{member(known.detail)}: {known.message.removeprefix(f'{known.detail}: ')}"
     if known is not None:
         return _refuse(request, known)
     return _refusal(request, 500, PaymentsError.code, "unexpected database error", sqlstate=error.sqlstate)
+
+
+def _refuse_for_rights(request: Request, error: psycopg.Error, known: Forbidden) -> Response:
+    if error.sqlstate == Forbidden.sqlstate:  # neither a sub nor a guest's secret
+        message, hint = "the token does not say who is calling", "sign in with a token that has a sub"
+        return _refusal(request, known.http_status, known.code, message, hint)
+    # Postgres's words name tables, policies and functions
+    message = "the database does not allow this caller to do that"
+    return _refusal(request, known.http_status, known.code, message, reason=known.message)
 
 
 def _refusal(
@@ -78,8 +123,14 @@ def _refusal(
     level = logging.ERROR if status >= 500 else logging.WARNING
     method = request.method if request.method in METHODS else "another"
     log.log(level, line("refused", method=method, route=_route_of(request), status=status, error=code, **facts))
+    usual = NEXT.get(status, CORRECT if status < 500 else LATER)
     return JSONResponse(
-        {"error": code, "message": message, "statusCode": status, "nextActions": hint or ""},
+        {
+            "error": code,
+            "message": message,
+            "statusCode": status,
+            "nextActions": usual if not hint or INTERNAL.search(hint) else hint,
+        },
         status,
         headers={"Retry-After": str(RETRY_AFTER)} if status == 503 else None,
     )

@@ -195,6 +195,7 @@ OF_PAYMENTS: Sequence[Operation] = (
                 _record(**{name: _list(schema)}), (400, 401, 403, 500, 503), query=ListQuery)
       for name, schema in LISTS.items()),
     Operation("get", "/health", "Tell whether the database answers", [], _record(status={"const": "ok"}), (500, 503)),
+    Operation("get", "/health/live", "Tell whether the process answers", [], _record(status={"const": "ok"}), ()),
 )  # fmt: skip
 
 CATALOGUE = HERE + "/{environment}/catalog"

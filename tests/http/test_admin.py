@@ -156,8 +156,9 @@ def test_a_failed_sync_says_so(site: Site) -> None:
 
 def test_without_a_stripe_key_there_is_nothing_to_sync(site: Site) -> None:
     answer = site.ask_as_admin("POST", "live/sync")
-    assert (answer.status_code, answer.json()["error"]) == (500, "CONFIGURATION_ERROR")
+    assert (answer.status_code, answer.json()["error"]) == (400, "PAYMENT_CONFIG_INVALID")
     assert "STRIPE_LIVE_SECRET_KEY" in answer.json()["message"]
+    assert "set STRIPE_LIVE_SECRET_KEY" in answer.json()["nextActions"]
 
 
 # Lists

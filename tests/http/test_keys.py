@@ -75,7 +75,7 @@ def counts(conn: Conn, environment: str = "test") -> dict[str, int]:
 
 def test_a_key_is_accepted_by_stripe_kept_encrypted_and_used(site: Site, conn: Conn) -> None:
     site.stand_in.add(*shop(1, 2, 2))
-    assert site.checkout(token()).json()["error"] == "CONFIGURATION_ERROR"
+    assert site.checkout(token()).json()["error"] == "PAYMENT_CONFIG_INVALID"
 
     answer = put(site, f"  {KEY}\n")
     assert answer.status_code == 200, answer.text
@@ -194,8 +194,9 @@ def test_a_forgotten_key_opens_nothing(site: Site, conn: Conn) -> None:
     assert answer.json() == {"keys": [{"environment": name, "value": None} for name in ("test", "live")]}
     assert (stored(conn), counts(conn)) == ([], before)
     assert site.ask_as_admin("GET", "status").json()["connections"][0]["status"] == "unconfigured"
-    assert site.ask_as_admin("POST", "sync").json()["error"] == "CONFIGURATION_ERROR"
-    assert site.ask_as_admin("DELETE", "test/config").status_code == 404
+    assert site.ask_as_admin("POST", "sync").json()["error"] == "PAYMENT_CONFIG_INVALID"
+    again = site.ask_as_admin("DELETE", "test/config")
+    assert (again.status_code, again.json()["error"]) == (404, "PAYMENT_CONFIG_NOT_FOUND")
 
 
 def test_the_environment_comes_first_and_is_not_changed_from_outside(url: str, conn: Conn) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -15,7 +16,14 @@ from pg_payments.database import functions, listings
 from pg_payments.database.connections import connect
 from pg_payments.database.query import Query, Row
 from pg_payments.encryption import Vault
-from pg_payments.errors import ConfigurationError, Conflict, InvalidRequest, NotFound, StripeRefused
+from pg_payments.errors import (
+    ConfigNotFound,
+    ConfigurationError,
+    Conflict,
+    InvalidRequest,
+    StripeKeyMissing,
+    StripeRefused,
+)
 from pg_payments.http.admin_auth import as_administrator, let_in
 from pg_payments.http.request_models import KeyBody, ListQuery, parsed, queried
 from pg_payments.http.requests import environment_of, service_of
@@ -49,7 +57,8 @@ async def sync_all(request: Request) -> Response:
     service = service_of(request)
     environments = [name for name in ENVIRONMENTS if await service.stripe_key(name)]
     if not environments:
-        raise ConfigurationError("no Stripe key is set", detail="STRIPE_TEST_SECRET_KEY")
+        hint = "set STRIPE_TEST_SECRET_KEY or STRIPE_LIVE_SECRET_KEY, or store a key with PUT …/{environment}/config"
+        raise StripeKeyMissing("no Stripe key is set", detail="STRIPE_TEST_SECRET_KEY", hint=hint)
     results = [await _synced(service, environment) for environment in environments]
     return JSONResponse({"results": results})
 
@@ -80,7 +89,9 @@ async def store_key(request: Request) -> Response:
         raise InvalidRequest(f"secretKey: not a key of the {environment} environment", detail="secretKey")
     if service.settings.public_url:
         endpoint_url(service.settings, environment)  # a wrong one is better told before anything is stored
+    request.state.brings_key = True
     account = await run_in_threadpool(stripe.read, "/v1/account")
+    request.state.brings_key = False
     async with service.pool.connection() as conn:
         await functions.replace_account(conn, environment, account.body, stripe.livemode, secret, masked(key))
     service.signatures.forget()
@@ -106,7 +117,9 @@ async def forget_stored_key(request: Request) -> Response:
     _refuse_if_set_outside(service, environment)
     async with service.pool.connection() as conn:
         if not await functions.forget_key(conn, environment):
-            raise NotFound("no key is stored for this environment", detail=environment)
+            raise ConfigNotFound(
+                "no key is stored for this environment", detail=environment, hint="there is none to forget"
+            )
     async with as_administrator(request) as conn:
         return JSONResponse(await _keys(service, conn))
 
@@ -202,10 +215,15 @@ def _refuse_if_set_outside(service: Service, environment: Environment) -> None:
         raise Conflict(f"the key is set by {name}", detail=name, hint="take it out of the server's environment first")
 
 
+def _times_of(item: Row) -> Row:
+    """The times in an item, which comes as JSON."""
+    return {name: datetime.fromisoformat(item[name]) for name in ("created_at", "updated_at")}
+
+
 def _shown(name: str, row: Row) -> dict[str, object]:
     """A row of the list of that name, as the interface shows it."""
     if name == "subscriptions":
-        items = [translated(item, SUBSCRIPTION_ITEM) for item in row["items"]]
+        items = [translated(item | _times_of(item), SUBSCRIPTION_ITEM) for item in row["items"]]
         return translated(row, SUBSCRIPTION) | {"items": items}
     if name == "customers":
         # what cards and addresses say is in payments.stripe_objects only

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from pg_payments.database import catalog as mirror
 from pg_payments.database.query import Row, SqlFunction
-from pg_payments.errors import InvalidRequest, NotFound
+from pg_payments.errors import InvalidRequest, NotFound, PriceNotFound, ProductNotFound
 from pg_payments.http.admin_auth import as_administrator, let_in
 from pg_payments.http.request_models import (
     Body,
@@ -62,7 +62,7 @@ async def show_product(request: Request) -> Response:
     """A product with its prices."""
     environment, product_id = environment_of(request), _id(request, "productId")
     async with as_administrator(request) as conn:
-        product = _one(await mirror.products(conn, environment, product_id), product_id)
+        product = _one(await mirror.products(conn, environment, product_id), product_id, ProductNotFound)
         prices = await mirror.prices(conn, environment, product_id=product_id)
     return JSONResponse(_product(product) | {"prices": _shown(prices, PRICE)})
 
@@ -107,7 +107,7 @@ async def show_price(request: Request) -> Response:
     """A price."""
     environment, price_id = environment_of(request), _id(request, "priceId")
     async with as_administrator(request) as conn:
-        price = _one(await mirror.prices(conn, environment, price_id), price_id)
+        price = _one(await mirror.prices(conn, environment, price_id), price_id, PriceNotFound)
     return JSONResponse(_price(price))
 
 
@@ -157,7 +157,7 @@ def _id(request: Request, name: str) -> str:
     """The id in the path."""
     object_id = str(request.path_params[name]).strip()
     if not object_id.strip(".") or "\0" in object_id:  # no id of Stripe's; and dots alone would be another address
-        raise _unknown(object_id)
+        raise _unknown(object_id, {"productId": ProductNotFound, "priceId": PriceNotFound}[name])
     return object_id
 
 
@@ -182,17 +182,18 @@ async def _changed(request: Request, asked: StripeRequest, rows: SqlFunction[[st
     service, environment = service_of(request), environment_of(request)
     object_id = await catalog.change(service.pool, await service.stripe(environment), environment, asked)
     async with as_administrator(request) as conn:
-        return _one(await rows(conn, environment, object_id), object_id)
+        missing = ProductNotFound if rows is mirror.products else PriceNotFound
+        return _one(await rows(conn, environment, object_id), object_id, missing)
 
 
-def _one(rows: list[Row], object_id: str) -> Row:
+def _one(rows: list[Row], object_id: str, missing: type[NotFound]) -> Row:
     if not rows:
-        raise _unknown(object_id)
+        raise _unknown(object_id, missing)
     return rows[0]
 
 
-def _unknown(object_id: str) -> NotFound:
-    return NotFound("not in the catalogue", detail=object_id, hint="a sync brings in what Stripe has")
+def _unknown(object_id: str, missing: type[NotFound]) -> NotFound:
+    return missing("not in the catalogue", detail=object_id, hint="a sync brings in what Stripe has")
 
 
 def _product(row: Row) -> Json:

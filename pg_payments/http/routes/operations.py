@@ -23,6 +23,11 @@ async def health(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
+async def live(_: Request) -> Response:
+    """200 while the process answers, whatever its database does: who restarts it for that helps nobody."""
+    return JSONResponse({"status": "ok"})
+
+
 async def metrics(request: Request) -> Response:
     """What a monitor wants to know, as Prometheus's text; also while the database is away."""
     service = service_of(request)
@@ -40,6 +45,7 @@ async def openapi(_: Request) -> Response:
 
 ROUTES = [
     Route("/health", health),
+    Route("/health/live", live),
     Route("/metrics", metrics),
     Route("/openapi.json", openapi),
 ]

@@ -1,0 +1,282 @@
+"""Whose fault it is, in words for who reads them, with something to do next."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg import sql
+from pydantic import SecretStr
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from pg_payments.database import pool
+from tests.http.test_webhooks import an_event
+from tests.support.servers import Server
+from tests.support.site import (
+    ADA,
+    ADMIN_KEY,
+    BOB,
+    WEB,
+    Site,
+    admin_shop_url,
+    bring_application,
+    running_site,
+    shop_url,
+    token,
+)
+from tests.support.tools import command
+from tests.support.waiting import wait_until
+
+Row = dict[str, Any]
+Conn = psycopg.Connection[Row]
+
+OURS = ("payments.", "payments_private", "stripe_checkout_sessions", "policy", "row-level", "permission denied")
+SETTINGS: dict[str, Any] = {"admin_api_key": SecretStr(ADMIN_KEY)}
+
+
+@pytest.fixture
+def site(server: Server, conn: Conn) -> Iterator[Site]:
+    bring_application(conn)
+    with running_site(admin_shop_url(server, conn.info.dbname), **SETTINGS) as running:
+        yield running
+
+
+def refused(answer: httpx.Response) -> tuple[int, str]:
+    """Status and code of a refusal that is whole, says what to do, and names nothing of ours."""
+    told = answer.json()
+    assert set(told) == {"error", "message", "statusCode", "nextActions"}
+    assert told["statusCode"] == answer.status_code
+    assert told["message"]
+    assert told["nextActions"]
+    assert [word for word in OURS if word in told["message"] + told["nextActions"]] == []
+    return answer.status_code, told["error"]
+
+
+PORTAL = "customer-portal-sessions"
+ADAS = {"subject": {"type": "user", "id": ADA}}
+
+REFUSED: dict[str, Any] = {
+    "another's subject": lambda s: (s.checkout(token(BOB)), (403, "FORBIDDEN")),
+    "an unknown kind of subject": lambda s: (
+        s.checkout(token(), subject={"type": "galaxy", "id": "7"}), (403, "FORBIDDEN")),
+    "a guest for a subject": lambda s: (s.checkout(token(None, "anon")), (403, "FORBIDDEN")),
+    "a guest's subscription": lambda s: (
+        s.checkout(token(None, "anon"), mode="subscription", subject=None), (400, "INVALID_REQUEST")),
+    "a guest's portal": lambda s: (s.post(PORTAL, ADAS, token(None, "anon")), (401, "AUTH_UNAUTHORIZED")),
+    "a portal before paying": lambda s: (s.post(PORTAL, ADAS, token()), (404, "CUSTOMER_MAPPING_NOT_FOUND")),
+    "another's portal": lambda s: (s.post(PORTAL, ADAS, token(BOB)), (403, "FORBIDDEN")),
+    "a token without a sub": lambda s: (s.checkout(token(None), subject=None), (403, "FORBIDDEN")),
+    "a role that is not listed": lambda s: (s.checkout(token(role="postgres")), (403, "FORBIDDEN")),
+    "no token": lambda s: (s.checkout(None), (401, "AUTH_UNAUTHORIZED")),
+    "not JSON": lambda s: (s.post("checkout-sessions", "{", token()), (400, "INVALID_REQUEST")),
+    "a wrong address to return to": lambda s: (
+        s.checkout(token(), successUrl="http://evil.example"), (400, "INVALID_REQUEST")),
+    "too many line items": lambda s: (
+        s.checkout(token(), lineItems=[{"priceId": "price_1"}] * 101), (400, "INVALID_REQUEST")),
+    "too much metadata": lambda s: (
+        s.checkout(token(), metadata={f"key {n}": "v" for n in range(60)}), (400, "INVALID_REQUEST")),
+    "an unknown environment": lambda s: (s.post("checkout-sessions", {}, token(), "prod"), (400, "INVALID_REQUEST")),
+    "no such route": lambda s: (WEB.get(f"{s.base}/nothing"), (404, "NOT_FOUND")),
+    "no such method": lambda s: (WEB.get(f"{s.base}/api/webhooks/stripe/test"), (405, "METHOD_NOT_ALLOWED")),
+    "a wrong admin key": lambda s: (
+        s.ask_as_admin("GET", "status", **{"x-api-key": "wrong"}), (401, "AUTH_UNAUTHORIZED")),
+    "a user among administrators": lambda s: (
+        s.ask_as_admin("GET", "status", Authorization=f"Bearer {token()}"), (403, "FORBIDDEN")),
+    "no such product": lambda s: (
+        s.ask_as_admin("GET", "test/catalog/products/prod_0"), (404, "PAYMENT_PRODUCT_NOT_FOUND")),
+    "no product at all": lambda s: (
+        s.ask_as_admin("PATCH", "test/catalog/products/...", {"name": "x"}), (404, "PAYMENT_PRODUCT_NOT_FOUND")),
+    "no such price": lambda s: (
+        s.ask_as_admin("GET", "test/catalog/prices/price_0"), (404, "PAYMENT_PRICE_NOT_FOUND")),
+    "an unsigned delivery": lambda s: (
+        WEB.post(s.webhook_url(), content=b"{}"), (401, "SIGNATURE_MISSING")),
+    "a delivery signed by another": lambda s: (s.deliver("{}", secret="whsec_other"), (400, "SIGNATURE_INVALID")),
+    "a delivery that is no event": lambda s: (s.deliver("[]"), (400, "INVALID_PAYLOAD")),
+    "a delivery of the other mode": lambda s: (s.deliver(an_event(livemode=True)), (400, "LIVEMODE_MISMATCH")),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shared_site(server: Server, module_conn: Conn) -> Iterator[Site]:
+    bring_application(module_conn)
+    with running_site(admin_shop_url(server, module_conn.info.dbname), **SETTINGS) as running:
+        yield running
+
+
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED.keys())
+def test_a_refusal_says_what_to_do_and_nothing_of_ours(shared_site: Site, case: Any) -> None:
+    answer, expected = case(shared_site)
+    assert refused(answer) == expected
+
+
+def test_a_refusal_says_who_may_not_do_what(site: Site) -> None:
+    told = site.checkout(token(), subject={"type": "team", "id": "7"}).json()
+    assert told["message"] == "this user may not bill team 7"
+    assert "subject" in told["nextActions"]
+
+
+# Stripe does not take our key
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_our_key_is_not_the_callers_fault(site: Site, caplog: pytest.LogCaptureFixture, status: int) -> None:
+    words = "Expired API Key provided: sk_test_51abcdefghijklmnop4242"
+    error = {"error": {"type": "invalid_request_error", "message": words}}
+
+    async def refuse(_: Request) -> JSONResponse:
+        return JSONResponse(error, status)
+
+    site.stand_in.app.router.routes.insert(0, Route("/v1/checkout/sessions", refuse, methods=["POST"]))
+    site.stand_in.catalogue.refusals.append((status, words))
+    answer = site.checkout(token())
+    assert refused(answer) == (502, "STRIPE_ERROR")
+    assert "Expired" not in answer.text
+    (record,) = [each for each in caplog.records if "refused" in each.getMessage()]
+    assert record.levelno == logging.ERROR
+    assert "Expired API Key provided: [key]" in record.getMessage()
+
+    admin = site.ask_as_admin("POST", "test/catalog/products", {"name": "Tea"})
+    assert refused(admin) == (502, "STRIPE_ERROR")
+    assert admin.json()["message"].endswith("Expired API Key provided: [key]")
+
+
+def test_an_environment_without_a_key_names_the_setting(server: Server, conn: Conn) -> None:
+    bring_application(conn)
+    url = admin_shop_url(server, conn.info.dbname)
+    with running_site(url, stripe_live_secret_key=None, stripe_test_secret_key=None, **SETTINGS) as site:
+        answers = {
+            "STRIPE_LIVE_SECRET_KEY": [
+                site.post("checkout-sessions", site.wish(), token(), "live"),
+                site.post(PORTAL, ADAS, token(), "live"),
+                site.ask_as_admin("POST", "live/sync"),
+                site.ask_as_admin("POST", "live/webhook"),
+                site.ask_as_admin("POST", "live/catalog/products", {"name": "Tea"}),
+                site.ask_as_admin("DELETE", "live/catalog/products/prod_1"),
+            ],
+            "STRIPE_TEST_SECRET_KEY": [site.ask_as_admin("POST", "sync"), site.checkout(token())],
+        }
+    for name, told in answers.items():
+        for answer in told:
+            assert refused(answer) == (400, "PAYMENT_CONFIG_INVALID")
+            assert f"set {name}" in answer.json()["nextActions"]
+
+
+# The server's own rights
+
+
+def test_a_login_that_may_not_act_as_a_caller_is_no_callers_fault(server: Server, conn: Conn) -> None:
+    bring_application(conn)
+    login = server.login("test_narrow", "payments_service")
+    with running_site(server.url(conn.info.dbname, login)) as site:
+        answer = site.checkout(token())
+    assert refused(answer) == (500, "CONFIGURATION_ERROR")
+    assert "grant authenticated" in answer.json()["nextActions"]
+
+
+# Busy is not dead
+
+
+def test_a_busy_pool_is_not_a_dead_database(server: Server, conn: Conn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "WAIT", 0.2)
+    bring_application(conn)
+    conn.execute("create table public.held (); alter table public.held owner to payments_owner")
+    conn.execute(
+        """create function public.wait() returns trigger language plpgsql security definer set search_path = '' as $$
+           begin perform from public.held; return new; end $$;
+           create trigger wait before insert on payments.stripe_checkout_sessions
+             for each row execute function public.wait()"""
+    )
+    with (
+        running_site(shop_url(server, conn.info.dbname), pool_size=1) as site,
+        psycopg.connect(server.url(conn.info.dbname)) as holder,
+    ):
+        holder.execute("lock table public.held in access exclusive mode")
+        waiting = threading.Thread(target=site.checkout, args=(token(),))
+        waiting.start()
+        wait_until(
+            lambda: conn.execute("select from pg_locks where not granted").fetchall() != [], "the only connection waits"
+        )
+        assert refused(site.checkout(token(BOB))) == (503, "OVERLOADED")
+        assert WEB.get(f"{site.base}/health/live").json() == {"status": "ok"}
+        holder.rollback()
+        waiting.join()
+
+
+def test_the_process_lives_while_its_database_is_dead() -> None:
+    with running_site("postgresql://shop@127.0.0.1:9/shop") as site:
+        assert WEB.get(f"{site.base}/health/live").status_code == 200
+        assert refused(WEB.get(f"{site.base}/health")) == (503, "DATABASE_UNAVAILABLE")
+
+
+# A server that can't serve ends at once
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("postgresql://[", "the database cannot be used"),
+        ("postgresql://shop@127.0.0.1:9/shop", "the database cannot be used"),
+        ("host=/nowhere dbname=shop nonsense=1", "the database cannot be used"),
+    ],
+)
+def test_a_wrong_address_ends_it(url: str, reason: str) -> None:
+    done = command("serve", "--port", "0", "--database-url", url)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"pg-payments: {reason}")
+    assert "PAYMENTS_DATABASE_URL" in line
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"PAYMENTS_MASTER_KEY": "short"},
+        {"PAYMENTS_PUBLIC_URL": "shop.example"},
+        {"STRIPE_LIVE_SECRET_KEY": "sk_test_1"},
+    ],
+    ids=lambda setting: next(iter(setting)),
+)
+def test_a_wrong_setting_ends_it(service_url: str, setting: dict[str, str]) -> None:
+    done = command("serve", "--port", "0", "--database-url", service_url, **setting)
+    assert done.returncode == 1
+    assert next(iter(setting)) in done.stderr
+
+
+def test_a_database_that_is_not_migrated_ends_it(empty_database_url: str) -> None:
+    done = command("serve", "--port", "0", "--database-url", empty_database_url)
+    assert done.returncode == 1
+    assert "run pg-payments migrate" in done.stderr
+
+
+def test_an_older_schema_ends_it(conn: Conn, service_url: str) -> None:
+    conn.execute("drop function payments.metrics()")
+    done = command("serve", "--port", "0", "--database-url", service_url)
+    assert (done.returncode, "metrics is not there" in done.stderr) == (1, True)
+
+
+def test_a_login_without_rights_ends_it(server: Server, conn: Conn) -> None:
+    login = server.login("test_stranger")
+    done = command("serve", "--port", "0", "--database-url", server.url(conn.info.dbname, login))
+    assert done.returncode == 1
+    assert f"grant payments_service to {login}" in done.stderr
+
+
+def test_times_end_in_z(site: Site, conn: Conn) -> None:
+    conn.execute(sql.SQL("alter role {} set timezone to 'Asia/Kolkata'").format(sql.Identifier("test_admin_shop")))
+    conn.execute(
+        """select payments.store_stripe_objects('test', '[{"id": "sub_1", "object": "subscription", "created": 1,
+             "customer": "cus_1", "status": "active", "items": {"object": "list", "data": [
+               {"id": "si_1", "object": "subscription_item", "current_period_start": 1,
+                "current_period_end": 2}]}}]')"""
+    )
+    (found,) = site.ask_as_admin("GET", "test/subscriptions").json()["subscriptions"]
+    times = [found[name] for name in ("createdAt", "updatedAt", "syncedAt", "currentPeriodEnd")]
+    times += [found["items"][0][name] for name in ("createdAt", "updatedAt")]
+    assert [time for time in times if not time.endswith("Z")] == []
