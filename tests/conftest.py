@@ -19,6 +19,7 @@ from pg_payments.schema.migrate import migrate
 from pg_payments.stripe import sync
 from pg_payments.testing.local_postgres import LocalServer
 from tests.support.pgtap import load_pgtap
+from tests.support.required import missing_here
 from tests.support.servers import (
     DURABLE,
     Server,
@@ -53,9 +54,10 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_report_header() -> list[str]:
-    found = [f"{source.name}: {source.origin}" for source in SOURCES]
-    missing = [f"pg{version}: not found, its tests are left out" for version in missing_versions(SOURCES)]
-    return [*found, *missing]
+    return [
+        *(f"{source.name}: {source.origin}" for source in SOURCES),
+        *missing_here([] if servers_are_given() else missing_versions(SOURCES)),
+    ]
 
 
 def pytest_sessionstart() -> None:
@@ -146,7 +148,8 @@ def scratch_conn(module_conn: psycopg.Connection[Row]) -> Iterator[psycopg.Conne
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What Stripe refused for now is asked again at once."""
+    """What Stripe refused for now, or failed at, is asked again at once."""
+    monkeypatch.setattr("stripe._http_client.HTTPClient._sleep_time_seconds", lambda self, retries: 0)
     monkeypatch.setattr(sync.PATIENCE, "sleep", lambda seconds: None)
 
 

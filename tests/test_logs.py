@@ -156,7 +156,7 @@ def no_http(base: str) -> None:
             connection.sendall(text.encode())
 
 
-@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize("log_format", [pytest.param("text", marks=pytest.mark.slow), "json"])
 def test_nothing_that_was_sent_is_in_the_log(shop: str, unkind_stripe: str, tmp_path: Path, log_format: str) -> None:
     settings = {
         "STRIPE_API_BASE": unkind_stripe, "STRIPE_TEST_SECRET_KEY": "sk_test_sesame",

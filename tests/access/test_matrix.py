@@ -120,7 +120,10 @@ def test_what_a_role_may(role: str, pgtap_url: str, server: Server, tmp_path: Pa
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("what", [*OPENED, "everything", "everything, then closed"])
+@pytest.mark.parametrize(
+    "what",
+    ["everything", *(pytest.param(what, marks=pytest.mark.slow) for what in (*OPENED, "everything, then closed"))],
+)
 def test_what_a_role_may_once_reading_is_opened(
     what: str, role: str, pgtap_url: str, server: Server, tmp_path: Path
 ) -> None:

@@ -146,7 +146,7 @@ def test_plpgsql_check_has_nothing_to_say(server: Server, scratch_conn: Conn) ->
     available = scratch_conn.execute("select from pg_catalog.pg_available_extensions where name = 'plpgsql_check'")
     if available.rowcount == 0:
         assert server.version != 15 or 15 not in required_versions(), "install postgresql-15-plpgsql-check"
-        pytest.skip(f"plpgsql_check is not there for {server.name}: install postgresql-15-plpgsql-check")
+        pytest.skip(f"plpgsql_check is not there for {server.name}: install postgresql-{server.version}-plpgsql-check")
     scratch_conn.execute("create extension plpgsql_check with schema public")
     assert scratch_conn.execute(CHECK).fetchall() == []
 

@@ -50,6 +50,7 @@ def test_twenty_migrates_of_one_database_apply_everything_once(empty_database_ur
     assert pg_dump(empty_database_url) == pg_dump(database_url)
 
 
+@pytest.mark.slow
 def test_databases_of_a_new_cluster_are_migrated_side_by_side(crash_server: Callable[..., LocalServer]) -> None:
     server = crash_server()
     names = [f"shop_{number}" for number in range(6)]

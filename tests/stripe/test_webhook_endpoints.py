@@ -214,6 +214,7 @@ def test_the_former_secret_counts_for_three_days(site: Site, conn: Conn) -> None
     assert len(stored(conn)) == 2
 
 
+@pytest.mark.slow
 def test_deliveries_are_taken_while_it_is_replaced(url: str) -> None:
     """Two servers on one database; whatever endpoint exists at Stripe delivers to both, all the time."""
     with ExitStack() as stack:

@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 
 from pg_payments.demo.serving import address_of, loopback_socket
+from tests.support.fetching import one_at_a_time
 
 START_SECONDS = 20
 REQUIREMENT = "localstripe>=1.15"
@@ -33,9 +34,10 @@ def find_localstripe(cache: Path) -> Path:
     if found:
         return Path(found)
     program = cache / "bin" / "localstripe"
-    if not program.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", cache], check=True)
-        subprocess.run([cache / "bin" / "pip", "install", "-q", REQUIREMENT], check=True, timeout=300)
+    with one_at_a_time(cache):
+        if not program.exists():
+            subprocess.run([sys.executable, "-m", "venv", cache], check=True)
+            subprocess.run([cache / "bin" / "pip", "install", "-q", REQUIREMENT], check=True, timeout=300)
     return program
 
 

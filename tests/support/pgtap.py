@@ -2,10 +2,12 @@
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.support.fetching import one_at_a_time
 from tests.support.tools import psql
 
 SCRIPT = re.compile(r"pgtap--(\d+)\.(\d+)\.(\d+)\.sql")
@@ -49,10 +51,12 @@ def find_pgtap(cache: Path) -> Path:
     if given:
         return Path(given)
     installed = [file for pattern in INSTALLED for file in Path("/").glob(f"{pattern[1:]}/pgtap--*.sql")]
-    found = _newest(installed) or _newest(cache.rglob("pgtap--*.sql"))
+    found = _newest(installed)
     if found is None:
-        _fetch(cache)
-        found = _newest(cache.rglob("pgtap--*.sql"))
+        with one_at_a_time(cache):
+            if _newest(cache.rglob("pgtap--*.sql")) is None:
+                _fetch(cache)
+            found = _newest(cache.rglob("pgtap--*.sql"))
     if found is None:
         raise RuntimeError(HOW_TO_GET_IT)
     return found
@@ -64,16 +68,21 @@ def _newest(files: Iterable[Path]) -> Path | None:
 
 
 def _fetch(cache: Path) -> None:
-    """Debian's package, unpacked and not installed; leaves nothing behind when there is no apt or no network."""
+    """Debian's package, unpacked and not installed; apt's lists are our own too, so the system's stay as they are."""
     try:
-        if os.geteuid() == 0:
-            _quietly("apt-get", "update", cwd=cache)
-        names = _quietly("apt-cache", "search", "--names-only", r"^postgresql-[0-9]+-pgtap$", cwd=cache).split("\n")
-        newest = max((name.split()[0] for name in names if name), key=lambda name: int(name.split("-")[1]))
-        _quietly("apt-get", "download", newest, cwd=cache)
+        lists, archives = cache / "lists", cache / "archives"
+        for directory in (lists, archives):
+            (directory / "partial").mkdir(parents=True, exist_ok=True)
+        apt = ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={archives}", "-o", "APT::Sandbox::User="]
+        _quietly("apt-get", *apt, "update", cwd=cache)
+        names = _quietly("apt-cache", *apt, "search", "--names-only", r"^postgresql-[0-9]+-pgtap$", cwd=cache)
+        newest = max((name.split()[0] for name in names.splitlines()), key=lambda name: int(name.split("-")[1]))
+        _quietly("apt-get", *apt, "download", newest, cwd=cache)
         for package in cache.glob("*.deb"):
             _quietly("dpkg", "-x", str(package), ".", cwd=cache)
-    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        shutil.rmtree(lists)
+        shutil.rmtree(archives)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise RuntimeError(HOW_TO_GET_IT) from error
 
 

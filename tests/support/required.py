@@ -1,10 +1,13 @@
 """Programs that some tests need and a machine may lack: then they are skipped, with the reason.
 
-Not where ``PAYMENTS_TEST_REQUIRE`` lists the program (``15,18,node,pgbouncer``): there, a lack is a failure.
+Not where ``PAYMENTS_TEST_REQUIRE`` lists the program (``15,18,node,pgbouncer``): there, a lack is a failure. What is
+missing is said once, before the tests, with the command that brings it; nothing is installed unasked.
 """
 
 import os
 import re
+import shutil
+from collections.abc import Collection
 from typing import NoReturn
 
 import pytest
@@ -16,7 +19,22 @@ def required() -> set[str]:
 
 
 def lacking(program: str, reason: str) -> NoReturn:
-    """Ends the test that needs ``program``, one of ``node`` and ``pgbouncer``."""
+    """Ends the test that needs ``program``: ``node``, ``pgbouncer``, or a version of Postgres."""
     if program in required():
         pytest.fail(f"PAYMENTS_TEST_REQUIRE lists {program}: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+def missing_here(missing_versions: Collection[int]) -> list[str]:
+    """A line on what is missing on this machine and one with the command that brings it, if there is one."""
+    packages = {f"Postgres {version}": f"postgresql-{version}" for version in missing_versions}
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        packages["node"] = "nodejs npm"
+    if not any(shutil.which("pgbouncer", path=path) for path in (None, "/usr/sbin:/usr/local/sbin")):
+        packages["pgbouncer"] = "pgbouncer"
+    if not packages:
+        return []
+    lines = [f"missing, so their tests are left out: {', '.join(packages)}"]
+    if shutil.which("apt-get"):
+        lines.append(f"to have them: sudo apt-get install -y --no-install-recommends {' '.join(packages.values())}")
+    return lines

