@@ -10,6 +10,7 @@ create table payments.webhook_events (
                       || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid,
   provider            text not null default 'stripe',
   environment         text not null,
+  account_id          text,
   provider_event_id   text not null,
   event_type          text,
   livemode            boolean,
@@ -30,7 +31,7 @@ create table payments.webhook_events (
   created_at          timestamptz not null default now(),
   updated_at          timestamptz not null default now(),
 
-  constraint webhook_events_event_is_stored_once unique (provider, environment, provider_event_id),
+  constraint webhook_events_event_is_stored_once unique nulls not distinct (provider, environment, provider_event_id, account_id),
   constraint provider_is_known check (provider in ('stripe')),
   constraint environment_is_known check (environment = any ('{test,live}')),
   constraint processing_status_is_known check (processing_status = any ('{pending,processed,failed,ignored}')),
@@ -48,6 +49,9 @@ create index webhook_events_parked_at_idx on payments.webhook_events (parked_at)
 
 comment on table payments.webhook_events is
   'Ledger of verified webhook events. A row reaches processed in the transaction that has put everything the event says in place; attach fulfilment triggers here.';
+comment on column payments.webhook_events.environment is 'Where the event is filed: test events of connected accounts that come to a live endpoint are test events.';
+comment on column payments.webhook_events.account_id is 'The connected account (acct_…) that the event is of; null for the account behind the environment''s key.';
+comment on column payments.webhook_events.provider_account_id is 'The account that the event itself names.';
 comment on column payments.webhook_events.provider_event_id is 'Stripe''s event id (evt_…), or unreadable:<sha256> for a body too deep to read.';
 comment on column payments.webhook_events.provider_created_at is 'When Stripe says the event happened, in whole seconds.';
 comment on column payments.webhook_events.processing_status is

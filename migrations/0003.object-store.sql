@@ -6,6 +6,7 @@ create table payments.stripe_objects (
   id                  uuid primary key default (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0')
                         || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid,
   environment         text not null,
+  account_id          text,
   object_type         text not null,
   object_id           text not null,
   data                jsonb not null,
@@ -18,11 +19,12 @@ create table payments.stripe_objects (
   created_at          timestamptz not null default now(),
   updated_at          timestamptz not null default now(),
 
-  constraint stripe_objects_object_is_stored_once unique (environment, object_type, object_id),
+  constraint stripe_objects_object_is_stored_once unique nulls not distinct (environment, object_type, object_id, account_id),
   constraint environment_is_known check (environment = any ('{test,live}'))
 ) with (fillfactor = 70);  -- room for an object's next snapshot
 
 comment on table payments.stripe_objects is 'The newest known snapshot of each Stripe object, whether an event or the API told of it.';
+comment on column payments.stripe_objects.account_id is 'The connected account (acct_…) that the object is of; null for the account behind the environment''s key.';
 comment on column payments.stripe_objects.object_type is 'Stripe''s name of the type, as in the object''s own "object" field: payment_intent, checkout.session, ….';
 comment on column payments.stripe_objects.data is 'The object exactly as Stripe sent it.';
 comment on column payments.stripe_objects.deleted is 'A tombstone: Stripe said the object is deleted. Only a newer snapshot can undo it.';
@@ -33,6 +35,7 @@ comment on column payments.stripe_objects.tied is 'Other snapshots of the same s
 
 create table payments_private.rival_snapshots (
   environment         text not null,
+  account             text not null default '',  -- '' for the account behind the environment's key
   object_type         text not null,
   object_id           text not null,
   source              text not null,
@@ -44,7 +47,7 @@ create table payments_private.rival_snapshots (
   stage               numeric,
   state               bigint not null,
   state_before        bigint,
-  primary key (environment, object_type, object_id, source)
+  primary key (environment, object_type, object_id, source, account)
 );
 
 comment on table payments_private.rival_snapshots is
@@ -58,6 +61,7 @@ comment on column payments_private.rival_snapshots.state_before is 'Hash of the 
 -- What payments are computed from. One narrow row per object, so that a payment is read without opening large documents.
 create table payments_private.payment_objects (
   environment         text not null,
+  account             text not null default '',  -- '' for the account behind the environment's key
   node                text not null,
   links               text[] not null default '{}',
   first_succeeded_at  timestamptz,
@@ -85,7 +89,7 @@ create table payments_private.payment_objects (
   failed_at           timestamptz,
   amounts_as_of       timestamptz,
 
-  primary key (environment, node)
+  primary key (environment, node, account)
 ) with (fillfactor = 80);  -- room for updates that touch no index
 
 comment on table payments_private.payment_objects is
@@ -107,9 +111,10 @@ comment on column payments_private.payment_objects.amounts_as_of is 'When a char
 
 create table payments_private.object_links (
   environment text not null,
+  account     text not null default '',  -- '' for the account behind the environment's key
   to_node     text not null,
   from_node   text not null,
-  primary key (environment, to_node, from_node)
+  primary key (environment, to_node, from_node, account)
 );
 
 comment on table payments_private.object_links is
@@ -117,16 +122,19 @@ comment on table payments_private.object_links is
 
 create table payments_private.refresh_queue (
   environment text not null,
+  account     text not null default '',  -- '' for the account behind the environment's key
   object_type text not null,
   object_id   text not null,
   reason      text not null,
   queued_at   timestamptz not null default now(),
-  primary key (environment, object_type, object_id)
+  primary key (environment, object_type, object_id, account)
 );
 
 comment on table payments_private.refresh_queue is 'Objects whose latest state the events could not settle; the API is to be asked.';
 
 create type payments_private.snapshot as (
+  environment         text,
+  account_id          text,    -- null: the account behind the environment's key
   object_type         text,
   object_id           text,
   data                jsonb,
@@ -139,7 +147,9 @@ create type payments_private.snapshot as (
 comment on type payments_private.snapshot is 'One Stripe object as it looked at one time, whoever told of it.';
 
 create type payments_private.incoming as (
-  place     bigint,                      -- in the caller's batch, from 1
+  place       bigint,                      -- in the caller's batch, from 1
+  environment text,                        -- where it is filed
+  account_id  text,
   event_id  text,
   livemode  boolean,
   verdict   text,                        -- PY007 or PY008: not taken

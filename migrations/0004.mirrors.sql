@@ -1,4 +1,5 @@
 -- Typed mirrors: each row is computed from stored snapshots and can be thrown away and rebuilt.
+-- account_id says of which connected account a row is; null for the account behind the environment's key.
 -- What Stripe did not say is null; amounts are integers in the currency's minor unit.
 set local role payments_owner;
 
@@ -32,6 +33,7 @@ comment on table payments.provider_connections is 'The Stripe account behind eac
 create table payments.stripe_products (
   id               uuid primary key default gen_random_uuid(),
   environment      text not null,
+  account_id       text,
   product_id       text not null,
   name             text,
   description      text,
@@ -42,15 +44,17 @@ create table payments.stripe_products (
   created_at       timestamptz not null default now(),
   updated_at       timestamptz not null default now(),
 
-  constraint stripe_products_product_is_mirrored_once unique (environment, product_id),
+  constraint stripe_products_product_is_mirrored_once unique nulls not distinct (environment, product_id, account_id),
   constraint environment_is_known check (environment = any ('{test,live}'))
 );
 comment on table payments.stripe_products is 'Mirror of Stripe''s products. A deleted product has no row.';
+comment on column payments.stripe_products.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 comment on column payments.stripe_products.synced_at is 'The observed_at of the snapshot that the row shows.';
 
 create table payments.stripe_prices (
   id                       uuid primary key default gen_random_uuid(),
   environment              text not null,
+  account_id               text,
   price_id                 text not null,
   product_id               text,
   active                   boolean,
@@ -68,11 +72,12 @@ create table payments.stripe_prices (
   created_at               timestamptz not null default now(),
   updated_at               timestamptz not null default now(),
 
-  constraint stripe_prices_price_is_mirrored_once unique (environment, price_id),
+  constraint stripe_prices_price_is_mirrored_once unique nulls not distinct (environment, price_id, account_id),
   constraint environment_is_known check (environment = any ('{test,live}'))
 );
 create index stripe_prices_product_idx on payments.stripe_prices (product_id);
 comment on table payments.stripe_prices is 'Mirror of Stripe''s prices, and of plans where an account still has them. A deleted price has no row.';
+comment on column payments.stripe_prices.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 comment on column payments.stripe_prices.unit_amount is 'Minor units of currency; null where Stripe gives a fraction or tiers.';
 comment on column payments.stripe_prices.unit_amount_decimal is 'Stripe''s decimal string, unrounded.';
 
@@ -80,6 +85,7 @@ create table payments.customers (
   id                   uuid primary key default gen_random_uuid(),
   provider             text not null default 'stripe',
   environment          text not null,
+  account_id           text,
   provider_customer_id text not null,
   email                text,
   name                 text,
@@ -91,20 +97,22 @@ create table payments.customers (
   created_at           timestamptz not null default now(),
   updated_at           timestamptz not null default now(),
 
-  constraint customers_customer_is_mirrored_once unique (provider, environment, provider_customer_id),
+  constraint customers_customer_is_mirrored_once unique nulls not distinct (provider, environment, provider_customer_id, account_id),
   constraint provider_is_known check (provider in ('stripe')),
   constraint environment_is_known check (environment = any ('{test,live}'))
 );
 comment on table payments.customers is 'Mirror of Stripe''s customers; a deleted one keeps its row, marked deleted.';
+comment on column payments.customers.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 
 -- Who said that a Stripe customer stands for a billing subject, and when. customer_mappings shows the newest claim.
 create table payments_private.customer_claims (
   environment          text not null,
+  account              text not null default '',  -- '' for the account behind the environment's key
   subject_type         text not null,
   subject_id           text not null,
   provider_customer_id text not null,
   claimed_at           timestamptz not null,
-  primary key (environment, subject_type, subject_id, provider_customer_id)
+  primary key (environment, subject_type, subject_id, provider_customer_id, account)
 );
 create index customer_claims_customer_idx on payments_private.customer_claims (provider_customer_id, environment);
 comment on table payments_private.customer_claims is
@@ -114,6 +122,7 @@ create table payments.customer_mappings (
   id                   uuid primary key default gen_random_uuid(),
   provider             text not null default 'stripe',
   environment          text not null,
+  account_id           text,
   subject_type         text not null,
   subject_id           text not null,
   subject_key          text not null generated always as (subject_type || ':' || subject_id) stored,
@@ -121,7 +130,8 @@ create table payments.customer_mappings (
   created_at           timestamptz not null default now(),
   updated_at           timestamptz not null default now(),
 
-  constraint customer_mappings_subject_has_one_customer unique (provider, environment, subject_type, subject_id),
+  constraint customer_mappings_subject_has_one_customer
+    unique nulls not distinct (provider, environment, subject_type, subject_id, account_id),
   constraint provider_is_known check (provider in ('stripe')),
   constraint environment_is_known check (environment = any ('{test,live}')),
   constraint subject_type_is_an_identifier check (subject_type ~ '^[a-z][a-z0-9_]*$'),
@@ -130,10 +140,12 @@ create table payments.customer_mappings (
 create index customer_mappings_subject_key_idx on payments.customer_mappings (subject_key);
 create index customer_mappings_customer_idx on payments.customer_mappings (provider_customer_id);
 comment on table payments.customer_mappings is 'The Stripe customer that stands for a billing subject: the one most recently claimed and not deleted.';
+comment on column payments.customer_mappings.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 
 create table payments.stripe_subscriptions (
   id                   uuid primary key default gen_random_uuid(),
   environment          text not null,
+  account_id           text,
   subscription_id      text not null,
   customer_id          text,
   subject_type         text,
@@ -153,7 +165,7 @@ create table payments.stripe_subscriptions (
   created_at           timestamptz not null default now(),
   updated_at           timestamptz not null default now(),
 
-  constraint stripe_subscriptions_subscription_is_mirrored_once unique (environment, subscription_id),
+  constraint stripe_subscriptions_subscription_is_mirrored_once unique nulls not distinct (environment, subscription_id, account_id),
   constraint environment_is_known check (environment = any ('{test,live}')),
   constraint subject_is_whole check ((subject_type is null) = (subject_id is null))
 );
@@ -162,12 +174,14 @@ create table payments.stripe_subscriptions (
 create index stripe_subscriptions_subject_key_idx on payments.stripe_subscriptions (subject_key, (environment = 'live'), created_at desc, id);
 create index stripe_subscriptions_customer_idx on payments.stripe_subscriptions (customer_id);
 comment on table payments.stripe_subscriptions is 'Mirror of Stripe''s subscriptions, with the billing subject that pays.';
+comment on column payments.stripe_subscriptions.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 comment on column payments.stripe_subscriptions.current_period_start is
   'The subscription''s own period in older API versions, else the period its items agree on; null where they differ (see the items).';
 
 create table payments.stripe_subscription_items (
   id                   uuid primary key default gen_random_uuid(),
   environment          text not null,
+  account_id           text,
   subscription_item_id text not null,
   subscription_id      text not null,
   product_id           text,
@@ -179,10 +193,11 @@ create table payments.stripe_subscription_items (
   created_at           timestamptz not null default now(),
   updated_at           timestamptz not null default now(),
 
-  constraint stripe_subscription_items_item_is_mirrored_once unique (environment, subscription_item_id),
+  constraint stripe_subscription_items_item_is_mirrored_once unique nulls not distinct (environment, subscription_item_id, account_id),
   constraint environment_is_known check (environment = any ('{test,live}'))
 );
 create index stripe_subscription_items_subscription_idx on payments.stripe_subscription_items (subscription_id);
 comment on table payments.stripe_subscription_items is 'The items of each mirrored subscription.';
+comment on column payments.stripe_subscription_items.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 
 reset role;

@@ -4,6 +4,7 @@ set local role payments_owner;
 create table payments.stripe_checkout_sessions (
   id                  uuid primary key default gen_random_uuid(),
   environment         text not null,
+  account_id          text,
   mode                text not null,
   status              text not null default 'initialized',
   payment_status      text,
@@ -44,6 +45,7 @@ create index stripe_checkout_sessions_owner_key_idx on payments.stripe_checkout_
 
 comment on table payments.stripe_checkout_sessions is
   'Checkout attempts: inserted by the caller under row-level security, answered by Stripe, kept current by webhooks.';
+comment on column payments.stripe_checkout_sessions.account_id is 'Null: attempts are made with the key of the environment''s own account.';
 comment on column payments.stripe_checkout_sessions.owner_key is
   'Who made the attempt: user:<sub>, or guest:<hash of the guest''s secret>. Set by a trigger, never by the caller.';
 comment on column payments.stripe_checkout_sessions.line_items is '[{"price": "price_…", "quantity": 1}, …]; prices are Stripe''s, never the caller''s.';

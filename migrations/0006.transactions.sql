@@ -7,6 +7,7 @@ create table payments.transactions (
                               || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid,
   provider                    text not null default 'stripe',
   environment                 text not null,
+  account_id                  text,
   type                        text not null,
   status                      text not null,
   subject_type                text,
@@ -30,7 +31,8 @@ create table payments.transactions (
   created_at                  timestamptz not null default now(),
   updated_at                  timestamptz not null default now(),
 
-  constraint transactions_object_is_told_once unique (provider, environment, provider_object_type, provider_object_id),
+  constraint transactions_object_is_told_once
+    unique nulls not distinct (provider, environment, provider_object_type, provider_object_id, account_id),
   constraint provider_is_known check (provider in ('stripe')),
   constraint environment_is_known check (environment = any ('{test,live}')),
   constraint type_is_known check (type = any ('{one_time_payment,subscription_invoice,refund,failed_payment,dispute}')),
@@ -45,6 +47,7 @@ create index transactions_customer_idx on payments.transactions (provider_custom
 
 comment on table payments.transactions is
   'Reporting projection: one row per payment however many objects tell of it, one per refund, one per dispute. Fulfil from webhook_events, not from here.';
+comment on column payments.transactions.account_id is 'The connected account (acct_…) that the payment was made to; null for the account behind the environment''s key.';
 comment on column payments.transactions.provider_object_type is
   'What identifies the row: payment_intent where one is known, else invoice, else charge, else checkout_session; refund; dispute.';
 comment on column payments.transactions.provider_parent_object_type is 'For refunds and disputes: the payment they belong to.';

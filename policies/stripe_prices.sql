@@ -9,6 +9,6 @@ create policy administrators_read_all on payments.stripe_prices
 
 drop policy if exists everybody_reads_what_is_for_sale on payments.stripe_prices;
 create policy everybody_reads_what_is_for_sale on payments.stripe_prices
-  for select to payments_user, payments_anon using (active);
+  for select to payments_user, payments_anon using (active and account_id is null);
 
 do $$ begin perform payments_private.grant_open_reading('catalogue'); end $$;

@@ -1,4 +1,4 @@
--- The catalogue's products: administrators read all; users and guests read the active ones, once that is opened.
+-- The catalogue's products: administrators read all; users and guests read the active ones of our own account, once that is opened.
 alter table payments.stripe_products enable row level security;
 revoke all on payments.stripe_products from public, payments_service, payments_user, payments_anon, payments_admin;
 
@@ -9,6 +9,6 @@ create policy administrators_read_all on payments.stripe_products
 
 drop policy if exists everybody_reads_what_is_for_sale on payments.stripe_products;
 create policy everybody_reads_what_is_for_sale on payments.stripe_products
-  for select to payments_user, payments_anon using (active);
+  for select to payments_user, payments_anon using (active and account_id is null);
 
 do $$ begin perform payments_private.grant_open_reading('catalogue'); end $$;

@@ -11,6 +11,8 @@ ALTER SCHEMA payments_private OWNER TO payments_owner;
 COMMENT ON SCHEMA payments_private IS 'Internals of the payments schema. Nobody but payments_owner has usage.';
 
 CREATE TYPE payments_private.snapshot AS (
+	environment text,
+	account_id text,
 	object_type text,
 	object_id text,
 	data jsonb,
@@ -27,6 +29,8 @@ COMMENT ON TYPE payments_private.snapshot IS 'One Stripe object as it looked at 
 
 CREATE TYPE payments_private.incoming AS (
 	place bigint,
+	environment text,
+	account_id text,
 	event_id text,
 	livemode boolean,
 	verdict text,
@@ -53,6 +57,7 @@ COMMENT ON FUNCTION payments.allow_origins(origins text[]) IS 'From now on succe
 CREATE TABLE payments.stripe_checkout_sessions (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     environment text NOT NULL,
+    account_id text,
     mode text NOT NULL,
     status text DEFAULT 'initialized'::text NOT NULL,
     payment_status text,
@@ -87,6 +92,8 @@ CREATE TABLE payments.stripe_checkout_sessions (
 ALTER TABLE payments.stripe_checkout_sessions OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.stripe_checkout_sessions IS 'Checkout attempts: inserted by the caller under row-level security, answered by Stripe, kept current by webhooks.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.account_id IS 'Null: attempts are made with the key of the environment''s own account.';
 
 COMMENT ON COLUMN payments.stripe_checkout_sessions.owner_key IS 'Who made the attempt: user:<sub>, or guest:<hash of the guest''s secret>. Set by a trigger, never by the caller.';
 
@@ -429,13 +436,13 @@ ALTER FUNCTION payments.retry_failed_events(max_events integer) OWNER TO payment
 
 COMMENT ON FUNCTION payments.retry_failed_events(max_events integer) IS 'Applies failed events again whose time has come, each on its own: at most max_events, at most 100, and begins with no other after a second, so that deliveries of the same objects do not wait long. Returns how many were tried: call it again, in a transaction of its own, until that is 0. Several workers may call it at once.';
 
-CREATE FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS integer
+CREATE FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone DEFAULT NULL::timestamp with time zone, account_id text DEFAULT NULL::text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone) OWNER TO payments_owner;
+ALTER FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone, account_id text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone) IS 'Stores Stripe objects as the API answered at observed_at (null: now) and computes what depends on them; answers how many were new or newer. Raises PY001 for anything but an array of objects with ids, PY008 for objects of the other mode.';
+COMMENT ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone, account_id text) IS 'Stores Stripe objects of an account (null: the one behind the environment''s key) as the API answered at observed_at (null: now) and computes what depends on them; answers how many were new or newer. Raises PY001 for anything but an array of objects with ids, PY008 for objects of the other mode.';
 
 CREATE FUNCTION payments.stored_secret(environment text, name text) RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -444,6 +451,14 @@ CREATE FUNCTION payments.stored_secret(environment text, name text) RETURNS text
 ALTER FUNCTION payments.stored_secret(environment text, name text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.stored_secret(environment text, name text) IS 'A secret as it was encrypted; null if none is stored.';
+
+CREATE FUNCTION payments.trust_accounts(accounts text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.trust_accounts(accounts text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.trust_accounts(accounts text[]) IS 'Lets the objects of these connected accounts (acct_…, or * for all) name billing subjects of ours, in place of those that could before; null or {} for none, as it is at first. Only the owner may; what is stored already follows with rebuild_projections(). Raises PY001 for anything else.';
 
 CREATE FUNCTION payments.unregister_subject_type(subject_type text) RETURNS void
     LANGUAGE plpgsql
@@ -460,7 +475,7 @@ CREATE FUNCTION payments.verify_projections(environment text) RETURNS TABLE(proj
 
 ALTER FUNCTION payments.verify_projections(environment text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.verify_projections(environment text) IS 'The rows that differ from what a rebuild would give: no rows when all is well. stored is null for a missing row, expected for one too many. Changes nothing, and deliveries go on. Raises PY001 for an unknown environment.';
+COMMENT ON FUNCTION payments.verify_projections(environment text) IS 'The rows that differ from what a rebuild would give: no rows when all is well. stored is null for a missing row, expected for one too many; the key of another account''s row ends in its name. Changes nothing, and deliveries go on. Raises PY001 for an unknown environment.';
 
 CREATE FUNCTION payments.webhook_endpoint(environment text) RETURNS TABLE(endpoint_id text, url text, configured_at timestamp with time zone, secret text)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -478,13 +493,21 @@ ALTER FUNCTION payments.webhook_secrets(environment text) OWNER TO payments_owne
 
 COMMENT ON FUNCTION payments.webhook_secrets(environment text) IS 'The secrets that may have signed a delivery, as they were encrypted: the endpoint''s own first, then those of former ones that still count.';
 
-CREATE FUNCTION payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) RETURNS void
+CREATE FUNCTION payments_private.account_is_trusted(p_account text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.account_is_trusted(p_account text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.account_is_trusted(p_account text) IS 'Whether objects of this account may name billing subjects of ours: those of our own (null), and of accounts that a setting lists.';
+
+CREATE FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) IS 'Enters a snapshot into the set among which the latest of its second is chosen.';
+COMMENT ON FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot) IS 'Enters a snapshot into the set among which the latest of its second is chosen.';
 
 CREATE FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) RETURNS payments_private.incoming
     LANGUAGE plpgsql
@@ -494,16 +517,16 @@ ALTER FUNCTION payments_private.apply_alone(p_environment text, p_event payments
 
 COMMENT ON FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) IS 'Enters and applies one event of a batch; whatever it raises, it is kept as failed or in quarantine. Raises only where neither can be written.';
 
-CREATE FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[] DEFAULT NULL::text[]) RETURNS void
+CREATE FUNCTION payments_private.apply_events(p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[] DEFAULT NULL::text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.apply_events(p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[]) IS 'Everything the given ledger rows say is put in place and the rows become processed. Raises what a projection or trigger raises.';
+COMMENT ON FUNCTION payments_private.apply_events(p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[]) IS 'Everything the given ledger rows say is put in place and the rows become processed. Raises what a projection or trigger raises.';
 
 CREATE FUNCTION payments_private.apply_one_by_one(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked boolean, p_wait integer, p_cancelled text) RETURNS payments_private.incoming[]
     LANGUAGE plpgsql
@@ -513,16 +536,16 @@ ALTER FUNCTION payments_private.apply_one_by_one(p_environment text, p_events pa
 
 COMMENT ON FUNCTION payments_private.apply_one_by_one(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked boolean, p_wait integer, p_cancelled text) IS 'Enters and applies the events of a batch each on its own; together they wait for locks no longer than p_wait ms, and 10 ms each after that.';
 
-CREATE FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[], p_locked text[] DEFAULT NULL::text[]) RETURNS integer
+CREATE FUNCTION payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_locked text[] DEFAULT NULL::text[]) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[], p_locked text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_locked text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[], p_locked text[]) IS 'Stores snapshots, links them and computes what depends on them; answers how many changed the store. The caller holds the locks.';
+COMMENT ON FUNCTION payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_locked text[]) IS 'Stores snapshots, links them and computes what depends on them; answers how many changed the store. The caller holds the locks.';
 
 CREATE FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked text[]) RETURNS payments_private.incoming[]
     LANGUAGE plpgsql
@@ -531,6 +554,14 @@ CREATE FUNCTION payments_private.apply_together(p_environment text, p_events pay
 ALTER FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked text[]) IS 'Enters and applies all events of a batch, whose objects are locked. Raises what any of them raises.';
+
+CREATE FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[], p_locked text[] DEFAULT NULL::text[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[], p_locked text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[], p_locked text[]) IS 'Applies snapshots of one or more environments and accounts. The caller holds the locks.';
 
 CREATE FUNCTION payments_private.attempt_of(p_session jsonb) RETURNS uuid
     LANGUAGE plpgsql IMMUTABLE
@@ -550,6 +581,7 @@ COMMENT ON FUNCTION payments_private.become_owner_of(p_thing text, p_owner name)
 
 CREATE TABLE payments_private.payment_objects (
     environment text NOT NULL,
+    account text DEFAULT ''::text NOT NULL,
     node text NOT NULL,
     links text[] DEFAULT '{}'::text[] NOT NULL,
     first_succeeded_at timestamp with time zone,
@@ -647,16 +679,16 @@ ALTER FUNCTION payments_private.check_url(p_field text, p_url text) OWNER TO pay
 
 COMMENT ON FUNCTION payments_private.check_url(p_field text, p_url text) IS 'Raises PY001 unless the URL is https, or http on localhost, and of an allowed origin where those are set.';
 
-CREATE FUNCTION payments_private.circles_of(p_environment text, p_nodes text[]) RETURNS TABLE(start text, node text)
+CREATE FUNCTION payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) RETURNS TABLE(start text, node text)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.circles_of(p_environment text, p_nodes text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.circles_of(p_environment text, p_nodes text[]) IS 'The nodes of the circle around each of the given ones.';
+COMMENT ON FUNCTION payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) IS 'The nodes of the circle around each of the given ones.';
 
 CREATE FUNCTION payments_private.claim_by_hand() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -666,13 +698,13 @@ ALTER FUNCTION payments_private.claim_by_hand() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.claim_by_hand() IS 'Gives earlier rows of a customer their subject when its mapping is written by hand.';
 
-CREATE FUNCTION payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb) RETURNS TABLE(subject_key text, customer_id text, claimed_at timestamp with time zone)
+CREATE FUNCTION payments_private.claim_of(p_account text, p_object_type text, p_object_id text, p_data jsonb) RETURNS TABLE(subject_key text, customer_id text, claimed_at timestamp with time zone)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.claim_of(p_account text, p_object_type text, p_object_id text, p_data jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb) IS 'Which customer a snapshot says stands for which subject, since when Stripe knows the object.';
+COMMENT ON FUNCTION payments_private.claim_of(p_account text, p_object_type text, p_object_id text, p_data jsonb) IS 'Which customer a snapshot says stands for which subject, since when Stripe knows the object.';
 
 CREATE FUNCTION payments_private.clear_mirror(p_environment text) RETURNS void
     LANGUAGE plpgsql
@@ -698,16 +730,16 @@ ALTER FUNCTION payments_private.current_subject_keys() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.current_subject_keys() IS 'The billing subjects that the caller may bill, as type:id: itself, and those of registered types. Raises PY009 for a stale registration.';
 
-CREATE FUNCTION payments_private.delete_orphans(p_environment text, p_table text, p_keys text[]) RETURNS void
+CREATE FUNCTION payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.delete_orphans(p_environment text, p_table text, p_keys text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.delete_orphans(p_environment text, p_table text, p_keys text[]) IS 'Deletes rows that nothing stored accounts for.';
+COMMENT ON FUNCTION payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) IS 'Deletes rows that nothing stored accounts for.';
 
 CREATE FUNCTION payments_private.differences(p_environment text, p_max integer) RETURNS TABLE(projection text, key text, stored jsonb, expected jsonb)
     LANGUAGE plpgsql
@@ -716,6 +748,14 @@ CREATE FUNCTION payments_private.differences(p_environment text, p_max integer) 
 ALTER FUNCTION payments_private.differences(p_environment text, p_max integer) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.differences(p_environment text, p_max integer) IS 'What verify_projections() answers, so many objects at a time; an item that moved from one subscription to another is told by both.';
+
+CREATE FUNCTION payments_private.differences_of(p_environment text, p_account text, p_pass text, p_keys text[], p_alone boolean) RETURNS TABLE(projection text, key text, stored jsonb, expected jsonb)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.differences_of(p_environment text, p_account text, p_pass text, p_keys text[], p_alone boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.differences_of(p_environment text, p_account text, p_pass text, p_keys text[], p_alone boolean) IS 'Computes one batch anew, compares, and takes it back.';
 
 CREATE FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) RETURNS uuid[]
     LANGUAGE plpgsql
@@ -727,13 +767,13 @@ ALTER FUNCTION payments_private.due_events(p_environment text, p_due timestamp w
 
 COMMENT ON FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) IS 'Failed events whose time has come and that no other worker has, in the order in which they happened; they are this transaction''s until it ends.';
 
-CREATE FUNCTION payments_private.enter_events(p_environment text, p_events payments_private.incoming[], p_bodies text[]) RETURNS payments_private.incoming[]
+CREATE FUNCTION payments_private.enter_events(p_events payments_private.incoming[], p_bodies text[]) RETURNS payments_private.incoming[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.enter_events(p_environment text, p_events payments_private.incoming[], p_bodies text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.enter_events(p_events payments_private.incoming[], p_bodies text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.enter_events(p_environment text, p_events payments_private.incoming[], p_bodies text[]) IS 'The ledger rows of verified events. A redelivered event that failed, and is not parked, is applied again. Raises PY006 where a trigger keeps an event out without a word.';
+COMMENT ON FUNCTION payments_private.enter_events(p_events payments_private.incoming[], p_bodies text[]) IS 'The ledger rows of verified events. A redelivered event that failed, and is not parked, is applied again. Raises PY006 where a trigger keeps an event out without a word.';
 
 CREATE FUNCTION payments_private.environment_or_fail(p_environment text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -743,13 +783,21 @@ ALTER FUNCTION payments_private.environment_or_fail(p_environment text) OWNER TO
 
 COMMENT ON FUNCTION payments_private.environment_or_fail(p_environment text) IS 'The environment, or PY001 when it is neither test nor live.';
 
-CREATE FUNCTION payments_private.event_snapshot(p_payload jsonb) RETURNS payments_private.snapshot
+CREATE FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) RETURNS payments_private.snapshot
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.event_snapshot(p_payload jsonb) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.event_snapshot(p_payload jsonb) IS 'The snapshot an event carries. An event without a created time counts as older than any other.';
+COMMENT ON FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) IS 'The snapshot an event carries. An event without a created time counts as older than any other.';
+
+CREATE FUNCTION payments_private.foreign_account(p_environment text, p_account text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.foreign_account(p_environment text, p_account text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.foreign_account(p_environment text, p_account text) IS 'The account, or null for the one that the environment is connected to.';
 
 CREATE FUNCTION payments_private.freeze_processed_event() RETURNS trigger
     LANGUAGE plpgsql
@@ -830,6 +878,14 @@ CREATE FUNCTION payments_private.is_reserved(p_key text) RETURNS boolean
 ALTER FUNCTION payments_private.is_reserved(p_key text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.is_reserved(p_key text) IS 'Whether a metadata key begins with the prefix of the settings.';
+
+CREATE FUNCTION payments_private.is_same_event(p_event payments_private.incoming, p_other payments_private.incoming) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.is_same_event(p_event payments_private.incoming, p_other payments_private.incoming) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.is_same_event(p_event payments_private.incoming, p_other payments_private.incoming) IS 'Whether two bodies are deliveries of one event.';
 
 CREATE FUNCTION payments_private.items_of(p_subscription jsonb) RETURNS TABLE(item_id text, d jsonb)
     LANGUAGE plpgsql IMMUTABLE
@@ -943,24 +999,32 @@ ALTER FUNCTION payments_private.keep_failed(p_environment text, p_event payments
 
 COMMENT ON FUNCTION payments_private.keep_failed(p_environment text, p_event payments_private.incoming, p_body text, p_sqlstate text, p_message text) IS 'Enters a verified event as failed for this reason without applying it, or puts it into quarantine. One that is settled stays as it is.';
 
-CREATE FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) RETURNS record
+CREATE FUNCTION payments_private.keys_by_account(p_environment text, p_pass text, p_keys text[], p_accounts text[]) RETURNS TABLE(account_id text, keys text[])
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.keys_by_account(p_environment text, p_pass text, p_keys text[], p_accounts text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) IS 'Which of an object''s rival snapshots is the latest, by its source, and whether more than the arbitrary last rule says so.';
+COMMENT ON FUNCTION payments_private.keys_by_account(p_environment text, p_pass text, p_keys text[], p_accounts text[]) IS 'What a batch does for each account.';
 
-CREATE FUNCTION payments_private.leaders(p_environment text, p_nodes text[]) RETURNS text[]
+CREATE FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) IS 'Which of an object''s rival snapshots is the latest, by its source, and whether more than the arbitrary last rule says so.';
+
+CREATE FUNCTION payments_private.leaders(p_environment text, p_account text, p_nodes text[]) RETURNS text[]
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.leaders(p_environment text, p_nodes text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.leaders(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.leaders(p_environment text, p_nodes text[]) IS 'Those of the given nodes that are the first stored object of their circle.';
+COMMENT ON FUNCTION payments_private.leaders(p_environment text, p_account text, p_nodes text[]) IS 'Those of the given nodes that are the first stored object of their circle.';
 
 CREATE FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) RETURNS numeric
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -986,21 +1050,21 @@ ALTER FUNCTION payments_private.lock_area(p_area text, p_whole boolean) OWNER TO
 
 COMMENT ON FUNCTION payments_private.lock_area(p_area text, p_whole boolean) IS 'Locks an environment (test, live), or what was purged (purge), until the transaction ends: nobody else has the whole of it, or, with p_whole, nobody else works in it at all. Waits as wait_for_locks() does; raises 55P03.';
 
-CREATE FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) RETURNS void
+CREATE FUNCTION payments_private.lock_batch(p_environment text, p_account text, p_pass text, p_keys text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.lock_batch(p_environment text, p_account text, p_pass text, p_keys text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) IS 'Waits for the deliveries that work on the same objects, and lets no other begin.';
+COMMENT ON FUNCTION payments_private.lock_batch(p_environment text, p_account text, p_pass text, p_keys text[]) IS 'Waits for the deliveries that work on the same objects, and lets no other begin.';
 
-CREATE FUNCTION payments_private.lock_events(p_environment text, p_events payments_private.incoming[]) RETURNS text[]
+CREATE FUNCTION payments_private.lock_events(p_events payments_private.incoming[]) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.lock_events(p_environment text, p_events payments_private.incoming[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.lock_events(p_events payments_private.incoming[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.lock_events(p_environment text, p_events payments_private.incoming[]) IS 'Locks what the events touch until the transaction ends; what is locked if there is one snapshot only, for apply_snapshots. Raises 55P03 where a lock is not to be had in time.';
+COMMENT ON FUNCTION payments_private.lock_events(p_events payments_private.incoming[]) IS 'Locks what the events touch until the transaction ends; what is locked if there is one snapshot only, for apply_snapshots. Raises 55P03 where a lock is not to be had in time.';
 
 CREATE FUNCTION payments_private.lock_key(p_name text, p_secret bytea DEFAULT NULL::bytea) RETURNS bigint
     LANGUAGE plpgsql STABLE
@@ -1010,16 +1074,16 @@ ALTER FUNCTION payments_private.lock_key(p_name text, p_secret bytea) OWNER TO p
 
 COMMENT ON FUNCTION payments_private.lock_key(p_name text, p_secret bytea) IS 'The key of the advisory lock of this name. Pass lock_secret() where many are derived.';
 
-CREATE FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[] DEFAULT '{}'::text[]) RETURNS text[]
+CREATE FUNCTION payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[] DEFAULT '{}'::text[]) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[]) IS 'Locks the given objects (type:id) and all that their links lead to, and the subjects that the given customers stand for, until the transaction ends. Answers what is locked; null for the whole environment. Raises 55P03 where another session is in the way for too long.';
+COMMENT ON FUNCTION payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) IS 'Locks the given objects (type:id) of an account and all that their links lead to, and the subjects that the given customers stand for, until the transaction ends. Answers what is locked; null for the whole environment. Raises 55P03 where another session is in the way for too long.';
 
 CREATE FUNCTION payments_private.lock_secret() RETURNS bytea
     LANGUAGE plpgsql STABLE
@@ -1029,13 +1093,13 @@ ALTER FUNCTION payments_private.lock_secret() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.lock_secret() IS 'What lock_key() derives with, for who derives many.';
 
-CREATE FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) RETURNS text[]
+CREATE FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) IS 'Takes the locks that apply_snapshots needs; answers what is locked, or null if there is nothing to lock or too much to list.';
+COMMENT ON FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) IS 'Takes the locks that apply_snapshots needs; answers what is locked, or null if there is nothing to lock or too much to list.';
 
 CREATE FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -1044,6 +1108,14 @@ CREATE FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with
 ALTER FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) IS 'Whether the lock could be had by then; it is held until the transaction ends. Tries at least once.';
+
+CREATE FUNCTION payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) IS 'Takes the locks that apply_worlds needs. Returns what is locked where that is of one account and could be listed, else null.';
 
 CREATE FUNCTION payments_private.longest_lock_wait() RETURNS text
     LANGUAGE plpgsql STABLE
@@ -1077,35 +1149,35 @@ ALTER FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text
 
 COMMENT ON FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text, p_since timestamp with time zone) IS 'When to try again after so many attempts: 1, 2, 4 … minutes later, at most 6 hours; null when the event is to be parked. After a failure that passes (is_passing) it is 5, 10, 20 … seconds, and an event that came (p_since) less than 3 days ago, for as long as Stripe delivers again, is not parked.';
 
-CREATE FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT last text, OUT objects integer) RETURNS record
+CREATE FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT last text, OUT objects integer) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT last text, OUT objects integer) IS 'The next keys of a pass, after the given one.';
+COMMENT ON FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) IS 'The next keys of a pass, after the given one, with their accounts.';
 
-CREATE FUNCTION payments_private.note_again(p_environment text, p_object_type text, p_ids text[]) RETURNS void
+CREATE FUNCTION payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.note_again(p_environment text, p_object_type text, p_ids text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.note_again(p_environment text, p_object_type text, p_ids text[]) IS 'Reads payments_private.payment_objects again from the store.';
+COMMENT ON FUNCTION payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) IS 'Reads payments_private.payment_objects again from the store.';
 
-CREATE FUNCTION payments_private.note_payment_object(p_environment text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) RETURNS boolean
+CREATE FUNCTION payments_private.note_payment_object(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.note_payment_object(p_environment text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.note_payment_object(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.note_payment_object(p_environment text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) IS 'Keeps what a snapshot says of payments; answers whether it says anything new. p_newest: the snapshot stored now, null if that is the same as before.';
+COMMENT ON FUNCTION payments_private.note_payment_object(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) IS 'Keeps what a snapshot says of payments; answers whether it says anything new. p_newest: the snapshot stored now, null if that is the same as before.';
 
 CREATE FUNCTION payments_private.now() RETURNS timestamp with time zone
     LANGUAGE plpgsql
@@ -1123,19 +1195,20 @@ ALTER FUNCTION payments_private.origin_of(p_url text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.origin_of(p_url text) IS 'Scheme, host and port of a URL that check_url() lets pass, as browsers compare them.';
 
-CREATE FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer, OUT keys text[]) RETURNS text[]
+CREATE FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer) RETURNS TABLE(key text, account_id text)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer, OUT keys text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer, OUT keys text[]) IS 'Keys of the rows of a projection that nothing stored accounts for.';
+COMMENT ON FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer) IS 'Keys and accounts of the rows of a projection that nothing stored accounts for; all accounts'' of the last key.';
 
 CREATE TABLE payments_private.rival_snapshots (
     environment text NOT NULL,
+    account text DEFAULT ''::text NOT NULL,
     object_type text NOT NULL,
     object_id text NOT NULL,
     source text NOT NULL,
@@ -1183,6 +1256,7 @@ CREATE TABLE payments.transactions (
     id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
     provider text DEFAULT 'stripe'::text NOT NULL,
     environment text NOT NULL,
+    account_id text,
     type text NOT NULL,
     status text NOT NULL,
     subject_type text,
@@ -1218,6 +1292,8 @@ ALTER TABLE payments.transactions OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.transactions IS 'Reporting projection: one row per payment however many objects tell of it, one per refund, one per dispute. Fulfil from webhook_events, not from here.';
 
+COMMENT ON COLUMN payments.transactions.account_id IS 'The connected account (acct_…) that the payment was made to; null for the account behind the environment''s key.';
+
 COMMENT ON COLUMN payments.transactions.provider_object_type IS 'What identifies the row: payment_intent where one is known, else invoice, else charge, else checkout_session; refund; dispute.';
 
 COMMENT ON COLUMN payments.transactions.provider_parent_object_type IS 'For refunds and disputes: the payment they belong to.';
@@ -1230,13 +1306,13 @@ COMMENT ON COLUMN payments.transactions.amount_refunded IS 'Minor units given ba
 
 COMMENT ON COLUMN payments.transactions.paid_at IS 'From the invoice (its invoice payment, where it was paid in several), else the charge, else the first event that showed success; null where Stripe named no time.';
 
-CREATE FUNCTION payments_private.payment_row(p_environment text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]) RETURNS payments.transactions
+CREATE FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]) RETURNS payments.transactions
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.payment_row(p_environment text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.payment_row(p_environment text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]) IS 'The transaction of one payment; its status is null while nobody has tried to pay.';
+COMMENT ON FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]) IS 'The transaction of one payment; its status is null while nobody has tried to pay.';
 
 CREATE FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) RETURNS timestamp with time zone
     LANGUAGE plpgsql IMMUTABLE
@@ -1266,69 +1342,69 @@ ALTER FUNCTION payments_private.prepare_portal_session() OWNER TO payments_owner
 
 COMMENT ON FUNCTION payments_private.prepare_portal_session() IS 'Checks a portal request and finds the subject''s customer.';
 
-CREATE FUNCTION payments_private.project_checkout_sessions(p_environment text, p_ids text[]) RETURNS void
+CREATE FUNCTION payments_private.project_checkout_sessions(p_environment text, p_account text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.project_checkout_sessions(p_environment text, p_ids text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.project_checkout_sessions(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.project_checkout_sessions(p_environment text, p_ids text[]) IS 'Brings the checkout attempts behind the given Stripe session ids up to date.';
+COMMENT ON FUNCTION payments_private.project_checkout_sessions(p_environment text, p_account text, p_ids text[]) IS 'Brings the checkout attempts behind the given Stripe session ids up to date.';
 
-CREATE FUNCTION payments_private.project_circle(p_environment text, p_nodes text[]) RETURNS void
+CREATE FUNCTION payments_private.project_circle(p_environment text, p_account text, p_nodes text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.project_circle(p_environment text, p_nodes text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.project_circle(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.project_circle(p_environment text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes of a circle, given all its nodes.';
+COMMENT ON FUNCTION payments_private.project_circle(p_environment text, p_account text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes of a circle, given all its nodes.';
 
-CREATE FUNCTION payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) RETURNS void
+CREATE FUNCTION payments_private.project_customer_mappings(p_environment text, p_account text, p_subject_keys text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.project_customer_mappings(p_environment text, p_account text, p_subject_keys text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) IS 'Computes payments.customer_mappings for the given subjects.';
+COMMENT ON FUNCTION payments_private.project_customer_mappings(p_environment text, p_account text, p_subject_keys text[]) IS 'Computes payments.customer_mappings for the given subjects.';
 
-CREATE FUNCTION payments_private.project_customers(p_environment text, p_ids text[]) RETURNS void
+CREATE FUNCTION payments_private.project_customers(p_environment text, p_account text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.project_customers(p_environment text, p_ids text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.project_customers(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.project_customers(p_environment text, p_ids text[]) IS 'Computes payments.customers for the given customer ids.';
+COMMENT ON FUNCTION payments_private.project_customers(p_environment text, p_account text, p_ids text[]) IS 'Computes payments.customers for the given customer ids.';
 
-CREATE FUNCTION payments_private.project_prices(p_environment text, p_ids text[]) RETURNS void
+CREATE FUNCTION payments_private.project_prices(p_environment text, p_account text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.project_prices(p_environment text, p_ids text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.project_prices(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.project_prices(p_environment text, p_ids text[]) IS 'Computes payments.stripe_prices for the given price or plan ids.';
+COMMENT ON FUNCTION payments_private.project_prices(p_environment text, p_account text, p_ids text[]) IS 'Computes payments.stripe_prices for the given price or plan ids.';
 
-CREATE FUNCTION payments_private.project_products(p_environment text, p_ids text[]) RETURNS void
+CREATE FUNCTION payments_private.project_products(p_environment text, p_account text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.project_products(p_environment text, p_ids text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.project_products(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.project_products(p_environment text, p_ids text[]) IS 'Computes payments.stripe_products for the given product ids.';
+COMMENT ON FUNCTION payments_private.project_products(p_environment text, p_account text, p_ids text[]) IS 'Computes payments.stripe_products for the given product ids.';
 
-CREATE FUNCTION payments_private.project_subscriptions(p_environment text, p_ids text[]) RETURNS text[]
+CREATE FUNCTION payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.project_subscriptions(p_environment text, p_ids text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.project_subscriptions(p_environment text, p_ids text[]) IS 'Computes payments.stripe_subscriptions and their items for the given ids; answers those whose subject changed.';
+COMMENT ON FUNCTION payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) IS 'Computes payments.stripe_subscriptions and their items for the given ids; answers those whose subject changed.';
 
-CREATE FUNCTION payments_private.project_transactions(p_environment text, p_nodes text[]) RETURNS void
+CREATE FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.project_transactions(p_environment text, p_nodes text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.project_transactions(p_environment text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes in the circles around the given objects (type:id).';
+COMMENT ON FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes in the circles around the given objects (type:id).';
 
 CREATE FUNCTION payments_private.purged_before() RETURNS timestamp with time zone
     LANGUAGE plpgsql
@@ -1340,6 +1416,7 @@ COMMENT ON FUNCTION payments_private.purged_before() IS 'Events that happened ea
 
 CREATE TABLE payments_private.purged_events (
     environment text NOT NULL,
+    account text DEFAULT ''::text NOT NULL,
     provider_event_id text NOT NULL,
     event_id uuid NOT NULL,
     processing_status text NOT NULL,
@@ -1352,15 +1429,15 @@ COMMENT ON TABLE payments_private.purged_events IS 'Events that were settled and
 
 COMMENT ON COLUMN payments_private.purged_events.event_id IS 'The id that the event had in payments.webhook_events.';
 
-CREATE FUNCTION payments_private.purged_event(p_environment text, p_event_id text) RETURNS payments_private.purged_events
+CREATE FUNCTION payments_private.purged_event(p_environment text, p_account text, p_event_id text) RETURNS payments_private.purged_events
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.purged_event(p_environment text, p_event_id text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.purged_event(p_environment text, p_account text, p_event_id text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.purged_event(p_environment text, p_event_id text) IS 'What became of an event that is not in the ledger any more; null if it was not purged.';
+COMMENT ON FUNCTION payments_private.purged_event(p_environment text, p_account text, p_event_id text) IS 'What became of an event that is not in the ledger any more; null if it was not purged.';
 
 CREATE FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -1386,13 +1463,13 @@ ALTER FUNCTION payments_private.read_events(p_environment text, p_bodies text[])
 
 COMMENT ON FUNCTION payments_private.read_events(p_environment text, p_bodies text[]) IS 'Reads verified bodies, in the order of their event ids. Never raises.';
 
-CREATE FUNCTION payments_private.read_payment_object(p_object_type text, p_data jsonb) RETURNS payments_private.payment_objects
+CREATE FUNCTION payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) RETURNS payments_private.payment_objects
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.read_payment_object(p_object_type text, p_data jsonb) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.read_payment_object(p_object_type text, p_data jsonb) IS 'What a snapshot says of its payment. (Stripe API reference: the objects'' status and amount fields.)';
+COMMENT ON FUNCTION payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) IS 'What a snapshot says of its payment. (Stripe API reference: the objects'' status and amount fields.)';
 
 CREATE FUNCTION payments_private.reading_or_fail(p_what text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -1418,13 +1495,13 @@ ALTER FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, 
 
 COMMENT ON FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) IS 'One batch of a rebuild; answers where it is then, null at the end, and how many objects were read. p_alone: the caller has locked the environment.';
 
-CREATE FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_object payments_private.payment_objects, p_payment payments.transactions) RETURNS payments.transactions
+CREATE FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions) RETURNS payments.transactions
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_object payments_private.payment_objects, p_payment payments.transactions) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_object payments_private.payment_objects, p_payment payments.transactions) IS 'The transaction of a refund or dispute, given that of its payment, if there is one.';
+COMMENT ON FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions) IS 'The transaction of a refund or dispute, given that of its payment, if there is one.';
 
 CREATE FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql
@@ -1442,27 +1519,27 @@ ALTER FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integer[]) OW
 
 COMMENT ON FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integer[]) IS 'Raises 55P03 and names the sessions that hold the lock: pid, user, application.';
 
-CREATE FUNCTION payments_private.reproject(p_environment text, p_pass text, p_keys text[]) RETURNS void
+CREATE FUNCTION payments_private.reproject(p_environment text, p_account text, p_pass text, p_keys text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.reproject(p_environment text, p_pass text, p_keys text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.reproject(p_environment text, p_account text, p_pass text, p_keys text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.reproject(p_environment text, p_pass text, p_keys text[]) IS 'Computes what the keys of a pass stand for.';
+COMMENT ON FUNCTION payments_private.reproject(p_environment text, p_account text, p_pass text, p_keys text[]) IS 'Computes what the keys of a pass stand for.';
 
-CREATE FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) RETURNS void
+CREATE FUNCTION payments_private.reproject_customer(p_environment text, p_account text, p_customer_id text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.reproject_customer(p_environment text, p_account text, p_customer_id text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) IS 'Computes the subscriptions and transactions of a customer again.';
+COMMENT ON FUNCTION payments_private.reproject_customer(p_environment text, p_account text, p_customer_id text) IS 'Computes the subscriptions and transactions of a customer again.';
 
 CREATE FUNCTION payments_private.retry_event(p_id uuid, p_due timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -1488,16 +1565,16 @@ ALTER FUNCTION payments_private.rival_data(p_rival payments_private.rival_snapsh
 
 COMMENT ON FUNCTION payments_private.rival_data(p_rival payments_private.rival_snapshots) IS 'The object as a rival snapshot shows it.';
 
-CREATE FUNCTION payments_private.rows_of(p_environment text, p_pass text, p_keys text[]) RETURNS TABLE(projection text, key text, content jsonb)
+CREATE FUNCTION payments_private.rows_of(p_environment text, p_account text, p_pass text, p_keys text[]) RETURNS TABLE(projection text, key text, content jsonb)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.rows_of(p_environment text, p_pass text, p_keys text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.rows_of(p_environment text, p_account text, p_pass text, p_keys text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.rows_of(p_environment text, p_pass text, p_keys text[]) IS 'What there is for the keys of a pass.';
+COMMENT ON FUNCTION payments_private.rows_of(p_environment text, p_account text, p_pass text, p_keys text[]) IS 'What there is for the keys of a pass.';
 
 CREATE FUNCTION payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming) RETURNS payments_private.incoming
     LANGUAGE plpgsql IMMUTABLE
@@ -1542,13 +1619,13 @@ ALTER FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_i
 
 COMMENT ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) IS 'An object with an event''s previous_attributes laid over it: how it looked before the event.';
 
-CREATE FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) RETURNS payments_private.snapshot
+CREATE FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot) RETURNS payments_private.snapshot
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) IS 'Stores a snapshot where it is the newest. Answers what is stored now, or null if it was older than that.';
+COMMENT ON FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot) IS 'Stores a snapshot where it is the newest. Answers what is stored now, or null if it was older than that.';
 
 CREATE FUNCTION payments_private.subject_id_in(p_subject_key text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -1558,13 +1635,13 @@ ALTER FUNCTION payments_private.subject_id_in(p_subject_key text) OWNER TO payme
 
 COMMENT ON FUNCTION payments_private.subject_id_in(p_subject_key text) IS 'The id of a subject written as type:id.';
 
-CREATE FUNCTION payments_private.subject_in(p_metadata jsonb) RETURNS text
+CREATE FUNCTION payments_private.subject_in(p_account text, p_metadata jsonb) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.subject_in(p_metadata jsonb) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.subject_in(p_account text, p_metadata jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.subject_in(p_metadata jsonb) IS 'The billing subject that a Stripe object''s metadata names, as type:id, or null.';
+COMMENT ON FUNCTION payments_private.subject_in(p_account text, p_metadata jsonb) IS 'The billing subject that the metadata of an account''s object names, as type:id; null where it names none, or none that is believed.';
 
 CREATE FUNCTION payments_private.subject_keys_of(p_user text) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE
@@ -1574,13 +1651,13 @@ ALTER FUNCTION payments_private.subject_keys_of(p_user text) OWNER TO payments_o
 
 COMMENT ON FUNCTION payments_private.subject_keys_of(p_user text) IS 'Generated from payments_private.subject_types: the subjects that a user may bill, as type:id: itself, and those of registered types.';
 
-CREATE FUNCTION payments_private.subject_of_customer(p_environment text, p_customer_id text) RETURNS text
+CREATE FUNCTION payments_private.subject_of_customer(p_environment text, p_account text, p_customer_id text) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.subject_of_customer(p_environment text, p_customer_id text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.subject_of_customer(p_environment text, p_account text, p_customer_id text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.subject_of_customer(p_environment text, p_customer_id text) IS 'The billing subject a customer stands for, as type:id; null when it stands for none or for several.';
+COMMENT ON FUNCTION payments_private.subject_of_customer(p_environment text, p_account text, p_customer_id text) IS 'The billing subject a customer stands for, as type:id; null when it stands for none or for several.';
 
 CREATE FUNCTION payments_private.subject_type_in(p_subject_key text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -1646,6 +1723,14 @@ ALTER FUNCTION payments_private.with_contents(p_snapshots payments_private.snaps
 
 COMMENT ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) IS 'Snapshots, and those that come inside them.';
 
+CREATE FUNCTION payments_private.worlds_of(p_snapshots payments_private.snapshot[]) RETURNS TABLE(environment text, account_id text, snapshots payments_private.snapshot[])
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.worlds_of(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.worlds_of(p_snapshots payments_private.snapshot[]) IS 'Snapshots by environment and account, in the order in which these are locked.';
+
 CREATE FUNCTION payments_private.write_lookup(p_subject_type text, p_thing text, p_owner name, p_body text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1666,6 +1751,7 @@ CREATE TABLE payments.customer_mappings (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     provider text DEFAULT 'stripe'::text NOT NULL,
     environment text NOT NULL,
+    account_id text,
     subject_type text NOT NULL,
     subject_id text NOT NULL,
     subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED NOT NULL,
@@ -1682,10 +1768,13 @@ ALTER TABLE payments.customer_mappings OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.customer_mappings IS 'The Stripe customer that stands for a billing subject: the one most recently claimed and not deleted.';
 
+COMMENT ON COLUMN payments.customer_mappings.account_id IS 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
+
 CREATE TABLE payments.customers (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     provider text DEFAULT 'stripe'::text NOT NULL,
     environment text NOT NULL,
+    account_id text,
     provider_customer_id text NOT NULL,
     email text,
     name text,
@@ -1704,10 +1793,13 @@ ALTER TABLE payments.customers OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.customers IS 'Mirror of Stripe''s customers; a deleted one keeps its row, marked deleted.';
 
+COMMENT ON COLUMN payments.customers.account_id IS 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
+
 CREATE TABLE payments.webhook_events (
     id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
     provider text DEFAULT 'stripe'::text NOT NULL,
     environment text NOT NULL,
+    account_id text,
     provider_event_id text NOT NULL,
     event_type text,
     livemode boolean,
@@ -1743,7 +1835,13 @@ ALTER TABLE payments.webhook_events OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.webhook_events IS 'Ledger of verified webhook events. A row reaches processed in the transaction that has put everything the event says in place; attach fulfilment triggers here.';
 
+COMMENT ON COLUMN payments.webhook_events.environment IS 'Where the event is filed: test events of connected accounts that come to a live endpoint are test events.';
+
+COMMENT ON COLUMN payments.webhook_events.account_id IS 'The connected account (acct_…) that the event is of; null for the account behind the environment''s key.';
+
 COMMENT ON COLUMN payments.webhook_events.provider_event_id IS 'Stripe''s event id (evt_…), or unreadable:<sha256> for a body too deep to read.';
+
+COMMENT ON COLUMN payments.webhook_events.provider_account_id IS 'The account that the event itself names.';
 
 COMMENT ON COLUMN payments.webhook_events.provider_created_at IS 'When Stripe says the event happened, in whole seconds.';
 
@@ -1809,6 +1907,7 @@ COMMENT ON VIEW payments.dead_events IS 'Events given up on after too many attem
 CREATE TABLE payments.stripe_objects (
     id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
     environment text NOT NULL,
+    account_id text,
     object_type text NOT NULL,
     object_id text NOT NULL,
     data jsonb NOT NULL,
@@ -1828,6 +1927,8 @@ ALTER TABLE payments.stripe_objects OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.stripe_objects IS 'The newest known snapshot of each Stripe object, whether an event or the API told of it.';
 
+COMMENT ON COLUMN payments.stripe_objects.account_id IS 'The connected account (acct_…) that the object is of; null for the account behind the environment''s key.';
+
 COMMENT ON COLUMN payments.stripe_objects.object_type IS 'Stripe''s name of the type, as in the object''s own "object" field: payment_intent, checkout.session, ….';
 
 COMMENT ON COLUMN payments.stripe_objects.data IS 'The object exactly as Stripe sent it.';
@@ -1845,6 +1946,7 @@ COMMENT ON COLUMN payments.stripe_objects.tied IS 'Other snapshots of the same s
 CREATE TABLE payments.stripe_prices (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     environment text NOT NULL,
+    account_id text,
     price_id text NOT NULL,
     product_id text,
     active boolean,
@@ -1868,6 +1970,8 @@ ALTER TABLE payments.stripe_prices OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.stripe_prices IS 'Mirror of Stripe''s prices, and of plans where an account still has them. A deleted price has no row.';
 
+COMMENT ON COLUMN payments.stripe_prices.account_id IS 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
+
 COMMENT ON COLUMN payments.stripe_prices.unit_amount IS 'Minor units of currency; null where Stripe gives a fraction or tiers.';
 
 COMMENT ON COLUMN payments.stripe_prices.unit_amount_decimal IS 'Stripe''s decimal string, unrounded.';
@@ -1875,6 +1979,7 @@ COMMENT ON COLUMN payments.stripe_prices.unit_amount_decimal IS 'Stripe''s decim
 CREATE TABLE payments.stripe_products (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     environment text NOT NULL,
+    account_id text,
     product_id text NOT NULL,
     name text,
     description text,
@@ -1891,11 +1996,14 @@ ALTER TABLE payments.stripe_products OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.stripe_products IS 'Mirror of Stripe''s products. A deleted product has no row.';
 
+COMMENT ON COLUMN payments.stripe_products.account_id IS 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
+
 COMMENT ON COLUMN payments.stripe_products.synced_at IS 'The observed_at of the snapshot that the row shows.';
 
 CREATE TABLE payments.stripe_subscription_items (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     environment text NOT NULL,
+    account_id text,
     subscription_item_id text NOT NULL,
     subscription_id text NOT NULL,
     product_id text,
@@ -1913,9 +2021,12 @@ ALTER TABLE payments.stripe_subscription_items OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.stripe_subscription_items IS 'The items of each mirrored subscription.';
 
+COMMENT ON COLUMN payments.stripe_subscription_items.account_id IS 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
+
 CREATE TABLE payments.stripe_subscriptions (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     environment text NOT NULL,
+    account_id text,
     subscription_id text NOT NULL,
     customer_id text,
     subject_type text,
@@ -1942,6 +2053,8 @@ ALTER TABLE payments.stripe_subscriptions OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.stripe_subscriptions IS 'Mirror of Stripe''s subscriptions, with the billing subject that pays.';
 
+COMMENT ON COLUMN payments.stripe_subscriptions.account_id IS 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
+
 COMMENT ON COLUMN payments.stripe_subscriptions.current_period_start IS 'The subscription''s own period in older API versions, else the period its items agree on; null where they differ (see the items).';
 
 CREATE TABLE payments_private.clock (
@@ -1956,6 +2069,7 @@ COMMENT ON TABLE payments_private.clock IS 'Empty in production: the time is the
 
 CREATE TABLE payments_private.customer_claims (
     environment text NOT NULL,
+    account text DEFAULT ''::text NOT NULL,
     subject_type text NOT NULL,
     subject_id text NOT NULL,
     provider_customer_id text NOT NULL,
@@ -2025,6 +2139,7 @@ COMMENT ON TABLE payments_private.lock_of_test IS 'Always empty. Locked by who w
 
 CREATE TABLE payments_private.object_links (
     environment text NOT NULL,
+    account text DEFAULT ''::text NOT NULL,
     to_node text NOT NULL,
     from_node text NOT NULL
 );
@@ -2065,6 +2180,7 @@ COMMENT ON COLUMN payments_private.provider_secrets.expires_at IS 'Until when th
 
 CREATE TABLE payments_private.refresh_queue (
     environment text NOT NULL,
+    account text DEFAULT ''::text NOT NULL,
     object_type text NOT NULL,
     object_id text NOT NULL,
     reason text NOT NULL,
@@ -2079,13 +2195,13 @@ CREATE TABLE payments_private.settings (
     name text NOT NULL,
     value text NOT NULL,
     CONSTRAINT lock_timeout_is_short CHECK (((name <> 'lock_timeout'::text) OR (value ~ '^[1-9][0-9]{0,4}ms$|^[1-9][0-9]?s$'::text))),
-    CONSTRAINT setting_is_known CHECK ((name = ANY ('{metadata_prefix,max_attempts,allowed_origins,lock_timeout,synchronous_commit}'::text[]))),
+    CONSTRAINT setting_is_known CHECK ((name = ANY ('{metadata_prefix,max_attempts,allowed_origins,lock_timeout,synchronous_commit,trusted_accounts}'::text[]))),
     CONSTRAINT synchronous_commit_is_on_or_inherited CHECK (((name <> 'synchronous_commit'::text) OR (value = ANY ('{on,inherit}'::text[]))))
 );
 
 ALTER TABLE payments_private.settings OWNER TO payments_owner;
 
-COMMENT ON TABLE payments_private.settings IS 'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked; allowed_origins: where checkouts and portals may return to, see payments.allow_origins(); lock_timeout: how long a delivery waits for a lock, as 500ms or 2s, a second if not set; synchronous_commit: inherit lets deliveries commit as the role and the database say, on or unset has them wait for the disk.';
+COMMENT ON TABLE payments_private.settings IS 'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked; allowed_origins: where checkouts and portals may return to, see payments.allow_origins(); lock_timeout: how long a delivery waits for a lock, as 500ms or 2s, a second if not set; synchronous_commit: inherit lets deliveries commit as the role and the database say, on or unset has them wait for the disk; trusted_accounts: connected accounts (acct_…, separated by commas, or * for all) whose objects may name our billing subjects.';
 
 CREATE TABLE payments_private.subject_types (
     subject_type text NOT NULL,
@@ -2112,10 +2228,10 @@ ALTER TABLE ONLY payments.customer_mappings
     ADD CONSTRAINT customer_mappings_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY payments.customer_mappings
-    ADD CONSTRAINT customer_mappings_subject_has_one_customer UNIQUE (provider, environment, subject_type, subject_id);
+    ADD CONSTRAINT customer_mappings_subject_has_one_customer UNIQUE NULLS NOT DISTINCT (provider, environment, subject_type, subject_id, account_id);
 
 ALTER TABLE ONLY payments.customers
-    ADD CONSTRAINT customers_customer_is_mirrored_once UNIQUE (provider, environment, provider_customer_id);
+    ADD CONSTRAINT customers_customer_is_mirrored_once UNIQUE NULLS NOT DISTINCT (provider, environment, provider_customer_id, account_id);
 
 ALTER TABLE ONLY payments.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
@@ -2133,7 +2249,7 @@ ALTER TABLE ONLY payments.stripe_customer_portal_sessions
     ADD CONSTRAINT stripe_customer_portal_sessions_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY payments.stripe_objects
-    ADD CONSTRAINT stripe_objects_object_is_stored_once UNIQUE (environment, object_type, object_id);
+    ADD CONSTRAINT stripe_objects_object_is_stored_once UNIQUE NULLS NOT DISTINCT (environment, object_type, object_id, account_id);
 
 ALTER TABLE ONLY payments.stripe_objects
     ADD CONSTRAINT stripe_objects_pkey PRIMARY KEY (id);
@@ -2142,16 +2258,16 @@ ALTER TABLE ONLY payments.stripe_prices
     ADD CONSTRAINT stripe_prices_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY payments.stripe_prices
-    ADD CONSTRAINT stripe_prices_price_is_mirrored_once UNIQUE (environment, price_id);
+    ADD CONSTRAINT stripe_prices_price_is_mirrored_once UNIQUE NULLS NOT DISTINCT (environment, price_id, account_id);
 
 ALTER TABLE ONLY payments.stripe_products
     ADD CONSTRAINT stripe_products_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY payments.stripe_products
-    ADD CONSTRAINT stripe_products_product_is_mirrored_once UNIQUE (environment, product_id);
+    ADD CONSTRAINT stripe_products_product_is_mirrored_once UNIQUE NULLS NOT DISTINCT (environment, product_id, account_id);
 
 ALTER TABLE ONLY payments.stripe_subscription_items
-    ADD CONSTRAINT stripe_subscription_items_item_is_mirrored_once UNIQUE (environment, subscription_item_id);
+    ADD CONSTRAINT stripe_subscription_items_item_is_mirrored_once UNIQUE NULLS NOT DISTINCT (environment, subscription_item_id, account_id);
 
 ALTER TABLE ONLY payments.stripe_subscription_items
     ADD CONSTRAINT stripe_subscription_items_pkey PRIMARY KEY (id);
@@ -2160,16 +2276,16 @@ ALTER TABLE ONLY payments.stripe_subscriptions
     ADD CONSTRAINT stripe_subscriptions_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY payments.stripe_subscriptions
-    ADD CONSTRAINT stripe_subscriptions_subscription_is_mirrored_once UNIQUE (environment, subscription_id);
+    ADD CONSTRAINT stripe_subscriptions_subscription_is_mirrored_once UNIQUE NULLS NOT DISTINCT (environment, subscription_id, account_id);
 
 ALTER TABLE ONLY payments.transactions
-    ADD CONSTRAINT transactions_object_is_told_once UNIQUE (provider, environment, provider_object_type, provider_object_id);
+    ADD CONSTRAINT transactions_object_is_told_once UNIQUE NULLS NOT DISTINCT (provider, environment, provider_object_type, provider_object_id, account_id);
 
 ALTER TABLE ONLY payments.transactions
     ADD CONSTRAINT transactions_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY payments.webhook_events
-    ADD CONSTRAINT webhook_events_event_is_stored_once UNIQUE (provider, environment, provider_event_id);
+    ADD CONSTRAINT webhook_events_event_is_stored_once UNIQUE NULLS NOT DISTINCT (provider, environment, provider_event_id, account_id);
 
 ALTER TABLE ONLY payments.webhook_events
     ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (id);
@@ -2178,7 +2294,7 @@ ALTER TABLE ONLY payments_private.clock
     ADD CONSTRAINT clock_pkey PRIMARY KEY (one_row);
 
 ALTER TABLE ONLY payments_private.customer_claims
-    ADD CONSTRAINT customer_claims_pkey PRIMARY KEY (environment, subject_type, subject_id, provider_customer_id);
+    ADD CONSTRAINT customer_claims_pkey PRIMARY KEY (environment, subject_type, subject_id, provider_customer_id, account);
 
 ALTER TABLE ONLY payments_private.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (one_row);
@@ -2193,25 +2309,25 @@ ALTER TABLE ONLY payments_private.lock_of_test
     ADD CONSTRAINT lock_of_test_pkey PRIMARY KEY (nothing);
 
 ALTER TABLE ONLY payments_private.object_links
-    ADD CONSTRAINT object_links_pkey PRIMARY KEY (environment, to_node, from_node);
+    ADD CONSTRAINT object_links_pkey PRIMARY KEY (environment, to_node, from_node, account);
 
 ALTER TABLE ONLY payments_private.open_readings
     ADD CONSTRAINT open_readings_pkey PRIMARY KEY (what);
 
 ALTER TABLE ONLY payments_private.payment_objects
-    ADD CONSTRAINT payment_objects_pkey PRIMARY KEY (environment, node);
+    ADD CONSTRAINT payment_objects_pkey PRIMARY KEY (environment, node, account);
 
 ALTER TABLE ONLY payments_private.provider_secrets
     ADD CONSTRAINT provider_secrets_pkey PRIMARY KEY (environment, name);
 
 ALTER TABLE ONLY payments_private.purged_events
-    ADD CONSTRAINT purged_events_pkey PRIMARY KEY (environment, provider_event_id);
+    ADD CONSTRAINT purged_events_pkey PRIMARY KEY (environment, provider_event_id, account);
 
 ALTER TABLE ONLY payments_private.refresh_queue
-    ADD CONSTRAINT refresh_queue_pkey PRIMARY KEY (environment, object_type, object_id);
+    ADD CONSTRAINT refresh_queue_pkey PRIMARY KEY (environment, object_type, object_id, account);
 
 ALTER TABLE ONLY payments_private.rival_snapshots
-    ADD CONSTRAINT rival_snapshots_pkey PRIMARY KEY (environment, object_type, object_id, source);
+    ADD CONSTRAINT rival_snapshots_pkey PRIMARY KEY (environment, object_type, object_id, source, account);
 
 ALTER TABLE ONLY payments_private.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (name);
@@ -2226,9 +2342,11 @@ CREATE INDEX customer_mappings_customer_idx ON payments.customer_mappings USING 
 
 CREATE INDEX customer_mappings_subject_key_idx ON payments.customer_mappings USING btree (subject_key);
 
-CREATE INDEX customers_latest_live_idx ON payments.customers USING btree (provider_created_at DESC NULLS LAST, id) WHERE (environment = 'live'::text);
+CREATE INDEX customers_account_idx ON payments.customers USING btree (account_id, provider_created_at DESC NULLS LAST, id) WHERE (account_id IS NOT NULL);
 
-CREATE INDEX customers_latest_test_idx ON payments.customers USING btree (provider_created_at DESC NULLS LAST, id) WHERE (environment = 'test'::text);
+CREATE INDEX customers_latest_live_idx ON payments.customers USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment = 'live'::text) AND (account_id IS NULL));
+
+CREATE INDEX customers_latest_test_idx ON payments.customers USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment = 'test'::text) AND (account_id IS NULL));
 
 CREATE UNIQUE INDEX stripe_checkout_sessions_key_is_used_once_by_its_owner ON payments.stripe_checkout_sessions USING btree (environment, owner_key, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
@@ -2244,19 +2362,23 @@ CREATE INDEX stripe_prices_product_idx ON payments.stripe_prices USING btree (pr
 
 CREATE INDEX stripe_subscription_items_subscription_idx ON payments.stripe_subscription_items USING btree (subscription_id);
 
+CREATE INDEX stripe_subscriptions_account_idx ON payments.stripe_subscriptions USING btree (account_id, created_at DESC, id) WHERE (account_id IS NOT NULL);
+
 CREATE INDEX stripe_subscriptions_customer_idx ON payments.stripe_subscriptions USING btree (customer_id);
 
-CREATE INDEX stripe_subscriptions_latest_live_idx ON payments.stripe_subscriptions USING btree (created_at DESC, id) WHERE (environment = 'live'::text);
+CREATE INDEX stripe_subscriptions_latest_live_idx ON payments.stripe_subscriptions USING btree (created_at DESC, id) WHERE ((environment = 'live'::text) AND (account_id IS NULL));
 
-CREATE INDEX stripe_subscriptions_latest_test_idx ON payments.stripe_subscriptions USING btree (created_at DESC, id) WHERE (environment = 'test'::text);
+CREATE INDEX stripe_subscriptions_latest_test_idx ON payments.stripe_subscriptions USING btree (created_at DESC, id) WHERE ((environment = 'test'::text) AND (account_id IS NULL));
 
 CREATE INDEX stripe_subscriptions_subject_key_idx ON payments.stripe_subscriptions USING btree (subject_key, ((environment = 'live'::text)), created_at DESC, id);
 
+CREATE INDEX transactions_account_idx ON payments.transactions USING btree (account_id, provider_created_at DESC NULLS LAST, id) WHERE (account_id IS NOT NULL);
+
 CREATE INDEX transactions_customer_idx ON payments.transactions USING btree (provider_customer_id);
 
-CREATE INDEX transactions_latest_live_idx ON payments.transactions USING btree (provider_created_at DESC NULLS LAST, id) WHERE (environment = 'live'::text);
+CREATE INDEX transactions_latest_live_idx ON payments.transactions USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment = 'live'::text) AND (account_id IS NULL));
 
-CREATE INDEX transactions_latest_test_idx ON payments.transactions USING btree (provider_created_at DESC NULLS LAST, id) WHERE (environment = 'test'::text);
+CREATE INDEX transactions_latest_test_idx ON payments.transactions USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment = 'test'::text) AND (account_id IS NULL));
 
 CREATE INDEX transactions_subject_key_idx ON payments.transactions USING btree (subject_key, ((environment = 'live'::text)), provider_created_at DESC NULLS LAST, id);
 
@@ -2304,9 +2426,9 @@ ALTER TABLE payments.customer_mappings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments.customers ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY everybody_reads_what_is_for_sale ON payments.stripe_prices FOR SELECT TO payments_user, payments_anon USING (active);
+CREATE POLICY everybody_reads_what_is_for_sale ON payments.stripe_prices FOR SELECT TO payments_user, payments_anon USING ((active AND (account_id IS NULL)));
 
-CREATE POLICY everybody_reads_what_is_for_sale ON payments.stripe_products FOR SELECT TO payments_user, payments_anon USING (active);
+CREATE POLICY everybody_reads_what_is_for_sale ON payments.stripe_products FOR SELECT TO payments_user, payments_anon USING ((active AND (account_id IS NULL)));
 
 CREATE POLICY guests_begin_one_time_checkouts ON payments.stripe_checkout_sessions FOR INSERT TO payments_anon WITH CHECK (((subject_type IS NULL) AND (mode = 'payment'::text) AND (owner_key ~~ 'guest:%'::text)));
 
@@ -2536,11 +2658,13 @@ REVOKE ALL ON FUNCTION payments.retry_failed_events(max_events integer) FROM PUB
 GRANT ALL ON FUNCTION payments.retry_failed_events(max_events integer) TO payments_service;
 GRANT ALL ON FUNCTION payments.retry_failed_events(max_events integer) TO payments_admin;
 
-REVOKE ALL ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone) TO payments_service;
+REVOKE ALL ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone, account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone, account_id text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.stored_secret(environment text, name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.stored_secret(environment text, name text) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.trust_accounts(accounts text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.unregister_subject_type(subject_type text) FROM PUBLIC;
 
@@ -2553,17 +2677,21 @@ GRANT ALL ON FUNCTION payments.webhook_endpoint(environment text) TO payments_se
 REVOKE ALL ON FUNCTION payments.webhook_secrets(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.webhook_secrets(environment text) TO payments_service;
 
-REVOKE ALL ON FUNCTION payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.account_is_trusted(p_account text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.apply_events(p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.apply_events(p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.apply_one_by_one(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked boolean, p_wait integer, p_cancelled text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[], p_locked text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_locked text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[], p_locked text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.attempt_of(p_session jsonb) FROM PUBLIC;
 
@@ -2579,11 +2707,11 @@ REVOKE ALL ON FUNCTION payments_private.check_metadata(p_metadata jsonb) FROM PU
 
 REVOKE ALL ON FUNCTION payments_private.check_url(p_field text, p_url text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.circles_of(p_environment text, p_nodes text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.claim_by_hand() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.claim_of(p_object_type text, p_object_id text, p_data jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.claim_of(p_account text, p_object_type text, p_object_id text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.clear_mirror(p_environment text) FROM PUBLIC;
 
@@ -2592,17 +2720,21 @@ REVOKE ALL ON FUNCTION payments_private.commit_durably() FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.current_subject_keys() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_private.current_subject_keys() TO payments_user;
 
-REVOKE ALL ON FUNCTION payments_private.delete_orphans(p_environment text, p_table text, p_keys text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.differences(p_environment text, p_max integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.differences_of(p_environment text, p_account text, p_pass text, p_keys text[], p_alone boolean) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.enter_events(p_environment text, p_events payments_private.incoming[], p_bodies text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.enter_events(p_events payments_private.incoming[], p_bodies text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.environment_or_fail(p_environment text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.event_snapshot(p_payload jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.foreign_account(p_environment text, p_account text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.freeze_processed_event() FROM PUBLIC;
 
@@ -2623,6 +2755,8 @@ REVOKE ALL ON FUNCTION payments_private.is_deletion(p_object_type text, p_event_
 REVOKE ALL ON FUNCTION payments_private.is_passing(p_sqlstate text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_reserved(p_key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.is_same_event(p_event payments_private.incoming, p_other payments_private.incoming) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.items_of(p_subscription jsonb) FROM PUBLIC;
 
@@ -2652,9 +2786,11 @@ REVOKE ALL ON FUNCTION payments_private.jsonb_or_null(p_body text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.keep_failed(p_environment text, p_event payments_private.incoming, p_body text, p_sqlstate text, p_message text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.latest_rival(p_environment text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.keys_by_account(p_environment text, p_pass text, p_keys text[], p_accounts text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.leaders(p_environment text, p_nodes text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.leaders(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) FROM PUBLIC;
 
@@ -2662,19 +2798,21 @@ REVOKE ALL ON FUNCTION payments_private.links_of(p_object_type text, p_data json
 
 REVOKE ALL ON FUNCTION payments_private.lock_area(p_area text, p_whole boolean) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.lock_batch(p_environment text, p_account text, p_pass text, p_keys text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.lock_events(p_environment text, p_events payments_private.incoming[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.lock_events(p_events payments_private.incoming[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_key(p_name text, p_secret bytea) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_secret() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.longest_lock_wait() FROM PUBLIC;
 
@@ -2684,17 +2822,17 @@ REVOKE ALL ON FUNCTION payments_private.mark_failed(p_environment text, p_id uui
 
 REVOKE ALL ON FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text, p_since timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT last text, OUT objects integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.note_again(p_environment text, p_object_type text, p_ids text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.note_payment_object(p_environment text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.note_payment_object(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.now() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.origin_of(p_url text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer, OUT keys text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) FROM PUBLIC;
 
@@ -2702,7 +2840,7 @@ REVOKE ALL ON FUNCTION payments_private.passes() FROM PUBLIC;
 
 GRANT SELECT ON TABLE payments.transactions TO payments_admin;
 
-REVOKE ALL ON FUNCTION payments_private.payment_row(p_environment text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) FROM PUBLIC;
 
@@ -2710,25 +2848,25 @@ REVOKE ALL ON FUNCTION payments_private.prepare_checkout() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.prepare_portal_session() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.project_checkout_sessions(p_environment text, p_ids text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.project_checkout_sessions(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.project_circle(p_environment text, p_nodes text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.project_circle(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.project_customer_mappings(p_environment text, p_subject_keys text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.project_customer_mappings(p_environment text, p_account text, p_subject_keys text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.project_customers(p_environment text, p_ids text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.project_customers(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.project_prices(p_environment text, p_ids text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.project_prices(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.project_products(p_environment text, p_ids text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.project_products(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.project_subscriptions(p_environment text, p_ids text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.project_transactions(p_environment text, p_nodes text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.purged_before() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.purged_event(p_environment text, p_event_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.purged_event(p_environment text, p_account text, p_event_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) FROM PUBLIC;
 
@@ -2736,7 +2874,7 @@ REVOKE ALL ON FUNCTION payments_private.read_event(p_environment text, p_place b
 
 REVOKE ALL ON FUNCTION payments_private.read_events(p_environment text, p_bodies text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.read_payment_object(p_object_type text, p_data jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.reading_or_fail(p_what text) FROM PUBLIC;
 
@@ -2744,15 +2882,15 @@ REVOKE ALL ON FUNCTION payments_private.reapply_event(p_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_object payments_private.payment_objects, p_payment payments.transactions) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integer[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text, p_pass text, p_keys text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text, p_account text, p_pass text, p_keys text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.reproject_customer(p_environment text, p_customer_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.reproject_customer(p_environment text, p_account text, p_customer_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.retry_event(p_id uuid, p_due timestamp with time zone) FROM PUBLIC;
 
@@ -2760,7 +2898,7 @@ REVOKE ALL ON FUNCTION payments_private.retry_stashed_event(p_environment text, 
 
 REVOKE ALL ON FUNCTION payments_private.rival_data(p_rival payments_private.rival_snapshots) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.rows_of(p_environment text, p_pass text, p_keys text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.rows_of(p_environment text, p_account text, p_pass text, p_keys text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming) FROM PUBLIC;
 
@@ -2772,15 +2910,15 @@ REVOKE ALL ON FUNCTION payments_private.stash_event(p_environment text, p_event_
 
 REVOKE ALL ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.store_snapshot(p_environment text, p_snapshot payments_private.snapshot) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.subject_id_in(p_subject_key text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.subject_in(p_metadata jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.subject_in(p_account text, p_metadata jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.subject_keys_of(p_user text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.subject_of_customer(p_environment text, p_customer_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.subject_of_customer(p_environment text, p_account text, p_customer_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.subject_type_in(p_subject_key text) FROM PUBLIC;
 
@@ -2797,6 +2935,8 @@ REVOKE ALL ON FUNCTION payments_private.wait_for_locks(p_keys bigint[]) FROM PUB
 REVOKE ALL ON FUNCTION payments_private.wait_for_locks_until(p_deadline timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.worlds_of(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.write_lookup(p_subject_type text, p_thing text, p_owner name, p_body text) FROM PUBLIC;
 

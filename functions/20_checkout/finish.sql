@@ -61,12 +61,12 @@ begin
       hint = 'Create it with the parameters of payments.checkout_request(id).';
   end if;
 
-  v_snapshot := row('checkout.session', session ->> 'id', session,
+  v_snapshot := row(v_row.environment, null::text, 'checkout.session', session ->> 'id', session,
                     coalesce(payments_private.json_time(session -> 'created'), payments_private.now()), null::text, null::text, null::jsonb,
                     payments_private.links_of('checkout.session', session));
-  perform payments_private.lock_snapshots(v_row.environment, array[v_snapshot]);
-  perform payments_private.apply_snapshots(v_row.environment, array[v_snapshot]);
-  perform payments_private.project_checkout_sessions(v_row.environment, array[session ->> 'id']);
+  perform payments_private.lock_snapshots(v_row.environment, null, array[v_snapshot]);
+  perform payments_private.apply_snapshots(v_row.environment, null, array[v_snapshot]);
+  perform payments_private.project_checkout_sessions(v_row.environment, null, array[session ->> 'id']);
 
   select s.* into v_row from payments.stripe_checkout_sessions s where s.id = finish_checkout.id;
   return v_row;

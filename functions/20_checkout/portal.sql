@@ -22,7 +22,7 @@ begin
   if new.subject_type || ':' || new.subject_id = any (payments_private.current_subject_keys()) then
     select m.provider_customer_id into new.customer_id
       from payments.customer_mappings m
-     where m.provider = 'stripe' and m.environment = new.environment and m.subject_type = new.subject_type and m.subject_id = new.subject_id;
+     where m.provider = 'stripe' and m.environment = new.environment and m.account_id is null and m.subject_type = new.subject_type and m.subject_id = new.subject_id;
     if not found then
       raise exception 'this subject has no Stripe customer yet' using errcode = 'PY004',
         detail = new.subject_type || ':' || new.subject_id, hint = 'It gets one with its first completed checkout.';

@@ -175,7 +175,7 @@ begin
   -- The customer is settled with the attempt: a retry has to ask Stripe for the very same.
   select m.provider_customer_id into new.customer_id
     from payments.customer_mappings m
-   where m.provider = 'stripe' and m.environment = new.environment and m.subject_type = new.subject_type and m.subject_id = new.subject_id;
+   where m.provider = 'stripe' and m.environment = new.environment and m.account_id is null and m.subject_type = new.subject_type and m.subject_id = new.subject_id;
 
   new.request_hash := encode(sha256(convert_to(jsonb_build_array(
     new.mode, new.line_items, new.success_url, new.cancel_url, new.subject_type, new.subject_id, new.customer_email, new.metadata)::text, 'UTF8')), 'hex');

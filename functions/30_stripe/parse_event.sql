@@ -1,7 +1,7 @@
 -- A snapshot: one Stripe object as it looked at one time, whoever told of it. Events and the API both become
 -- snapshots, and everything after this point treats them alike.
 
-create or replace function payments_private.event_snapshot(p_payload jsonb) returns payments_private.snapshot
+create or replace function payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) returns payments_private.snapshot
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
@@ -10,6 +10,8 @@ declare
   v_text   text[] := payments_private.json_texts(v_object -> 'object', p_payload -> 'type', v_object -> 'id');
 begin
   return row(
+    p_environment,
+    p_account,
     v_text[1],
     case when jsonb_typeof(v_object) = 'string' then v_object #>> '{}' else nullif(v_text[3], '') end,
     v_object,
@@ -21,7 +23,7 @@ begin
   )::payments_private.snapshot;
 end
 $$;
-comment on function payments_private.event_snapshot(jsonb) is 'The snapshot an event carries. An event without a created time counts as older than any other.';
+comment on function payments_private.event_snapshot(text, text, jsonb) is 'The snapshot an event carries. An event without a created time counts as older than any other.';
 
 -- Until 2022-11-15 a charge brought its refunds along, and no event told of them on their own: each is a snapshot too.
 create or replace function payments_private.with_contents(p_snapshots payments_private.snapshot[]) returns payments_private.snapshot[]
@@ -35,7 +37,7 @@ begin
   foreach v_one in array p_snapshots loop
     if v_one.object_type = 'charge' and jsonb_typeof(v_one.data -> 'refunds') = 'object' then
       v_all := coalesce(v_all, p_snapshots) || array(
-        select row('refund', payments_private.json_id(r.value), r.value, v_one.observed_at, v_one.provider_event_id, v_one.event_type,
+        select row(v_one.environment, v_one.account_id, 'refund', payments_private.json_id(r.value), r.value, v_one.observed_at, v_one.provider_event_id, v_one.event_type,
                    null, payments_private.links_of('refund', r.value))::payments_private.snapshot
           from jsonb_array_elements(payments_private.json_array(v_one.data #> '{refunds,data}')) r
          where payments_private.json_text(r.value -> 'object') = 'refund' and payments_private.json_id(r.value) is not null);

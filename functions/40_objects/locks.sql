@@ -7,7 +7,7 @@
 -- are asked for in one order, hence no deadlocks: where a lock can't be had at once, everything is released and what is
 -- known to be needed is asked for again, in order.
 
-create or replace function payments_private.lock_nodes(p_environment text, p_nodes text[], p_customers text[] default '{}') returns text[]
+create or replace function payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[] default '{}') returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -16,6 +16,7 @@ set jit = off
 as $$
 declare
   v_name   text := 'payments:' || p_environment;
+  v_world  text := v_name || ':' || coalesce(p_account || '/', '');
   v_secret bytea := payments_private.lock_secret();
   v_wait   boolean := false;
   v_node   text;
@@ -32,10 +33,10 @@ begin
   loop
     begin
       if v_wait then
-        perform payments_private.wait_for_locks(array(select payments_private.lock_key(v_name || ':' || n, v_secret) from unnest(p_nodes) n));
+        perform payments_private.wait_for_locks(array(select payments_private.lock_key(v_world || n, v_secret) from unnest(p_nodes) n));
       else
         foreach v_node in array p_nodes loop
-          if not pg_try_advisory_xact_lock(payments_private.lock_key(v_name || ':' || v_node, v_secret)) then
+          if not pg_try_advisory_xact_lock(payments_private.lock_key(v_world || v_node, v_secret)) then
             raise exception 'taken' using errcode = 'PY099';
           end if;
         end loop;
@@ -48,7 +49,7 @@ begin
             from unnest(p_customers) i (id),
                  lateral (
                    select c.subject_type, c.subject_id from payments_private.customer_claims c
-                    where c.environment = p_environment and c.provider_customer_id = i.id
+                    where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = i.id
                    offset 0) s);
       else
         v_found := '{}';
@@ -58,10 +59,10 @@ begin
           from unnest(v_new) n (node),
                lateral (
                  select unnest(o.links) from payments_private.payment_objects o
-                  where o.environment = p_environment and o.node = n.node
+                  where o.environment = p_environment and o.account = coalesce(p_account, '') and o.node = n.node
                  union all
                  select k.from_node from payments_private.object_links k
-                  where k.environment = p_environment and k.to_node = n.node
+                  where k.environment = p_environment and k.account = coalesce(p_account, '') and k.to_node = n.node
                  offset 0) l (node)
          where n.node not like all (array['customer:%', 'subscription:%'])  -- ends, not passages: they join many payments
            and l.node <> all (p_nodes);
@@ -71,7 +72,7 @@ begin
         p_nodes := p_nodes || v_found;
         v_new := '{}';
         foreach v_node in array v_found loop
-          if not pg_try_advisory_xact_lock(payments_private.lock_key(v_name || ':' || v_node, v_secret)) then
+          if not pg_try_advisory_xact_lock(payments_private.lock_key(v_world || v_node, v_secret)) then
             raise exception 'taken' using errcode = 'PY099';
           end if;
           if v_node not like all (array['customer:%', 'subscription:%', 'subject:%']) then
@@ -91,5 +92,5 @@ begin
   return p_nodes;
 end
 $$;
-comment on function payments_private.lock_nodes(text, text[], text[]) is
-  'Locks the given objects (type:id) and all that their links lead to, and the subjects that the given customers stand for, until the transaction ends. Answers what is locked; null for the whole environment. Raises 55P03 where another session is in the way for too long.';
+comment on function payments_private.lock_nodes(text, text, text[], text[]) is
+  'Locks the given objects (type:id) of an account and all that their links lead to, and the subjects that the given customers stand for, until the transaction ends. Answers what is locked; null for the whole environment. Raises 55P03 where another session is in the way for too long.';

@@ -18,7 +18,7 @@ end
 $$;
 comment on function payments_private.shows_failure(text, text, jsonb) is 'Whether the snapshot of a payment object, or the event that carried it, says that an attempt failed.';
 
-create or replace function payments_private.read_payment_object(p_object_type text, p_data jsonb) returns payments_private.payment_objects
+create or replace function payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) returns payments_private.payment_objects
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -32,7 +32,7 @@ declare
 begin
   o.known := true;
   if p_data -> 'metadata' <> '{}' then
-    o.payer := payments_private.subject_in(p_data -> 'metadata');
+    o.payer := payments_private.subject_in(p_account, p_data -> 'metadata');
   end if;
 
   case p_object_type
@@ -105,8 +105,8 @@ begin
       o.failed_at := coalesce(v_time[3], v_time[4]);
       v_time[1] := coalesce(v_time[1], v_time[5]);
       o.own_payer := o.payer;
-      o.payer := coalesce(payments_private.subject_in(p_data #> '{parent,subscription_details,metadata}'),
-                          payments_private.subject_in(p_data #> '{subscription_details,metadata}'));
+      o.payer := coalesce(payments_private.subject_in(p_account, p_data #> '{parent,subscription_details,metadata}'),
+                          payments_private.subject_in(p_account, p_data #> '{subscription_details,metadata}'));
       o.email := v_text[2];
       o.description := coalesce(v_text[3], v_text[4]);
       o.product_id := coalesce(v_id[2], v_id[3], v_id[4]);
@@ -172,11 +172,11 @@ begin
   return o;
 end
 $$;
-comment on function payments_private.read_payment_object(text, jsonb) is 'What a snapshot says of its payment. (Stripe API reference: the objects'' status and amount fields.)';
+comment on function payments_private.read_payment_object(text, text, jsonb) is 'What a snapshot says of its payment. (Stripe API reference: the objects'' status and amount fields.)';
 
 -- Every snapshot adds its links and times, also one that is older than what is stored; only the newest one's facts count.
 create or replace function payments_private.note_payment_object(
-  p_environment text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot
+  p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot
 ) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -185,18 +185,18 @@ declare
   v_node  text := p_snapshot.object_type || ':' || p_snapshot.object_id;
   v_old   payments_private.payment_objects;
   v_new   payments_private.payment_objects;
-  v_facts payments_private.payment_objects := payments_private.read_payment_object(p_snapshot.object_type, p_snapshot.data);
+  v_facts payments_private.payment_objects := payments_private.read_payment_object(p_account, p_snapshot.object_type, p_snapshot.data);
   v_link  text;
   v_added text[] := array[]::text[];
 begin
-  select o.* into v_old from payments_private.payment_objects o where o.environment = p_environment and o.node = v_node;
+  select o.* into v_old from payments_private.payment_objects o where o.environment = p_environment and o.account = coalesce(p_account, '') and o.node = v_node;
 
   if p_newest.object_id is null then
     v_new := v_old;
   elsif p_newest.data = p_snapshot.data then
     v_new := v_facts;
   else
-    v_new := payments_private.read_payment_object(p_newest.object_type, p_newest.data);
+    v_new := payments_private.read_payment_object(p_account, p_newest.object_type, p_newest.data);
   end if;
   if p_newest.object_id is not null and payments_private.is_deletion(p_newest.object_type, p_newest.event_type, p_newest.data) then
     v_new := null;
@@ -206,6 +206,7 @@ begin
     v_new.amounts_as_of := p_newest.observed_at;
   end if;
   v_new.environment := p_environment;
+  v_new.account := coalesce(p_account, '');
   v_new.node := v_node;
 
   foreach v_link in array p_snapshot.links loop
@@ -241,18 +242,18 @@ begin
            email = v_new.email, description = v_new.description, product_id = v_new.product_id, price_id = v_new.price_id,
            provider_created_at = v_new.provider_created_at, paid_at = v_new.paid_at, failed_at = v_new.failed_at,
            amounts_as_of = v_new.amounts_as_of
-     where o.environment = p_environment and o.node = v_node;
+     where o.environment = p_environment and o.account = coalesce(p_account, '') and o.node = v_node;
   else
     return false;
   end if;
 
   if v_added <> '{}' then
-    insert into payments_private.object_links (environment, to_node, from_node)
-    select p_environment, l, v_node from unnest(v_added) l
+    insert into payments_private.object_links (environment, account, to_node, from_node)
+    select p_environment, coalesce(p_account, ''), l, v_node from unnest(v_added) l
     on conflict do nothing;
   end if;
   return true;
 end
 $$;
-comment on function payments_private.note_payment_object(text, payments_private.snapshot, payments_private.snapshot) is
+comment on function payments_private.note_payment_object(text, text, payments_private.snapshot, payments_private.snapshot) is
   'Keeps what a snapshot says of payments; answers whether it says anything new. p_newest: the snapshot stored now, null if that is the same as before.';

@@ -66,20 +66,21 @@ as $$
 begin
   return coalesce(p_rival.data, (
     select e.payload #> '{data,object}' from payments.webhook_events e
-     where e.provider = 'stripe' and e.environment = p_rival.environment and e.provider_event_id = p_rival.source));
+     where e.provider = 'stripe' and e.environment = p_rival.environment and e.account_id is not distinct from nullif(p_rival.account, '')
+       and e.provider_event_id = p_rival.source));
 end
 $$;
 comment on function payments_private.rival_data(payments_private.rival_snapshots) is 'The object as a rival snapshot shows it.';
 
-create or replace function payments_private.add_rival(p_environment text, p_snapshot payments_private.snapshot) returns void
+create or replace function payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into payments_private.rival_snapshots as r
-    (environment, object_type, object_id, source, event_type, observed_at, data, deleted, previous_attributes, stage, state, state_before)
+    (environment, account, object_type, object_id, source, event_type, observed_at, data, deleted, previous_attributes, stage, state, state_before)
   values (
-    p_environment, p_snapshot.object_type, p_snapshot.object_id,
+    p_environment, coalesce(p_account, ''), p_snapshot.object_type, p_snapshot.object_id,
     coalesce(p_snapshot.provider_event_id, 'api:' || extract(epoch from p_snapshot.observed_at)),
     p_snapshot.event_type, p_snapshot.observed_at,
     -- an event's own object is in the ledger, unless it was purged
@@ -87,7 +88,7 @@ begin
            or (p_snapshot.object_type = 'refund' and p_snapshot.event_type like 'charge.%')
            or not exists (
              select from payments.webhook_events e
-              where e.provider = 'stripe' and e.environment = p_environment and e.provider_event_id = p_snapshot.provider_event_id)
+              where e.provider = 'stripe' and e.environment = p_environment and e.account_id is not distinct from p_account and e.provider_event_id = p_snapshot.provider_event_id)
          then p_snapshot.data end,
     payments_private.is_deletion(p_snapshot.object_type, p_snapshot.event_type, p_snapshot.data),
     p_snapshot.previous_attributes,
@@ -99,7 +100,7 @@ begin
   on conflict do nothing;
 end
 $$;
-comment on function payments_private.add_rival(text, payments_private.snapshot) is 'Enters a snapshot into the set among which the latest of its second is chosen.';
+comment on function payments_private.add_rival(text, text, payments_private.snapshot) is 'Enters a snapshot into the set among which the latest of its second is chosen.';
 
 -- Whether another rival's previous values match this one's current ones, but not the other way round.
 create or replace function payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) returns boolean
@@ -126,7 +127,7 @@ comment on function payments_private.overtaken(payments_private.rival_snapshots,
   'Whether what another of the rivals calls previous is what this one shows.';
 
 create or replace function payments_private.latest_rival(
-  p_environment text, p_object_type text, p_object_id text, out latest_source text, out settled boolean
+  p_environment text, p_account text, p_object_type text, p_object_id text, out latest_source text, out settled boolean
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -145,7 +146,7 @@ declare
 begin
   select array_agg(r order by r.source collate "C" desc) into v_rivals
     from payments_private.rival_snapshots r
-   where r.environment = p_environment and r.object_type = p_object_type and r.object_id = p_object_id;
+   where r.environment = p_environment and r.account = coalesce(p_account, '') and r.object_type = p_object_type and r.object_id = p_object_id;
 
   -- Deletions, then what is no creation, then states that were not left again.
   foreach v_rival in array v_rivals loop
@@ -199,5 +200,5 @@ begin
   end loop;
 end
 $$;
-comment on function payments_private.latest_rival(text, text, text) is
+comment on function payments_private.latest_rival(text, text, text, text) is
   'Which of an object''s rival snapshots is the latest, by its source, and whether more than the arbitrary last rule says so.';

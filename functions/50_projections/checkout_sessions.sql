@@ -18,7 +18,7 @@ end
 $$;
 comment on function payments_private.attempt_of(jsonb) is 'The id of the checkout attempt that a Stripe Checkout Session answers, or null when it is none of ours.';
 
-create or replace function payments_private.project_checkout_sessions(p_environment text, p_ids text[]) returns void
+create or replace function payments_private.project_checkout_sessions(p_environment text, p_account text, p_ids text[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -28,7 +28,7 @@ begin
       from unnest(p_ids) i (id),
            lateral (
              select * from payments.stripe_objects x
-              where x.environment = p_environment and x.object_type = 'checkout.session' and x.object_id = i.id
+              where x.environment = p_environment and x.account_id is not distinct from p_account and x.object_type = 'checkout.session' and x.object_id = i.id
               limit 1) o,
            lateral (select payments_private.attempt_of(o.data)) a (id)
      order by a.id, o.object_id
@@ -48,8 +48,8 @@ begin
          last_error = null,
          updated_at = now()
     from sessions n
-   where s.id = any (array(select m.attempt_id from sessions m)) and s.id = n.attempt_id and s.environment = p_environment
+   where s.id = any (array(select m.attempt_id from sessions m)) and s.id = n.attempt_id and s.environment = p_environment and p_account is null
      and (s.checkout_session_id is null or s.checkout_session_id = n.object_id);
 end
 $$;
-comment on function payments_private.project_checkout_sessions(text, text[]) is 'Brings the checkout attempts behind the given Stripe session ids up to date.';
+comment on function payments_private.project_checkout_sessions(text, text, text[]) is 'Brings the checkout attempts behind the given Stripe session ids up to date.';

@@ -38,7 +38,7 @@ $$;
 comment on function payments_private.period_of(jsonb, text) is 'current_period_start or current_period_end of a subscription in any API version.';
 
 -- Answers the ids of subscriptions whose subject is another than before: their payments are to be computed again.
-create or replace function payments_private.project_subscriptions(p_environment text, p_ids text[]) returns text[]
+create or replace function payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -51,22 +51,22 @@ begin
        from unnest(p_ids) s (id),
             lateral (
               select z.id, z.subscription_item_id from payments.stripe_subscription_items z
-               where z.environment = p_environment and z.subscription_id = s.id
+               where z.environment = p_environment and z.account_id is not distinct from p_account and z.subscription_id = s.id
               offset 0) y
       where y.subscription_item_id not in (
               select i.item_id
                 from payments_private.items_of((
                   select o.data from payments.stripe_objects o
-                   where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = s.id)) i)
+                   where o.environment = p_environment and o.account_id is not distinct from p_account and o.object_type = 'subscription' and o.object_id = s.id)) i)
         and not exists (
               select from payments.stripe_objects o
-               where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = s.id
+               where o.environment = p_environment and o.account_id is not distinct from p_account and o.object_type = 'subscription' and o.object_id = s.id
                  and payments_private.json_boolean(o.data #> '{items,has_more}'))));
 
   insert into payments.stripe_subscription_items as x
-    (environment, subscription_item_id, subscription_id, product_id, price_id, quantity, current_period_start, current_period_end, metadata)
+    (environment, account_id, subscription_item_id, subscription_id, product_id, price_id, quantity, current_period_start, current_period_end, metadata)
   select distinct on (i.item_id)
-         p_environment, i.item_id, o.object_id,
+         p_environment, p_account, i.item_id, o.object_id,
          coalesce(payments_private.json_id(i.d #> '{price,product}'), payments_private.json_id(i.d #> '{plan,product}')),
          coalesce(payments_private.json_id(i.d -> 'price'), payments_private.json_id(i.d -> 'plan')),
          payments_private.json_bigint(i.d -> 'quantity'),
@@ -76,11 +76,11 @@ begin
     from (select distinct s from unnest(p_ids) s) s (id),
          lateral (
            select * from payments.stripe_objects x
-            where x.environment = p_environment and x.object_type = 'subscription' and x.object_id = s.id
+            where x.environment = p_environment and x.account_id is not distinct from p_account and x.object_type = 'subscription' and x.object_id = s.id
             limit 1) o,
          payments_private.items_of(o.data) i
    order by i.item_id, o.object_id
-  on conflict (environment, subscription_item_id) do update
+  on conflict (environment, account_id, subscription_item_id) do update
      set subscription_id = excluded.subscription_id, product_id = excluded.product_id, price_id = excluded.price_id,
          quantity = excluded.quantity, current_period_start = excluded.current_period_start,
          current_period_end = excluded.current_period_end, metadata = excluded.metadata, updated_at = now()
@@ -91,23 +91,23 @@ begin
 
   with rows as (
     select o.object_id, o.data d, o.observed_at, payments_private.json_id(o.data -> 'customer') as customer_id,
-           coalesce(payments_private.subject_in(o.data -> 'metadata'),
-                    payments_private.subject_of_customer(p_environment, payments_private.json_id(o.data -> 'customer'))) as subject_key
+           coalesce(payments_private.subject_in(p_account, o.data -> 'metadata'),
+                    payments_private.subject_of_customer(p_environment, p_account, payments_private.json_id(o.data -> 'customer'))) as subject_key
       from (select distinct i from unnest(p_ids) i) i (id),
            lateral (
              select * from payments.stripe_objects x
-              where x.environment = p_environment and x.object_type = 'subscription' and x.object_id = i.id
+              where x.environment = p_environment and x.account_id is not distinct from p_account and x.object_type = 'subscription' and x.object_id = i.id
               limit 1) o
   ), before as (
     select r.object_id as subscription_id,
            (select s.subject_key from payments.stripe_subscriptions s
-             where s.environment = p_environment and s.subscription_id = r.object_id) as subject_key
+             where s.environment = p_environment and s.account_id is not distinct from p_account and s.subscription_id = r.object_id) as subject_key
       from rows r
   ), written as (
     insert into payments.stripe_subscriptions as s
-      (environment, subscription_id, customer_id, subject_type, subject_id, status, current_period_start, current_period_end,
+      (environment, account_id, subscription_id, customer_id, subject_type, subject_id, status, current_period_start, current_period_end,
        cancel_at_period_end, cancel_at, canceled_at, trial_start, trial_end, latest_invoice_id, metadata, synced_at)
-    select p_environment, r.object_id, r.customer_id,
+    select p_environment, p_account, r.object_id, r.customer_id,
            payments_private.subject_type_in(r.subject_key), payments_private.subject_id_in(r.subject_key),
            payments_private.json_text(r.d -> 'status'),
            payments_private.period_of(r.d, 'current_period_start'),
@@ -121,7 +121,7 @@ begin
            payments_private.json_object(r.d -> 'metadata'),
            r.observed_at
       from rows r
-    on conflict (environment, subscription_id) do update
+    on conflict (environment, account_id, subscription_id) do update
        set customer_id = excluded.customer_id, subject_type = excluded.subject_type, subject_id = excluded.subject_id,
            status = excluded.status, current_period_start = excluded.current_period_start, current_period_end = excluded.current_period_end,
            cancel_at_period_end = excluded.cancel_at_period_end, cancel_at = excluded.cancel_at, canceled_at = excluded.canceled_at,
@@ -141,5 +141,5 @@ begin
   return v_changed;
 end
 $$;
-comment on function payments_private.project_subscriptions(text, text[]) is
+comment on function payments_private.project_subscriptions(text, text, text[]) is
   'Computes payments.stripe_subscriptions and their items for the given ids; answers those whose subject changed.';

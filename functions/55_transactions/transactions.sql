@@ -40,7 +40,7 @@ comment on function payments_private.belongs_to(payments_private.payment_objects
 
 -- One payment from the objects that tell of it, in the order in which they are to be believed.
 create or replace function payments_private.payment_row(
-  p_environment text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]
+  p_environment text, p_account text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]
 ) returns payments.transactions
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -144,6 +144,7 @@ begin
 
   t.provider := 'stripe';
   t.environment := p_environment;
+  t.account_id := p_account;
   t.provider_object_type := replace(split_part(p_key.node, ':', 1), 'checkout.session', 'checkout_session');
   t.provider_object_id := substr(p_key.node, strpos(p_key.node, ':') + 1);
 
@@ -192,11 +193,11 @@ begin
 
   v_payer := coalesce(v_intent.payer, v_charge.payer, v_invoice.payer);
   if v_payer is null and v_subscription is not null then
-    select o.payer into v_payer from payments_private.payment_objects o where o.environment = p_environment and o.node = v_subscription;
+    select o.payer into v_payer from payments_private.payment_objects o where o.environment = p_environment and o.account = coalesce(p_account, '') and o.node = v_subscription;
   end if;
   v_payer := coalesce(v_payer, v_invoice.own_payer, v_session.payer);
   if v_payer is null and t.provider_customer_id is not null then
-    v_payer := payments_private.subject_of_customer(p_environment, t.provider_customer_id);
+    v_payer := payments_private.subject_of_customer(p_environment, p_account, t.provider_customer_id);
   end if;
   t.subject_type := split_part(v_payer, ':', 1);
   t.subject_id := substr(v_payer, strpos(v_payer, ':') + 1);
@@ -205,7 +206,7 @@ begin
   if v_price is null and v_session.node is not null then
     select payments_private.json_text(c.line_items #> '{0,price}') into v_price
       from payments.stripe_checkout_sessions c
-     where c.environment = p_environment and c.checkout_session_id = substr(v_session.node, 18)
+     where c.environment = p_environment and c.account_id is not distinct from p_account and c.checkout_session_id = substr(v_session.node, 18)
      limit 1;
   end if;
   t.related_object_ids := jsonb_strip_nulls(jsonb_build_object(
@@ -219,10 +220,10 @@ begin
   return t;
 end
 $$;
-comment on function payments_private.payment_row(text, payments_private.payment_objects, boolean, payments_private.payment_objects[]) is
+comment on function payments_private.payment_row(text, text, payments_private.payment_objects, boolean, payments_private.payment_objects[]) is
   'The transaction of one payment; its status is null while nobody has tried to pay.';
 
-create or replace function payments_private.refund_or_dispute_row(p_environment text, p_object payments_private.payment_objects, p_payment payments.transactions)
+create or replace function payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions)
   returns payments.transactions
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -244,6 +245,7 @@ begin
   t := p_payment;  -- whose it is, and what it belongs to
   t.provider := 'stripe';
   t.environment := p_environment;
+  t.account_id := p_account;
   t.type := split_part(p_object.node, ':', 1);
   t.status := p_object.status;
   t.provider_parent_object_type := coalesce(p_payment.provider_object_type,
@@ -264,7 +266,7 @@ begin
   return t;
 end
 $$;
-comment on function payments_private.refund_or_dispute_row(text, payments_private.payment_objects, payments.transactions) is
+comment on function payments_private.refund_or_dispute_row(text, text, payments_private.payment_objects, payments.transactions) is
   'The transaction of a refund or dispute, given that of its payment, if there is one.';
 
 -- Writes a row unless it is there already just so.
@@ -296,11 +298,11 @@ begin
   end loop;
 
   insert into payments.transactions
-    (provider, environment, type, status, subject_type, subject_id, provider_customer_id, customer_email_snapshot,
+    (provider, environment, account_id, type, status, subject_type, subject_id, provider_customer_id, customer_email_snapshot,
      provider_object_type, provider_object_id, provider_parent_object_type, provider_parent_object_id, related_object_ids,
      amount, amount_refunded, currency, description, paid_at, failed_at, refunded_at, provider_created_at)
   values
-    (p_row.provider, p_row.environment, p_row.type, p_row.status, p_row.subject_type, p_row.subject_id, p_row.provider_customer_id,
+    (p_row.provider, p_row.environment, p_row.account_id, p_row.type, p_row.status, p_row.subject_type, p_row.subject_id, p_row.provider_customer_id,
      p_row.customer_email_snapshot, p_row.provider_object_type, p_row.provider_object_id, p_row.provider_parent_object_type,
      p_row.provider_parent_object_id, p_row.related_object_ids, p_row.amount, p_row.amount_refunded, p_row.currency, p_row.description,
      p_row.paid_at, p_row.failed_at, p_row.refunded_at, p_row.provider_created_at);
@@ -310,7 +312,7 @@ comment on function payments_private.write_transaction(payments.transactions, pa
   'Stores a transaction, given those that are stored of its circle.';
 
 -- p_nodes: a whole circle.
-create or replace function payments_private.project_circle(p_environment text, p_nodes text[]) returns void
+create or replace function payments_private.project_circle(p_environment text, p_account text, p_nodes text[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -336,10 +338,10 @@ begin
     into v_circle, v_stored
     from unnest(p_nodes) c (node)
     left join lateral (
-      select x from payments_private.payment_objects x where x.environment = p_environment and x.node = c.node limit 1) o (o) on true
+      select x from payments_private.payment_objects x where x.environment = p_environment and x.account = coalesce(p_account, '') and x.node = c.node limit 1) o (o) on true
     left join lateral (
       select x from payments.transactions x
-       where x.provider = 'stripe' and x.environment = p_environment
+       where x.provider = 'stripe' and x.environment = p_environment and x.account_id is not distinct from p_account
          and x.provider_object_type = case split_part(c.node, ':', 1) when 'checkout.session' then 'checkout_session' else split_part(c.node, ':', 1) end
          and x.provider_object_id = substr(c.node, strpos(c.node, ':') + 1)
        limit 1) t (t) on true;
@@ -359,7 +361,7 @@ begin
   end loop;
 
   if cardinality(v_keys) = 1 then
-    v_payments := array[payments_private.payment_row(p_environment, v_keys[1], true, v_circle)];
+    v_payments := array[payments_private.payment_row(p_environment, p_account, v_keys[1], true, v_circle)];
   else
     foreach v_key in array v_keys loop
       v_parts := array[]::payments_private.payment_objects[];
@@ -368,7 +370,7 @@ begin
           v_parts := v_parts || v_member;
         end if;
       end loop;
-      v_payments := v_payments || payments_private.payment_row(p_environment, v_key, false, v_parts);
+      v_payments := v_payments || payments_private.payment_row(p_environment, p_account, v_key, false, v_parts);
     end loop;
   end if;
 
@@ -389,7 +391,7 @@ begin
         v_parent := v_payments[i];
       end if;
     end loop;
-    v_row := payments_private.refund_or_dispute_row(p_environment, v_member, v_parent);
+    v_row := payments_private.refund_or_dispute_row(p_environment, p_account, v_member, v_parent);
     perform payments_private.write_transaction(v_row, v_stored);
     v_told := v_told || v_member.node;
   end loop;
@@ -404,10 +406,10 @@ begin
   end if;
 end
 $$;
-comment on function payments_private.project_circle(text, text[]) is
+comment on function payments_private.project_circle(text, text, text[]) is
   'Computes payments.transactions for all payments, refunds and disputes of a circle, given all its nodes.';
 
-create or replace function payments_private.circles_of(p_environment text, p_nodes text[]) returns table (start text, node text)
+create or replace function payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) returns table (start text, node text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -423,19 +425,19 @@ begin
         from circle c,
              lateral (
                select unnest(o.links) from payments_private.payment_objects o
-                where o.environment = p_environment and o.node = c.node
+                where o.environment = p_environment and o.account = coalesce(p_account, '') and o.node = c.node
                union all
                select k.from_node from payments_private.object_links k
-                where k.environment = p_environment and k.to_node = c.node
+                where k.environment = p_environment and k.account = coalesce(p_account, '') and k.to_node = c.node
                offset 0) l (node)
        where l.node not like all (array['customer:%', 'subscription:%'])  -- they join many payments
     )
     select c.start, c.node from circle c;
 end
 $$;
-comment on function payments_private.circles_of(text, text[]) is 'The nodes of the circle around each of the given ones.';
+comment on function payments_private.circles_of(text, text, text[]) is 'The nodes of the circle around each of the given ones.';
 
-create or replace function payments_private.project_transactions(p_environment text, p_nodes text[]) returns void
+create or replace function payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -447,14 +449,14 @@ begin
     v_done := '{}';
     -- Some at a time: from each node its whole circle is walked, and all of them may be of one.
     for v_circle in
-      select distinct array_agg(c.node order by c.node collate "C") from payments_private.circles_of(p_environment, p_nodes[:32]) c group by c.start
+      select distinct array_agg(c.node order by c.node collate "C") from payments_private.circles_of(p_environment, p_account, p_nodes[:32]) c group by c.start
     loop
-      perform payments_private.project_circle(p_environment, v_circle);
+      perform payments_private.project_circle(p_environment, p_account, v_circle);
       v_done := v_done || v_circle;
     end loop;
     p_nodes := array(select n from unnest(p_nodes) n where n <> all (v_done));
   end loop;
 end
 $$;
-comment on function payments_private.project_transactions(text, text[]) is
+comment on function payments_private.project_transactions(text, text, text[]) is
   'Computes payments.transactions for all payments, refunds and disputes in the circles around the given objects (type:id).';

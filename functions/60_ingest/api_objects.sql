@@ -1,12 +1,14 @@
 -- What the API answers goes through the same door as what events carry.
 
-create or replace function payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamptz default null)
-  returns integer
+create or replace function payments.store_stripe_objects(
+  environment text, objects jsonb, observed_at timestamptz default null, account_id text default null
+)  returns integer
 language plpgsql security definer  -- the service may not write the store except through here
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_environment text := payments_private.environment_or_fail(store_stripe_objects.environment);
+  v_account     text := payments_private.foreign_account(v_environment, store_stripe_objects.account_id);
   v_observed_at timestamptz := coalesce(store_stripe_objects.observed_at, payments_private.now());
   v_snapshots   payments_private.snapshot[];
 begin
@@ -25,7 +27,7 @@ begin
       hint = 'Use a test key for test and a live key for live.';
   end if;
 
-  select array_agg(row(o.value ->> 'object', o.value ->> 'id', o.value, v_observed_at, null, null, null,
+  select array_agg(row(v_environment, v_account, o.value ->> 'object', o.value ->> 'id', o.value, v_observed_at, null, null, null,
                        payments_private.links_of(o.value ->> 'object', o.value))::payments_private.snapshot)
     into v_snapshots
     from jsonb_array_elements(objects) o;
@@ -33,11 +35,11 @@ begin
     return 0;
   end if;
   v_snapshots := payments_private.with_contents(v_snapshots);
-  perform payments_private.lock_snapshots(v_environment, v_snapshots);
-  return payments_private.apply_snapshots(v_environment, v_snapshots);
+  perform payments_private.lock_snapshots(v_environment, v_account, v_snapshots);
+  return payments_private.apply_snapshots(v_environment, v_account, v_snapshots);
 end
 $$;
-comment on function payments.store_stripe_objects(text, jsonb, timestamptz) is
-  'Stores Stripe objects as the API answered at observed_at (null: now) and computes what depends on them; answers how many were new or newer. Raises PY001 for anything but an array of objects with ids, PY008 for objects of the other mode.';
+comment on function payments.store_stripe_objects(text, jsonb, timestamptz, text) is
+  'Stores Stripe objects of an account (null: the one behind the environment''s key) as the API answered at observed_at (null: now) and computes what depends on them; answers how many were new or newer. Raises PY001 for anything but an array of objects with ids, PY008 for objects of the other mode.';
 
-grant execute on function payments.store_stripe_objects(text, jsonb, timestamptz) to payments_service;
+grant execute on function payments.store_stripe_objects(text, jsonb, timestamptz, text) to payments_service;

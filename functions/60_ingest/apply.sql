@@ -5,7 +5,7 @@
 -- that the planner does not take apart, and "= any (array)" on the primary key alone.
 
 -- What a set of snapshots touches is locked: the objects, what they refer to, and the subjects they name.
-create or replace function payments_private.lock_snapshots(p_environment text, p_snapshots payments_private.snapshot[]) returns text[]
+create or replace function payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -19,7 +19,7 @@ begin
     continue when v_snapshot.object_id is null or v_snapshot.object_type is null;
     v_nodes := v_nodes || (v_snapshot.object_type || ':' || v_snapshot.object_id) || v_snapshot.links;
     if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') then
-      v_subject := payments_private.subject_in(v_snapshot.data -> 'metadata');
+      v_subject := payments_private.subject_in(p_account, v_snapshot.data -> 'metadata');
       if v_subject is not null then
         v_nodes := v_nodes || ('subject:' || v_subject);
       end if;
@@ -28,14 +28,86 @@ begin
       end if;
     end if;
   end loop;
-  return case when v_nodes <> '{}' then payments_private.lock_nodes(p_environment, v_nodes, v_customers) end;
+  return case when v_nodes <> '{}' then payments_private.lock_nodes(p_environment, p_account, v_nodes, v_customers) end;
 end
 $$;
-comment on function payments_private.lock_snapshots(text, payments_private.snapshot[]) is
+comment on function payments_private.lock_snapshots(text, text, payments_private.snapshot[]) is
   'Takes the locks that apply_snapshots needs; answers what is locked, or null if there is nothing to lock or too much to list.';
 
+-- A batch may tell of several accounts, and a live endpoint is told of connected accounts' test objects too: each environment
+-- and account is a world of its own. The worlds are locked in one order, and within each lock_nodes() sees to the order.
+create or replace function payments_private.worlds_of(p_snapshots payments_private.snapshot[])
+  returns table (environment text, account_id text, snapshots payments_private.snapshot[])
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  return query
+    select s.environment, s.account_id, array_agg(s.s order by s.place)
+      from (select x as s, x.environment, x.account_id, row_number() over () as place from unnest(p_snapshots) x) s
+     group by s.environment, s.account_id
+     order by s.environment collate "C", s.account_id collate "C" nulls first;
+end
+$$;
+comment on function payments_private.worlds_of(payments_private.snapshot[]) is 'Snapshots by environment and account, in the order in which these are locked.';
+
+create or replace function payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) returns text[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_world record;
+  v_alone boolean := true;
+  v_size  integer := 0;
+begin
+  if coalesce(cardinality(p_snapshots), 0) = 0 then
+    return null;
+  end if;
+  for i in 2 .. cardinality(p_snapshots) loop
+    v_alone := v_alone and (p_snapshots[i].environment, p_snapshots[i].account_id) is not distinct from (p_snapshots[1].environment, p_snapshots[1].account_id);
+    v_size := v_size + 2 + cardinality(p_snapshots[i].links);
+  end loop;
+  if v_alone then
+    return payments_private.lock_snapshots(p_snapshots[1].environment, p_snapshots[1].account_id, p_snapshots);
+  end if;
+
+  if v_size > 300 then  -- all of their environments at once: nobody may ask for one whole while holding a part of it
+    perform payments_private.lock_area(w.environment, p_whole => true)
+       from (select distinct s.environment from unnest(p_snapshots) s order by 1) w;
+    return null;
+  end if;
+  for v_world in select * from payments_private.worlds_of(p_snapshots) loop
+    perform payments_private.lock_snapshots(v_world.environment, v_world.account_id, v_world.snapshots);
+  end loop;
+  return null;
+end
+$$;
+comment on function payments_private.lock_worlds(payments_private.snapshot[]) is
+  'Takes the locks that apply_worlds needs. Returns what is locked where that is of one account and could be listed, else null.';
+
+create or replace function payments_private.apply_worlds(p_snapshots payments_private.snapshot[], p_locked text[] default null) returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_world record;
+  v_count integer := 0;
+begin
+  if cardinality(p_snapshots) = 1 then
+    return payments_private.apply_snapshots(p_snapshots[1].environment, p_snapshots[1].account_id, p_snapshots, p_locked);
+  end if;
+  for v_world in select * from payments_private.worlds_of(p_snapshots) loop
+    v_count := v_count + payments_private.apply_snapshots(v_world.environment, v_world.account_id, v_world.snapshots);
+  end loop;
+  return v_count;
+end
+$$;
+comment on function payments_private.apply_worlds(payments_private.snapshot[], text[]) is
+  'Applies snapshots of one or more environments and accounts. The caller holds the locks.';
+
 -- p_locked: what lock_snapshots answered for a single snapshot, which is its whole circle; null for several.
-create or replace function payments_private.apply_snapshots(p_environment text, p_snapshots payments_private.snapshot[], p_locked text[] default null)
+create or replace function payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_locked text[] default null)
   returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -61,16 +133,16 @@ begin
   foreach v_snapshot in array p_snapshots loop
     continue when v_snapshot.object_id is null or v_snapshot.object_type is null;
 
-    v_newest := payments_private.store_snapshot(p_environment, v_snapshot);
+    v_newest := payments_private.store_snapshot(p_environment, p_account, v_snapshot);
     v_changed := v_newest.object_id is not null;
     v_count := v_count + v_changed::integer;
 
     if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') and v_snapshot.data -> 'metadata' <> '{}' then
       with claimed as (
-        insert into payments_private.customer_claims as c (environment, subject_type, subject_id, provider_customer_id, claimed_at)
-        select p_environment, payments_private.subject_type_in(n.subject_key), payments_private.subject_id_in(n.subject_key), n.customer_id, n.claimed_at
-          from payments_private.claim_of(v_snapshot.object_type, v_snapshot.object_id, v_snapshot.data) n
-        on conflict (environment, subject_type, subject_id, provider_customer_id) do update
+        insert into payments_private.customer_claims as c (environment, account, subject_type, subject_id, provider_customer_id, claimed_at)
+        select p_environment, coalesce(p_account, ''), payments_private.subject_type_in(n.subject_key), payments_private.subject_id_in(n.subject_key), n.customer_id, n.claimed_at
+          from payments_private.claim_of(p_account, v_snapshot.object_type, v_snapshot.object_id, v_snapshot.data) n
+        on conflict (environment, account, subject_type, subject_id, provider_customer_id) do update
            set claimed_at = excluded.claimed_at
          where c.claimed_at < excluded.claimed_at
         returning c.subject_type || ':' || c.subject_id as subject_key, c.provider_customer_id
@@ -81,11 +153,11 @@ begin
     end if;
 
     if payments_private.tells_of_payments(v_snapshot.object_type) then
-      if payments_private.note_payment_object(p_environment, v_snapshot, v_newest) then
+      if payments_private.note_payment_object(p_environment, p_account, v_snapshot, v_newest) then
         v_payments := v_payments || (v_snapshot.object_type || ':' || v_snapshot.object_id);
       end if;
     elsif v_snapshot.object_type = 'subscription' then
-      perform payments_private.note_payment_object(p_environment, v_snapshot, v_newest);
+      perform payments_private.note_payment_object(p_environment, p_account, v_snapshot, v_newest);
     end if;
 
     continue when not v_changed;
@@ -95,7 +167,7 @@ begin
       when 'customer' then v_customers := v_customers || v_snapshot.object_id;
       when 'subscription' then v_subscriptions := v_subscriptions || v_snapshot.object_id;
       when 'checkout.session' then
-        if payments_private.attempt_of(v_newest.data) is not null then
+        if p_account is null and payments_private.attempt_of(v_newest.data) is not null then
           v_sessions := v_sessions || v_snapshot.object_id;
         end if;
       else null;
@@ -103,22 +175,22 @@ begin
   end loop;
 
   if v_products <> '{}' then
-    perform payments_private.project_products(p_environment, v_products);
+    perform payments_private.project_products(p_environment, p_account, v_products);
   end if;
   if v_prices <> '{}' then
-    perform payments_private.project_prices(p_environment, v_prices);
+    perform payments_private.project_prices(p_environment, p_account, v_prices);
   end if;
   if v_customers <> '{}' then
-    perform payments_private.project_customers(p_environment, v_customers);
+    perform payments_private.project_customers(p_environment, p_account, v_customers);
     select v_subjects || coalesce(array_agg(c.subject_type || ':' || c.subject_id), '{}') into v_subjects
       from unnest(v_customers) i (id),
            lateral (
              select * from payments_private.customer_claims x
-              where x.environment = p_environment and x.provider_customer_id = i.id
+              where x.environment = p_environment and x.account = coalesce(p_account, '') and x.provider_customer_id = i.id
              offset 0) c;
   end if;
   if v_subjects <> '{}' then
-    perform payments_private.project_customer_mappings(p_environment, v_subjects);
+    perform payments_private.project_customer_mappings(p_environment, p_account, v_subjects);
   end if;
   if v_claimed <> '{}' then
     -- Earlier rows of these customers may get their subject now.
@@ -128,32 +200,32 @@ begin
       from unnest(v_claimed) i (id),
            lateral (
              select x.from_node from payments_private.object_links x
-              where x.environment = p_environment and x.to_node = 'customer:' || i.id
+              where x.environment = p_environment and x.account = coalesce(p_account, '') and x.to_node = 'customer:' || i.id
              offset 0) k;
   end if;
   if v_subscriptions <> '{}' then
-    v_resubjected := payments_private.project_subscriptions(p_environment, v_subscriptions);
+    v_resubjected := payments_private.project_subscriptions(p_environment, p_account, v_subscriptions);
     if v_resubjected <> '{}' then
       select v_payments || coalesce(array_agg(k.from_node), '{}') into v_payments
         from unnest(v_resubjected) i (id),
              lateral (
                select x.from_node from payments_private.object_links x
-                where x.environment = p_environment and x.to_node = 'subscription:' || i.id
+                where x.environment = p_environment and x.account = coalesce(p_account, '') and x.to_node = 'subscription:' || i.id
                offset 0) k;
     end if;
   end if;
   if v_sessions <> '{}' then
-    perform payments_private.project_checkout_sessions(p_environment, v_sessions);
+    perform payments_private.project_checkout_sessions(p_environment, p_account, v_sessions);
   end if;
   if p_locked is not null and v_payments = array[v_snapshot.object_type || ':' || v_snapshot.object_id] then
-    perform payments_private.project_circle(p_environment, array(
+    perform payments_private.project_circle(p_environment, p_account, array(
       select distinct n from unnest(p_locked) n where n not like all (array['customer:%', 'subscription:%', 'subject:%'])));
   elsif v_payments <> '{}' then
-    perform payments_private.project_transactions(p_environment, v_payments);
+    perform payments_private.project_transactions(p_environment, p_account, v_payments);
   end if;
 
   return v_count;
 end
 $$;
-comment on function payments_private.apply_snapshots(text, payments_private.snapshot[], text[]) is
+comment on function payments_private.apply_snapshots(text, text, payments_private.snapshot[], text[]) is
   'Stores snapshots, links them and computes what depends on them; answers how many changed the store. The caller holds the locks.';

@@ -117,7 +117,7 @@ declare
 begin
   for v_try in 1 .. 3 loop
     begin
-      perform payments_private.apply_events(p_environment, array[p_id], p_snapshots);
+      perform payments_private.apply_events(array[p_id], p_snapshots);
       select e.processing_status into processing_status from payments.webhook_events e where e.id = p_id;
       return;
     exception
@@ -154,7 +154,7 @@ declare
 begin
   v_bodies[p_event.place] := p_body;
   begin
-    p_event := (payments_private.enter_events(p_environment, array[p_event], v_bodies))[1];
+    p_event := (payments_private.enter_events(array[p_event], v_bodies))[1];
   exception
     when others or query_canceled or assert_failure then
       perform payments_private.stash_event(p_environment, p_event.event_id, p_body, p_sqlstate, p_message);

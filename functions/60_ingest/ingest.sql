@@ -16,6 +16,23 @@ end
 $$;
 comment on function payments_private.jsonb_or_null(text) is 'A body as jsonb; null where jsonb refuses it.';
 
+-- The account that an event or object is of, if that is not the one behind the environment's key.
+create or replace function payments_private.foreign_account(p_environment text, p_account text) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if p_account is null or exists (
+    select from payments.provider_connections c
+     where c.provider = 'stripe' and c.environment = p_environment and c.provider_account_id = p_account)
+  then
+    return null;
+  end if;
+  return p_account;
+end
+$$;
+comment on function payments_private.foreign_account(text, text) is 'The account, or null for the one that the environment is connected to.';
+
 -- What a body says; verdict is null, or why the body can't be taken: PY007, PY008. Never raises.
 create or replace function payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb) returns payments_private.incoming
 language plpgsql stable
@@ -26,10 +43,14 @@ declare
   v_copy json;
 begin
   e.place := p_place;
+  e.environment := p_environment;
   e.payload := p_payload;
   if jsonb_typeof(p_payload) = 'object' then
     e.event_id := case when jsonb_typeof(p_payload -> 'id') = 'string' then p_payload ->> 'id' end;
     e.livemode := case when jsonb_typeof(p_payload -> 'livemode') = 'boolean' then (p_payload -> 'livemode')::boolean end;
+    if p_payload ? 'account' then
+      e.account_id := nullif(payments_private.json_text(p_payload -> 'account'), '');
+    end if;
   elsif p_payload is null and p_body is not null then
     -- jsonb refuses what json may still read: \u0000, lone surrogates, numbers out of range. Every way into json unescapes
     -- all strings, so the envelope is read from a copy without what can't be unescaped.
@@ -43,6 +64,7 @@ begin
       if json_typeof(v_copy) = 'object' then
         e.event_id := payments_private.json_text((v_copy -> 'id')::text::jsonb);
         e.livemode := payments_private.json_boolean((v_copy -> 'livemode')::text::jsonb);
+        e.account_id := nullif(payments_private.json_text((v_copy -> 'account')::text::jsonb), '');
       end if;
     exception
       when statement_too_complex or program_limit_exceeded then
@@ -55,14 +77,23 @@ begin
     end if;
   end if;
 
+  if e.account_id is not null then
+    -- A live endpoint of a platform is told of its connected accounts' test objects as well (Stripe documentation: Connect
+    -- webhooks): they are test objects.
+    if p_environment = 'live' and not e.livemode and payments_private.foreign_account('live', e.account_id) is not null then
+      e.environment := 'test';
+    end if;
+    e.account_id := payments_private.foreign_account(e.environment, e.account_id);
+  end if;
+
   if e.event_id is null or e.event_id = '' then
     e.verdict := 'PY007';
     e.error := coalesce(e.error, case when p_body is null then 'there is no body' else 'the body is JSON but not a Stripe event: it has no id' end);
-  elsif e.livemode <> (p_environment = 'live') then
+  elsif e.livemode <> (e.environment = 'live') then
     e.verdict := 'PY008';
     e.error := format('a %s event at the %s endpoint', case when e.livemode then 'live' else 'test' end, p_environment);
   elsif p_payload is not null then
-    e.snapshot := payments_private.event_snapshot(p_payload);
+    e.snapshot := payments_private.event_snapshot(e.environment, e.account_id, p_payload);
   end if;
   return e;
 end
@@ -72,7 +103,7 @@ comment on function payments_private.read_event(text, bigint, text, jsonb) is 'R
 -- Applies events that are in the ledger as pending or failed, all together, and marks them processed or ignored.
 -- p_locked: as for apply_snapshots.
 create or replace function payments_private.apply_events(
-  p_environment text, p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[] default null
+  p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[] default null
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -84,7 +115,7 @@ declare
   v_now timestamptz := payments_private.now();
 begin
   if p_snapshots <> '{}' then
-    perform payments_private.apply_snapshots(p_environment, p_snapshots, p_locked);
+    perform payments_private.apply_worlds(p_snapshots, p_locked);
   end if;
 
   update payments.webhook_events e
@@ -97,11 +128,11 @@ begin
   set constraints all immediate;
 end
 $$;
-comment on function payments_private.apply_events(text, uuid[], payments_private.snapshot[], text[]) is
+comment on function payments_private.apply_events(uuid[], payments_private.snapshot[], text[]) is
   'Everything the given ledger rows say is put in place and the rows become processed. Raises what a projection or trigger raises.';
 
 -- Writes events into the ledger, or finds them there. Status null: it waits for being applied, now or again.
-create or replace function payments_private.enter_events(p_environment text, p_events payments_private.incoming[], p_bodies text[])
+create or replace function payments_private.enter_events(p_events payments_private.incoming[], p_bodies text[])
   returns payments_private.incoming[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -117,7 +148,7 @@ begin
   for i in 1 .. cardinality(p_events) loop
     v_event := p_events[i];
     if v_event.verdict is null and (v_event.snapshot).observed_at < v_purged_before then
-      v_purged := payments_private.purged_event(p_environment, v_event.event_id);
+      v_purged := payments_private.purged_event(v_event.environment, v_event.account_id, v_event.event_id);
       if v_purged.event_id is not null then
         v_event.row_id := v_purged.event_id;
         v_event.status := v_purged.processing_status;
@@ -129,29 +160,29 @@ begin
 
   with entered as (
     insert into payments.webhook_events as e
-      (environment, provider_event_id, event_type, livemode, provider_account_id, api_version, object_type, object_id,
+      (environment, account_id, provider_event_id, event_type, livemode, provider_account_id, api_version, object_type, object_id,
        provider_created_at, payload)
-    select p_environment, i.event_id, (i.snapshot).event_type, i.livemode,
+    select i.environment, i.account_id, i.event_id, (i.snapshot).event_type, i.livemode,
            case when jsonb_typeof(i.payload -> 'account') = 'string' then i.payload ->> 'account' end,
            case when jsonb_typeof(i.payload -> 'api_version') = 'string' then i.payload ->> 'api_version' end,
            (i.snapshot).object_type, (i.snapshot).object_id, nullif((i.snapshot).observed_at, to_timestamp(0)), i.payload
       from unnest(p_events) i
      where i.verdict is null and i.row_id is null and i.payload is not null
-    on conflict (provider, environment, provider_event_id) do nothing
-    returning e.id, e.provider_event_id
+    on conflict (provider, environment, account_id, provider_event_id) do nothing
+    returning e.id, e.provider_event_id, e.environment, e.account_id
   )
-  select array_agg(n.id), array_agg(n.provider_event_id) into v_new_ids, v_new_events from entered n;
+  select array_agg(n.id), array_agg(concat_ws('/', n.environment, n.account_id, n.provider_event_id)) into v_new_ids, v_new_events from entered n;
 
   for i in 1 .. cardinality(p_events) loop
     v_event := p_events[i];
     continue when v_event.verdict is not null or v_event.row_id is not null;
     if v_event.payload is not null then
-      v_event.row_id := v_new_ids[array_position(v_new_events, v_event.event_id)];
+      v_event.row_id := v_new_ids[array_position(v_new_events, concat_ws('/', v_event.environment, v_event.account_id, v_event.event_id))];
     else
       insert into payments.webhook_events as e
-        (environment, provider_event_id, livemode, processing_status, attempt_count, last_error, parked_at, raw_payload)
-      values (p_environment, v_event.event_id, v_event.livemode, 'failed', 1, v_event.error, payments_private.now(), p_bodies[v_event.place])
-      on conflict (provider, environment, provider_event_id) do nothing
+        (environment, account_id, provider_event_id, livemode, processing_status, attempt_count, last_error, parked_at, raw_payload)
+      values (v_event.environment, v_event.account_id, v_event.event_id, v_event.livemode, 'failed', 1, v_event.error, payments_private.now(), p_bodies[v_event.place])
+      on conflict (provider, environment, account_id, provider_event_id) do nothing
       returning e.id into v_event.row_id;
       v_event.status := 'failed';
     end if;
@@ -161,7 +192,8 @@ begin
       select e.id, e.processing_status, e.last_error, e.parked_at
         into v_event.row_id, v_event.status, v_event.error, v_parked
         from payments.webhook_events e
-       where e.provider = 'stripe' and e.environment = p_environment and e.provider_event_id = v_event.event_id;
+       where e.provider = 'stripe' and e.environment = v_event.environment and e.provider_event_id = v_event.event_id
+         and e.account_id is not distinct from v_event.account_id;
       if not found then
         raise exception 'a trigger keeps the event out of the ledger' using errcode = 'PY006', detail = v_event.event_id;
       elsif v_event.payload is not null and (v_event.status = 'pending' or (v_event.status = 'failed' and v_parked is null)) then
@@ -174,8 +206,19 @@ begin
   return p_events;
 end
 $$;
-comment on function payments_private.enter_events(text, payments_private.incoming[], text[]) is
+comment on function payments_private.enter_events(payments_private.incoming[], text[]) is
   'The ledger rows of verified events. A redelivered event that failed, and is not parked, is applied again. Raises PY006 where a trigger keeps an event out without a word.';
+
+create or replace function payments_private.is_same_event(p_event payments_private.incoming, p_other payments_private.incoming) returns boolean
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return p_event.event_id = p_other.event_id
+     and (p_event.environment, p_event.account_id) is not distinct from (p_other.environment, p_other.account_id);
+end
+$$;
+comment on function payments_private.is_same_event(payments_private.incoming, payments_private.incoming) is 'Whether two bodies are deliveries of one event.';
 
 create or replace function payments_private.read_events(p_environment text, p_bodies text[]) returns payments_private.incoming[]
 language plpgsql
@@ -195,14 +238,14 @@ begin
     v_events := array_append(v_events, payments_private.read_event(p_environment, i, p_bodies[i], v_payloads[i]));
   end loop;
   if cardinality(v_events) > 1 then  -- in one order everywhere, so that two batches do not wait for each other
-    v_events := array(select e from unnest(v_events) e order by e.event_id collate "C", e.payload is null, e.place);
+    v_events := array(select e from unnest(v_events) e order by e.event_id collate "C", e.environment, e.account_id, e.payload is null, e.place);
   end if;
   return v_events;
 end
 $$;
 comment on function payments_private.read_events(text, text[]) is 'Reads verified bodies, in the order of their event ids. Never raises.';
 
-create or replace function payments_private.lock_events(p_environment text, p_events payments_private.incoming[]) returns text[]
+create or replace function payments_private.lock_events(p_events payments_private.incoming[]) returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -216,11 +259,11 @@ begin
       v_snapshots := array_append(v_snapshots, v_event.snapshot);
     end if;
   end loop;
-  v_locked := payments_private.lock_snapshots(p_environment, payments_private.with_contents(v_snapshots));
+  v_locked := payments_private.lock_worlds(payments_private.with_contents(v_snapshots));
   return case when cardinality(v_snapshots) <= 1 then v_locked end;  -- several: of several circles, perhaps
 end
 $$;
-comment on function payments_private.lock_events(text, payments_private.incoming[]) is
+comment on function payments_private.lock_events(payments_private.incoming[]) is
   'Locks what the events touch until the transaction ends; what is locked if there is one snapshot only, for apply_snapshots. Raises 55P03 where a lock is not to be had in time.';
 
 create or replace function payments_private.apply_together(
@@ -236,10 +279,10 @@ declare
   v_todo     uuid[] := array[]::uuid[];
   v_to_apply payments_private.snapshot[] := array[]::payments_private.snapshot[];
 begin
-  foreach v_event in array payments_private.enter_events(p_environment, p_events, p_bodies) loop
+  foreach v_event in array payments_private.enter_events(p_events, p_bodies) loop
     if v_event.verdict is not null then
       v_event.status := 'rejected';
-    elsif v_event.event_id = v_before.event_id then
+    elsif payments_private.is_same_event(v_event, v_before) then
       v_event := payments_private.same_answer(v_event, v_before);
     else
       if v_event.status is null then
@@ -256,7 +299,7 @@ begin
     v_answers := array_append(v_answers, v_event);
   end loop;
   if v_todo <> '{}' then
-    perform payments_private.apply_events(p_environment, v_todo, payments_private.with_contents(v_to_apply), p_locked);
+    perform payments_private.apply_events(v_todo, payments_private.with_contents(v_to_apply), p_locked);
   end if;
   return v_answers;
 end
@@ -295,9 +338,9 @@ begin
   perform payments_private.wait_for_locks_until(p_deadline);
   begin
     if not p_locked then
-      perform payments_private.lock_events(p_environment, array[p_event]);
+      perform payments_private.lock_events(array[p_event]);
     end if;
-    p_event := (payments_private.enter_events(p_environment, array[p_event], v_bodies))[1];
+    p_event := (payments_private.enter_events(array[p_event], v_bodies))[1];
   exception
     when others or query_canceled or assert_failure then
       return payments_private.keep_failed(p_environment, p_event, p_body, sqlstate, sqlerrm);
@@ -330,7 +373,7 @@ begin
   foreach v_event in array p_events loop
     if v_event.verdict is not null then
       v_event.status := 'rejected';
-    elsif v_event.event_id = v_before.event_id then
+    elsif payments_private.is_same_event(v_event, v_before) then
       v_event := payments_private.same_answer(v_event, v_before);
     else
       if p_cancelled is null then
@@ -370,7 +413,7 @@ begin
   perform payments_private.commit_durably();
   begin
     perform set_config('lock_timeout', v_wait::text, true);
-    v_locked := payments_private.lock_events(p_environment, v_events);
+    v_locked := payments_private.lock_events(v_events);
     v_is_locked := true;
   exception
     when query_canceled then v_cancelled := sqlerrm;

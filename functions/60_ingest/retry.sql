@@ -11,7 +11,7 @@ begin
   return query
     select t.processing_status, t.error
       from payments_private.try_event(v_event.environment, v_event.id, v_event.payload::text, v_event.provider_event_id,
-                                      payments_private.with_contents(array[payments_private.event_snapshot(v_event.payload)])) t;
+                                      payments_private.with_contents(array[payments_private.event_snapshot(v_event.environment, v_event.account_id, v_event.payload)])) t;
 end
 $$;
 comment on function payments_private.reapply_event(uuid) is 'Applies a stored event once more; answers its status and error.';
@@ -27,8 +27,8 @@ begin
   select e.* into v_event from payments.webhook_events e where e.id = p_id;
   begin
     perform payments_private.wait_for_locks_until(clock_timestamp());
-    perform payments_private.lock_snapshots(
-      v_event.environment, payments_private.with_contents(array[payments_private.event_snapshot(v_event.payload)]));
+    perform payments_private.lock_worlds(payments_private.with_contents(array[
+      payments_private.event_snapshot(v_event.environment, v_event.account_id, v_event.payload)]));
   exception
     when lock_not_available or deadlock_detected then return false;
   end;
@@ -150,7 +150,7 @@ begin
       hint = 'Its text is in raw_payload; act on it by hand.';
   end if;
 
-  perform payments_private.lock_snapshots(v_event.environment, payments_private.with_contents(array[payments_private.event_snapshot(v_event.payload)]));
+  perform payments_private.lock_worlds(payments_private.with_contents(array[payments_private.event_snapshot(v_event.environment, v_event.account_id, v_event.payload)]));
   perform set_config('payments.replaying', v_event.id::text, true);
   update payments.webhook_events e
      set processing_status = 'pending', next_attempt_at = null, parked_at = null, processed_at = null, updated_at = now()

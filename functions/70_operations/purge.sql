@@ -15,7 +15,7 @@ end
 $$;
 comment on function payments_private.purged_before() is 'Events that happened earlier than that may have been purged.';
 
-create or replace function payments_private.purged_event(p_environment text, p_event_id text) returns payments_private.purged_events
+create or replace function payments_private.purged_event(p_environment text, p_account text, p_event_id text) returns payments_private.purged_events
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -28,11 +28,11 @@ begin
   perform payments_private.lock_area('purge');
   select p.* into v_event
     from payments_private.purged_events p
-   where p.environment = p_environment and p.provider_event_id = p_event_id;
+   where p.environment = p_environment and p.provider_event_id = p_event_id and p.account = coalesce(p_account, '');
   return v_event;
 end
 $$;
-comment on function payments_private.purged_event(text, text) is 'What became of an event that is not in the ledger any more; null if it was not purged.';
+comment on function payments_private.purged_event(text, text, text) is 'What became of an event that is not in the ledger any more; null if it was not purged.';
 
 -- Whoever ends a transaction lets go of its locks one after the other. So who was waiting for one of them may go on while
 -- others are still held by somebody who is done.
@@ -67,23 +67,23 @@ declare
   v_busy  uuid[] := array[]::uuid[];
 begin
   for v_rival in
-    select e.id, e.environment, e.object_type, e.object_id
+    select e.id, e.environment, e.account_id, e.object_type, e.object_id
       from unnest(p_events) i (id),
            lateral (select x.* from payments.webhook_events x where x.id = i.id limit 1) e,
            lateral (
              select from payments_private.rival_snapshots x
-              where x.environment = e.environment and x.object_type = e.object_type and x.object_id = e.object_id
+              where x.environment = e.environment and x.account = coalesce(e.account_id, '') and x.object_type = e.object_type and x.object_id = e.object_id
                 and x.source = e.provider_event_id
               limit 1) r
   loop
     if payments_private.lock_until(
-      payments_private.lock_key('payments:' || v_rival.environment || ':' || v_rival.object_type || ':' || v_rival.object_id), p_until)
+      payments_private.lock_key('payments:' || v_rival.environment || ':' || coalesce(v_rival.account_id || '/', '') || v_rival.object_type || ':' || v_rival.object_id), p_until)
     then
       delete from payments_private.rival_snapshots r
-       where r.environment = v_rival.environment and r.object_type = v_rival.object_type and r.object_id = v_rival.object_id;
+       where r.environment = v_rival.environment and r.account = coalesce(v_rival.account_id, '') and r.object_type = v_rival.object_type and r.object_id = v_rival.object_id;
       update payments.stripe_objects o
          set tied = false
-       where o.environment = v_rival.environment and o.object_type = v_rival.object_type and o.object_id = v_rival.object_id and o.tied;
+       where o.environment = v_rival.environment and o.account_id is not distinct from v_rival.account_id and o.object_type = v_rival.object_type and o.object_id = v_rival.object_id and o.tied;
     else  -- a delivery is at work on the object
       v_busy := v_busy || v_rival.id;
     end if;
@@ -142,11 +142,11 @@ begin
   with gone as (
     delete from payments.webhook_events e
      where e.id = any (v_ids)
-    returning e.environment, e.provider_event_id, e.id, e.processing_status
+    returning e.environment, e.account_id, e.provider_event_id, e.id, e.processing_status
   )
-  insert into payments_private.purged_events as p (environment, provider_event_id, event_id, processing_status)
-  select g.environment, g.provider_event_id, g.id, g.processing_status from gone g
-  on conflict (environment, provider_event_id) do update
+  insert into payments_private.purged_events as p (environment, account, provider_event_id, event_id, processing_status)
+  select g.environment, coalesce(g.account_id, ''), g.provider_event_id, g.id, g.processing_status from gone g
+  on conflict (environment, account, provider_event_id) do update
      set event_id = excluded.event_id, processing_status = excluded.processing_status, purged_at = now();
   get diagnostics v_count = row_count;
   return v_count;

@@ -25,7 +25,7 @@ comment on function payments_private.passes() is
   'What a rebuild does: reads what objects say of payments (keys: their ids), computes rows of their own (ids), payments (nodes), mappings (subjects), and removes rows that nothing stored accounts for (the rows'' keys).';
 
 -- Each circle is visited once, from the first of its stored objects.
-create or replace function payments_private.leaders(p_environment text, p_nodes text[]) returns text[]
+create or replace function payments_private.leaders(p_environment text, p_account text, p_nodes text[]) returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -35,21 +35,22 @@ as $$
 begin
   return array(
     select c.start
-      from payments_private.circles_of(p_environment, p_nodes) c
+      from payments_private.circles_of(p_environment, p_account, p_nodes) c
      group by c.start
     having not coalesce(bool_or(
       c.node collate "C" < c.start collate "C" and exists (
         select from payments.stripe_objects o
-         where o.environment = p_environment and o.object_type = split_part(c.node, ':', 1)
+         where o.environment = p_environment and o.account_id is not distinct from p_account and o.object_type = split_part(c.node, ':', 1)
            and o.object_id = substr(c.node, strpos(c.node, ':') + 1))), false)
      order by c.start);
 end
 $$;
-comment on function payments_private.leaders(text, text[]) is 'Those of the given nodes that are the first stored object of their circle.';
+comment on function payments_private.leaders(text, text, text[]) is 'Those of the given nodes that are the first stored object of their circle.';
 
--- What a pass does next: its keys, where it then is, and how many stored objects that counts for. last is null at its end.
+-- What a pass does next: keys and the account of each, where it then is, and how many stored objects that counts for. All
+-- accounts that have a key come in one batch, so that a place needs no account. last is null at the end of the pass.
 create or replace function payments_private.next_batch(
-  p_environment text, p_pass text, p_after text, p_max integer, out keys text[], out last text, out objects integer
+  p_environment text, p_pass text, p_after text, p_max integer, out keys text[], out accounts text[], out last text, out objects integer
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -61,110 +62,134 @@ declare
   v_what text := split_part(p_pass, ' ', 1);
   v_of   text := split_part(p_pass, ' ', 2);
 begin
-  objects := 0;
   if v_what in ('said', 'rows', 'payments') then
-    keys := array(
-      select o.object_id from payments.stripe_objects o
-       where o.environment = p_environment and o.object_type = v_of and o.object_id > p_after
-       order by o.object_id
-       limit p_max);
+    select array_agg(b.object_id order by b.place), array_agg(b.account_id order by b.place) into keys, accounts
+      from (select o.object_id, o.account_id, row_number() over () as place
+              from (select x.object_id, x.account_id from payments.stripe_objects x
+                     where x.environment = p_environment and x.object_type = v_of and x.object_id > p_after
+                     order by x.object_id
+                     fetch first p_max rows with ties) o) b;
   elsif v_what = 'subjects' then
-    keys := array(
-      select s.subject_type || ':' || s.subject_id
-        from (select distinct c.subject_type, c.subject_id from payments_private.customer_claims c
-               where c.environment = p_environment
-                 and (c.subject_type, c.subject_id) > (payments_private.subject_type_in(p_after), payments_private.subject_id_in(p_after))
-               order by c.subject_type, c.subject_id
-               limit p_max) s);
+    select array_agg(b.key order by b.place), array_agg(b.account_id order by b.place) into keys, accounts
+      from (select s.subject_type || ':' || s.subject_id as key, s.account_id, row_number() over () as place
+              from (select distinct c.subject_type, c.subject_id, nullif(c.account, '') as account_id from payments_private.customer_claims c
+                     where c.environment = p_environment
+                       and (c.subject_type, c.subject_id) > (payments_private.subject_type_in(p_after), payments_private.subject_id_in(p_after))
+                     order by c.subject_type, c.subject_id
+                     fetch first p_max rows with ties) s) b;
   else
-    keys := payments_private.orphans(p_environment, v_of, p_after, p_max);
+    select array_agg(o.key order by o.place), array_agg(o.account_id order by o.place) into keys, accounts
+      from payments_private.orphans(p_environment, v_of, p_after, p_max) with ordinality o (key, account_id, place);
   end if;
 
   last := keys[cardinality(keys)];
-  if v_what = 'payments' then
-    if v_of <> 'checkout.session' then  -- counted with its own rows
-      objects := cardinality(keys);
-    end if;
-    keys := payments_private.leaders(p_environment, array(select v_of || ':' || k from unnest(keys) k));
-  elsif v_what = 'rows' then
+  objects := 0;
+  if v_what = 'rows' or (v_what = 'payments' and v_of <> 'checkout.session') then  -- sessions count with their own rows
     objects := cardinality(keys);
   end if;
 end
 $$;
-comment on function payments_private.next_batch(text, text, text, integer) is 'The next keys of a pass, after the given one.';
+comment on function payments_private.next_batch(text, text, text, integer) is 'The next keys of a pass, after the given one, with their accounts.';
 
--- One statement for each table: it looks each row's object up, and reads no further than it is asked for.
-create or replace function payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer, out keys text[])
+create or replace function payments_private.keys_by_account(p_environment text, p_pass text, p_keys text[], p_accounts text[])
+  returns table (account_id text, keys text[])
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  v_of text := split_part(p_pass, ' ', 2);
+begin
+  for account_id, keys in
+    select k.account_id, array_agg(k.key order by k.place)
+      from unnest(p_keys, p_accounts) with ordinality k (key, account_id, place)
+     group by k.account_id
+     order by k.account_id collate "C" nulls first
+  loop
+    if p_pass like 'payments %' then  -- nodes, and each circle once
+      keys := payments_private.leaders(p_environment, keys_by_account.account_id, array(select v_of || ':' || k from unnest(keys_by_account.keys) k));
+    end if;
+    if keys_by_account.keys <> '{}' then
+      return next;
+    end if;
+  end loop;
+end
+$$;
+comment on function payments_private.keys_by_account(text, text, text[], text[]) is 'What a batch does for each account.';
+
+create or replace function payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer)
+  returns table (key text, account_id text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set jit = off
 as $$
+#variable_conflict use_column
 begin
   case p_table
     when 'stripe_products' then
-      keys := array(
-        select p.product_id from payments.stripe_products p
+      return query
+        select p.product_id, p.account_id from payments.stripe_products p
          where p.environment = p_environment and p.product_id > p_after
            and not exists (
              select from payments.stripe_objects o
-              where o.environment = p_environment and o.object_type = 'product' and o.object_id = p.product_id and not o.deleted)
+              where o.environment = p_environment and o.account_id is not distinct from p.account_id and o.object_type = 'product' and o.object_id = p.product_id and not o.deleted)
          order by p.product_id
-         limit p_max);
+         fetch first p_max rows with ties;
     when 'stripe_prices' then
-      keys := array(
-        select p.price_id from payments.stripe_prices p
+      return query
+        select p.price_id, p.account_id from payments.stripe_prices p
          where p.environment = p_environment and p.price_id > p_after
            and not exists (
              select from payments.stripe_objects o
-              where o.environment = p_environment and o.object_type = 'price' and o.object_id = p.price_id and not o.deleted)
+              where o.environment = p_environment and o.account_id is not distinct from p.account_id and o.object_type = 'price' and o.object_id = p.price_id and not o.deleted)
            and not exists (
              select from payments.stripe_objects o
-              where o.environment = p_environment and o.object_type = 'plan' and o.object_id = p.price_id and not o.deleted)
+              where o.environment = p_environment and o.account_id is not distinct from p.account_id and o.object_type = 'plan' and o.object_id = p.price_id and not o.deleted)
          order by p.price_id
-         limit p_max);
+         fetch first p_max rows with ties;
     when 'customers' then
-      keys := array(
-        select c.provider_customer_id from payments.customers c
+      return query
+        select c.provider_customer_id, c.account_id from payments.customers c
          where c.provider = 'stripe' and c.environment = p_environment and c.provider_customer_id > p_after
            and not exists (
              select from payments.stripe_objects o
-              where o.environment = p_environment and o.object_type = 'customer' and o.object_id = c.provider_customer_id)
+              where o.environment = p_environment and o.account_id is not distinct from c.account_id and o.object_type = 'customer' and o.object_id = c.provider_customer_id)
          order by c.provider_customer_id
-         limit p_max);
+         fetch first p_max rows with ties;
     when 'customer_mappings' then
-      keys := array(
-        select m.subject_key from payments.customer_mappings m
+      return query
+        select m.subject_key, m.account_id from payments.customer_mappings m
          where m.provider = 'stripe' and m.environment = p_environment
            and (m.subject_type, m.subject_id) > (payments_private.subject_type_in(p_after), payments_private.subject_id_in(p_after))
            and not exists (
              select from payments_private.customer_claims c
-              where c.environment = p_environment and c.subject_type = m.subject_type and c.subject_id = m.subject_id)
+              where c.environment = p_environment and c.subject_type = m.subject_type and c.subject_id = m.subject_id and c.account = coalesce(m.account_id, ''))
          order by m.subject_type, m.subject_id
-         limit p_max);
+         fetch first p_max rows with ties;
     when 'stripe_subscriptions' then
-      keys := array(
-        select s.subscription_id from payments.stripe_subscriptions s
+      return query
+        select s.subscription_id, s.account_id from payments.stripe_subscriptions s
          where s.environment = p_environment and s.subscription_id > p_after
            and not exists (
              select from payments.stripe_objects o
-              where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = s.subscription_id)
+              where o.environment = p_environment and o.account_id is not distinct from s.account_id and o.object_type = 'subscription' and o.object_id = s.subscription_id)
          order by s.subscription_id
-         limit p_max);
+         fetch first p_max rows with ties;
     when 'stripe_subscription_items' then
-      keys := array(
-        select i.subscription_item_id from payments.stripe_subscription_items i
+      return query
+        select i.subscription_item_id, i.account_id from payments.stripe_subscription_items i
          where i.environment = p_environment and i.subscription_item_id > p_after
            and not exists (
              select from payments.stripe_objects o
-              where o.environment = p_environment and o.object_type = 'subscription' and o.object_id = i.subscription_id)
+              where o.environment = p_environment and o.account_id is not distinct from i.account_id and o.object_type = 'subscription' and o.object_id = i.subscription_id)
          order by i.subscription_item_id
-         limit p_max);
+         fetch first p_max rows with ties;
     when 'transactions' then  -- told by neither an object of their own nor a link
-      keys := array(
-        select n.node
-          from (select n.node
+      return query
+        select n.node, n.account_id
+          from (select n.node, t.account_id
                   from payments.transactions t,
                        lateral (
                          select case t.provider_object_type when 'checkout_session' then 'checkout.session' else t.provider_object_type end
@@ -174,17 +199,17 @@ begin
                        > (replace(split_part(p_after, ':', 1), '.', '_'), substr(p_after, strpos(p_after, ':') + 1))
                    and not exists (
                      select from payments.stripe_objects o
-                      where o.environment = p_environment and o.object_type = split_part(n.node, ':', 1) and o.object_id = t.provider_object_id)
+                      where o.environment = p_environment and o.account_id is not distinct from t.account_id and o.object_type = split_part(n.node, ':', 1) and o.object_id = t.provider_object_id)
                    and not exists (
-                     select from payments_private.object_links k where k.environment = p_environment and k.to_node = n.node)
+                     select from payments_private.object_links k where k.environment = p_environment and k.account = coalesce(t.account_id, '') and k.to_node = n.node)
                  order by t.provider_object_type, t.provider_object_id
-                 limit p_max) n);
+                 fetch first p_max rows with ties) n;
   end case;
 end
 $$;
-comment on function payments_private.orphans(text, text, text, integer) is 'Keys of the rows of a projection that nothing stored accounts for.';
+comment on function payments_private.orphans(text, text, text, integer) is 'Keys and accounts of the rows of a projection that nothing stored accounts for; all accounts'' of the last key.';
 
-create or replace function payments_private.lock_batch(p_environment text, p_pass text, p_keys text[]) returns void
+create or replace function payments_private.lock_batch(p_environment text, p_account text, p_pass text, p_keys text[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -196,10 +221,10 @@ begin
     perform payments_private.lock_area(p_environment);
     v_secret := payments_private.lock_secret();
     perform payments_private.wait_for_locks(array(
-      select payments_private.lock_key('payments:' || p_environment || ':' || v_of || ':' || k, v_secret) from unnest(p_keys) k));
+      select payments_private.lock_key('payments:' || p_environment || ':' || coalesce(p_account || '/', '') || v_of || ':' || k, v_secret) from unnest(p_keys) k));
     return;
   end if;
-  perform payments_private.lock_nodes(p_environment, case
+  perform payments_private.lock_nodes(p_environment, p_account, case
     when p_pass in ('rows subscription', 'orphans stripe_subscriptions') then array(  -- their subject is their customer's
       select distinct n.node
         from unnest(p_keys) k,
@@ -207,11 +232,11 @@ begin
                select 'subscription:' || k
                union all
                select unnest(o.links) from payments_private.payment_objects o
-                where o.environment = p_environment and o.node = 'subscription:' || k) n (node))
+                where o.environment = p_environment and o.account = coalesce(p_account, '') and o.node = 'subscription:' || k) n (node))
     when p_pass = 'orphans stripe_subscription_items' then array(
       select distinct 'subscription:' || i.subscription_id
         from unnest(p_keys) k
-        join payments.stripe_subscription_items i on i.environment = p_environment and i.subscription_item_id = k)
+        join payments.stripe_subscription_items i on i.environment = p_environment and i.account_id is not distinct from p_account and i.subscription_item_id = k)
     when p_pass like 'payments %' or p_pass = 'orphans transactions' then p_keys
     when p_pass like '% customer_mappings' then array(select 'subject:' || k from unnest(p_keys) k)
     when p_pass = 'orphans stripe_prices' then array(select t || ':' || k from unnest(p_keys) k, unnest(array['price', 'plan']) t)
@@ -220,10 +245,10 @@ begin
   end);
 end
 $$;
-comment on function payments_private.lock_batch(text, text, text[]) is 'Waits for the deliveries that work on the same objects, and lets no other begin.';
+comment on function payments_private.lock_batch(text, text, text, text[]) is 'Waits for the deliveries that work on the same objects, and lets no other begin.';
 
 -- What stored objects say of payments, read once more. Links and first times are not recomputed: only events told them.
-create or replace function payments_private.note_again(p_environment text, p_object_type text, p_ids text[]) returns void
+create or replace function payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -234,20 +259,20 @@ declare
   v_stored payments_private.snapshot;
 begin
   for v_stored in
-    select o.object_type, o.object_id, o.data, o.observed_at, null::text, o.event_type, null::jsonb, payments_private.links_of(o.object_type, o.data)
+    select p_environment, p_account, o.object_type, o.object_id, o.data, o.observed_at, null::text, o.event_type, null::jsonb, payments_private.links_of(o.object_type, o.data)
       from unnest(p_ids) i (id),
            lateral (
              select * from payments.stripe_objects x
-              where x.environment = p_environment and x.object_type = p_object_type and x.object_id = i.id
+              where x.environment = p_environment and x.account_id is not distinct from p_account and x.object_type = p_object_type and x.object_id = i.id
               limit 1) o
   loop
-    perform payments_private.note_payment_object(p_environment, v_stored, v_stored);
+    perform payments_private.note_payment_object(p_environment, p_account, v_stored, v_stored);
   end loop;
 end
 $$;
-comment on function payments_private.note_again(text, text, text[]) is 'Reads payments_private.payment_objects again from the store.';
+comment on function payments_private.note_again(text, text, text, text[]) is 'Reads payments_private.payment_objects again from the store.';
 
-create or replace function payments_private.delete_orphans(p_environment text, p_table text, p_keys text[]) returns void
+create or replace function payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -257,17 +282,17 @@ as $$
 begin
   case p_table
     when 'stripe_products' then
-      delete from payments.stripe_products p where p.environment = p_environment and p.product_id = any (p_keys);
+      delete from payments.stripe_products p where p.environment = p_environment and p.account_id is not distinct from p_account and p.product_id = any (p_keys);
     when 'stripe_prices' then
-      delete from payments.stripe_prices p where p.environment = p_environment and p.price_id = any (p_keys);
+      delete from payments.stripe_prices p where p.environment = p_environment and p.account_id is not distinct from p_account and p.price_id = any (p_keys);
     when 'customers' then
-      delete from payments.customers c where c.provider = 'stripe' and c.environment = p_environment and c.provider_customer_id = any (p_keys);
+      delete from payments.customers c where c.provider = 'stripe' and c.environment = p_environment and c.account_id is not distinct from p_account and c.provider_customer_id = any (p_keys);
     when 'customer_mappings' then
-      delete from payments.customer_mappings m where m.provider = 'stripe' and m.environment = p_environment and m.subject_key = any (p_keys);
+      delete from payments.customer_mappings m where m.provider = 'stripe' and m.environment = p_environment and m.account_id is not distinct from p_account and m.subject_key = any (p_keys);
     when 'stripe_subscriptions' then
-      delete from payments.stripe_subscriptions s where s.environment = p_environment and s.subscription_id = any (p_keys);
+      delete from payments.stripe_subscriptions s where s.environment = p_environment and s.account_id is not distinct from p_account and s.subscription_id = any (p_keys);
     when 'stripe_subscription_items' then
-      delete from payments.stripe_subscription_items i where i.environment = p_environment and i.subscription_item_id = any (p_keys);
+      delete from payments.stripe_subscription_items i where i.environment = p_environment and i.account_id is not distinct from p_account and i.subscription_item_id = any (p_keys);
     when 'transactions' then
       delete from payments.transactions t
        where t.id = any (array(
@@ -275,16 +300,16 @@ begin
            from unnest(p_keys) k,
                 lateral (
                   select y.id from payments.transactions y
-                   where y.provider = 'stripe' and y.environment = p_environment
+                   where y.provider = 'stripe' and y.environment = p_environment and y.account_id is not distinct from p_account
                      and y.provider_object_type = replace(split_part(k, ':', 1), '.', '_')
                      and y.provider_object_id = substr(k, strpos(k, ':') + 1)
                   offset 0) x));
   end case;
 end
 $$;
-comment on function payments_private.delete_orphans(text, text, text[]) is 'Deletes rows that nothing stored accounts for.';
+comment on function payments_private.delete_orphans(text, text, text, text[]) is 'Deletes rows that nothing stored accounts for.';
 
-create or replace function payments_private.reproject(p_environment text, p_pass text, p_keys text[]) returns void
+create or replace function payments_private.reproject(p_environment text, p_account text, p_pass text, p_keys text[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -295,19 +320,19 @@ declare
   v_of text := split_part(p_pass, ' ', 2);
 begin
   case
-    when p_pass like 'said %' then perform payments_private.note_again(p_environment, v_of, p_keys);
-    when p_pass = 'rows product' then perform payments_private.project_products(p_environment, p_keys);
-    when p_pass in ('rows price', 'rows plan') then perform payments_private.project_prices(p_environment, p_keys);
-    when p_pass = 'rows customer' then perform payments_private.project_customers(p_environment, p_keys);
-    when p_pass = 'rows subscription' then perform payments_private.project_subscriptions(p_environment, p_keys);
-    when p_pass = 'rows checkout.session' then perform payments_private.project_checkout_sessions(p_environment, p_keys);
-    when p_pass like 'payments %' then perform payments_private.project_transactions(p_environment, p_keys);
-    when p_pass like 'subjects %' then perform payments_private.project_customer_mappings(p_environment, p_keys);
-    when p_pass like 'orphans %' then perform payments_private.delete_orphans(p_environment, v_of, p_keys);
+    when p_pass like 'said %' then perform payments_private.note_again(p_environment, p_account, v_of, p_keys);
+    when p_pass = 'rows product' then perform payments_private.project_products(p_environment, p_account, p_keys);
+    when p_pass in ('rows price', 'rows plan') then perform payments_private.project_prices(p_environment, p_account, p_keys);
+    when p_pass = 'rows customer' then perform payments_private.project_customers(p_environment, p_account, p_keys);
+    when p_pass = 'rows subscription' then perform payments_private.project_subscriptions(p_environment, p_account, p_keys);
+    when p_pass = 'rows checkout.session' then perform payments_private.project_checkout_sessions(p_environment, p_account, p_keys);
+    when p_pass like 'payments %' then perform payments_private.project_transactions(p_environment, p_account, p_keys);
+    when p_pass like 'subjects %' then perform payments_private.project_customer_mappings(p_environment, p_account, p_keys);
+    when p_pass like 'orphans %' then perform payments_private.delete_orphans(p_environment, p_account, v_of, p_keys);
   end case;
 end
 $$;
-comment on function payments_private.reproject(text, text, text[]) is 'Computes what the keys of a pass stand for.';
+comment on function payments_private.reproject(text, text, text, text[]) is 'Computes what the keys of a pass stand for.';
 
 -- Where a rebuild is, is written as the pass and the last key: said charge/ch_….
 create or replace function payments_private.rebuild_batch(
@@ -321,21 +346,24 @@ declare
   v_pass   integer := coalesce(array_position(v_passes, split_part(p_after, '/', 1)), 1);
   v_after  text := coalesce(substr(p_after, strpos(p_after, '/') + 1), '');
   v_batch  record;
+  v_part   record;
 begin
   objects := 0;
   while v_pass <= cardinality(v_passes) loop
     v_batch := payments_private.next_batch(p_environment, v_passes[v_pass], v_after, p_max);
     if v_batch.last is not null then
-      if not p_alone then
-        perform payments_private.lock_batch(p_environment, v_passes[v_pass], v_batch.keys);
-        if v_passes[v_pass] like 'orphans %' then  -- those that still are
-          v_batch.keys := array(
-            select k from unnest(v_batch.keys) k
-            intersect
-            select k from unnest((payments_private.next_batch(p_environment, v_passes[v_pass], v_after, p_max)).keys) k);
+      for v_part in select * from payments_private.keys_by_account(p_environment, v_passes[v_pass], v_batch.keys, v_batch.accounts) loop
+        if not p_alone then
+          perform payments_private.lock_batch(p_environment, v_part.account_id, v_passes[v_pass], v_part.keys);
+          if v_passes[v_pass] like 'orphans %' then  -- those that still are
+            v_part.keys := array(
+              select o.key
+                from payments_private.orphans(p_environment, split_part(v_passes[v_pass], ' ', 2), v_after, p_max) o
+               where o.key = any (v_part.keys) and o.account_id is not distinct from v_part.account_id);
+          end if;
         end if;
-      end if;
-      perform payments_private.reproject(p_environment, v_passes[v_pass], v_batch.keys);
+        perform payments_private.reproject(p_environment, v_part.account_id, v_passes[v_pass], v_part.keys);
+      end loop;
       next := v_passes[v_pass] || '/' || v_batch.last;
       objects := v_batch.objects;
       return;

@@ -2,7 +2,7 @@
 -- undoes its writes and releases its locks, but what it has found stays found.
 
 -- The rows that a batch may change, without surrogate ids and local times.
-create or replace function payments_private.rows_of(p_environment text, p_pass text, p_keys text[])
+create or replace function payments_private.rows_of(p_environment text, p_account text, p_pass text, p_keys text[])
   returns table (projection text, key text, content jsonb)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -19,7 +19,7 @@ begin
       return query
         select 'payment_objects', o.node, to_jsonb(o)
           from unnest(p_keys) k, lateral (
-            select * from payments_private.payment_objects x where x.environment = p_environment and x.node = v_of || ':' || k offset 0) o;
+            select * from payments_private.payment_objects x where x.environment = p_environment and x.account = coalesce(p_account, '') and x.node = v_of || ':' || k offset 0) o;
 
     when p_pass = 'rows checkout.session' then
       return query
@@ -27,58 +27,58 @@ begin
           from (select distinct payments_private.attempt_of(o.data)
                   from unnest(p_keys) k, lateral (
                     select x.data from payments.stripe_objects x
-                     where x.environment = p_environment and x.object_type = 'checkout.session' and x.object_id = k offset 0) o) a (id),
+                     where x.environment = p_environment and x.account_id is not distinct from p_account and x.object_type = 'checkout.session' and x.object_id = k offset 0) o) a (id),
                lateral (
-                 select * from payments.stripe_checkout_sessions x where x.id = a.id and x.environment = p_environment offset 0) s;
+                 select * from payments.stripe_checkout_sessions x where x.id = a.id and x.environment = p_environment and x.account_id is not distinct from p_account offset 0) s;
 
     when p_pass in ('rows product', 'orphans stripe_products') then
       return query
         select 'stripe_products', r.product_id, to_jsonb(r) - array['id', 'created_at', 'updated_at']
           from unnest(p_keys) k, lateral (
-            select * from payments.stripe_products x where x.environment = p_environment and x.product_id = k offset 0) r;
+            select * from payments.stripe_products x where x.environment = p_environment and x.account_id is not distinct from p_account and x.product_id = k offset 0) r;
 
     when p_pass in ('rows price', 'rows plan', 'orphans stripe_prices') then
       return query
         select 'stripe_prices', r.price_id, to_jsonb(r) - array['id', 'created_at', 'updated_at']
           from unnest(p_keys) k, lateral (
-            select * from payments.stripe_prices x where x.environment = p_environment and x.price_id = k offset 0) r;
+            select * from payments.stripe_prices x where x.environment = p_environment and x.account_id is not distinct from p_account and x.price_id = k offset 0) r;
 
     when p_pass in ('rows customer', 'orphans customers') then
       return query
         select 'customers', r.provider_customer_id, to_jsonb(r) - array['id', 'created_at', 'updated_at']
           from unnest(p_keys) k, lateral (
             select * from payments.customers x
-             where x.provider = 'stripe' and x.environment = p_environment and x.provider_customer_id = k offset 0) r;
+             where x.provider = 'stripe' and x.environment = p_environment and x.account_id is not distinct from p_account and x.provider_customer_id = k offset 0) r;
 
     when p_pass like '% customer_mappings' then
       return query
         select 'customer_mappings', r.subject_key, to_jsonb(r) - array['id', 'created_at', 'updated_at']
           from unnest(p_keys) k, lateral (
             select * from payments.customer_mappings x
-             where x.provider = 'stripe' and x.environment = p_environment and x.subject_type = payments_private.subject_type_in(k)
+             where x.provider = 'stripe' and x.environment = p_environment and x.account_id is not distinct from p_account and x.subject_type = payments_private.subject_type_in(k)
                and x.subject_id = payments_private.subject_id_in(k) offset 0) r;
 
     when p_pass in ('rows subscription', 'orphans stripe_subscriptions') then
       return query
         select 'stripe_subscriptions', r.subscription_id, to_jsonb(r) - array['id', 'created_at', 'updated_at']
           from unnest(p_keys) k, lateral (
-            select * from payments.stripe_subscriptions x where x.environment = p_environment and x.subscription_id = k offset 0) r
+            select * from payments.stripe_subscriptions x where x.environment = p_environment and x.account_id is not distinct from p_account and x.subscription_id = k offset 0) r
         union all
         select 'stripe_subscription_items', r.subscription_item_id, to_jsonb(r) - array['id', 'created_at', 'updated_at']
           from (select x.id
                   from unnest(p_keys) k, lateral (
                     select y.id from payments.stripe_subscription_items y
-                     where y.environment = p_environment and y.subscription_id = k offset 0) x
+                     where y.environment = p_environment and y.account_id is not distinct from p_account and y.subscription_id = k offset 0) x
                 union  -- items of theirs may be stored under another
                 select x.id
                   from unnest(p_keys) k,
                        lateral (
                          select y.data from payments.stripe_objects y
-                          where y.environment = p_environment and y.object_type = 'subscription' and y.object_id = k offset 0) o,
+                          where y.environment = p_environment and y.account_id is not distinct from p_account and y.object_type = 'subscription' and y.object_id = k offset 0) o,
                        payments_private.items_of(o.data) i,
                        lateral (
                          select y.id from payments.stripe_subscription_items y
-                          where y.environment = p_environment and y.subscription_item_id = i.item_id offset 0) x) i
+                          where y.environment = p_environment and y.account_id is not distinct from p_account and y.subscription_item_id = i.item_id offset 0) x) i
           join lateral (select * from payments.stripe_subscription_items y where y.id = i.id offset 0) r on p_pass like 'rows %';
 
     when p_pass = 'orphans stripe_subscription_items' then
@@ -86,20 +86,62 @@ begin
         select 'stripe_subscription_items', r.subscription_item_id, to_jsonb(r) - array['id', 'created_at', 'updated_at']
           from unnest(p_keys) k, lateral (
             select * from payments.stripe_subscription_items x
-             where x.environment = p_environment and x.subscription_item_id = k offset 0) r;
+             where x.environment = p_environment and x.account_id is not distinct from p_account and x.subscription_item_id = k offset 0) r;
 
     else  -- payments: the keys are nodes
       return query
         select 'transactions', r.provider_object_type || ':' || r.provider_object_id, to_jsonb(r) - array['id', 'created_at', 'updated_at']
           from unnest(p_keys) k, lateral (
             select * from payments.transactions x
-             where x.provider = 'stripe' and x.environment = p_environment
+             where x.provider = 'stripe' and x.environment = p_environment and x.account_id is not distinct from p_account
                and x.provider_object_type = replace(split_part(k, ':', 1), '.', '_')
                and x.provider_object_id = substr(k, strpos(k, ':') + 1) offset 0) r;
   end case;
 end
 $$;
-comment on function payments_private.rows_of(text, text, text[]) is 'What there is for the keys of a pass.';
+comment on function payments_private.rows_of(text, text, text, text[]) is 'What there is for the keys of a pass.';
+
+-- p_alone: the caller has locked the environment.
+create or replace function payments_private.differences_of(p_environment text, p_account text, p_pass text, p_keys text[], p_alone boolean)
+  returns table (projection text, key text, stored jsonb, expected jsonb)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+  v_rows   text[] := p_keys;
+  v_before jsonb;
+begin
+  begin
+    if not p_alone then
+      perform payments_private.lock_batch(p_environment, p_account, p_pass, p_keys);
+    end if;
+    if p_pass like 'payments %' then
+      v_rows := array(select distinct c.node from payments_private.circles_of(p_environment, p_account, p_keys) c);
+    end if;
+    select jsonb_object_agg(r.projection || '/' || r.key, r.content) into v_before
+      from payments_private.rows_of(p_environment, p_account, p_pass, v_rows) r;
+    perform payments_private.reproject(p_environment, p_account, p_pass, p_keys);
+
+    for projection, key, stored, expected in
+      select split_part(coalesce(b.key, a.name), '/', 1), substr(coalesce(b.key, a.name), strpos(coalesce(b.key, a.name), '/') + 1),
+             b.value, a.content
+        from jsonb_each(v_before) b
+        full join (
+          select r.projection || '/' || r.key, r.content
+            from payments_private.rows_of(p_environment, p_account, p_pass, v_rows) r) a (name, content) on a.name = b.key
+       where b.value is distinct from a.content
+    loop
+      return next;
+    end loop;
+    raise exception 'compared' using errcode = 'PY098';
+  exception
+    when sqlstate 'PY098' then null;
+  end;
+end
+$$;
+comment on function payments_private.differences_of(text, text, text, text[], boolean) is
+  'Computes one batch anew, compares, and takes it back.';
 
 create or replace function payments_private.differences(p_environment text, p_max integer)
   returns table (projection text, key text, stored jsonb, expected jsonb)
@@ -111,21 +153,20 @@ declare
   v_pass    text;
   v_after   text;
   v_batch   record;
-  v_rows    text[];
-  v_before  jsonb;
-  v_differs boolean;
-  v_wrong   text[] := array[]::text[];  -- pass/key of what payments are computed from
+  v_part    record;
+  v_found   record;
+  v_wrong   jsonb := '[]';  -- what payments are computed from: [pass, account, keys]
   v_alone   boolean := false;
 begin
   begin
     foreach v_pass in array payments_private.passes() loop
       -- Payments are computed from what their objects say and from sessions. Where that was not right, it has to be for
       -- the rest of the walk, hence nobody else may be at work on it.
-      if v_pass like 'payments %' and v_wrong <> '{}' and not v_alone then
+      if v_pass like 'payments %' and v_wrong <> '[]' and not v_alone then
         perform payments_private.lock_area(p_environment, p_whole => true);
         v_alone := true;
-        perform payments_private.reproject(p_environment, w.pass, w.keys)
-           from (select split_part(w, '/', 1), array_agg(substr(w, strpos(w, '/') + 1)) from unnest(v_wrong) w group by 1) w (pass, keys);
+        perform payments_private.reproject(p_environment, w.value ->> 1, w.value ->> 0, array(select jsonb_array_elements_text(w.value -> 2)))
+           from jsonb_array_elements(v_wrong) w;
       end if;
 
       v_after := '';
@@ -133,39 +174,18 @@ begin
         v_batch := payments_private.next_batch(p_environment, v_pass, v_after, p_max);
         exit when v_batch.last is null;
         v_after := v_batch.last;
-        continue when v_batch.keys = '{}';
-        begin
-          if not v_alone then
-            perform payments_private.lock_batch(p_environment, v_pass, v_batch.keys);
-          end if;
-          v_rows := v_batch.keys;
-          if v_pass like 'payments %' then
-            v_rows := array(select distinct c.node from payments_private.circles_of(p_environment, v_rows) c);
-          end if;
-          select jsonb_object_agg(r.projection || '/' || r.key, r.content) into v_before
-            from payments_private.rows_of(p_environment, v_pass, v_rows) r;
-          perform payments_private.reproject(p_environment, v_pass, v_batch.keys);
-
-          v_differs := false;
-          for projection, key, stored, expected in
-            select split_part(coalesce(b.key, a.name), '/', 1), substr(coalesce(b.key, a.name), strpos(coalesce(b.key, a.name), '/') + 1),
-                   b.value, a.content
-              from jsonb_each(v_before) b
-              full join (
-                select r.projection || '/' || r.key, r.content
-                  from payments_private.rows_of(p_environment, v_pass, v_rows) r) a (name, content) on a.name = b.key
-             where b.value is distinct from a.content
-          loop
-            v_differs := true;
+        for v_part in select * from payments_private.keys_by_account(p_environment, v_pass, v_batch.keys, v_batch.accounts) loop
+          for v_found in select * from payments_private.differences_of(p_environment, v_part.account_id, v_pass, v_part.keys, v_alone) loop
+            projection := v_found.projection;
+            key := v_found.key || coalesce(' of ' || v_part.account_id, '');
+            stored := v_found.stored;
+            expected := v_found.expected;
             return next;
           end loop;
-          if v_differs and v_pass like any (array['said %', 'rows checkout.session']) then
-            v_wrong := v_wrong || array(select v_pass || '/' || k from unnest(v_batch.keys) k);
+          if found and v_pass like any (array['said %', 'rows checkout.session']) then
+            v_wrong := v_wrong || jsonb_build_array(jsonb_build_array(v_pass, v_part.account_id, v_part.keys));
           end if;
-          raise exception 'compared' using errcode = 'PY098';
-        exception
-          when sqlstate 'PY098' then null;
-        end;
+        end loop;
       end loop;
     end loop;
     raise exception 'verified' using errcode = 'PY098';
@@ -194,6 +214,6 @@ begin
 end
 $$;
 comment on function payments.verify_projections(text) is
-  'The rows that differ from what a rebuild would give: no rows when all is well. stored is null for a missing row, expected for one too many. Changes nothing, and deliveries go on. Raises PY001 for an unknown environment.';
+  'The rows that differ from what a rebuild would give: no rows when all is well. stored is null for a missing row, expected for one too many; the key of another account''s row ends in its name. Changes nothing, and deliveries go on. Raises PY001 for an unknown environment.';
 
 grant execute on function payments.verify_projections(text) to payments_admin;

@@ -52,7 +52,7 @@ declare
 begin
   if finish_sync.error is null then
     v_counts := v_counts || jsonb_build_object('unmappedSubscriptions', (
-      select count(*) from payments.stripe_subscriptions s where s.environment = v_environment and s.subject_type is null));
+      select count(*) from payments.stripe_subscriptions s where s.environment = v_environment and s.account_id is null and s.subject_type is null));
   end if;
 
   insert into payments.provider_connections as c (environment, status, last_synced_at, last_sync_status, last_sync_error, last_sync_counts)

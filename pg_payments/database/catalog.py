@@ -7,11 +7,12 @@ from pg_payments.database.query import Query, Row, SqlFunction, rows_as_they_are
 
 @SqlFunction
 def products(environment: str, product_id: str | None = None) -> Query[list[Row]]:
-    """All products by name, or one."""
+    """All products of the environment's own account by name, or one."""
     return Query(
         """select p.*
              from payments.stripe_products p
-            where p.environment = %(environment)s and (%(id)s::text is null or p.product_id = %(id)s)
+            where p.environment = %(environment)s and p.account_id is null
+              and (%(id)s::text is null or p.product_id = %(id)s)
             order by p.name, p.product_id""",
         {"environment": environment, "id": product_id},
         rows_as_they_are,
@@ -24,7 +25,7 @@ def prices(environment: str, price_id: str | None = None, product_id: str | None
     return Query(
         """select p.*
              from payments.stripe_prices p
-            where p.environment = %(environment)s
+            where p.environment = %(environment)s and p.account_id is null
               and (%(id)s::text is null or p.price_id = %(id)s)
               and (%(product_id)s::text is null or p.product_id = %(product_id)s)
             order by p.product_id, p.currency, p.unit_amount, p.price_id""",

@@ -1,6 +1,7 @@
 """Lists of what is mirrored, for administrators: the select behind each.
 
 Latest first, at most 100 rows, found through an index. They run as their reader: row-level security has the last word.
+They show rows of the account behind the environment's key, or of one connected account.
 
 Everybody's rows are in an index of the environment's latest, a subject's in the index of each subject's latest. The
 planner would look for a subject's in the former too, among all others that are more recent; but where the environment
@@ -14,8 +15,15 @@ from collections.abc import Mapping
 from pg_payments.database.query import Query, Row, SqlFunction, rows_as_they_are
 
 
-def _parameters(environment: str, subject_type: str | None, subject_id: str | None, limit: int) -> Mapping[str, object]:
-    return {"environment": environment, "type": subject_type, "id": subject_id, "limit": limit}
+def _parameters(
+    environment: str, subject_type: str | None, subject_id: str | None, limit: int, account: str | None
+) -> Mapping[str, object]:
+    return {"environment": environment, "type": subject_type, "id": subject_id, "limit": limit, "account": account}
+
+
+def _of(account: str | None, table: str) -> str:
+    """The condition on the account: written out, so that each of the two finds its index."""
+    return f"{table}.account_id is null" if account is None else f"{table}.account_id = %(account)s"
 
 
 @SqlFunction
@@ -35,46 +43,55 @@ def connections() -> Query[list[Row]]:
 
 
 @SqlFunction
-def transactions(environment: str, subject_type: str | None, subject_id: str | None, limit: int) -> Query[list[Row]]:
+def transactions(
+    environment: str, subject_type: str | None, subject_id: str | None, limit: int, account: str | None = None
+) -> Query[list[Row]]:
     """Payments, refunds and disputes."""
     return Query(
-        """select t.*
+        f"""select t.*
              from payments.transactions t
-            where case when %(type)s::text is null then t.environment = %(environment)s
+            where {_of(account, "t")}
+              and case when %(type)s::text is null then t.environment = %(environment)s
                   else t.subject_key = %(type)s || ':' || %(id)s
                        and (t.environment = 'live') = (select %(environment)s = 'live') end
             order by t.provider_created_at desc nulls last, t.id
             limit %(limit)s""",
-        _parameters(environment, subject_type, subject_id, limit),
+        _parameters(environment, subject_type, subject_id, limit, account),
         rows_as_they_are,
     )
 
 
 @SqlFunction
-def subscriptions(environment: str, subject_type: str | None, subject_id: str | None, limit: int) -> Query[list[Row]]:
+def subscriptions(
+    environment: str, subject_type: str | None, subject_id: str | None, limit: int, account: str | None = None
+) -> Query[list[Row]]:
     """Subscriptions with their items."""
     return Query(
-        """select s.*, i.items
+        f"""select s.*, i.items
              from payments.stripe_subscriptions s
             cross join lateral (
               select coalesce(json_agg(i order by i.subscription_item_id), '[]') as items
                 from payments.stripe_subscription_items i
-               where i.environment = s.environment and i.subscription_id = s.subscription_id) i
-            where case when %(type)s::text is null then s.environment = %(environment)s
+               where i.environment = s.environment and i.subscription_id = s.subscription_id
+                 and i.account_id is not distinct from s.account_id) i
+            where {_of(account, "s")}
+              and case when %(type)s::text is null then s.environment = %(environment)s
                   else s.subject_key = %(type)s || ':' || %(id)s
                        and (s.environment = 'live') = (select %(environment)s = 'live') end
             order by s.created_at desc, s.id
             limit %(limit)s""",
-        _parameters(environment, subject_type, subject_id, limit),
+        _parameters(environment, subject_type, subject_id, limit, account),
         rows_as_they_are,
     )
 
 
 @SqlFunction
-def customers(environment: str, subject_type: str | None, subject_id: str | None, limit: int) -> Query[list[Row]]:
+def customers(
+    environment: str, subject_type: str | None, subject_id: str | None, limit: int, account: str | None = None
+) -> Query[list[Row]]:
     """Customers, with what they paid: in one currency, or else without a sum."""
     return Query(
-        """select c.*, p.payments_count, p.last_payment_at, p.total_spend, p.total_spend_currency
+        f"""select c.*, p.payments_count, p.last_payment_at, p.total_spend, p.total_spend_currency
              from payments.customers c
             cross join lateral (
               select count(*) as payments_count, max(t.paid_at) as last_payment_at,
@@ -83,15 +100,16 @@ def customers(environment: str, subject_type: str | None, subject_id: str | None
                      case when min(t.currency) = max(t.currency) then min(t.currency) end as total_spend_currency
                 from payments.transactions t
                where t.environment = c.environment and t.provider_customer_id = c.provider_customer_id
+                 and t.account_id is not distinct from c.account_id
                  and t.type in ('one_time_payment', 'subscription_invoice') and t.paid_at is not null) p
-            where c.provider = 'stripe' and c.environment = %(environment)s
+            where c.provider = 'stripe' and c.environment = %(environment)s and {_of(account, "c")}
               and (%(type)s::text is null or c.provider_customer_id = (
                 select m.provider_customer_id
                   from payments.customer_mappings m
-                 where m.provider = 'stripe' and m.environment = %(environment)s
+                 where m.provider = 'stripe' and m.environment = %(environment)s and {_of(account, "m")}
                    and m.subject_type = %(type)s and m.subject_id = %(id)s))
             order by c.provider_created_at desc nulls last, c.id
             limit %(limit)s""",
-        _parameters(environment, subject_type, subject_id, limit),
+        _parameters(environment, subject_type, subject_id, limit, account),
         rows_as_they_are,
     )

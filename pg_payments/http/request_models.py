@@ -179,6 +179,7 @@ class ListQuery(BaseModel):
     limit: int = Field(default=50, ge=1, le=100)
     subject_type: Text | None = None
     subject_id: Text | None = None
+    account: Name | None = None
 
 
 M = TypeVar("M", bound=BaseModel)

@@ -30,10 +30,10 @@ SCHEMAS: Final = {
 
 COLUMNS: Final = {
     "payments.customer_mappings": (
-        "id provider environment subject_type subject_id subject_key provider_customer_id created_at updated_at "
+        "id provider environment account_id subject_type subject_id subject_key provider_customer_id created_at updated_at "
     ),
     "payments.customers": (
-        "id provider environment provider_customer_id email name phone deleted metadata provider_created_at "
+        "id provider environment account_id provider_customer_id email name phone deleted metadata provider_created_at "
         "synced_at created_at updated_at "
     ),
     "payments.dead_events": (
@@ -46,7 +46,7 @@ COLUMNS: Final = {
         "last_sync_error last_sync_counts created_at updated_at masked_key "
     ),
     "payments.stripe_checkout_sessions": (
-        "id environment mode status payment_status subject_type subject_id subject_key owner_key "
+        "id environment account_id mode status payment_status subject_type subject_id subject_key owner_key "
         "customer_email line_items success_url cancel_url idempotency_key request_hash metadata "
         "checkout_session_id customer_id payment_intent_id subscription_id url last_error created_at "
         "updated_at "
@@ -56,57 +56,59 @@ COLUMNS: Final = {
         "configuration_id url last_error created_at updated_at "
     ),
     "payments.stripe_objects": (
-        "id environment object_type object_id data deleted observed_at provider_event_id event_type "
+        "id environment account_id object_type object_id data deleted observed_at provider_event_id event_type "
         "previous_attributes tied created_at updated_at "
     ),
     "payments.stripe_prices": (
-        "id environment price_id product_id active currency unit_amount unit_amount_decimal type lookup_key "
+        "id environment account_id price_id product_id active currency unit_amount unit_amount_decimal type lookup_key "
         "billing_scheme tax_behavior recurring_interval recurring_interval_count metadata synced_at "
         "created_at updated_at "
     ),
     "payments.stripe_products": (
-        "id environment product_id name description active default_price_id metadata synced_at created_at updated_at "
+        "id environment account_id product_id name description active default_price_id metadata synced_at created_at updated_at "
     ),
     "payments.stripe_subscription_items": (
-        "id environment subscription_item_id subscription_id product_id price_id quantity "
+        "id environment account_id subscription_item_id subscription_id product_id price_id quantity "
         "current_period_start current_period_end metadata created_at updated_at "
     ),
     "payments.stripe_subscriptions": (
-        "id environment subscription_id customer_id subject_type subject_id subject_key status "
+        "id environment account_id subscription_id customer_id subject_type subject_id subject_key status "
         "current_period_start current_period_end cancel_at_period_end cancel_at canceled_at trial_start "
         "trial_end latest_invoice_id metadata synced_at created_at updated_at "
     ),
     "payments.transactions": (
-        "id provider environment type status subject_type subject_id subject_key provider_customer_id "
+        "id provider environment account_id type status subject_type subject_id subject_key provider_customer_id "
         "customer_email_snapshot provider_object_type provider_object_id provider_parent_object_type "
         "provider_parent_object_id related_object_ids amount amount_refunded currency description paid_at "
         "failed_at refunded_at provider_created_at created_at updated_at "
     ),
     "payments.webhook_events": (
-        "id provider environment provider_event_id event_type livemode provider_account_id api_version "
+        "id provider environment account_id provider_event_id event_type livemode provider_account_id api_version "
         "object_type object_id provider_created_at processing_status attempt_count last_error next_attempt_at "
         "parked_at payload raw_payload received_at processed_at created_at updated_at "
     ),
     "payments_private.clock": ("stands_at one_row "),
-    "payments_private.customer_claims": ("environment subject_type subject_id provider_customer_id claimed_at "),
+    "payments_private.customer_claims": (
+        "environment account subject_type subject_id provider_customer_id claimed_at "
+    ),
     "payments_private.installation": (
         "one_row installation_id former_ids lock_secret strict_stamps closed_environments price_rule portal_configurations "
     ),
     "payments_private.lock_of_live": ("nothing "),
     "payments_private.lock_of_purge": ("nothing "),
     "payments_private.lock_of_test": ("nothing "),
-    "payments_private.object_links": ("environment to_node from_node "),
+    "payments_private.object_links": ("environment account to_node from_node "),
     "payments_private.open_readings": ("what opened_at "),
     "payments_private.payment_objects": (
-        "environment node links first_succeeded_at first_failed_at first_refunded_at known status mode asked "
+        "environment account node links first_succeeded_at first_failed_at first_refunded_at known status mode asked "
         "received refunded currency disputed customer_id payer own_payer email description product_id "
         "price_id provider_created_at paid_at failed_at amounts_as_of "
     ),
     "payments_private.provider_secrets": ("environment name secret expires_at created_at updated_at "),
-    "payments_private.purged_events": ("environment provider_event_id event_id processing_status purged_at "),
-    "payments_private.refresh_queue": ("environment object_type object_id reason queued_at "),
+    "payments_private.purged_events": ("environment account provider_event_id event_id processing_status purged_at "),
+    "payments_private.refresh_queue": ("environment account object_type object_id reason queued_at "),
     "payments_private.rival_snapshots": (
-        "environment object_type object_id source event_type observed_at data deleted previous_attributes "
+        "environment account object_type object_id source event_type observed_at data deleted previous_attributes "
         "stage state state_before "
     ),
     "payments_private.settings": ("name value "),
@@ -194,6 +196,7 @@ OPENED: Final = {
 
 FUNCTIONS: Final = {
     "payments.allow_origins(text[])": "",
+    "payments.trust_accounts(text[])": "",
     "payments.begin_checkout(text, text, jsonb, text, text, text, text, text, jsonb, text)": "payments_user payments_anon",
     "payments.begin_portal_session(text, text, text, text, text)": "payments_user",
     "payments.billable_subjects()": "payments_user",
@@ -225,7 +228,7 @@ FUNCTIONS: Final = {
     "payments.replace_account(text, jsonb, boolean, text, text)": "payments_service",
     "payments.replay_event(uuid)": "payments_admin",
     "payments.retry_failed_events(integer)": "payments_service payments_admin",
-    "payments.store_stripe_objects(text, jsonb, timestamp with time zone)": "payments_service",
+    "payments.store_stripe_objects(text, jsonb, timestamp with time zone, text)": "payments_service",
     "payments.stored_secret(text, text)": "payments_service",
     "payments.unregister_subject_type(text)": "",
     "payments.verify_projections(text)": "payments_admin",
@@ -236,22 +239,136 @@ FUNCTIONS: Final = {
 """Who may execute it, besides the owner."""
 
 INTERNALS: Final = """
-    add_rival apply_alone apply_events apply_one_by_one apply_snapshots apply_together attempt_of become_owner_of
-    belongs_to caller_claims check_line_items check_metadata check_url circles_of claim_by_hand claim_of clear_mirror
-    commit_durably delete_orphans differences due_events enter_events environment_or_fail event_snapshot
-    freeze_processed_event generate_subject_lookup grant_open_reading grant_reading guest_secret had_values ingest
-    is_deletion is_passing is_reserved items_of json_array json_bigint json_bigints json_boolean json_id json_ids
-    json_object json_text json_texts json_time json_times jsonb_or_null keep_failed latest_rival leaders
-    lifecycle_stage links_of lock_area lock_batch lock_events lock_key lock_nodes lock_secret lock_snapshots lock_until
-    longest_lock_wait longest_wait mark_failed next_attempt next_batch note_again note_payment_object now origin_of
-    orphans overtaken passes payment_row period_of prepare_checkout prepare_portal_session project_checkout_sessions
-    project_circle project_customer_mappings project_customers project_prices project_products project_subscriptions
-    project_transactions purged_before purged_event raise_if_snapshot_is_too_old read_event read_events
-    read_payment_object reading_or_fail reapply_event rebuild_batch refund_or_dispute_row refuse refuse_to_wait
-    reproject reproject_customer retry_event retry_stashed_event rival_data rows_of same_answer settle_rivals
-    shows_failure stash_event state_before store_snapshot subject_id_in subject_in subject_keys_of subject_of_customer
-    subject_type_in subject_type_or_fail subject_under tells_of_payments try_event wait_for_locks wait_for_locks_until
-    with_contents write_lookup write_transaction
+    account_is_trusted
+    add_rival
+    apply_alone
+    apply_events
+    apply_one_by_one
+    apply_snapshots
+    apply_together
+    apply_worlds
+    attempt_of
+    become_owner_of
+    belongs_to
+    caller_claims
+    check_line_items
+    check_metadata
+    check_url
+    circles_of
+    claim_by_hand
+    claim_of
+    clear_mirror
+    commit_durably
+    delete_orphans
+    differences
+    differences_of
+    due_events
+    enter_events
+    environment_or_fail
+    event_snapshot
+    foreign_account
+    freeze_processed_event
+    generate_subject_lookup
+    grant_open_reading
+    grant_reading
+    guest_secret
+    had_values
+    ingest
+    is_deletion
+    is_passing
+    is_reserved
+    is_same_event
+    items_of
+    json_array
+    json_bigint
+    json_bigints
+    json_boolean
+    json_id
+    json_ids
+    json_object
+    json_text
+    json_texts
+    json_time
+    json_times
+    jsonb_or_null
+    keep_failed
+    keys_by_account
+    latest_rival
+    leaders
+    lifecycle_stage
+    links_of
+    lock_area
+    lock_batch
+    lock_events
+    lock_key
+    lock_nodes
+    lock_secret
+    lock_snapshots
+    lock_until
+    lock_worlds
+    longest_lock_wait
+    longest_wait
+    mark_failed
+    next_attempt
+    next_batch
+    note_again
+    note_payment_object
+    now
+    origin_of
+    orphans
+    overtaken
+    passes
+    payment_row
+    period_of
+    prepare_checkout
+    prepare_portal_session
+    project_checkout_sessions
+    project_circle
+    project_customer_mappings
+    project_customers
+    project_prices
+    project_products
+    project_subscriptions
+    project_transactions
+    purged_before
+    purged_event
+    raise_if_snapshot_is_too_old
+    read_event
+    read_events
+    read_payment_object
+    reading_or_fail
+    reapply_event
+    rebuild_batch
+    refund_or_dispute_row
+    refuse
+    refuse_to_wait
+    reproject
+    reproject_customer
+    retry_event
+    retry_stashed_event
+    rival_data
+    rows_of
+    same_answer
+    settle_rivals
+    shows_failure
+    stash_event
+    state_before
+    store_snapshot
+    subject_id_in
+    subject_in
+    subject_keys_of
+    subject_of_customer
+    subject_type_in
+    subject_type_or_fail
+    subject_under
+    tells_of_payments
+    try_event
+    wait_for_locks
+    wait_for_locks_until
+    with_contents
+    worlds_of
+    write_lookup
+    write_transaction
 """
 """Functions of ``payments_private`` by name, whatever their arguments: nobody's but the owner's."""
 

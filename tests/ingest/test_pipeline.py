@@ -65,6 +65,7 @@ def test_ledger_row_tells_the_event(conn: Connection) -> None:
     assert {k: row[k] for k in row if k in _LEDGER} == {
         "provider": "stripe",
         "environment": "test",
+        "account_id": "acct_1",
         "provider_event_id": sent["id"],
         "event_type": "product.created",
         "livemode": False,
@@ -82,6 +83,7 @@ def test_ledger_row_tells_the_event(conn: Connection) -> None:
 _LEDGER = (
     "provider",
     "environment",
+    "account_id",
     "provider_event_id",
     "event_type",
     "livemode",
@@ -171,8 +173,9 @@ def test_product_comes_changes_and_goes(conn: Connection) -> None:
     m = Merchant("product")
     product = m.make_product()
     deliver(conn, m)
-    expected = {
+    expected: Json = {
         "environment": "test",
+        "account_id": None,
         "product_id": product.id,
         "name": "Poster",
         "description": "Poster, framed",
@@ -202,8 +205,9 @@ def test_price_comes_changes_and_goes(conn: Connection) -> None:
     product = m.make_product()
     price = m.make_price(product, 1500, "eur", "month")
     deliver(conn, m)
-    expected = {
+    expected: Json = {
         "environment": "test",
+        "account_id": None,
         "price_id": price.id,
         "product_id": product.id,
         "active": True,
@@ -247,9 +251,10 @@ def test_customer_comes_changes_and_stays_deleted(conn: Connection) -> None:
     m = Merchant("customer")
     customer = m.make_customer("a@example.test", {"tier": "gold"})
     deliver(conn, m)
-    expected = {
+    expected: Json = {
         "provider": "stripe",
         "environment": "test",
+        "account_id": None,
         "provider_customer_id": customer.id,
         "email": "a@example.test",
         "name": None,
@@ -327,6 +332,7 @@ def test_paid_checkout(conn: Connection, shape: Shape) -> None:
     deliver(conn, m)
     assert only(conn, "stripe_checkout_sessions", "request_hash", "owner_key", "url") == {
         "environment": "test",
+        "account_id": None,
         "mode": "payment",
         "status": "completed",
         "payment_status": "paid",
@@ -348,6 +354,7 @@ def test_paid_checkout(conn: Connection, shape: Shape) -> None:
     assert only(conn, "customer_mappings") == {
         "provider": "stripe",
         "environment": "test",
+        "account_id": None,
         "subject_type": BUYER[0],
         "subject_id": BUYER[1],
         "provider_customer_id": session.customer,
@@ -358,6 +365,7 @@ def test_paid_checkout(conn: Connection, shape: Shape) -> None:
     assert row == {
         "provider": "stripe",
         "environment": "test",
+        "account_id": None,
         "type": "one_time_payment",
         "status": "succeeded",
         "subject_type": BUYER[0],
@@ -515,6 +523,7 @@ def test_subscription_row(conn: Connection, shape: Shape) -> None:
     deliver(conn, m)
     assert only(conn, "stripe_subscriptions") == {
         "environment": "test",
+        "account_id": None,
         "subscription_id": sub.id,
         "customer_id": customer.id,
         "subject_type": None,
@@ -533,6 +542,7 @@ def test_subscription_row(conn: Connection, shape: Shape) -> None:
     item = only(conn, "stripe_subscription_items", "current_period_start", "current_period_end")
     assert item == {
         "environment": "test",
+        "account_id": None,
         "subscription_item_id": sub.items[0].id,
         "subscription_id": sub.id,
         "product_id": product.id,
@@ -630,6 +640,7 @@ def test_refund_has_a_row_and_changes_its_payment(conn: Connection) -> None:
     assert row == {
         "provider": "stripe",
         "environment": "test",
+        "account_id": None,
         "type": "refund",
         "status": "refunded",
         "subject_type": BUYER[0],

@@ -337,7 +337,7 @@ def test_a_purge_waits_for_old_redeliveries_and_leaves_busy_objects(conn: Connec
     age(conn)
     customer = events[0]["data"]["object"]["id"]
     with connected(database_url) as working, working.transaction():
-        working.execute("select payments_private.lock_nodes('test', %s)", [[f"customer:{customer}"]])
+        working.execute("select payments_private.lock_nodes('test', null, %s)", [[f"customer:{customer}"]])
         assert purge(conn) == 0, "somebody is at work on the rivals' object"
     assert purge(conn) == len(events)
 

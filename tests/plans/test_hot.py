@@ -28,7 +28,7 @@ Row = dict[str, Any]
 Conn = psycopg.Connection[Row]
 
 ROWS = 20_000
-FEW_ROWS = {"clock", "settings", "subject_types", "open_readings", "provider_connections"}
+FEW_ROWS = {"clock", "installation", "settings", "subject_types", "open_readings", "provider_connections"}
 """Tables of a handful of rows, which Postgres reads as a whole."""
 MOST_ROWS = 40
 """Rows that one lookup may look at: a payment's objects."""
@@ -80,6 +80,9 @@ def trade(conn: Conn, helper: Conn, seed: str) -> None:
         for batch in pages(together, 12):
             ingest_batch(conn, batch)
             ingest_batch(conn, batch[:3])
+        theirs = [{**e, "id": e["id"] + "_theirs", "account": "acct_theirs"} for e in one_by_one]
+        ingest(conn, theirs)
+        ingest_batch(conn, [{**e, "id": e["id"] + "_again"} for e in [*theirs[:3], *one_by_one[:3]]])
         objects = m.final_objects()
         for page in pages(objects, 10):
             store(conn, page, m.now + 1)

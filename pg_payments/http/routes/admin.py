@@ -130,7 +130,8 @@ def listing(name: str, query: Callable[..., Query[list[dict[str, Any]]]]) -> Rou
     async def endpoint(request: Request) -> Response:
         environment, wish = environment_of(request), queried(request.query_params, ListQuery)
         async with as_administrator(request) as conn:
-            rows = await query(environment, wish.subject_type, wish.subject_id, wish.limit).run_async(conn)
+            asked = query(environment, wish.subject_type, wish.subject_id, wish.limit, wish.account)
+            rows = await asked.run_async(conn)
         return JSONResponse({name: [_shown(name, row) for row in rows]})
 
     return Route(f"/api/payments/stripe/{{environment}}/{name}", endpoint)
