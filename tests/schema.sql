@@ -64,13 +64,13 @@ CREATE TABLE payments.stripe_checkout_sessions (
     subject_type text,
     subject_id text,
     subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED,
-    owner_key text NOT NULL,
+    owner_key text DEFAULT ''::text NOT NULL,
     customer_email text,
     line_items jsonb NOT NULL,
     success_url text NOT NULL,
     cancel_url text NOT NULL,
     idempotency_key text,
-    request_hash text NOT NULL,
+    request_hash text DEFAULT ''::text NOT NULL,
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     checkout_session_id text,
     customer_id text,
@@ -122,8 +122,8 @@ CREATE TABLE payments.stripe_customer_portal_sessions (
     subject_type text NOT NULL,
     subject_id text NOT NULL,
     subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED NOT NULL,
-    owner_key text NOT NULL,
-    customer_id text NOT NULL,
+    owner_key text DEFAULT ''::text NOT NULL,
+    customer_id text DEFAULT ''::text NOT NULL,
     return_url text,
     configuration_id text,
     url text,
@@ -2194,14 +2194,15 @@ COMMENT ON TABLE payments_private.refresh_queue IS 'Objects whose latest state t
 CREATE TABLE payments_private.settings (
     name text NOT NULL,
     value text NOT NULL,
+    CONSTRAINT insforge_metadata_is_on_or_off CHECK (((name <> 'insforge_metadata'::text) OR (value = ANY ('{on,off}'::text[])))),
     CONSTRAINT lock_timeout_is_short CHECK (((name <> 'lock_timeout'::text) OR (value ~ '^[1-9][0-9]{0,4}ms$|^[1-9][0-9]?s$'::text))),
-    CONSTRAINT setting_is_known CHECK ((name = ANY ('{metadata_prefix,max_attempts,allowed_origins,lock_timeout,synchronous_commit,trusted_accounts}'::text[]))),
+    CONSTRAINT setting_is_known CHECK ((name = ANY ('{metadata_prefix,max_attempts,allowed_origins,lock_timeout,synchronous_commit,trusted_accounts,insforge_metadata}'::text[]))),
     CONSTRAINT synchronous_commit_is_on_or_inherited CHECK (((name <> 'synchronous_commit'::text) OR (value = ANY ('{on,inherit}'::text[]))))
 );
 
 ALTER TABLE payments_private.settings OWNER TO payments_owner;
 
-COMMENT ON TABLE payments_private.settings IS 'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked; allowed_origins: where checkouts and portals may return to, see payments.allow_origins(); lock_timeout: how long a delivery waits for a lock, as 500ms or 2s, a second if not set; synchronous_commit: inherit lets deliveries commit as the role and the database say, on or unset has them wait for the disk; trusted_accounts: connected accounts (acct_…, separated by commas, or * for all) whose objects may name our billing subjects.';
+COMMENT ON TABLE payments_private.settings IS 'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked; allowed_origins: where checkouts and portals may return to, see payments.allow_origins(); lock_timeout: how long a delivery waits for a lock, as 500ms or 2s, a second if not set; synchronous_commit: inherit lets deliveries commit as the role and the database say, on or unset has them wait for the disk; trusted_accounts: connected accounts (acct_…, separated by commas, or * for all) whose objects may name our billing subjects; insforge_metadata: off leaves out insforge_subject_type and insforge_subject_id, which checkouts stamp beside payments_… for triggers written for InsForge.';
 
 CREATE TABLE payments_private.subject_types (
     subject_type text NOT NULL,

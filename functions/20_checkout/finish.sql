@@ -19,6 +19,11 @@ begin
     'payments_subject_id', v_row.subject_id,
     'payments_checkout_mode', v_row.mode,
     'payments_checkout_id', v_row.id));
+  if not exists (select from payments_private.settings t where t.name = 'insforge_metadata' and t.value = 'off')
+    and (select count(*) from jsonb_object_keys(v_row.metadata)) <= 43  -- Stripe takes 50, of which 7 are ours then
+  then
+    v_stamps := v_stamps || jsonb_strip_nulls(jsonb_build_object('insforge_subject_type', v_row.subject_type, 'insforge_subject_id', v_row.subject_id));
+  end if;
 
   return jsonb_strip_nulls(jsonb_build_object(
     'mode', v_row.mode,

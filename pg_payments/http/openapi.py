@@ -170,27 +170,27 @@ OF_PAYMENTS: Sequence[Operation] = (
     Operation("post", "/api/webhooks/stripe/{environment}", "Take a delivery of Stripe's", STRIPE,
               _record(received={"const": True}, handled={"type": "boolean"},
                       event={"anyOf": [_ref("Event"), {"type": "null"}]}),
-              (400, 401, 413, 500, 503), body={"type": "object"}),
+              (400, 401, 408, 413, 500, 503), body={"type": "object"}),
     Operation("post", HERE + "/{environment}/checkout-sessions", "Begin a checkout, or come back to it", USER,
-              _record(checkoutSession=_ref("CheckoutSession")), (400, 401, 403, 413, 500, 503, *OF_STRIPE),
+              _record(checkoutSession=_ref("CheckoutSession")), (400, 401, 403, 408, 413, 500, 503, *OF_STRIPE),
               status=201, body=CheckoutBody),
     Operation("post", HERE + "/{environment}/customer-portal-sessions", "Visit the billing portal", USER,
-              _record(customerPortalSession=_ref("CustomerPortalSession")), (400, 401, 403, 413, 500, 503, *OF_STRIPE),
-              status=201, body=PortalBody),
+              _record(customerPortalSession=_ref("CustomerPortalSession")),
+              (400, 401, 403, 408, 413, 500, 503, *OF_STRIPE), status=201, body=PortalBody),
     Operation("get", HERE + "/status", "Show the connections to Stripe", ADMIN,
               _record(connections=_list("Connection")), (401, 403, 500, 503)),
     Operation("get", HERE + "/config", "Show the keys, masked", ADMIN, KEYS, (401, 403, 500, 503)),
     Operation("put", HERE + "/{environment}/config", "Store a key that Stripe has accepted, and sync", ADMIN,
               _record(keys=_list("Key"), results=_list("SyncResult"), webhook=_ref("WebhookSetup")),
-              (400, 401, 403, 413, 500, 503, *OF_STRIPE), body=KeyBody),
+              (400, 401, 403, 408, 413, 500, 503, *OF_STRIPE), body=KeyBody),
     Operation("delete", HERE + "/{environment}/config", "Forget the stored key", ADMIN, KEYS,
-              (400, 401, 403, 404, 409, 413, 500, 503)),
+              (400, 401, 403, 404, 408, 409, 413, 500, 503)),
     Operation("post", HERE + "/{environment}/webhook", "Make the webhook endpoint anew", ADMIN,
-              _record(connection=_ref("Connection")), (400, 401, 403, 413, 500, 503, *OF_STRIPE)),
+              _record(connection=_ref("Connection")), (400, 401, 403, 408, 413, 500, 503, *OF_STRIPE)),
     Operation("post", HERE + "/sync", "Sync every environment that has a key", ADMIN,
-              _record(results=_list("SyncResult")), (401, 403, 413, 500, 503)),
+              _record(results=_list("SyncResult")), (401, 403, 408, 413, 500, 503)),
     Operation("post", HERE + "/{environment}/sync", "Sync one environment", ADMIN,
-              _record(results=_list("SyncResult")), (400, 401, 403, 413, 500, 503)),
+              _record(results=_list("SyncResult")), (400, 401, 403, 408, 413, 500, 503)),
     *(Operation("get", f"{HERE}/{{environment}}/{name}", f"List {name}, latest first", ADMIN,
                 _record(**{name: _list(schema)}), (400, 401, 403, 500, 503), query=ListQuery)
       for name, schema in LISTS.items()),
@@ -199,7 +199,7 @@ OF_PAYMENTS: Sequence[Operation] = (
 )  # fmt: skip
 
 CATALOGUE = HERE + "/{environment}/catalog"
-READ, CHANGED = (400, 401, 403, 404, 500, 503), (400, 401, 403, 413, 500, 503, *OF_STRIPE)
+READ, CHANGED = (400, 401, 403, 404, 500, 503), (400, 401, 403, 408, 413, 500, 503, *OF_STRIPE)
 ONE_PRODUCT, ONE_PRICE = _record(product=_ref("Product")), _record(price=_ref("Price"))
 OF_CATALOGUE: Sequence[Operation] = (
     Operation("get", CATALOGUE, "Show all products and prices", ADMIN,
@@ -227,8 +227,8 @@ OF_CATALOGUE: Sequence[Operation] = (
 OPERATIONS: Sequence[Operation] = (*OF_PAYMENTS, *OF_CATALOGUE)
 
 
-def document() -> Json:
-    """The whole document."""
+def document(prefix: str = "") -> Json:
+    """The whole document; `prefix` is the path that the interface is mounted under."""
     models = [op.body for op in OPERATIONS if isinstance(op.body, type)]
     _, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
@@ -239,6 +239,7 @@ def document() -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": "pg-payments", "version": __version__},
+        **({"servers": [{"url": prefix}]} if prefix else {}),
         "paths": paths,
         "components": {
             "schemas": {**SCHEMAS, **schemas["$defs"]},

@@ -61,6 +61,8 @@ def test_stripe_is_told_whose_checkout_it_is(site: Site, conn: psycopg.Connectio
         "payments_subject_id": ADA,
         "payments_checkout_mode": "payment",
         "payments_checkout_id": session.client_reference_id,
+        "insforge_subject_type": "user",
+        "insforge_subject_id": ADA,
     }
     assert session.client_reference_id == answer.json()["checkoutSession"]["id"]
 

@@ -20,15 +20,26 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from starlette.routing import Route
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
 
+from pg_payments.demo.serving import loopback_socket, served
 from pg_payments.http.application import create_app
-from pg_payments.http.openapi import OPERATIONS
+from pg_payments.http.openapi import OPERATIONS, document
 from pg_payments.stripe import sync
 from tests.stripe_simulator.merchant import Merchant
 from tests.stripe_simulator.projections import ingest
 from tests.support.servers import Server
-from tests.support.site import ADMIN_KEY, WEB, Site, admin_shop_url, bring_application, running_site, token
+from tests.support.site import (
+    ADMIN_KEY,
+    WEB,
+    Site,
+    admin_shop_url,
+    bring_application,
+    running_site,
+    site_settings,
+    token,
+)
 
 Row = dict[str, Any]
 
@@ -97,6 +108,16 @@ def test_a_right_question_gets_the_documented_answer(site: Site) -> None:
         assert answer.status_code in (200, 201), answer.text
         operation = schema[f"/api/payments/stripe/{path}"][answer.request.method]
         operation.validate_response(answer)
+
+
+@pytest.mark.parametrize("prefix", ["/billing", "/a/b"])
+def test_it_knows_where_it_is_mounted(prefix: str) -> None:
+    outer = Starlette(routes=[Mount(prefix, create_app(site_settings("postgresql:///nowhere")))])
+    with loopback_socket() as bound, served(outer, bound) as base:
+        told = WEB.get(f"{base}{prefix}/openapi.json").json()
+        assert told["servers"] == [{"url": prefix}]
+        assert WEB.get(base + told["servers"][0]["url"] + "/health/live").status_code == 200
+    assert "servers" not in document()
 
 
 def test_it_describes_every_route_and_no_other(site: Site) -> None:

@@ -38,9 +38,9 @@ async def metrics(request: Request) -> Response:
     return Response(service.metrics.text(rows), media_type=CONTENT_TYPE)
 
 
-async def openapi(_: Request) -> Response:
-    """This interface as an OpenAPI document."""
-    return JSONResponse(document())
+async def openapi(request: Request) -> Response:
+    """This interface as an OpenAPI document, at the address that it is mounted at."""
+    return JSONResponse(document(request.scope.get("root_path", "").rstrip("/")))
 
 
 ROUTES = [
