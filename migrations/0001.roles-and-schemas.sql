@@ -1,58 +1,7 @@
--- The house: five group roles and two schemas.
+-- The house: two schemas of payments_owner, which roles.sql has made with the other group roles.
 --
 --   payments          what others may touch: the tables and functions of the documented interface
 --   payments_private  internals; nobody but the owner has usage
---
---   payments_owner    owns every object
---   payments_service  what webhook endpoints and workers act as: executes the ingest and finish functions
---   payments_user     what an application grants to its signed-in role:  grant payments_user to authenticated
---   payments_anon     what an application grants to its guest role:      grant payments_anon to anon
---   payments_admin    reads everything, may replay and rebuild
---
--- Roles belong to the cluster, not to the database. Whoever migrates needs CREATEROLE, or has the five made beforehand
--- and is a member of payments_owner.
-
-do $$
-declare
-  v_role text;
-begin
-  foreach v_role in array array['payments_owner', 'payments_service', 'payments_user', 'payments_anon', 'payments_admin'] loop
-    if not exists (select from pg_catalog.pg_roles r where r.rolname = v_role) then
-      begin
-        execute format('create role %I nologin', v_role);
-      exception
-        when duplicate_object or unique_violation then null;  -- another database of the cluster was faster
-        when insufficient_privilege then
-          raise exception 'role % may not create role %', current_user, v_role
-            using errcode = 'insufficient_privilege',
-                  hint = 'Let an administrator grant CREATEROLE, or create the five roles and grant payments_owner.';
-      end;
-    elsif exists (
-      select from pg_catalog.pg_roles r
-       where r.rolname = v_role and (r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolcreatedb or r.rolreplication))
-    then
-      raise exception 'role % exists and may do more than it needs', v_role
-        using errcode = 'insufficient_privilege',
-              hint = format('Let an administrator run: alter role %I nosuperuser nobypassrls nocreaterole nocreatedb noreplication', v_role);
-    end if;
-  end loop;
-
-  begin
-    set local role payments_owner;
-    reset role;
-  exception
-    when insufficient_privilege then
-      begin
-        execute format('grant payments_owner to %I', current_user);
-      exception
-        when insufficient_privilege then
-          raise exception 'role % may not act as payments_owner', current_user
-            using errcode = 'insufficient_privilege',
-                  hint = format('Let an administrator run: grant payments_owner to %I', current_user);
-      end;
-  end;
-end
-$$;
 
 create schema payments authorization payments_owner;
 create schema payments_private authorization payments_owner;
@@ -63,7 +12,7 @@ comment on schema payments is 'Payments through Stripe: checkout, webhook ledger
 comment on schema payments_private is 'Internals of the payments schema. Nobody but payments_owner has usage.';
 
 revoke all on schema payments, payments_private from public;
-grant usage on schema payments to payments_service, payments_user, payments_anon, payments_admin;
+grant usage on schema payments to payments_service, payments_user, payments_anon, payments_admin, payments_keys;
 
 -- What this role creates is executable by nobody until it is granted by name.
 alter default privileges revoke execute on functions from public;

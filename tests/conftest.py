@@ -179,6 +179,7 @@ def deploy_url(server: Server, template: str) -> Iterator[str]:
                 sql.SQL("grant create on database {} to {}").format(sql.Identifier(name), sql.Identifier(role))
             )
         yield server.url(name, role)
+    server.end_ownership()
 
 
 @pytest.fixture

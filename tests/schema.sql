@@ -397,7 +397,7 @@ CREATE FUNCTION payments.register_subject_type(subject_type text, lookup regproc
 
 ALTER FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) IS 'Says that an application''s own function answers the ids of this type that the caller may bill, one a row. It reads request.jwt.claims itself and runs as its owner. For members of payments_owner who may act as the function''s owner. Raises PY001 for a bad argument, 42501 without those rights.';
+COMMENT ON FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) IS 'Says that an application''s own function answers the ids of this type that the caller may bill, one a row. It reads request.jwt.claims itself and runs as its owner. For members of payments_owner who may act as the function''s owner. Raises PY001 for a bad argument, 42501 without those rights, PY002 for a superuser''s function.';
 
 CREATE FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql
@@ -406,7 +406,7 @@ CREATE FUNCTION payments.register_subject_type(subject_type text, members regcla
 
 ALTER FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text) IS 'Says that whoever stands in user_column of a membership table, where filter holds, may bill the subjects in subject_column. Takes effect at once, and so does every change of the table. For members of payments_owner who may act as the table''s owner. Raises PY001 for a bad argument (named in DETAIL), 42501 without those rights.';
+COMMENT ON FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text) IS 'Says that whoever stands in user_column of a membership table, where filter holds, may bill the subjects in subject_column. Takes effect at once, and so does every change of the table. For members of payments_owner who may act as the table''s owner. Raises PY001 for a bad argument (named in DETAIL), 42501 without those rights, PY002 where a superuser''s view, or functions called on a superuser''s table, would run with its rights.';
 
 CREATE FUNCTION payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text) RETURNS payments.provider_connections
     LANGUAGE plpgsql SECURITY DEFINER
@@ -654,6 +654,15 @@ CREATE FUNCTION payments_private.caller_claims() RETURNS jsonb
 ALTER FUNCTION payments_private.caller_claims() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.caller_claims() IS 'The claims of the current request, or null.';
+
+CREATE FUNCTION payments_private.calls_functions(p_members regclass, p_condition text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET client_min_messages TO 'warning';
+
+ALTER FUNCTION payments_private.calls_functions(p_members regclass, p_condition text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.calls_functions(p_members regclass, p_condition text) IS 'Whether a condition on a table calls functions or operators that are not Postgres''s own. For who may read the table.';
 
 CREATE FUNCTION payments_private.check_line_items(p_line_items jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -1159,6 +1168,14 @@ CREATE FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_a
 ALTER FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) IS 'The next keys of a pass, after the given one, with their accounts.';
+
+CREATE FUNCTION payments_private.not_of_a_superuser(p_thing text, p_owner name) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.not_of_a_superuser(p_thing text, p_owner name) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.not_of_a_superuser(p_thing text, p_owner name) IS 'Raises PY002 if the owner of a thing is a superuser.';
 
 CREATE FUNCTION payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
@@ -2513,6 +2530,7 @@ GRANT USAGE ON SCHEMA payments TO payments_service;
 GRANT USAGE ON SCHEMA payments TO payments_user;
 GRANT USAGE ON SCHEMA payments TO payments_anon;
 GRANT USAGE ON SCHEMA payments TO payments_admin;
+GRANT USAGE ON SCHEMA payments TO payments_keys;
 
 REVOKE ALL ON FUNCTION payments.allow_origins(origins text[]) FROM PUBLIC;
 
@@ -2702,6 +2720,8 @@ REVOKE ALL ON FUNCTION payments_private.belongs_to(p_member payments_private.pay
 
 REVOKE ALL ON FUNCTION payments_private.caller_claims() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.calls_functions(p_members regclass, p_condition text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.check_line_items(p_line_items jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.check_metadata(p_metadata jsonb) FROM PUBLIC;
@@ -2824,6 +2844,8 @@ REVOKE ALL ON FUNCTION payments_private.mark_failed(p_environment text, p_id uui
 REVOKE ALL ON FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text, p_since timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.not_of_a_superuser(p_thing text, p_owner name) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) FROM PUBLIC;
 

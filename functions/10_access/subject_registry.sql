@@ -69,6 +69,42 @@ end
 $$;
 comment on function payments_private.become_owner_of(text, name) is 'Acts as an owner until told otherwise. Raises 42501 for who may not.';
 
+-- What a lookup asks runs with the rights of its owner. A superuser's may do anything, and whoever owns a function that a
+-- view or a filter calls decides what that is, today or later.
+create or replace function payments_private.not_of_a_superuser(p_thing text, p_owner name) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if exists (select from pg_catalog.pg_roles r where r.rolname = p_owner and r.rolsuper) then
+    raise exception '% belongs to %, a superuser, with whose rights it would run', p_thing, p_owner using errcode = 'PY002', detail = p_thing,
+      hint = 'Give it to a role of the application that is no superuser: alter … owner to ….';
+  end if;
+end
+$$;
+comment on function payments_private.not_of_a_superuser(text, name) is 'Raises PY002 if the owner of a thing is a superuser.';
+
+create or replace function payments_private.calls_functions(p_members regclass, p_condition text) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set client_min_messages = 'warning'
+as $$
+declare
+  v_calls boolean;
+begin
+  execute format(E'create temporary view payments_probe as select from %s m where case when %s\n then true end', p_members, p_condition);
+  select exists (
+    select from pg_catalog.pg_depend d
+      join pg_catalog.pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass
+     where w.ev_class = to_regclass('pg_temp.payments_probe')
+       and d.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass) and d.refobjid >= 16384) into v_calls;  -- not Postgres's own
+  drop view pg_temp.payments_probe;
+  return v_calls;
+end
+$$;
+comment on function payments_private.calls_functions(regclass, text) is
+  'Whether a condition on a table calls functions or operators that are not Postgres''s own. For who may read the table.';
+
 -- Called acting as payments_owner by who may act as p_owner too.
 create or replace function payments_private.write_lookup(p_subject_type text, p_thing text, p_owner name, p_body text) returns void
 language plpgsql
@@ -108,6 +144,7 @@ declare
   v_user_type text;
   v_condition text := coalesce(nullif(btrim(filter), ''), 'true');
   v_probe     refcursor;
+  v_runs      boolean;
 begin
   perform payments_private.subject_type_or_fail(subject_type);
   select pg_get_userbyid(c.relowner) into v_owner from pg_catalog.pg_class c where c.oid = members and c.relkind in ('r', 'p', 'v', 'm', 'f');
@@ -134,6 +171,16 @@ begin
         hint = 'Give an SQL expression over the columns of the membership table, e.g. role in (''owner'', ''admin'').';
   end;
   perform set_config('role', 'payments_owner', true);
+  select c.relkind = 'v' or exists (select from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attgenerated = 'v') into v_runs
+    from pg_catalog.pg_class c where c.oid = members;
+  if not v_runs and exists (select from pg_catalog.pg_roles r where r.rolname = v_owner and r.rolsuper) then
+    perform payments_private.become_owner_of(members::text, v_owner);
+    v_runs := payments_private.calls_functions(members, v_condition);
+    perform set_config('role', 'payments_owner', true);
+  end if;
+  if v_runs then
+    perform payments_private.not_of_a_superuser(members::text, v_owner);
+  end if;
 
   perform payments_private.write_lookup(subject_type, members::text, v_owner, format($body$
 #variable_conflict use_column
@@ -164,7 +211,7 @@ $body$, v_user_type, members::text, subject_column, members, user_column, v_cond
 end
 $$;
 comment on function payments.register_subject_type(text, regclass, name, name, text) is
-  'Says that whoever stands in user_column of a membership table, where filter holds, may bill the subjects in subject_column. Takes effect at once, and so does every change of the table. For members of payments_owner who may act as the table''s owner. Raises PY001 for a bad argument (named in DETAIL), 42501 without those rights.';
+  'Says that whoever stands in user_column of a membership table, where filter holds, may bill the subjects in subject_column. Takes effect at once, and so does every change of the table. For members of payments_owner who may act as the table''s owner. Raises PY001 for a bad argument (named in DETAIL), 42501 without those rights, PY002 where a superuser''s view, or functions called on a superuser''s table, would run with its rights.';
 
 create or replace function payments.register_subject_type(subject_type text, lookup regprocedure) returns void
 language plpgsql security invoker  -- the caller's own right to act as the function's owner is what allows it
@@ -187,6 +234,7 @@ begin
     raise exception 'lookup must be a function without arguments that returns the caller''s subject ids' using errcode = 'PY001', detail = 'lookup';
   end if;
   perform set_config('role', 'payments_owner', true);
+  perform payments_private.not_of_a_superuser(v_name, v_owner);
 
   perform payments_private.write_lookup(subject_type, v_name, v_owner, format($body$
 begin
@@ -205,7 +253,7 @@ $body$, v_name || '()', v_name));
 end
 $$;
 comment on function payments.register_subject_type(text, regprocedure) is
-  'Says that an application''s own function answers the ids of this type that the caller may bill, one a row. It reads request.jwt.claims itself and runs as its owner. For members of payments_owner who may act as the function''s owner. Raises PY001 for a bad argument, 42501 without those rights.';
+  'Says that an application''s own function answers the ids of this type that the caller may bill, one a row. It reads request.jwt.claims itself and runs as its owner. For members of payments_owner who may act as the function''s owner. Raises PY001 for a bad argument, 42501 without those rights, PY002 for a superuser''s function.';
 
 create or replace function payments.unregister_subject_type(subject_type text) returns void
 language plpgsql security invoker

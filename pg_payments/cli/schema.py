@@ -1,4 +1,4 @@
-"""`pg-payments migrate`, `status`, `rollback` and `sql`: the schema in the database."""
+"""`pg-payments migrate`, `status`, `rollback`, `uninstall` and `sql`: the schema in the database."""
 
 import sys
 from typing import Annotated
@@ -7,8 +7,8 @@ import typer
 
 from pg_payments.cli.connections import url_of
 from pg_payments.cli.options import DatabaseUrl, Json
-from pg_payments.cli.output import print_json, print_rows, quiet
-from pg_payments.errors import Conflict
+from pg_payments.cli.output import print_json, print_note, print_rows, quiet
+from pg_payments.errors import ConfigurationError, Conflict
 from pg_payments.schema import migrate as migrations
 from pg_payments.schema import script as scripts
 from pg_payments.schema.state import Status
@@ -24,6 +24,15 @@ def migrate(
     accept_edited: Annotated[
         bool, typer.Option("--accept-edited", help="Take the new wording of edited migrations for what was applied.")
     ] = False,
+    trusted: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trust-role",
+            metavar="NAME",
+            help="Install although this role may act as payments_owner; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Bring the database to this version's schema."""
@@ -31,11 +40,16 @@ def migrate(
         _show_plan(migrations.status(url_of(database_url)), accept_edited=accept_edited, as_json=as_json)
         return
     outcome = migrations.migrate(
-        url_of(database_url), force=force, accept_edited=accept_edited, say=quiet if as_json else print
+        url_of(database_url),
+        force=force,
+        accept_edited=accept_edited,
+        trusted=trusted or [],
+        say=quiet if as_json else print,
+        warn=print_note,
     )
     if as_json:
-        print_json({"applied": outcome.applied, "loaded": outcome.loaded})
-    elif not (outcome.applied or outcome.loaded):
+        print_json({"applied": outcome.applied, "loaded": outcome.loaded, "mended": outcome.mended})
+    elif not (outcome.applied or outcome.loaded or outcome.mended):
         print("nothing to do")
 
 
@@ -43,7 +57,7 @@ def _show_plan(found: Status, *, accept_edited: bool, as_json: bool) -> None:
     pending, to_load = found.migrations_in("pending"), found.files_to_load
     by_hand = list(found.functions)
     if as_json:
-        print_json({"apply": pending, "load": to_load, "changed_by_hand": by_hand})
+        print_json({"apply": pending, "load": to_load, "changed_by_hand": by_hand, "mend": found.mending})
     else:
         for name in pending:
             print(f"would apply {name}")
@@ -51,7 +65,9 @@ def _show_plan(found: Status, *, accept_edited: bool, as_json: bool) -> None:
             print(f"would load {name} ({found.files[name]})")
         for signature in by_hand:
             print(f"{signature} was {found.functions[signature]}; --force loads the original")
-        if not (pending or to_load):
+        for line in found.mending:
+            print(f"would mend {line}")
+        if not (pending or to_load or found.mending):
             print("nothing to do")
     migrations.refuse(found, accept_edited=accept_edited)
 
@@ -62,12 +78,16 @@ def status(
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless all is as this version has it.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what is applied, pending, or edited afterwards, and functions changed by hand."""
+    """Show what is applied, pending, or edited afterwards, and what was changed by hand: functions, owners, rights …"""
     found = migrations.status(url_of(database_url))
     rows = [
         {"kind": kind, "name": name, "state": state}
         for kind, states in (("migration", found.migrations), ("file", found.files), ("function", found.functions))
         for name, state in states.items()
+    ] + [
+        {"kind": kind, "name": name, "state": state}
+        for kind, changed in (("relation", found.relations), ("owner", found.owners), ("grant", found.grants))
+        for name, state in changed.items()
     ]
     if as_json:
         print_json({"up_to_date": found.up_to_date, "items": rows})
@@ -95,6 +115,22 @@ def rollback(
         print_json({"rolled_back": undone})
     elif not undone:
         print("nothing to do")
+
+
+@commands.command()
+def uninstall(
+    database_url: DatabaseUrl = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove everything from the database, with all data, and the roles that nobody else uses."""
+    if not yes:
+        if not sys.stdin.isatty():
+            raise ConfigurationError("this removes everything with all data", hint="say --yes to go on")
+        typer.confirm("This removes everything, with all data. Go on?", abort=True)
+    left = migrations.uninstall(url_of(database_url), say=quiet if as_json else print)
+    if as_json:
+        print_json({"roles_left": left})
 
 
 @commands.command()

@@ -40,6 +40,11 @@ LOCAL_SETTINGS = "; ".join(
 )
 """The same for one transaction; its isolation level comes with BEGIN. No name in it is looked up in a schema."""
 
+SESSION_SETTINGS = "; ".join(
+    f"set {name} = {value if name == 'search_path' else repr(value)}" for name, value in SETTINGS.items()
+)
+"""The same for a session."""
+
 _PROBE = "select pg_catalog.pg_backend_pid(), pg_catalog.current_setting('search_path')"
 
 

@@ -1,25 +1,31 @@
 """Brings a database to this version's schema, says what is there, and undoes it.
 
-Versioned migrations go through yoyo; ``functions/`` and ``policies/`` are then loaded anew, in one transaction,
-whenever their wording changed. Everything happens on one connection that holds an advisory lock, so the lock lasts
-exactly as long as the work: a process that dies frees it, and only after Postgres has undone what was half done.
+Versioned migrations go through yoyo; of ``functions/`` and ``policies/`` what has changed is then loaded anew, in one
+transaction. Everything happens on one connection that holds an advisory lock, so the lock lasts exactly as long as the
+work: a process that dies frees it, and only after Postgres has undone what was half done.
+
+Deliveries go on meanwhile. Functions are replaced under them; tables are locked only where a trigger, a view or a
+policy has changed, and for no longer than a delivery may wait (``patience``).
 """
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 
 from pg_payments import __version__
+from pg_payments.database.connections import with_settings
 from pg_payments.errors import MigrationError
+from pg_payments.schema import members, mend
 from pg_payments.schema import state as books
+from pg_payments.schema.patience import lock_tables, patiently
 from pg_payments.schema.pooler_check import is_lent
-from pg_payments.schema.sql_files import SqlTree, packaged
-from pg_payments.schema.state import Connection, Status
-from pg_payments.schema.yoyo_backend import Say, yoyo
+from pg_payments.schema.sql_files import SqlFile, SqlTree, Statement, packaged
+from pg_payments.schema.state import Connection, Say, Status
+from pg_payments.schema.yoyo_backend import yoyo
 
 LOCK_KEY = int.from_bytes(hashlib.sha256(b"pg-payments migrate").digest()[:8], signed=True)
 LOCK_POLL_SECONDS = 0.2
@@ -31,10 +37,11 @@ STRANGER_WAIT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a migrate did: the migrations it applied, and the functions/ and policies/ it put in force, by name."""
+    """What a migrate did: the migrations it applied, the files it put in force, and what it mended, by name."""
 
     applied: list[str]
     loaded: list[str]
+    mended: list[str] = field(default_factory=list)
 
 
 def _in_silence(_: str) -> None: ...
@@ -52,29 +59,36 @@ def migrate(
     *,
     force: bool = False,
     accept_edited: bool = False,
+    trusted: Sequence[str] = (),
     say: Say = _in_silence,
+    warn: Say = _in_silence,
 ) -> Outcome:
-    """Applies what is pending, then loads functions and policies if any file differs (or ``force``).
+    """Applies what is pending, loads the functions and policies that differ (or all, if ``force``), mends the rest.
 
-    Waits for another migrate of the same database; ``say`` gets a line for every thing done. Refuses with
-    ``MigrationError`` to work where applied migrations were edited (unless ``accept_edited``, which takes the new
-    wording for what was applied) or where a newer version has migrated; raises it, too, for SQL that fails, naming
-    file and line.
+    Waits for another migrate of the same database; ``say`` gets a line for every thing done, ``warn`` for what an
+    administrator should know. Refuses with ``MigrationError`` to work where applied migrations were edited (unless
+    ``accept_edited``, which takes the new wording for what was applied), where a newer version has migrated, where what
+    bears our names is another's, and, in a database that has nothing of ours yet, where roles that are not ``trusted``
+    may act as payments_owner; raises it, too, for SQL that fails, naming file and line, and for tables that are not to
+    be had, naming who holds them.
     """
     tree = tree or packaged()
     with _connect(database_url) as conn, _lock(conn, say):
+        members.check(conn, trusted, warn)
         books.open_books(conn)
         found = books.compare(conn, tree)
         refuse(found, accept_edited=accept_edited)
         _accept_edited(conn, tree, found, say)
         with yoyo(conn) as backend:
             applied = backend.apply_pending(tree, say)
-        if not (applied or found.files_to_load or force):
-            return Outcome([], [])
-        loaded = [file.name for file in tree.reloadable()]
-        _load(conn, tree)
-        say(f"loaded {len(loaded)} files of functions and policies")
-        return Outcome(applied, loaded)
+        books.settle(conn)
+        loaded = patiently(conn, say, lambda: _load(conn, tree, force=force))
+        if loaded:
+            say(f"loaded {len(loaded)} {'file' if len(loaded) == 1 else 'files'} of functions and policies")
+        mended = patiently(conn, say, lambda: mend.mend(conn))
+        for line in mended:
+            say(line)
+        return Outcome(applied, loaded, mended)
 
 
 def rollback(
@@ -93,15 +107,45 @@ def rollback(
             return backend.undo_latest(tree, steps, say)
 
 
+def uninstall(database_url: str, tree: SqlTree | None = None, *, say: Say = _in_silence) -> list[str]:
+    """Undoes every migration and removes the bookkeeping; then the group roles, but for those that are used elsewhere.
+
+    Returns the roles that are left. Raises `MigrationError` as `rollback` does.
+    """
+    tree = tree or packaged()
+    with _connect(database_url) as conn, _lock(conn, say):
+        if books.are_open(conn):
+            refuse(books.compare(conn, tree), accept_edited=True)
+            with yoyo(conn) as backend:
+                backend.undo_latest(tree, None, say)
+            books.settle(conn)
+            patiently(conn, say, lambda: books.close_books(conn))
+            say("removed the bookkeeping")
+        return members.drop_roles(conn, say)
+
+
 @contextmanager
 def _connect(database_url: str) -> Iterator[Connection]:
-    with psycopg.connect(database_url, autocommit=True, application_name="pg-payments migrate") as conn:
+    with _open(database_url) as conn:
         if is_lent(conn, database_url):
             raise MigrationError(
                 "a pooler lends this connection to others between transactions, and the migration lock with it",
                 hint="connect to Postgres directly, or through a pooler in session mode",
             )
+        books.settle(conn)
+        with books.naming(books.preconditions()):
+            conn.execute(books.preconditions().text)
         yield conn
+
+
+def _open(database_url: str) -> Connection:
+    name = "pg-payments migrate"
+    try:
+        return psycopg.connect(with_settings(database_url), autocommit=True, application_name=name)
+    except psycopg.errors.ConnectionTimeout:
+        raise
+    except psycopg.OperationalError:  # perhaps a pooler that takes no options
+        return psycopg.connect(database_url, autocommit=True, application_name=name)
 
 
 @contextmanager
@@ -128,11 +172,11 @@ def _lock(conn: Connection, say: Say) -> Iterator[None]:
         yield
     finally:
         if not conn.broken:
-            conn.execute("select pg_advisory_unlock(%s)", [LOCK_KEY])
+            conn.execute("select pg_catalog.pg_advisory_unlock(%s)", [LOCK_KEY])
 
 
 def _try_lock(conn: Connection) -> bool:
-    row = conn.execute("select pg_try_advisory_lock(%s)", [LOCK_KEY]).fetchone()
+    row = conn.execute("select pg_catalog.pg_try_advisory_lock(%s)", [LOCK_KEY]).fetchone()
     return row is not None and bool(row[0])
 
 
@@ -178,12 +222,35 @@ def _accept_edited(conn: Connection, tree: SqlTree, found: Status, say: Say) -> 
             say(f"accepted the new wording of {file.name}")
 
 
-def _load(conn: Connection, tree: SqlTree) -> None:
-    files = tree.reloadable()
+def _load(conn: Connection, tree: SqlTree, *, force: bool) -> list[str]:
+    """Puts in force what differs; returns the names of those files."""
+    found = books.compare(conn, tree)
+    changed = force or bool(found.files_to_load)
+    if not (changed or found.relations):
+        return []
+    # What was changed by hand is not to be remembered as what was loaded.
+    every_function = force or (changed and bool(found.functions))
+    every_table = force or bool(found.relations)
+    new_tables = books.files_with_changed_tables(conn, tree)
+    functions = [each for each in tree.functions() if every_function or found.files[each.name] != "loaded"]
+    tables = [each for each in tree.functions() if every_table or each.name in new_tables]
+    policies = [each for each in tree.policies() if every_table or found.files[each.name] != "loaded"]
     with conn.transaction():
-        conn.execute("set local role payments_owner; set local search_path = ''")
-        for file in files:
-            with books.naming(file):
-                conn.execute(file.text)
-        conn.execute("reset role; set local search_path = payments_migrations")
-        books.note_loaded(conn, files)
+        conn.execute("set local role payments_owner; set local search_path = pg_catalog, pg_temp")
+        for file in functions:
+            _run(conn, file, lambda each: not each.changes_relation)
+        for file in tables:
+            _run(conn, file, lambda each: each.changes_relation and not each.tables)
+        lock_tables(conn, [name for file in tables + policies for each in file.statements for name in each.tables])
+        for file in tables:
+            _run(conn, file, lambda each: bool(each.tables))
+        for file in policies:
+            _run(conn, file, lambda each: True)
+        if changed:
+            books.note_loaded(conn, tree.reloadable())
+    return [file.name for file in tree.reloadable() if file in functions or file in policies or file in tables]
+
+
+def _run(conn: Connection, file: SqlFile, wanted: Callable[[Statement], bool]) -> None:
+    with books.naming(file):
+        conn.execute(file.only(wanted).encode())

@@ -22,5 +22,5 @@ def is_lent(conn: Connection, database_url: str) -> bool:
 
 
 def _backend(conn: Connection) -> int:
-    row = conn.execute("select pg_backend_pid()").fetchone()
+    row = conn.execute("select pg_catalog.pg_backend_pid()").fetchone()
     return int(row[0]) if row else 0

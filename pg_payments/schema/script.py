@@ -18,11 +18,13 @@ _HEAD = """\
 --
 -- does what `pg-payments migrate` does on an empty database; a later `pg-payments migrate` goes on from there.
 
+set search_path = pg_catalog, pg_temp;
 \\set ON_ERROR_STOP on
 savepoint this_script_needs_the_option_1;
 set local client_min_messages = warning;
 select pg_advisory_xact_lock({lock});
 
+{preconditions}
 do $$
 begin
     if to_regclass('payments_migrations.applied_migration') is not null then
@@ -54,23 +56,29 @@ def helpers_for_tests() -> str:
 
 
 def _parts(tree: SqlTree) -> Iterator[str]:
-    yield _HEAD.format(version=__version__, lock=LOCK_KEY)
+    yield _HEAD.format(version=__version__, lock=LOCK_KEY, preconditions=books.preconditions().text)
+    yield _heading("roles")
+    yield books.roles().text
     yield _heading("bookkeeping")
     yield books.opening().text
     for file in tree.migrations():
         yield _heading(f"migrations/{file.path.name}")
-        yield "set local search_path = payments_migrations;\n"
+        yield "set local search_path = payments_migrations, pg_catalog, pg_temp;\n"
         yield file.text
         yield _note_applied(file)
-    yield "\nset local role payments_owner;\nset local search_path = '';"
+    yield "\nset local role payments_owner;\nset local search_path = pg_catalog, pg_temp;"
     for file in tree.reloadable():
         yield _heading(file.name)
         yield file.text
     yield _heading("what was loaded")
-    yield "reset role;\nset local search_path = payments_migrations;"
     for file in tree.reloadable():
-        yield f"insert into loaded_file (name, sha256) values ({_literal(file.name)}, '{file.sha256}');"
-    yield books.RECORD_FUNCTIONS
+        tables = f"'{file.table_sha256}'" if file.table_sha256 else "null"
+        yield (
+            "insert into payments_migrations.loaded_file (name, sha256, table_sha256)"
+            f" values ({_literal(file.name)}, '{file.sha256}', {tables});"
+        )
+    yield books.recording().text
+    yield "reset role;"
 
 
 def _note_applied(file: SqlFile) -> str:

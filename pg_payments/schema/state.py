@@ -1,34 +1,36 @@
 """What a database remembers of the SQL that was installed in it, and how that compares with a tree of SQL.
 
-The tables are in ``bookkeeping.sql``. Everything here runs on a connection whose search path is their schema.
+The tables are in ``bookkeeping.sql``. Whose they are has been checked (``preconditions.sql``) before any of this runs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import TupleRow
 
+from pg_payments.database.connections import SESSION_SETTINGS
 from pg_payments.errors import MigrationError
 from pg_payments.schema.sql_files import SqlFile, SqlTree
 
-SCHEMA = "payments_migrations"
+Say = Callable[[str], None]
 
 Connection = psycopg.Connection[TupleRow]
 
+WORTH_ANOTHER_TRY = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.QueryCanceled,  # by statement_timeout, which bounds the wait for several tables together
+)
+
 MigrationState = Literal["applied", "pending", "edited", "unknown"]
 FileState = Literal["loaded", "new", "changed", "removed"]
-FunctionState = Literal["changed by hand", "dropped by hand"]
+ObjectState = Literal["changed by hand", "dropped by hand", "added by hand"]
 State = TypeVar("State", MigrationState, FileState)
-
-RECORD_FUNCTIONS = """\
-delete from payments_migrations.loaded_function;
-insert into payments_migrations.loaded_function (signature, definition_md5, body_md5, postgres_version)
-select p.signature, p.definition_md5, p.body_md5, p.postgres_version from payments_migrations.present_function p;
-"""
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,17 @@ class Status:
     """What a database holds compared with a tree of SQL, by name.
 
     A migration is ``edited`` when its file no longer says what was applied, and ``unknown`` when it was applied but
-    has no file here, as after migrating with a newer version. ``functions`` lists only those changed behind our back.
+    has no file here, as after migrating with a newer version. The others list only what was changed behind our back:
+    ``functions``; ``relations``, which are views, tables (row-level security switched off), their policies and
+    triggers; ``owners`` and ``grants`` as they are not meant to be.
     """
 
     migrations: dict[str, MigrationState]
     files: dict[str, FileState]
-    functions: dict[str, FunctionState]
+    functions: dict[str, ObjectState]
+    relations: dict[str, ObjectState] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    grants: dict[str, str] = field(default_factory=dict)
 
     def migrations_in(self, state: MigrationState) -> list[str]:
         """Names of the migrations in one state, in order."""
@@ -56,7 +63,28 @@ class Status:
     def up_to_date(self) -> bool:
         """Whether a migrate would change nothing, and nobody else has changed anything."""
         applied = len(self.migrations_in("applied")) == len(self.migrations)
-        return applied and not self.files_to_load and not self.functions
+        return applied and not self.files_to_load and not self.functions and not self.to_mend
+
+    @property
+    def to_mend(self) -> bool:
+        """Whether a migrate would mend anything but functions, which it leaves as they are unless it loads them."""
+        return bool(self.mending)
+
+    @property
+    def mending(self) -> list[str]:
+        """What a migrate would mend, and why."""
+        changed: dict[str, str] = {**self.relations, **self.owners, **self.grants}
+        return [f"{name}: {state}" for name, state in changed.items()]
+
+
+def settle(conn: Connection) -> None:
+    """Undoes whatever was set on a connection, and sets what migrating needs."""
+    timeouts = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"]
+    if conn.info.server_version >= 170000:
+        timeouts.append("transaction_timeout")
+    unbounded = "; ".join(f"set {each} = 0" for each in timeouts)
+    # compiling the questions about the catalogue takes longer than answering them
+    conn.execute(f"reset role; reset all; {SESSION_SETTINGS}; {unbounded}; set jit = off".encode())
 
 
 def opening() -> SqlFile:
@@ -64,15 +92,37 @@ def opening() -> SqlFile:
     return SqlFile(Path(__file__).with_name("bookkeeping.sql"), "bookkeeping")
 
 
+def roles() -> SqlFile:
+    """The SQL that makes the group roles where there are none."""
+    return SqlFile(Path(__file__).with_name("roles.sql"), "roles")
+
+
+def preconditions() -> SqlFile:
+    """The SQL that refuses a server, a database, or things of our names that are another's."""
+    return SqlFile(Path(__file__).with_name("preconditions.sql"), "preconditions")
+
+
+def recording() -> SqlFile:
+    """The SQL that remembers all objects and rights as they are."""
+    return SqlFile(Path(__file__).with_name("record.sql"), "record")
+
+
 def open_books(conn: Connection) -> None:
-    """Makes the bookkeeping tables unless they are there."""
-    with naming(opening()), conn.transaction():
-        conn.execute(opening().text)
+    """Makes the group roles and the bookkeeping tables unless they are there."""
+    with conn.transaction():
+        for file in (roles(), opening()):
+            with naming(file):
+                conn.execute(file.text)
+
+
+def close_books(conn: Connection) -> None:
+    """Drops the bookkeeping tables."""
+    conn.execute("drop schema payments_migrations cascade")
 
 
 def are_open(conn: Connection) -> bool:
     """Whether this database has bookkeeping tables."""
-    row = conn.execute("select to_regclass('payments_migrations.applied_migration') is not null").fetchone()
+    row = conn.execute("select pg_catalog.to_regclass('payments_migrations.applied_migration') is not null").fetchone()
     return row is not None and bool(row[0])
 
 
@@ -84,7 +134,12 @@ def compare(conn: Connection, tree: SqlTree) -> Status:
             _states(tree.reloadable(), {}, "new", "loaded", "changed", "removed"),
             {},
         )
-    conn.execute("set search_path = payments_migrations")
+    with conn.transaction():
+        conn.execute("set local search_path = payments_migrations, pg_catalog, pg_temp")
+        return _compare(conn, tree)
+
+
+def _compare(conn: Connection, tree: SqlTree) -> Status:
     applied: dict[str, str | None] = dict(
         conn.execute(
             "select y.migration_id, a.sha256 from _yoyo_migration y"
@@ -92,18 +147,122 @@ def compare(conn: Connection, tree: SqlTree) -> Status:
         ).fetchall()
     )
     loaded: dict[str, str | None] = dict(conn.execute("select name, sha256 from loaded_file order by name").fetchall())
-    functions = conn.execute(
-        "select l.signature, p.signature is null"
-        " from loaded_function l left join present_function p using (signature)"
-        " where l.definition_md5 is distinct from p.definition_md5"
-        " or l.postgres_version = p.postgres_version and l.body_md5 is distinct from p.body_md5"
-        " order by l.signature"
-    ).fetchall()
+    objects = conn.execute(_CHANGED_OBJECTS).fetchall()
     return Status(
         _states(tree.migrations(), applied, "pending", "applied", "edited", "unknown"),
         _states(tree.reloadable(), loaded, "new", "loaded", "changed", "removed"),
-        {signature: "dropped by hand" if gone else "changed by hand" for signature, gone in functions},
+        {name: state for kind, name, state in objects if kind == "function"},
+        {f"{kind} {name}": state for kind, name, state in objects if kind != "function"},
+        {f"{kind} {name}": f"belongs to {owner}" for kind, name, _, owner in foreign_owners(conn)},
+        {str(grant): "given by hand" for grant in unmeant_grants(conn)}
+        | {str(grant): "missing" for grant in missing_grants(conn)},
     )
+
+
+_CHANGED_OBJECTS = """
+with present as materialized (select * from present_object where name not like '%payments_migrations%')
+select coalesce(l.kind, p.kind), coalesce(l.name, p.name),
+       case when p.name is null then 'dropped by hand'
+            when l.name is null then 'added by hand' else 'changed by hand' end
+  from loaded_object l
+  full join present p
+    on (p.kind, p.name) = (l.kind, l.name)
+ where exists (select from loaded_object)
+   and (l.definition_md5 is distinct from p.definition_md5
+        or l.wording_md5 is distinct from p.wording_md5
+           and l.postgres_version = current_setting('server_version_num')::int / 10000)
+   and (l.name is not null or p.kind in ('function', 'policy', 'trigger'))
+ order by 1, 2
+"""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A right on an object, or one that new objects are to have by default; ``target`` names it as GRANT does."""
+
+    kind: str
+    name: str
+    part: str
+    grantee: str
+    privilege: str
+    target: str | None
+
+    def __str__(self) -> str:
+        if self.kind == "default":
+            return f"{self.privilege} on new {self.name}{' in ' + self.part if self.part else ''} to {self.grantee}"
+        part = f" ({self.part})" if self.part else ""
+        return f"{self.privilege}{part} on {self.kind} {self.name} to {self.grantee}"
+
+    def statement(self, verb: Literal["grant", "revoke"]) -> bytes:
+        """The statement that gives or takes it."""
+        grantee = "public" if self.grantee == "public" else quoted(self.grantee)
+        to = f"to {grantee}" if verb == "grant" else f"from {grantee} cascade"
+        if self.kind == "default":
+            where = f"in schema {quoted(self.part)} " if self.part else ""
+            return f"alter default privileges {where}{verb} {self.privilege} on {self.name} {to}".encode()
+        part = f" ({quoted(self.part)})" if self.part else ""
+        return f"{verb} {self.privilege}{part} on {self.target} {to}".encode()
+
+
+def quoted(name: str) -> str:
+    """A name as SQL."""
+    return sql.Identifier(name).as_string()
+
+
+def foreign_owners(conn: Connection) -> list[tuple[str, str, str, str]]:
+    """Kind, name, name as SQL, and owner of what does not belong to payments_owner."""
+    return conn.execute(
+        "select o.kind, o.name, o.identity, pg_get_userbyid(o.owner)::text from present_object o"
+        " where o.owner <> (select r.oid from pg_roles r where r.rolname = 'payments_owner') order by 1, 2"
+    ).fetchall()
+
+
+def added_objects(conn: Connection) -> list[tuple[str, str, str]]:
+    """Kind, name and name as SQL of the policies and triggers that no file makes."""
+    return conn.execute(
+        "with present as materialized (select * from present_object)"
+        " select p.kind, p.name, p.identity from present p left join loaded_object l using (kind, name)"
+        " where p.kind in ('policy', 'trigger') and l.name is null and exists (select from loaded_object)"
+        " order by 1, 2"
+    ).fetchall()
+
+
+def unmeant_grants(conn: Connection) -> list[Grant]:
+    """The rights that no file gives, and those to read what is not open to users."""
+    rows = conn.execute(
+        "with unmeant as materialized (select u.* from unmeant_grant u union"
+        " select l.kind, l.name, l.part, l.grantee, l.privilege from loaded_grant l"
+        " where l.reading is not null and l.reading <> all (%s)"
+        " and (l.kind, l.name, l.part, l.grantee, l.privilege) in (select p.* from present_grant p))"
+        ", target as materialized (select t.* from grant_target t)"
+        " select u.kind, u.name, u.part, u.grantee, u.privilege, t.target"
+        " from unmeant u left join target t using (kind, name)"
+        " where exists (select from loaded_grant) and (t.target is not null or u.kind = 'default')"
+        " order by 1, 2, 3, 4, 5",
+        [_open_readings(conn)],
+    ).fetchall()
+    return [Grant(*row) for row in rows]
+
+
+def missing_grants(conn: Connection) -> list[Grant]:
+    """The rights that the files give and that are not there."""
+    rows = conn.execute(
+        "with missing as materialized (select l.kind, l.name, l.part, l.grantee, l.privilege from loaded_grant l"
+        " where l.reading is null or l.reading = any (%s) except select p.* from present_grant p)"
+        ", target as materialized (select t.* from grant_target t)"
+        " select m.kind, m.name, m.part, m.grantee, m.privilege, t.target"
+        " from missing m left join target t using (kind, name) where t.target is not null or m.kind = 'default'"
+        " order by 1, 2, 3, 4, 5",
+        [_open_readings(conn)],
+    ).fetchall()
+    return [Grant(*row) for row in rows]
+
+
+def _open_readings(conn: Connection) -> list[str]:
+    row = conn.execute("select pg_catalog.to_regclass('payments_private.open_readings') is not null").fetchone()
+    if row is None or not row[0]:
+        return []
+    return [what for (what,) in conn.execute("select r.what from payments_private.open_readings r").fetchall()]
 
 
 def _states(
@@ -130,18 +289,28 @@ def note_undone(conn: Connection, migration: SqlFile) -> None:
     """Forgets a migration, and what was loaded on top of it, so that all of that is loaded anew."""
     conn.execute("delete from payments_migrations.applied_migration where name = %s", [migration.name])
     conn.execute("delete from payments_migrations.loaded_file")
-    conn.execute("delete from payments_migrations.loaded_function")
+    conn.execute("delete from payments_migrations.loaded_object")
+    conn.execute("delete from payments_migrations.loaded_grant")
+
+
+def files_with_changed_tables(conn: Connection, tree: SqlTree) -> set[str]:
+    """Names of the files whose statements about tables and views are not those that were run."""
+    run: dict[str, str | None] = dict(
+        conn.execute("select name, table_sha256 from payments_migrations.loaded_file").fetchall()
+    )
+    return {file.name for file in tree.reloadable() if file.table_sha256 != run.get(file.name)}
 
 
 def note_loaded(conn: Connection, files: list[SqlFile]) -> None:
-    """Remembers the wording of functions/ and policies/, and what the functions look like right now."""
+    """Remembers the wording of functions/ and policies/, and what all objects and rights look like right now."""
     conn.execute("delete from payments_migrations.loaded_file")
     with conn.cursor() as cursor:
         cursor.executemany(
-            "insert into payments_migrations.loaded_file (name, sha256) values (%s, %s)",
-            [(file.name, file.sha256) for file in files],
+            "insert into payments_migrations.loaded_file (name, sha256, table_sha256) values (%s, %s, %s)",
+            [(file.name, file.sha256, file.table_sha256) for file in files],
         )
-    conn.execute(RECORD_FUNCTIONS)
+    with naming(recording()):
+        conn.execute(recording().text)
 
 
 @contextmanager
@@ -150,8 +319,8 @@ def naming(file: SqlFile) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        if error.sqlstate is None:
-            raise  # the connection failed, not the file
+        if error.sqlstate is None or isinstance(error, WORTH_ANOTHER_TRY):
+            raise  # the connection failed, not the file, or it had no luck
         diag = error.diag
         line = (
             f":{file.text.count(chr(10), 0, int(diag.statement_position) - 1) + 1}" if diag.statement_position else ""

@@ -7,7 +7,7 @@ migration and notes it as applied in one transaction, so that there is no moment
 
 import socket
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from io import StringIO
@@ -26,11 +26,11 @@ from yoyo.migrations import (
 
 from pg_payments.errors import MigrationError
 from pg_payments.schema import state as books
+from pg_payments.schema.patience import patiently
 from pg_payments.schema.sql_files import SqlFile, SqlTree
-from pg_payments.schema.state import Connection
+from pg_payments.schema.state import Connection, Say
 
 Direction = Literal["apply", "rollback"]
-Say = Callable[[str], None]
 
 
 class VersionedFile(Migration):  # type: ignore[misc]
@@ -65,7 +65,17 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def init_connection(self, connection: Connection) -> None:
         """Undoes whatever a migration has set, and finds yoyo's tables."""
-        connection.execute("reset role; reset all; set search_path = payments_migrations")
+        books.settle(connection)
+        connection.execute("set search_path = payments_migrations, pg_catalog, pg_temp")
+
+    def list_tables(self, **kwargs: Any) -> list[str]:
+        """The tables of the bookkeeping schema."""
+        return [
+            name
+            for (name,) in self._conn.execute(
+                "select c.relname from pg_catalog.pg_class c where c.relnamespace = 'payments_migrations'::regnamespace"
+            )
+        ]
 
     def get_log_data(self, migration: Migration = None, operation: str = "apply") -> dict[str, Any]:
         """One row of yoyo's log; yoyo itself would look for a system user, who need not exist, and for its domain."""
@@ -83,7 +93,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         """Applies what is not applied yet, oldest first, each in a transaction of its own; returns the names."""
         pending = list(self.to_apply(_listed(tree)))
         for migration in pending:
-            self._run(migration, migration.file, "apply")
+            self._run_patiently(migration, migration.file, "apply", say)
             say(f"applied {migration.id}")
         return [migration.id for migration in pending]
 
@@ -93,12 +103,18 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         for migration in chosen:
             if migration.undo is None:
                 raise MigrationError(f"{migration.id} cannot be undone: it has no rollback file")
-            self._run(migration, migration.undo, "rollback")
+            self._run_patiently(migration, migration.undo, "rollback", say)
             say(f"rolled back {migration.id}")
         return [migration.id for migration in chosen]
 
-    def _run(self, migration: VersionedFile, file: SqlFile, direction: Direction) -> None:
+    def _run_patiently(self, migration: VersionedFile, file: SqlFile, direction: Direction, say: Say) -> None:
         migration.load()
+        if migration.use_transactions:
+            patiently(self._conn, say, lambda: self._run(migration, file, direction))
+        else:  # half of it may be done, and what such a file does waits for nobody who stops deliveries
+            self._run(migration, file, direction)
+
+    def _run(self, migration: VersionedFile, file: SqlFile, direction: Direction) -> None:
         with books.naming(file), redirect_stdout(StringIO()):  # yoyo prints the rows of every select
             if migration.use_transactions:
                 with self.transaction():

@@ -13,20 +13,21 @@ ROLES: Final = (
     "payments_user",
     "payments_anon",
     "payments_admin",
+    "payments_keys",
     "public",
     "authenticated",
     "anon",
 )
-"""The five groups, everybody, and an application's two roles: members of ``payments_user`` and ``payments_anon``."""
+"""The six groups, everybody, and an application's two roles: members of ``payments_user`` and ``payments_anon``."""
 
 MEMBER_OF: Final = {"authenticated": "payments_user", "anon": "payments_anon"}
 
 SCHEMAS: Final = {
-    "payments": ("payments_service", "payments_user", "payments_anon", "payments_admin"),
+    "payments": ("payments_service", "payments_user", "payments_anon", "payments_admin", "payments_keys"),
     "payments_private": (),
     "payments_migrations": (),
 }
-"""Who has usage; nobody but ``payments_owner`` creates, and that in the first two only."""
+"""Who has usage; nobody but ``payments_owner`` creates."""
 
 COLUMNS: Final = {
     "payments.customer_mappings": (
@@ -126,10 +127,14 @@ BOOKKEEPING: Final = (
     "yoyo_lock",
     "applied_migration",
     "loaded_file",
-    "loaded_function",
-    "present_function",
+    "loaded_object",
+    "loaded_grant",
+    "present_object",
+    "present_grant",
+    "unmeant_grant",
+    "grant_target",
 )
-"""The tables of ``payments_migrations``: nobody's, of the roles above."""
+"""The tables of ``payments_migrations``: nobody's but the owner's."""
 
 ALL: Final = "*"
 
@@ -251,6 +256,7 @@ INTERNALS: Final = """
     become_owner_of
     belongs_to
     caller_claims
+    calls_functions
     check_line_items
     check_metadata
     check_url
@@ -311,6 +317,7 @@ INTERNALS: Final = """
     mark_failed
     next_attempt
     next_batch
+    not_of_a_superuser
     note_again
     note_payment_object
     now
@@ -380,7 +387,7 @@ SINCE_17: Final = ("maintain",)
 def may(role: str, verb: str, table: str, column: str, rights: dict[tuple[str, str, str], str]) -> bool:
     """What is expected: whether a role has a column's verb, or a table's (then ``column`` is empty)."""
     if role == "payments_owner":
-        return not table.startswith("payments_migrations.")
+        return True
     columns = rights.get((MEMBER_OF.get(role, role), verb, table), "")
     return columns == ALL or column in columns.split()
 

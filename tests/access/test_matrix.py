@@ -70,7 +70,7 @@ def cells_of(role: str, version: int, rights: dict[tuple[str, str, str], str]) -
     grantee = f"matrix_{role}" if role in MEMBER_OF else role
     answers = []
     for schema, users in SCHEMAS.items():
-        own = role == "payments_owner" and schema != "payments_migrations"
+        own = role == "payments_owner"
         uses = own or MEMBER_OF.get(role, role) in users
         answers.append(cell(f"has_schema_privilege('{grantee}', '{schema}', 'usage')", uses, f"{role} usage {schema}"))
         answers.append(cell(f"has_schema_privilege('{grantee}', '{schema}', 'create')", own, f"{role} create {schema}"))
@@ -85,7 +85,8 @@ def cells_of(role: str, version: int, rights: dict[tuple[str, str, str], str]) -
     for table, verb in product(BOOKKEEPING, table_verbs + COLUMN_VERBS):
         privilege = "has_any_column_privilege" if verb in COLUMN_VERBS else "has_table_privilege"
         question = f"{privilege}('{grantee}', 'payments_migrations.{table}', '{verb}')"
-        answers.append(cell(question, False, f"{role} {verb} payments_migrations.{table}"))
+        own = role == "payments_owner"
+        answers.append(cell(question, own, f"{role} {verb} payments_migrations.{table}"))
     for function in FUNCTIONS:
         question = f"has_function_privilege('{grantee}', '{function}', 'execute')"
         answers.append(cell(question, may_execute(role, function), f"{role} executes {function}"))

@@ -133,6 +133,8 @@ def test_names_that_need_quoting(scratch_conn: Conn) -> None:
 def test_views_are_asked_too(scratch_conn: Conn, kind: str) -> None:
     scratch_conn.execute(MEMBERS)
     scratch_conn.execute(f"create {kind} public.owners as select * from public.team_members where role = 'owner'")
+    scratch_conn.execute("create role app; alter table public.owners owner to app")
+    scratch_conn.execute("alter table public.team_members owner to app")
     scratch_conn.execute("select payments.register_subject_type('team', 'public.owners', 'team_id', 'user_id')")
     assert subjects(scratch_conn) == ADA_TEAM
 
@@ -141,7 +143,9 @@ def test_views_are_asked_too(scratch_conn: Conn, kind: str) -> None:
 
 CLUBS = """
 create function public.my_clubs() returns setof text language sql stable as
-$$ select 'chess' where current_setting('request.jwt.claims')::jsonb ->> 'sub' = 'ada' $$
+$$ select 'chess' where current_setting('request.jwt.claims')::jsonb ->> 'sub' = 'ada' $$;
+create role app;
+alter function public.my_clubs() owner to app
 """
 
 
@@ -192,6 +196,39 @@ def test_what_is_no_lookup(scratch_conn: Conn, function: str) -> None:
 # Refusals
 
 
+@pytest.mark.parametrize("superuser", ["current_user", "another_dba"])
+@pytest.mark.parametrize(
+    ("made", "registered", "refused"),
+    [
+        ("create view public.v as select * from public.team_members", "'public.v', 'team_id', 'user_id'", True),
+        (CLUBS, "'public.my_clubs()'::regprocedure", True),
+        ("", "'public.team_members', 'team_id', 'user_id', 'public.is_ours(role)'", True),
+        ("", "'public.team_members', 'team_id', 'user_id', $$role operator(public.~~~) 'x'$$", True),
+        ("", "'public.team_members', 'team_id', 'user_id', $$lower(role) like 'o%' or exists (select 1)$$", False),
+        ("create materialized view public.m as table public.team_members", "'public.m', 'team_id', 'user_id'", False),
+    ],
+    ids=["view", "function", "filter that calls", "filter with an operator", "filter of Postgres's own", "copy"],
+)
+def test_nothing_runs_with_a_superuser_s_rights(
+    scratch_conn: Conn, superuser: str, made: str, registered: str, refused: bool
+) -> None:
+    conn = scratch_conn
+    conn.execute(MEMBERS)
+    conn.execute("create function public.is_ours(text) returns boolean language sql as 'select true'")
+    conn.execute("""create function public.alike(text, text) returns boolean language sql as 'select true';
+                    create operator public.~~~ (leftarg = text, rightarg = text, function = public.alike);
+                    create role another_dba superuser""")
+    conn.execute(made or "select 1")
+    for table in conn.execute("select relname from pg_class where relnamespace = 'public'::regnamespace").fetchall():
+        conn.execute(f"alter table public.{table['relname']} owner to {superuser}")
+    conn.execute(f"alter function public.my_clubs() owner to {superuser}" if made == CLUBS else "select 1")
+    statement = f"select payments.register_subject_type('team', {registered})"
+    if refused:
+        assert refusal(conn, statement)[0] == "PY002"
+    else:
+        conn.execute(statement)
+
+
 @pytest.mark.parametrize("name", ["", "user", "Team", "1st", "te-am", "te:am", "t" * 51, None])
 def test_names_of_types(scratch_conn: Conn, name: str | None) -> None:
     scratch_conn.execute(MEMBERS)
@@ -223,9 +260,7 @@ def test_only_who_may_act_as_both_owners_registers(scratch_conn: Conn) -> None:
     conn = scratch_conn
     conn.execute(MEMBERS)
     conn.execute(CLUBS)
-    conn.execute(
-        "create role app; alter table public.team_members owner to app; alter function public.my_clubs() owner to app"
-    )
+    conn.execute("alter table public.team_members owner to app")
     conn.execute(
         """create role ours; grant payments_owner to ours;
            create role app_and_ours; grant payments_owner, app to app_and_ours"""

@@ -116,7 +116,7 @@ def test_the_way_of_a_schema(empty_database_url: str) -> None:
     names = [file.name for file in packaged().migrations()]
     files = [file.name for file in packaged().reloadable()]
 
-    assert printed("migrate", "--plan", url=url) == {"apply": names, "load": files, "changed_by_hand": []}
+    assert printed("migrate", "--plan", url=url) == {"apply": names, "load": files, "changed_by_hand": [], "mend": []}
     plan = command("migrate", "--plan", "--database-url", url).stdout.splitlines()
     assert plan == [*(f"would apply {name}" for name in names), *(f"would load {name} (new)" for name in files)]
     assert command("status", "--check", "--database-url", url).returncode == 1

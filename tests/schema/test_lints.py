@@ -154,6 +154,8 @@ def test_plpgsql_check_has_nothing_to_say(server: Server, scratch_conn: Conn) ->
         create table public.team_members (team_id uuid, user_id uuid, role text);
         select payments.register_subject_type('team', 'public.team_members', 'team_id', 'user_id', 'role <> ''guest''');
         create function public.clubs() returns setof text language sql stable as $$ select 'chess' $$;
+        create role club_owner;
+        alter function public.clubs() owner to club_owner;
         select payments.register_subject_type('club', 'public.clubs()'::regprocedure);
     """)
     assert scratch_conn.execute(CHECK).fetchall() == []

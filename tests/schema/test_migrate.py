@@ -83,7 +83,7 @@ def test_an_edited_function_or_policy_is_loaded_again(url: str, tree: SqlTree, n
     write(path, path.read_text().replace("42", "43"))
     write(path, path.read_text() + "-- edited\n")
     assert status(url, tree).files[name] == "changed"
-    assert migrate(url, tree).loaded == FILES
+    assert migrate(url, tree).loaded == [name]
     assert status(url, tree).up_to_date
 
 
@@ -145,7 +145,7 @@ def test_a_function_changed_by_hand_is_noticed_and_mended(
 
 def test_another_major_version_of_postgres_is_no_change(url: str, tree: SqlTree) -> None:
     migrate(url, tree)
-    run(url, "update payments_migrations.loaded_function set postgres_version = 14, body_md5 = 'worded differently'")
+    run(url, "update payments_migrations.loaded_object set postgres_version = 14, wording_md5 = 'worded differently'")
     assert status(url, tree).up_to_date
 
 

@@ -13,7 +13,8 @@ select 'migration', name, sha256 from payments_migrations.applied_migration
 union all select 'yoyo', migration_id, migration_hash from payments_migrations._yoyo_migration
 union all select 'yoyo version', version::text, null from payments_migrations._yoyo_version
 union all select 'file', name, sha256 from payments_migrations.loaded_file
-union all select 'function', signature, concat(definition_md5, body_md5) from payments_migrations.loaded_function
+union all select kind, name, concat(definition_md5, wording_md5) from payments_migrations.loaded_object
+union all select kind, concat_ws(' ', name, part, grantee, privilege), reading from payments_migrations.loaded_grant
 order by 1, 2
 """
 

@@ -55,6 +55,9 @@ class Server:
     found_bin_dir: Path | None
     """Where this version's initdb is, if it is on this machine."""
 
+    owners: set[str] = field(default_factory=set, compare=False)
+    """Roles that ``login`` has let act as payments_owner: nothing is installed anew where there are any."""
+
     @property
     def name(self) -> str:
         return f"pg{self.version}"
@@ -67,6 +70,14 @@ class Server:
                 str(self.version), f"the programs of Postgres {self.version} (initdb, pg_ctl) are not on this machine"
             )
         return self.found_bin_dir
+
+    def end_ownership(self) -> None:
+        """Takes payments_owner back from all that ``login`` gave it to."""
+        if self.owners:
+            with self.admin() as conn:
+                for role in self.owners:
+                    conn.execute(sql.SQL("revoke payments_owner from {}").format(sql.Identifier(role)))
+            self.owners.clear()
 
     def url(self, database: str, user: str | None = None) -> str:
         """URI of a database here, as the superuser or as a role made by ``login``."""
@@ -95,6 +106,8 @@ class Server:
                 )
             for group in member_of:
                 conn.execute(sql.SQL("grant {} to {}").format(sql.Identifier(group), sql.Identifier(role)))
+            if "payments_owner" in member_of:
+                self.owners.add(role)
         return role
 
     @contextmanager

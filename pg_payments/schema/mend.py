@@ -1,0 +1,29 @@
+"""Puts back what others have changed: owners, rights, and the policies and triggers that they have added.
+
+What was dropped or changed of tables, views, policies and triggers is loaded again by ``migrate`` before this.
+"""
+
+from pg_payments.schema import state as books
+from pg_payments.schema.state import Connection
+
+
+def mend(conn: Connection) -> list[str]:
+    """Mends what is not as it was loaded, in one transaction; returns a line for each thing."""
+    done: list[str] = []
+    with conn.transaction():
+        conn.execute("set local search_path = payments_migrations, pg_catalog, pg_temp")
+        for kind, name, identity, owner in books.foreign_owners(conn):
+            what = "routine" if kind == "function" else kind
+            conn.execute(f"alter {what} {identity} owner to payments_owner".encode())
+            done.append(f"gave {kind} {name} of {owner} to payments_owner")
+        conn.execute("set local role payments_owner")
+        for kind, name, identity in books.added_objects(conn):
+            conn.execute(f"drop {kind} {identity}".encode())
+            done.append(f"dropped {kind} {name}, which was added by hand")
+        for grant in books.unmeant_grants(conn):
+            conn.execute(grant.statement("revoke"))
+            done.append(f"took back {grant}")
+        for grant in books.missing_grants(conn):
+            conn.execute(grant.statement("grant"))
+            done.append(f"gave {grant}")
+    return done
