@@ -128,7 +128,7 @@ def test_the_way_of_a_schema(empty_database_url: str) -> None:
     ]
     assert command("migrate", "--database-url", url).stdout == "nothing to do\n"
     assert command("migrate", "--plan", "--database-url", url).stdout == "nothing to do\n"
-    assert printed("migrate", url=url) == {"applied": [], "loaded": []}
+    assert printed("migrate", url=url) == {"applied": [], "loaded": [], "mended": []}
 
     found = printed("status", "--check", url=url)
     assert found["up_to_date"] is True
