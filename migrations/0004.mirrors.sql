@@ -200,4 +200,21 @@ create index stripe_subscription_items_subscription_idx on payments.stripe_subsc
 comment on table payments.stripe_subscription_items is 'The items of each mirrored subscription.';
 comment on column payments.stripe_subscription_items.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 
+create table payments_private.projections (
+  table_name      name primary key,
+  object_types    text[] not null,
+  key_column      name not null,
+  object_column   name not null,
+  keeps_deleted   boolean not null,
+  made_by_callers boolean not null,
+  scope           text not null,
+  place           bigint not null
+);
+comment on table payments_private.projections is 'The tables whose rows are computed from stored objects, as functions/50_projections/ registers them.';
+comment on column payments_private.projections.object_types is 'The types of object that account for a row; empty where a row is computed from several.';
+comment on column payments_private.projections.object_column is 'The column with the id of the object that accounts for a row: the key, unless one object has several rows.';
+comment on column payments_private.projections.keeps_deleted is 'Whether a row stays when its object was deleted.';
+comment on column payments_private.projections.made_by_callers is 'Whether the rows are only brought up to date here: they are never removed.';
+comment on column payments_private.projections.scope is 'What all rows x of the table have in common, as the beginning of a condition.';
+
 reset role;

@@ -6,6 +6,7 @@ alter table payments_private.payment_objects enable row level security;
 alter table payments_private.object_links enable row level security;
 alter table payments_private.refresh_queue enable row level security;
 alter table payments_private.customer_claims enable row level security;
+alter table payments_private.projections enable row level security;
 alter table payments_private.clock enable row level security;
 alter table payments_private.settings enable row level security;
 alter table payments_private.subject_types enable row level security;

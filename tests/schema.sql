@@ -1262,7 +1262,7 @@ ALTER FUNCTION payments_private.overtaken(p_rival payments_private.rival_snapsho
 COMMENT ON FUNCTION payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) IS 'Whether what another of the rivals calls previous is what this one shows.';
 
 CREATE FUNCTION payments_private.passes() RETURNS text[]
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.passes() OWNER TO payments_owner;
@@ -1391,6 +1391,14 @@ ALTER FUNCTION payments_private.project_customers(p_environment text, p_account 
 
 COMMENT ON FUNCTION payments_private.project_customers(p_environment text, p_account text, p_ids text[]) IS 'Computes payments.customers for the given customer ids.';
 
+CREATE FUNCTION payments_private.project_objects(p_environment text, p_account text, p_object_type text, p_ids text[]) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.project_objects(p_environment text, p_account text, p_object_type text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_objects(p_environment text, p_account text, p_object_type text, p_ids text[]) IS 'Computes the rows of stored objects of one type. Returns the ids of those whose payments are to be computed again.';
+
 CREATE FUNCTION payments_private.project_prices(p_environment text, p_account text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1407,6 +1415,14 @@ ALTER FUNCTION payments_private.project_products(p_environment text, p_account t
 
 COMMENT ON FUNCTION payments_private.project_products(p_environment text, p_account text, p_ids text[]) IS 'Computes payments.stripe_products for the given product ids.';
 
+CREATE FUNCTION payments_private.project_references(p_environment text, p_account text, p_references text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.project_references(p_environment text, p_account text, p_references text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_references(p_environment text, p_account text, p_references text[]) IS 'Computes the rows of stored objects of any types, given as type:id.';
+
 CREATE FUNCTION payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1422,6 +1438,39 @@ CREATE FUNCTION payments_private.project_transactions(p_environment text, p_acco
 ALTER FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes in the circles around the given objects (type:id).';
+
+CREATE TABLE payments_private.projections (
+    table_name name NOT NULL,
+    object_types text[] NOT NULL,
+    key_column name NOT NULL,
+    object_column name NOT NULL,
+    keeps_deleted boolean NOT NULL,
+    made_by_callers boolean NOT NULL,
+    scope text NOT NULL,
+    place bigint NOT NULL
+);
+
+ALTER TABLE payments_private.projections OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.projections IS 'The tables whose rows are computed from stored objects, as functions/50_projections/ registers them.';
+
+COMMENT ON COLUMN payments_private.projections.object_types IS 'The types of object that account for a row; empty where a row is computed from several.';
+
+COMMENT ON COLUMN payments_private.projections.object_column IS 'The column with the id of the object that accounts for a row: the key, unless one object has several rows.';
+
+COMMENT ON COLUMN payments_private.projections.keeps_deleted IS 'Whether a row stays when its object was deleted.';
+
+COMMENT ON COLUMN payments_private.projections.made_by_callers IS 'Whether the rows are only brought up to date here: they are never removed.';
+
+COMMENT ON COLUMN payments_private.projections.scope IS 'What all rows x of the table have in common, as the beginning of a condition.';
+
+CREATE FUNCTION payments_private.projection_statement(p_projection payments_private.projections, p_template text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.projection_statement(p_projection payments_private.projections, p_template text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.projection_statement(p_projection payments_private.projections, p_template text) IS 'A statement about a projection: %1$I is its table, %2$I its key, %3$I the column with the id of the object that accounts for a row, %4$s what all its rows x have in common, to be followed by further conditions.';
 
 CREATE FUNCTION payments_private.purged_before() RETURNS timestamp with time zone
     LANGUAGE plpgsql
@@ -1535,6 +1584,14 @@ CREATE FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integer[]) R
 ALTER FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integer[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integer[]) IS 'Raises 55P03 and names the sessions that hold the lock: pid, user, application.';
+
+CREATE FUNCTION payments_private.register_projection(p_table text, p_object_types text[], p_key text, p_object_key text DEFAULT NULL::text, p_keeps_deleted boolean DEFAULT false, p_made_by_callers boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.register_projection(p_table text, p_object_types text[], p_key text, p_object_key text, p_keeps_deleted boolean, p_made_by_callers boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.register_projection(p_table text, p_object_types text[], p_key text, p_object_key text, p_keeps_deleted boolean, p_made_by_callers boolean) IS 'Registers a table of schema payments as a projection; called by functions/ whenever these are loaded.';
 
 CREATE FUNCTION payments_private.reproject(p_environment text, p_account text, p_pass text, p_keys text[]) RETURNS void
     LANGUAGE plpgsql
@@ -2335,6 +2392,9 @@ ALTER TABLE ONLY payments_private.open_readings
 ALTER TABLE ONLY payments_private.payment_objects
     ADD CONSTRAINT payment_objects_pkey PRIMARY KEY (environment, node, account);
 
+ALTER TABLE ONLY payments_private.projections
+    ADD CONSTRAINT projections_pkey PRIMARY KEY (table_name);
+
 ALTER TABLE ONLY payments_private.provider_secrets
     ADD CONSTRAINT provider_secrets_pkey PRIMARY KEY (environment, name);
 
@@ -2511,6 +2571,8 @@ ALTER TABLE payments_private.object_links ENABLE ROW LEVEL SECURITY;
 ALTER TABLE payments_private.open_readings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.payment_objects ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.projections ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.provider_secrets ENABLE ROW LEVEL SECURITY;
 
@@ -2879,13 +2941,19 @@ REVOKE ALL ON FUNCTION payments_private.project_customer_mappings(p_environment 
 
 REVOKE ALL ON FUNCTION payments_private.project_customers(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.project_objects(p_environment text, p_account text, p_object_type text, p_ids text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.project_prices(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_products(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.project_references(p_environment text, p_account text, p_references text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.projection_statement(p_projection payments_private.projections, p_template text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.purged_before() FROM PUBLIC;
 
@@ -2910,6 +2978,8 @@ REVOKE ALL ON FUNCTION payments_private.refund_or_dispute_row(p_environment text
 REVOKE ALL ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integer[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.register_projection(p_table text, p_object_types text[], p_key text, p_object_key text, p_keeps_deleted boolean, p_made_by_callers boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text, p_account text, p_pass text, p_keys text[]) FROM PUBLIC;
 

@@ -53,3 +53,7 @@ begin
 end
 $$;
 comment on function payments_private.project_checkout_sessions(text, text, text[]) is 'Brings the checkout attempts behind the given Stripe session ids up to date.';
+
+do $$ begin
+  perform payments_private.register_projection('stripe_checkout_sessions', '{checkout.session}', 'checkout_session_id', p_made_by_callers => true);
+end $$;

@@ -30,3 +30,7 @@ begin
 end
 $$;
 comment on function payments_private.project_customers(text, text, text[]) is 'Computes payments.customers for the given customer ids.';
+
+do $$ begin
+  perform payments_private.register_projection('customers', '{customer}', 'provider_customer_id', p_keeps_deleted => true);
+end $$;

@@ -104,3 +104,8 @@ begin
 end
 $$;
 comment on function payments_private.project_prices(text, text, text[]) is 'Computes payments.stripe_prices for the given price or plan ids.';
+
+do $$ begin
+  perform payments_private.register_projection('stripe_products', '{product}', 'product_id');
+  perform payments_private.register_projection('stripe_prices', '{price,plan}', 'price_id');
+end $$;

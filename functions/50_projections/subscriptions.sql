@@ -143,3 +143,9 @@ end
 $$;
 comment on function payments_private.project_subscriptions(text, text, text[]) is
   'Computes payments.stripe_subscriptions and their items for the given ids; answers those whose subject changed.';
+
+do $$ begin
+  perform payments_private.register_projection('stripe_subscriptions', '{subscription}', 'subscription_id', p_keeps_deleted => true);
+  perform payments_private.register_projection('stripe_subscription_items', '{subscription}', 'subscription_item_id', 'subscription_id',
+                                               p_keeps_deleted => true);
+end $$;

@@ -120,8 +120,7 @@ declare
   v_newest        payments_private.snapshot;
   v_changed       boolean;
   v_count         integer := 0;
-  v_products      text[] := array[]::text[];
-  v_prices        text[] := array[]::text[];
+  v_others        text[] := array[]::text[];  -- type:id of what has rows of its own and nothing that depends on it
   v_customers     text[] := array[]::text[];
   v_subscriptions text[] := array[]::text[];
   v_sessions      text[] := array[]::text[];
@@ -162,23 +161,19 @@ begin
 
     continue when not v_changed;
     case v_snapshot.object_type
-      when 'product' then v_products := v_products || v_snapshot.object_id;
-      when 'price', 'plan' then v_prices := v_prices || v_snapshot.object_id;
       when 'customer' then v_customers := v_customers || v_snapshot.object_id;
       when 'subscription' then v_subscriptions := v_subscriptions || v_snapshot.object_id;
       when 'checkout.session' then
         if p_account is null and payments_private.attempt_of(v_newest.data) is not null then
           v_sessions := v_sessions || v_snapshot.object_id;
         end if;
-      else null;
+      when 'payment_intent', 'charge', 'invoice', 'invoice_payment', 'refund', 'dispute' then null;  -- these have no rows of their own
+      else v_others := v_others || (v_snapshot.object_type || ':' || v_snapshot.object_id);
     end case;
   end loop;
 
-  if v_products <> '{}' then
-    perform payments_private.project_products(p_environment, p_account, v_products);
-  end if;
-  if v_prices <> '{}' then
-    perform payments_private.project_prices(p_environment, p_account, v_prices);
+  if v_others <> '{}' then
+    perform payments_private.project_references(p_environment, p_account, v_others);
   end if;
   if v_customers <> '{}' then
     perform payments_private.project_customers(p_environment, p_account, v_customers);

@@ -6,19 +6,23 @@
 
 -- In the order of what reads what: what objects say before what is computed from it, sessions before their payments.
 create or replace function payments_private.passes() returns text[]
-language plpgsql immutable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   return array[
     'said charge', 'said checkout.session', 'said dispute', 'said invoice', 'said invoice_payment', 'said payment_intent', 'said refund',
-    'said subscription',
-    'rows checkout.session', 'rows product', 'rows price', 'rows plan', 'rows customer', 'rows subscription',
+    'said subscription']
+    || array(
+      select 'rows ' || o.type
+        from payments_private.projections p, unnest(p.object_types) with ordinality o (type, place)
+       group by o.type
+       order by min(p.place), min(o.place))
+    || array[
     'payments charge', 'payments checkout.session', 'payments dispute', 'payments invoice', 'payments invoice_payment',
     'payments payment_intent', 'payments refund',
-    'subjects customer_mappings',
-    'orphans stripe_products', 'orphans stripe_prices', 'orphans customers', 'orphans customer_mappings', 'orphans stripe_subscriptions',
-    'orphans stripe_subscription_items', 'orphans transactions'];
+    'subjects customer_mappings']
+    || array(select 'orphans ' || p.table_name from payments_private.projections p where not p.made_by_callers order by p.place);
 end
 $$;
 comment on function payments_private.passes() is
@@ -117,6 +121,7 @@ end
 $$;
 comment on function payments_private.keys_by_account(text, text, text[], text[]) is 'What a batch does for each account.';
 
+-- One statement for each table: it looks each row's object up, and reads no further than it is asked for.
 create or replace function payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer)
   returns table (key text, account_id text)
 language plpgsql stable
@@ -126,38 +131,10 @@ set enable_seqscan = off
 set jit = off
 as $$
 #variable_conflict use_column
+declare
+  v_projection payments_private.projections;
 begin
   case p_table
-    when 'stripe_products' then
-      return query
-        select p.product_id, p.account_id from payments.stripe_products p
-         where p.environment = p_environment and p.product_id > p_after
-           and not exists (
-             select from payments.stripe_objects o
-              where o.environment = p_environment and o.account_id is not distinct from p.account_id and o.object_type = 'product' and o.object_id = p.product_id and not o.deleted)
-         order by p.product_id
-         fetch first p_max rows with ties;
-    when 'stripe_prices' then
-      return query
-        select p.price_id, p.account_id from payments.stripe_prices p
-         where p.environment = p_environment and p.price_id > p_after
-           and not exists (
-             select from payments.stripe_objects o
-              where o.environment = p_environment and o.account_id is not distinct from p.account_id and o.object_type = 'price' and o.object_id = p.price_id and not o.deleted)
-           and not exists (
-             select from payments.stripe_objects o
-              where o.environment = p_environment and o.account_id is not distinct from p.account_id and o.object_type = 'plan' and o.object_id = p.price_id and not o.deleted)
-         order by p.price_id
-         fetch first p_max rows with ties;
-    when 'customers' then
-      return query
-        select c.provider_customer_id, c.account_id from payments.customers c
-         where c.provider = 'stripe' and c.environment = p_environment and c.provider_customer_id > p_after
-           and not exists (
-             select from payments.stripe_objects o
-              where o.environment = p_environment and o.account_id is not distinct from c.account_id and o.object_type = 'customer' and o.object_id = c.provider_customer_id)
-         order by c.provider_customer_id
-         fetch first p_max rows with ties;
     when 'customer_mappings' then
       return query
         select m.subject_key, m.account_id from payments.customer_mappings m
@@ -167,24 +144,6 @@ begin
              select from payments_private.customer_claims c
               where c.environment = p_environment and c.subject_type = m.subject_type and c.subject_id = m.subject_id and c.account = coalesce(m.account_id, ''))
          order by m.subject_type, m.subject_id
-         fetch first p_max rows with ties;
-    when 'stripe_subscriptions' then
-      return query
-        select s.subscription_id, s.account_id from payments.stripe_subscriptions s
-         where s.environment = p_environment and s.subscription_id > p_after
-           and not exists (
-             select from payments.stripe_objects o
-              where o.environment = p_environment and o.account_id is not distinct from s.account_id and o.object_type = 'subscription' and o.object_id = s.subscription_id)
-         order by s.subscription_id
-         fetch first p_max rows with ties;
-    when 'stripe_subscription_items' then
-      return query
-        select i.subscription_item_id, i.account_id from payments.stripe_subscription_items i
-         where i.environment = p_environment and i.subscription_item_id > p_after
-           and not exists (
-             select from payments.stripe_objects o
-              where o.environment = p_environment and o.account_id is not distinct from i.account_id and o.object_type = 'subscription' and o.object_id = i.subscription_id)
-         order by i.subscription_item_id
          fetch first p_max rows with ties;
     when 'transactions' then  -- told by neither an object of their own nor a link
       return query
@@ -204,6 +163,22 @@ begin
                      select from payments_private.object_links k where k.environment = p_environment and k.account = coalesce(t.account_id, '') and k.to_node = n.node)
                  order by t.provider_object_type, t.provider_object_id
                  fetch first p_max rows with ties) n;
+    else
+      select p.* into strict v_projection from payments_private.projections p where p.table_name = p_table;
+      return query execute payments_private.projection_statement(v_projection, $q$
+        select x.%2$I, x.account_id
+          from payments.%1$I x
+         where %4$s x.environment = $1 and x.%2$I > $2
+           and not exists (
+             select from unnest($4) t (object_type),
+                    lateral (
+                      select from payments.stripe_objects o
+                       where o.environment = $1 and o.account_id is not distinct from x.account_id
+                         and o.object_type = t.object_type and o.object_id = x.%3$I and ($5 or not o.deleted)
+                       limit 1) o)
+         order by x.%2$I
+         fetch first $3 rows with ties$q$)
+        using p_environment, p_after, p_max, v_projection.object_types, v_projection.keeps_deleted;
   end case;
 end
 $$;
@@ -214,8 +189,10 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_of     text := split_part(p_pass, ' ', 2);
-  v_secret bytea;
+  v_of         text := split_part(p_pass, ' ', 2);
+  v_secret     bytea;
+  v_projection payments_private.projections;
+  v_nodes      text[];
 begin
   if p_pass like 'said %' then  -- only their own rows are read and written; in the order in which everybody waits
     perform payments_private.lock_area(p_environment);
@@ -223,6 +200,15 @@ begin
     perform payments_private.wait_for_locks(array(
       select payments_private.lock_key('payments:' || p_environment || ':' || coalesce(p_account || '/', '') || v_of || ':' || k, v_secret) from unnest(p_keys) k));
     return;
+  end if;
+  select p.* into v_projection from payments_private.projections p where p_pass like 'orphans %' and p.table_name = v_of and p.object_types <> '{}';
+  if found then
+    execute payments_private.projection_statement(v_projection, $q$
+      select array(
+        select distinct t || ':' || x.%3$I
+          from payments.%1$I x, unnest($4) t
+         where %4$s x.environment = $1 and x.account_id is not distinct from $2 and x.%2$I = any ($3))$q$)
+      into v_nodes using p_environment, p_account, p_keys, v_projection.object_types;
   end if;
   perform payments_private.lock_nodes(p_environment, p_account, case
     when p_pass in ('rows subscription', 'orphans stripe_subscriptions') then array(  -- their subject is their customer's
@@ -233,14 +219,9 @@ begin
                union all
                select unnest(o.links) from payments_private.payment_objects o
                 where o.environment = p_environment and o.account = coalesce(p_account, '') and o.node = 'subscription:' || k) n (node))
-    when p_pass = 'orphans stripe_subscription_items' then array(
-      select distinct 'subscription:' || i.subscription_id
-        from unnest(p_keys) k
-        join payments.stripe_subscription_items i on i.environment = p_environment and i.account_id is not distinct from p_account and i.subscription_item_id = k)
     when p_pass like 'payments %' or p_pass = 'orphans transactions' then p_keys
     when p_pass like '% customer_mappings' then array(select 'subject:' || k from unnest(p_keys) k)
-    when p_pass = 'orphans stripe_prices' then array(select t || ':' || k from unnest(p_keys) k, unnest(array['price', 'plan']) t)
-    when p_pass like 'orphans %' then array(select rtrim(replace(v_of, 'stripe_', ''), 's') || ':' || k from unnest(p_keys) k)
+    when p_pass like 'orphans %' then v_nodes
     else array(select v_of || ':' || k from unnest(p_keys) k)
   end);
 end
@@ -279,20 +260,10 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set jit = off
 as $$
+declare
+  v_projection payments_private.projections;
 begin
   case p_table
-    when 'stripe_products' then
-      delete from payments.stripe_products p where p.environment = p_environment and p.account_id is not distinct from p_account and p.product_id = any (p_keys);
-    when 'stripe_prices' then
-      delete from payments.stripe_prices p where p.environment = p_environment and p.account_id is not distinct from p_account and p.price_id = any (p_keys);
-    when 'customers' then
-      delete from payments.customers c where c.provider = 'stripe' and c.environment = p_environment and c.account_id is not distinct from p_account and c.provider_customer_id = any (p_keys);
-    when 'customer_mappings' then
-      delete from payments.customer_mappings m where m.provider = 'stripe' and m.environment = p_environment and m.account_id is not distinct from p_account and m.subject_key = any (p_keys);
-    when 'stripe_subscriptions' then
-      delete from payments.stripe_subscriptions s where s.environment = p_environment and s.account_id is not distinct from p_account and s.subscription_id = any (p_keys);
-    when 'stripe_subscription_items' then
-      delete from payments.stripe_subscription_items i where i.environment = p_environment and i.account_id is not distinct from p_account and i.subscription_item_id = any (p_keys);
     when 'transactions' then
       delete from payments.transactions t
        where t.id = any (array(
@@ -304,6 +275,12 @@ begin
                      and y.provider_object_type = replace(split_part(k, ':', 1), '.', '_')
                      and y.provider_object_id = substr(k, strpos(k, ':') + 1)
                   offset 0) x));
+    else
+      select p.* into strict v_projection from payments_private.projections p where p.table_name = p_table;
+      execute payments_private.projection_statement(v_projection, $q$
+        delete from payments.%1$I x
+         where %4$s x.environment = $1 and x.account_id is not distinct from $2 and x.%2$I = any ($3)$q$)
+        using p_environment, p_account, p_keys;
   end case;
 end
 $$;
@@ -321,11 +298,7 @@ declare
 begin
   case
     when p_pass like 'said %' then perform payments_private.note_again(p_environment, p_account, v_of, p_keys);
-    when p_pass = 'rows product' then perform payments_private.project_products(p_environment, p_account, p_keys);
-    when p_pass in ('rows price', 'rows plan') then perform payments_private.project_prices(p_environment, p_account, p_keys);
-    when p_pass = 'rows customer' then perform payments_private.project_customers(p_environment, p_account, p_keys);
-    when p_pass = 'rows subscription' then perform payments_private.project_subscriptions(p_environment, p_account, p_keys);
-    when p_pass = 'rows checkout.session' then perform payments_private.project_checkout_sessions(p_environment, p_account, p_keys);
+    when p_pass like 'rows %' then perform payments_private.project_objects(p_environment, p_account, v_of, p_keys);
     when p_pass like 'payments %' then perform payments_private.project_transactions(p_environment, p_account, p_keys);
     when p_pass like 'subjects %' then perform payments_private.project_customer_mappings(p_environment, p_account, p_keys);
     when p_pass like 'orphans %' then perform payments_private.delete_orphans(p_environment, p_account, v_of, p_keys);

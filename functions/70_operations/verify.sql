@@ -12,7 +12,8 @@ set jit = off
 as $$
 #variable_conflict use_column
 declare
-  v_of text := split_part(p_pass, ' ', 2);
+  v_of         text := split_part(p_pass, ' ', 2);
+  v_projection payments_private.projections;
 begin
   case
     when p_pass like 'said %' then
@@ -31,25 +32,6 @@ begin
                lateral (
                  select * from payments.stripe_checkout_sessions x where x.id = a.id and x.environment = p_environment and x.account_id is not distinct from p_account offset 0) s;
 
-    when p_pass in ('rows product', 'orphans stripe_products') then
-      return query
-        select 'stripe_products', r.product_id, to_jsonb(r) - array['id', 'created_at', 'updated_at']
-          from unnest(p_keys) k, lateral (
-            select * from payments.stripe_products x where x.environment = p_environment and x.account_id is not distinct from p_account and x.product_id = k offset 0) r;
-
-    when p_pass in ('rows price', 'rows plan', 'orphans stripe_prices') then
-      return query
-        select 'stripe_prices', r.price_id, to_jsonb(r) - array['id', 'created_at', 'updated_at']
-          from unnest(p_keys) k, lateral (
-            select * from payments.stripe_prices x where x.environment = p_environment and x.account_id is not distinct from p_account and x.price_id = k offset 0) r;
-
-    when p_pass in ('rows customer', 'orphans customers') then
-      return query
-        select 'customers', r.provider_customer_id, to_jsonb(r) - array['id', 'created_at', 'updated_at']
-          from unnest(p_keys) k, lateral (
-            select * from payments.customers x
-             where x.provider = 'stripe' and x.environment = p_environment and x.account_id is not distinct from p_account and x.provider_customer_id = k offset 0) r;
-
     when p_pass like '% customer_mappings' then
       return query
         select 'customer_mappings', r.subject_key, to_jsonb(r) - array['id', 'created_at', 'updated_at']
@@ -58,37 +40,7 @@ begin
              where x.provider = 'stripe' and x.environment = p_environment and x.account_id is not distinct from p_account and x.subject_type = payments_private.subject_type_in(k)
                and x.subject_id = payments_private.subject_id_in(k) offset 0) r;
 
-    when p_pass in ('rows subscription', 'orphans stripe_subscriptions') then
-      return query
-        select 'stripe_subscriptions', r.subscription_id, to_jsonb(r) - array['id', 'created_at', 'updated_at']
-          from unnest(p_keys) k, lateral (
-            select * from payments.stripe_subscriptions x where x.environment = p_environment and x.account_id is not distinct from p_account and x.subscription_id = k offset 0) r
-        union all
-        select 'stripe_subscription_items', r.subscription_item_id, to_jsonb(r) - array['id', 'created_at', 'updated_at']
-          from (select x.id
-                  from unnest(p_keys) k, lateral (
-                    select y.id from payments.stripe_subscription_items y
-                     where y.environment = p_environment and y.account_id is not distinct from p_account and y.subscription_id = k offset 0) x
-                union  -- items of theirs may be stored under another
-                select x.id
-                  from unnest(p_keys) k,
-                       lateral (
-                         select y.data from payments.stripe_objects y
-                          where y.environment = p_environment and y.account_id is not distinct from p_account and y.object_type = 'subscription' and y.object_id = k offset 0) o,
-                       payments_private.items_of(o.data) i,
-                       lateral (
-                         select y.id from payments.stripe_subscription_items y
-                          where y.environment = p_environment and y.account_id is not distinct from p_account and y.subscription_item_id = i.item_id offset 0) x) i
-          join lateral (select * from payments.stripe_subscription_items y where y.id = i.id offset 0) r on p_pass like 'rows %';
-
-    when p_pass = 'orphans stripe_subscription_items' then
-      return query
-        select 'stripe_subscription_items', r.subscription_item_id, to_jsonb(r) - array['id', 'created_at', 'updated_at']
-          from unnest(p_keys) k, lateral (
-            select * from payments.stripe_subscription_items x
-             where x.environment = p_environment and x.account_id is not distinct from p_account and x.subscription_item_id = k offset 0) r;
-
-    else  -- payments: the keys are nodes
+    when p_pass like 'payments %' or p_pass = 'orphans transactions' then  -- the keys are nodes
       return query
         select 'transactions', r.provider_object_type || ':' || r.provider_object_id, to_jsonb(r) - array['id', 'created_at', 'updated_at']
           from unnest(p_keys) k, lateral (
@@ -96,6 +48,34 @@ begin
              where x.provider = 'stripe' and x.environment = p_environment and x.account_id is not distinct from p_account
                and x.provider_object_type = replace(split_part(k, ':', 1), '.', '_')
                and x.provider_object_id = substr(k, strpos(k, ':') + 1) offset 0) r;
+
+    else
+      for v_projection in
+        select p.* from payments_private.projections p
+         where v_of = any (p.object_types) and p_pass like 'rows %' or p.table_name = v_of and p_pass like 'orphans %'
+      loop
+        return query execute payments_private.projection_statement(v_projection, $q$
+          select '%1$s', r.%2$I, to_jsonb(r) - array['id', 'created_at', 'updated_at']
+            from unnest($3) k, lateral (
+              select * from payments.%1$I x
+               where %4$s x.environment = $1 and x.account_id is not distinct from $2 and x.$q$
+          || case when p_pass like 'rows %' then '%3$I' else '%2$I' end || ' = k offset 0) r')
+          using p_environment, p_account, p_keys;
+      end loop;
+      if p_pass = 'rows subscription' then  -- items of theirs may be stored under another
+        return query
+          select 'stripe_subscription_items', x.subscription_item_id, to_jsonb(x) - array['id', 'created_at', 'updated_at']
+            from unnest(p_keys) k,
+                 lateral (
+                   select y.data from payments.stripe_objects y
+                    where y.environment = p_environment and y.account_id is not distinct from p_account
+                      and y.object_type = 'subscription' and y.object_id = k offset 0) o,
+                 payments_private.items_of(o.data) i,
+                 lateral (
+                   select * from payments.stripe_subscription_items y
+                    where y.environment = p_environment and y.account_id is not distinct from p_account
+                      and y.subscription_item_id = i.item_id and y.subscription_id <> all (p_keys) offset 0) x;
+      end if;
   end case;
 end
 $$;
@@ -155,7 +135,7 @@ declare
   v_batch   record;
   v_part    record;
   v_found   record;
-  v_wrong   jsonb := '[]';  -- what payments are computed from: [pass, account, keys]
+  v_wrong   jsonb := jsonb '[]';  -- what payments are computed from: [pass, account, keys]
   v_alone   boolean := false;
 begin
   begin

@@ -5,6 +5,8 @@ create or replace function payments_private.clear_mirror(p_environment text) ret
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_projection payments_private.projections;
 begin
   -- Deliveries under way end first and are cleared; those that come meanwhile wait for the new account, before they have
   -- read anything of the former one's. The table is both environments', so both are locked, in the order of the retries.
@@ -12,13 +14,9 @@ begin
   perform payments_private.lock_area('test', p_whole => true);
   lock table payments.webhook_events, payments.stripe_objects in share row exclusive mode;
 
-  delete from payments.transactions t where t.environment = p_environment;
-  delete from payments.stripe_subscription_items i where i.environment = p_environment;
-  delete from payments.stripe_subscriptions s where s.environment = p_environment;
-  delete from payments.customer_mappings m where m.environment = p_environment;
-  delete from payments.customers c where c.environment = p_environment;
-  delete from payments.stripe_prices p where p.environment = p_environment;
-  delete from payments.stripe_products p where p.environment = p_environment;
+  for v_projection in select p.* from payments_private.projections p where not p.made_by_callers loop
+    execute payments_private.projection_statement(v_projection, 'delete from payments.%1$I x where x.environment = $1') using p_environment;
+  end loop;
   delete from payments_private.customer_claims c where c.environment = p_environment;
   delete from payments_private.refresh_queue q where q.environment = p_environment;
   delete from payments_private.rival_snapshots r where r.environment = p_environment;

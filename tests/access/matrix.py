@@ -106,6 +106,9 @@ COLUMNS: Final = {
         "price_id provider_created_at paid_at failed_at amounts_as_of "
     ),
     "payments_private.provider_secrets": ("environment name secret expires_at created_at updated_at "),
+    "payments_private.projections": (
+        "table_name object_types key_column object_column keeps_deleted made_by_callers scope place "
+    ),
     "payments_private.purged_events": ("environment account provider_event_id event_id processing_status purged_at "),
     "payments_private.refresh_queue": ("environment account object_type object_id reason queued_at "),
     "payments_private.rival_snapshots": (
@@ -333,10 +336,13 @@ INTERNALS: Final = """
     project_circle
     project_customer_mappings
     project_customers
+    project_objects
     project_prices
     project_products
+    project_references
     project_subscriptions
     project_transactions
+    projection_statement
     purged_before
     purged_event
     raise_if_snapshot_is_too_old
@@ -349,6 +355,7 @@ INTERNALS: Final = """
     refund_or_dispute_row
     refuse
     refuse_to_wait
+    register_projection
     reproject
     reproject_customer
     retry_event
