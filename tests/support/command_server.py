@@ -31,7 +31,8 @@ class CommandServer:
         try:
             with tempfile.TemporaryDirectory(prefix="pg-payments-command-") as directory:
                 out, err = Path(directory, "out"), Path(directory, "err")
-                status = self._ask([list(arguments), dict(environment), str(out), str(err)], environment)
+                request = [list(arguments), dict(environment), str(Path.cwd()), str(out), str(err)]
+                status = self._ask(request, environment)
                 return subprocess.CompletedProcess(list(arguments), status, out.read_text(), err.read_text())
         finally:
             self._lock.release()
@@ -40,8 +41,12 @@ class CommandServer:
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.command_server"],
-                env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            )  # fmt: skip
+                cwd=Path(__file__).resolve().parents[2],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps(request), file=self._process.stdin, flush=True)
@@ -61,10 +66,11 @@ def _serve() -> None:
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
-def _become(arguments: list[str], environment: dict[str, str], out: str, err: str) -> None:
+def _become(arguments: list[str], environment: dict[str, str], directory: str, out: str, err: str) -> None:
     """A process like any other, with nothing to read and files to write to."""
     os.environ.clear()
     os.environ.update(environment)
+    os.chdir(directory)
     new = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     for descriptor, path, flags in ((0, os.devnull, os.O_RDONLY), (1, out, new), (2, err, new)):
         os.dup2(os.open(path, flags, 0o600), descriptor)

@@ -115,7 +115,9 @@ class Server:
         """The name of a database of its own, copied from ``template`` and dropped at the end."""
         name = f"test_{os.getpid()}_{next(_numbers)}"
         with self.admin() as conn:
-            conn.execute(sql.SQL("create database {} template {}").format(*map(sql.Identifier, (name, template))))
+            # copying files takes half the processor time of writing them through the log
+            create = sql.SQL("create database {} template {} strategy file_copy")
+            conn.execute(create.format(*map(sql.Identifier, (name, template))))
             if owner is not None:
                 conn.execute(sql.SQL("alter database {} owner to {}").format(*map(sql.Identifier, (name, owner))))
         try:
