@@ -6,7 +6,7 @@
 --
 -- Everything happens in one transaction that is rolled back.
 begin;
-select plan(25);
+select plan(30);
 
 -- The application: who belongs to which team, what was ordered, and what happens when it is paid. In your own suite all
 -- of this is there already.
@@ -23,16 +23,21 @@ select payments.register_subject_type('team', 'team_members', subject_column => 
 select payments.open_to_users('subscriptions');
 select payments.open_to_users('transactions');
 
-create table orders (id int primary key, status text not null default 'pending');
-insert into orders values (1), (2), (3);
+create table orders (id int primary key, buyer text, status text not null default 'pending');
+insert into orders values (1, 'user:ada'), (2, 'team:red'), (3, null), (4, 'user:bob');
 create function fulfil_order() returns trigger
-language plpgsql security definer set search_path = 'public' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  if new.processing_status = 'processed' and new.event_type = 'checkout.session.completed' then
-    update orders o set status = 'paid' where o.id::text = new.payload #>> '{data,object,metadata,order_id}' and o.status = 'pending';
+  if tg_relid <> 'payments.webhook_events'::regclass then
+    raise exception 'fulfil_order() is for payments.webhook_events';
   end if;
+  update public.orders o set status = 'paid'
+    from payments.paid_checkout(new) c
+   where o.id::text = c.metadata ->> 'order_id' and o.status = 'pending'
+     and o.buyer is not distinct from c.subject_type || ':' || c.subject_id;
   return new;
 end $$;
+revoke execute on function fulfil_order() from public;
 create trigger fulfil_order after insert or update on payments.webhook_events for each row execute function fulfil_order();
 
 create function pg_temp.checkout(order_id int, mode text default 'payment', subject_type text default null, subject_id text default null)
@@ -87,18 +92,26 @@ select payments_test.as_guest('a second guest with another', 'anon_in_test');
 select is_empty('select id from payments.stripe_checkout_sessions', 'which no other guest sees');
 select payments_test.as_self();
 select is(payments_test.pay(current_setting('test.checkout')::uuid), 'processed', 'and pays');
+select is((select status from orders where id = 3), 'paid', 'the order is fulfilled');
 
 -- What goes wrong.
 
+select is(
+  payments_test.deliver(payments_test.event('checkout.session.completed', '{"id": "cs_1", "payment_status": "paid", "metadata": {"order_id": "4"}}')),
+  'processed', 'a session that was not begun here');
+select payments_test.as_user('ada', 'authenticated_in_test');
+select lives_ok($$ select set_config('test.checkout', pg_temp.checkout(4, 'payment', 'user', 'ada')::text, true) $$, 'a checkout for Bob''s order');
+select payments_test.as_self();
+select is(payments_test.pay(current_setting('test.checkout')::uuid), 'processed', 'or somebody else''s purchase');
+select is((select status from orders where id = 4), 'pending', 'does not fulfil Bob''s order');
+
 create function out_of_stock() returns trigger language plpgsql as $$ begin raise exception 'out of stock'; end $$;
 create trigger out_of_stock before update on orders for each row execute function out_of_stock();
-select is(
-  payments_test.deliver(payments_test.event('checkout.session.completed', '{"id": "cs_1", "metadata": {"order_id": "9"}}')),
-  'processed', 'an order that is none of ours is nobody''s business');
-insert into orders values (9);
-select is(
-  payments_test.deliver(payments_test.event('checkout.session.completed', '{"id": "cs_2", "metadata": {"order_id": "9"}}')),
-  'failed: P0001: out of stock', 'an order that can''t be fulfilled is kept');
+insert into orders values (9, 'user:ada');
+select payments_test.as_user('ada', 'authenticated_in_test');
+select lives_ok($$ select set_config('test.checkout', pg_temp.checkout(9, 'payment', 'user', 'ada')::text, true) $$, 'a checkout of what is out of stock');
+select payments_test.as_self();
+select is(payments_test.pay(current_setting('test.checkout')::uuid), 'failed: P0001: out of stock', 'an order that can''t be fulfilled is kept');
 drop trigger out_of_stock on orders;
 select payments_test.move_clock('1 hour');
 select payments_test.as_service();

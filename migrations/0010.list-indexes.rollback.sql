@@ -5,4 +5,7 @@ drop index payments.customers_latest_live_idx;
 drop index payments.customers_latest_test_idx;
 drop index payments.transactions_latest_live_idx;
 drop index payments.transactions_latest_test_idx;
+drop index payments.transactions_account_idx;
+drop index payments.customers_account_idx;
+drop index payments.stripe_subscriptions_account_idx;
 reset role;

@@ -9,7 +9,7 @@ What happens when the process dies on the way:
 - before Stripe was asked, or while it was: the row stays `initialized`; the caller's retry under the same key finds
   it and asks again. Stripe knows our idempotency key and makes no second session.
 - between Stripe's answer and our last step: the same retry heals it, and so does the session's webhook, which knows
-  the row by its `client_reference_id`.
+  the row by the id in its metadata.
 """
 
 from __future__ import annotations

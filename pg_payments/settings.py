@@ -1,5 +1,6 @@
 """Settings, read from environment variables only (no ``.env`` file)."""
 
+import base64
 import re
 from typing import Literal, Self, get_args
 
@@ -11,6 +12,13 @@ from pg_payments.errors import ConfigurationError, StripeKeyMissing
 
 Environment = Literal["test", "live"]
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
+
+MASTER_KEY_HINT = "make one: openssl rand -base64 32 | tr '+/' '-_'"
+MASTER_KEY_BYTES = 32
+LENGTHS = {"jwt_secret": 32, "admin_api_key": 20}
+"""The least characters of a secret; a shorter one can be found by trying."""
+NOT_FOR_TOKENS = frozenset({"payments_owner", "payments_service", "payments_keys"})
+"""Groups that no token may act as: what they may do is for servers and owners."""
 
 ORIGIN = re.compile(
     r"(?!http://[^/]*:80$|https://[^/]*:443$)"
@@ -52,6 +60,8 @@ class Settings(BaseSettings):
     """The database roles that a token may name, comma-separated; any other is refused."""
     jwt_anon_role: str = "anon"
     """The one of them whose callers are guests."""
+    keys_roles: str | None = None
+    """Those of them whose tokens replace Stripe keys, comma-separated; the administrators' key does in any case."""
 
     master_key: SecretStr | None = None
     """What stored Stripe keys are encrypted with; several, comma-separated and newest first, while it is changed."""
@@ -94,6 +104,40 @@ class Settings(BaseSettings):
         if not key.isascii() or not key.isprintable():
             name = "PAYMENTS_ADMIN_API_KEY"
             raise ConfigurationError(f"{name} holds a character that no HTTP header carries", detail=name)
+        return self
+
+    @model_validator(mode="after")
+    def _secrets_are_long_enough(self) -> Self:
+        for field, least in LENGTHS.items():
+            secret, name = _reveal(getattr(self, field)), f"PAYMENTS_{field.upper()}"
+            if secret is not None and len(secret) < least:
+                raise ConfigurationError(
+                    f"{name} has {len(secret)} characters and needs at least {least}",
+                    detail=name,
+                    hint="make one: openssl rand -hex 32",
+                )
+        for place, key in enumerate(self.master_keys(), start=1):
+            try:
+                is_key = len(base64.b64decode(key, altchars="-_", validate=True)) == MASTER_KEY_BYTES
+            except ValueError:
+                is_key = False
+            if not is_key:
+                raise ConfigurationError(
+                    f"PAYMENTS_MASTER_KEY: number {place} is not {MASTER_KEY_BYTES} bytes in base64",
+                    detail="PAYMENTS_MASTER_KEY",
+                    hint=MASTER_KEY_HINT,
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _tokens_act_as_users(self) -> Self:
+        refused = sorted(NOT_FOR_TOKENS & self.accepted_roles())
+        if refused:
+            raise ConfigurationError(
+                f"PAYMENTS_JWT_ROLES: no token may act as {', '.join(refused)}",
+                detail="PAYMENTS_JWT_ROLES",
+                hint="name the application's own roles, as authenticated,anon",
+            )
         return self
 
     @model_validator(mode="after")
@@ -151,6 +195,10 @@ class Settings(BaseSettings):
     def accepted_roles(self) -> frozenset[str]:
         """The database roles that a token may name."""
         return frozenset(_parts(self.jwt_roles))
+
+    def roles_that_replace_keys(self) -> frozenset[str]:
+        """The roles whose tokens may replace Stripe keys and the webhook endpoint."""
+        return frozenset(_parts(self.keys_roles or ""))
 
     def browser_origins(self) -> list[str]:
         """The origins whose pages may call us; may be empty, or ``*`` alone."""

@@ -17,7 +17,7 @@ alter table payments_private.lock_of_test enable row level security;
 alter table payments_private.lock_of_live enable row level security;
 alter table payments_private.lock_of_purge enable row level security;
 
-revoke all on all tables in schema payments_private from public, payments_service, payments_user, payments_anon, payments_admin;
+revoke all on all tables in schema payments_private from public, payments_service, payments_user, payments_anon, payments_admin, payments_keys;
 
 -- The list of dead events reads through its reader's rights.
 grant select on payments_private.stashed_events to payments_admin;

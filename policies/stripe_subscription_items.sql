@@ -1,6 +1,6 @@
 -- Items of subscriptions: administrators read all; users read those of the subscriptions they may read, once that is opened.
 alter table payments.stripe_subscription_items enable row level security;
-revoke all on payments.stripe_subscription_items from public, payments_service, payments_user, payments_anon, payments_admin;
+revoke all on payments.stripe_subscription_items from public, payments_service, payments_user, payments_anon, payments_admin, payments_keys;
 
 grant select on payments.stripe_subscription_items to payments_admin;
 drop policy if exists administrators_read_all on payments.stripe_subscription_items;

@@ -160,6 +160,12 @@ def service_url(server: Server, database_url: str, conn: psycopg.Connection[Row]
 
 
 @pytest.fixture
+def keys_url(server: Server, conn: psycopg.Connection[Row]) -> str:
+    """URI of ``database_url`` for a role that may replace keys besides: a member of ``payments_keys`` too."""
+    return server.url(conn.info.dbname, server.login("test_keys", "payments_service", "payments_keys"))
+
+
+@pytest.fixture
 def service_conn(service_url: str) -> Iterator[psycopg.Connection[Row]]:
     """Autocommit connection of ``service_url``; rows are dicts."""
     with psycopg.connect(service_url, autocommit=True, row_factory=dict_row) as connection:
@@ -170,7 +176,7 @@ def service_conn(service_url: str) -> Iterator[psycopg.Connection[Row]]:
 def deploy_url(server: Server, template: str) -> Iterator[str]:
     """URI of an empty database for a migrating role as a managed Postgres gives it out.
 
-    No superuser, owns nothing, may CREATE in the database, is a member of ``payments_owner``; the five roles exist.
+    No superuser, owns nothing, may CREATE in the database, is a member of ``payments_owner``; the six roles exist.
     """
     role = server.login("test_deploy", "payments_owner")
     with server.database() as name:

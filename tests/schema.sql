@@ -54,6 +54,30 @@ ALTER FUNCTION payments.allow_origins(origins text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.allow_origins(origins text[]) IS 'From now on success, cancel and return URLs must be of one of these origins, as https://shop.example or http://localhost:3000; null allows every one again. For members of payments_owner. Raises PY001 for anything but origins.';
 
+CREATE FUNCTION payments.allow_portal_configurations(ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.allow_portal_configurations(ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.allow_portal_configurations(ids text[]) IS 'Which portal configurations users may name; none has to be named, then Stripe''s default is used. Null allows every one, as shipped, {} none. For members of payments_owner. Raises PY001 for anything but ids.';
+
+CREATE FUNCTION payments.allow_prices(rule text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.allow_prices(rule text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.allow_prices(rule text) IS 'Which prices users and guests may ask for: any (as shipped) that Stripe has; mirrored: those in payments.stripe_prices; active: those of them that are active, as is their product. For members of payments_owner. Raises PY001 for another rule.';
+
+CREATE FUNCTION payments.allow_stamps(rule text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.allow_stamps(rule text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.allow_stamps(rule text) IS 'Whose metadata names a billing subject: any (as shipped): this installation''s, and the merchant''s own, which bears no stamp; strict: this installation''s only. What is stored already is read anew by a rebuild. For members of payments_owner. Raises PY001 for another rule.';
+
 CREATE TABLE payments.stripe_checkout_sessions (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     environment text NOT NULL,
@@ -175,6 +199,14 @@ ALTER FUNCTION payments.checkout_request(id uuid) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.checkout_request(id uuid) IS 'The parameters of Stripe''s "Create a Checkout Session" for an attempt; the subject travels in the metadata of session, subscription and payment intent. The same for every retry, as Stripe''s idempotency keys demand. Raises PY005 for an unknown id.';
 
+CREATE FUNCTION payments.close_environment(environment text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.close_environment(environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.close_environment(environment text) IS 'From now on users and guests begin no checkouts and no portal visits in this environment (42501); deliveries go on. Meant for test, once a shop is open: whoever pays there pays with Stripe''s test cards. For members of payments_owner.';
+
 CREATE FUNCTION payments.close_to_users(what text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -220,7 +252,7 @@ CREATE FUNCTION payments.connect_account(environment text, account jsonb, livemo
 
 ALTER FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) IS 'Records Stripe''s account behind an environment, as /v1/account shows it, and whether its key is a live one. Raises PY008 for a key of the other mode, PY006 where another account is mirrored already.';
+COMMENT ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) IS 'Records Stripe''s account behind an environment, as /v1/account shows it, and whether its key is a live one. Fills what is empty and changes nothing that is on record: replace_account() does. Raises PY008 for a key of the other mode, PY006 where another account is mirrored already.';
 
 CREATE FUNCTION payments.fail_checkout(id uuid, error text) RETURNS payments.stripe_checkout_sessions
     LANGUAGE plpgsql SECURITY DEFINER
@@ -294,6 +326,14 @@ ALTER FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) 
 
 COMMENT ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) IS 'Takes a batch of verified webhook bodies through the whole road in one transaction; one row each, in order. A bad one does not harm its neighbours: status failed with its error, or rejected (PY007 not a Stripe event, PY008 wrong mode) and nothing stored. Waits about a second for locks (setting lock_timeout), then keeps the event as failed; all events of a batch that is cancelled or runs into statement_timeout are kept as failed with 57014: give each to this function alone. Commits with synchronous_commit = on.';
 
+CREATE FUNCTION payments.installation_id() RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.installation_id() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.installation_id() IS 'The id of this installation, as it is stamped into metadata.payments_installation.';
+
 CREATE FUNCTION payments.keep_failed_events(environment text, payloads text[], reason text) RETURNS TABLE(event_id uuid, processing_status text, duplicate boolean, error text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -321,6 +361,22 @@ ALTER FUNCTION payments.metrics() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.metrics() IS 'A row an environment: failed events that wait for another attempt, dead ones, seconds since the oldest waiting one arrived and since the last sync that succeeded (null: none).';
 
+CREATE FUNCTION payments.name_installation(id text, keep_former boolean DEFAULT true) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.name_installation(id text, keep_former boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.name_installation(id text, keep_former boolean) IS 'Gives this installation another id; stamps under its former ones are believed further unless keep_former is false, which is for copies of a database. For members of payments_owner. Raises PY001 for an id that does not fit.';
+
+CREATE FUNCTION payments.open_environment(environment text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.open_environment(environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.open_environment(environment text) IS 'Takes back close_environment(). For members of payments_owner.';
+
 CREATE FUNCTION payments.open_to_users(what text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -328,6 +384,78 @@ CREATE FUNCTION payments.open_to_users(what text) RETURNS void
 ALTER FUNCTION payments.open_to_users(what text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.open_to_users(what text) IS 'Lets users read their own ''subscriptions'' (with items) or ''transactions'', or lets users and guests read the active ''catalogue''. Stays open through migrations, until close_to_users(). For members of payments_owner. Raises PY001 for anything else to read.';
+
+CREATE TABLE payments.webhook_events (
+    id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
+    provider text DEFAULT 'stripe'::text NOT NULL,
+    environment text NOT NULL,
+    account_id text,
+    provider_event_id text NOT NULL,
+    event_type text,
+    livemode boolean,
+    provider_account_id text,
+    api_version text,
+    object_type text,
+    object_id text,
+    provider_created_at timestamp with time zone,
+    processing_status text DEFAULT 'pending'::text NOT NULL,
+    attempt_count integer DEFAULT 0 NOT NULL,
+    last_error text,
+    next_attempt_at timestamp with time zone,
+    parked_at timestamp with time zone,
+    payload jsonb,
+    raw_payload text,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    processed_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT body_is_kept_once CHECK (((payload IS NULL) OR (raw_payload IS NULL))),
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
+    CONSTRAINT only_failed_events_wait_or_are_parked CHECK (
+CASE
+    WHEN (processing_status = 'failed'::text) THEN ((next_attempt_at IS NULL) OR (parked_at IS NULL))
+    ELSE ((next_attempt_at IS NULL) AND (parked_at IS NULL))
+END),
+    CONSTRAINT processing_status_is_known CHECK ((processing_status = ANY ('{pending,processed,failed,ignored}'::text[]))),
+    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text))
+)
+WITH (toast_tuple_target='256', fillfactor='50');
+
+ALTER TABLE payments.webhook_events OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.webhook_events IS 'Ledger of verified webhook events. A row reaches processed in the transaction that has put everything the event says in place; attach fulfilment triggers here.';
+
+COMMENT ON COLUMN payments.webhook_events.environment IS 'Where the event is filed: test events of connected accounts that come to a live endpoint are test events.';
+
+COMMENT ON COLUMN payments.webhook_events.account_id IS 'The connected account (acct_…) that the event is of; null for the account behind the environment''s key.';
+
+COMMENT ON COLUMN payments.webhook_events.provider_event_id IS 'Stripe''s event id (evt_…), or unreadable:<sha256> for a body too deep to read.';
+
+COMMENT ON COLUMN payments.webhook_events.provider_account_id IS 'The account that the event itself names.';
+
+COMMENT ON COLUMN payments.webhook_events.provider_created_at IS 'When Stripe says the event happened, in whole seconds.';
+
+COMMENT ON COLUMN payments.webhook_events.processing_status IS 'pending: stored, not yet applied; processed: applied; ignored: carries no object that can be stored; failed: applying it raised, see last_error.';
+
+COMMENT ON COLUMN payments.webhook_events.attempt_count IS 'How often applying the event was tried.';
+
+COMMENT ON COLUMN payments.webhook_events.next_attempt_at IS 'When payments.retry_failed_events() may try again.';
+
+COMMENT ON COLUMN payments.webhook_events.parked_at IS 'Since when the event is dead: no automatic retry any more, only payments.replay_event().';
+
+COMMENT ON COLUMN payments.webhook_events.payload IS 'The event, verbatim.';
+
+COMMENT ON COLUMN payments.webhook_events.raw_payload IS 'The body as text where jsonb refuses it (a \u0000, a lone surrogate, a number out of range); payload is then null.';
+
+CREATE FUNCTION payments.paid_checkout(event payments.webhook_events) RETURNS TABLE(checkout_id uuid, environment text, subject_type text, subject_id text, line_items jsonb, metadata jsonb, amount bigint, currency text, checkout_session_id text, payment_intent_id text, subscription_id text, customer_id text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments.paid_checkout(event payments.webhook_events) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.paid_checkout(event payments.webhook_events) IS 'For fulfilment triggers on payments.webhook_events: one row if this event means that a checkout begun here is paid now (completed and paid, completed with nothing to pay, or the delayed payment has succeeded), else none. The environment, who paid and what for are in it: compare them with the order. For owners of trigger functions, who are members of payments_owner or are granted it.';
 
 CREATE FUNCTION payments.portal_request(id uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -501,6 +629,14 @@ ALTER FUNCTION payments_private.account_is_trusted(p_account text) OWNER TO paym
 
 COMMENT ON FUNCTION payments_private.account_is_trusted(p_account text) IS 'Whether objects of this account may name billing subjects of ours: those of our own (null), and of accounts that a setting lists.';
 
+CREATE FUNCTION payments_private.account_name(p_account jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.account_name(p_account jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.account_name(p_account jsonb) IS 'What Stripe''s account object says it is called.';
+
 CREATE FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -563,13 +699,21 @@ ALTER FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapsh
 
 COMMENT ON FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[], p_locked text[]) IS 'Applies snapshots of one or more environments and accounts. The caller holds the locks.';
 
-CREATE FUNCTION payments_private.attempt_of(p_session jsonb) RETURNS uuid
-    LANGUAGE plpgsql IMMUTABLE
+CREATE FUNCTION payments_private.attempt_named_in(p_metadata jsonb) RETURNS uuid
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.attempt_of(p_session jsonb) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.attempt_named_in(p_metadata jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.attempt_of(p_session jsonb) IS 'The id of the checkout attempt that a Stripe Checkout Session answers, or null when it is none of ours.';
+COMMENT ON FUNCTION payments_private.attempt_named_in(p_metadata jsonb) IS 'The id of a checkout attempt that metadata names, whosever it is, or null.';
+
+CREATE FUNCTION payments_private.attempt_of(p_environment text, p_session jsonb) RETURNS uuid
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.attempt_of(p_environment text, p_session jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.attempt_of(p_environment text, p_session jsonb) IS 'The id of the checkout attempt that a Stripe Checkout Session answers, or null when it is none of ours.';
 
 CREATE FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) RETURNS void
     LANGUAGE plpgsql
@@ -664,6 +808,14 @@ ALTER FUNCTION payments_private.calls_functions(p_members regclass, p_condition 
 
 COMMENT ON FUNCTION payments_private.calls_functions(p_members regclass, p_condition text) IS 'Whether a condition on a table calls functions or operators that are not Postgres''s own. For who may read the table.';
 
+CREATE FUNCTION payments_private.check_environment(p_environment text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.check_environment(p_environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.check_environment(p_environment text) IS 'Raises PY001 for an unknown environment, 42501 for one that is closed.';
+
 CREATE FUNCTION payments_private.check_line_items(p_line_items jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -679,6 +831,22 @@ CREATE FUNCTION payments_private.check_metadata(p_metadata jsonb) RETURNS void
 ALTER FUNCTION payments_private.check_metadata(p_metadata jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.check_metadata(p_metadata jsonb) IS 'Raises PY001 unless metadata is what Stripe takes, without our reserved keys.';
+
+CREATE FUNCTION payments_private.check_portal_configuration(p_configuration_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.check_portal_configuration(p_configuration_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.check_portal_configuration(p_configuration_id text) IS 'Raises PY001 for a portal configuration that may not be named.';
+
+CREATE FUNCTION payments_private.check_prices(p_environment text, p_line_items jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.check_prices(p_environment text, p_line_items jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.check_prices(p_environment text, p_line_items jsonb) IS 'Raises PY001 for a price that may not be asked for. What is refused says nothing of whether it exists.';
 
 CREATE FUNCTION payments_private.check_url(p_field text, p_url text) RETURNS void
     LANGUAGE plpgsql
@@ -1149,6 +1317,22 @@ CREATE FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_ev
 ALTER FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_event_id text, p_body text, p_sqlstate text, p_message text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_event_id text, p_body text, p_sqlstate text, p_message text) IS 'A ledger row becomes failed, due again as next_attempt() says; an event whose row can''t be changed goes into quarantine.';
+
+CREATE FUNCTION payments_private.may_claim(p_metadata jsonb, p_subject_key text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.may_claim(p_metadata jsonb, p_subject_key text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.may_claim(p_metadata jsonb, p_subject_key text) IS 'Whether the metadata of a session or subscription, believed to name this subject, also makes its customer the subject''s: not if whoever began the checkout may no longer bill it.';
+
+CREATE FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key text) IS 'Whether the owner of a checkout attempt (user:<sub>, guest:<hash>) may bill a subject now. Only a membership table can say no: an application''s own function can''t be asked about somebody else.';
 
 CREATE FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text DEFAULT NULL::text, p_since timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE plpgsql
@@ -1677,6 +1861,14 @@ ALTER FUNCTION payments_private.shows_failure(p_object_type text, p_event_type t
 
 COMMENT ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) IS 'Whether the snapshot of a payment object, or the event that carried it, says that an attempt failed.';
 
+CREATE FUNCTION payments_private.stamp_is_believed(p_metadata jsonb) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.stamp_is_believed(p_metadata jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.stamp_is_believed(p_metadata jsonb) IS 'Whether metadata is of this installation, or of nobody in particular, as the merchant writes it, unless allow_stamps(''strict'') was called.';
+
 CREATE FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1715,7 +1907,7 @@ CREATE FUNCTION payments_private.subject_in(p_account text, p_metadata jsonb) RE
 
 ALTER FUNCTION payments_private.subject_in(p_account text, p_metadata jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.subject_in(p_account text, p_metadata jsonb) IS 'The billing subject that the metadata of an account''s object names, as type:id; null where it names none, or none that is believed.';
+COMMENT ON FUNCTION payments_private.subject_in(p_account text, p_metadata jsonb) IS 'The billing subject that the metadata of an account''s object names, as type:id; null where it names none, or none that is believed: see account_is_trusted() and stamp_is_believed().';
 
 CREATE FUNCTION payments_private.subject_keys_of(p_user text) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE
@@ -1868,68 +2060,6 @@ ALTER TABLE payments.customers OWNER TO payments_owner;
 COMMENT ON TABLE payments.customers IS 'Mirror of Stripe''s customers; a deleted one keeps its row, marked deleted.';
 
 COMMENT ON COLUMN payments.customers.account_id IS 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
-
-CREATE TABLE payments.webhook_events (
-    id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
-    provider text DEFAULT 'stripe'::text NOT NULL,
-    environment text NOT NULL,
-    account_id text,
-    provider_event_id text NOT NULL,
-    event_type text,
-    livemode boolean,
-    provider_account_id text,
-    api_version text,
-    object_type text,
-    object_id text,
-    provider_created_at timestamp with time zone,
-    processing_status text DEFAULT 'pending'::text NOT NULL,
-    attempt_count integer DEFAULT 0 NOT NULL,
-    last_error text,
-    next_attempt_at timestamp with time zone,
-    parked_at timestamp with time zone,
-    payload jsonb,
-    raw_payload text,
-    received_at timestamp with time zone DEFAULT now() NOT NULL,
-    processed_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT body_is_kept_once CHECK (((payload IS NULL) OR (raw_payload IS NULL))),
-    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
-    CONSTRAINT only_failed_events_wait_or_are_parked CHECK (
-CASE
-    WHEN (processing_status = 'failed'::text) THEN ((next_attempt_at IS NULL) OR (parked_at IS NULL))
-    ELSE ((next_attempt_at IS NULL) AND (parked_at IS NULL))
-END),
-    CONSTRAINT processing_status_is_known CHECK ((processing_status = ANY ('{pending,processed,failed,ignored}'::text[]))),
-    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text))
-)
-WITH (toast_tuple_target='256', fillfactor='50');
-
-ALTER TABLE payments.webhook_events OWNER TO payments_owner;
-
-COMMENT ON TABLE payments.webhook_events IS 'Ledger of verified webhook events. A row reaches processed in the transaction that has put everything the event says in place; attach fulfilment triggers here.';
-
-COMMENT ON COLUMN payments.webhook_events.environment IS 'Where the event is filed: test events of connected accounts that come to a live endpoint are test events.';
-
-COMMENT ON COLUMN payments.webhook_events.account_id IS 'The connected account (acct_…) that the event is of; null for the account behind the environment''s key.';
-
-COMMENT ON COLUMN payments.webhook_events.provider_event_id IS 'Stripe''s event id (evt_…), or unreadable:<sha256> for a body too deep to read.';
-
-COMMENT ON COLUMN payments.webhook_events.provider_account_id IS 'The account that the event itself names.';
-
-COMMENT ON COLUMN payments.webhook_events.provider_created_at IS 'When Stripe says the event happened, in whole seconds.';
-
-COMMENT ON COLUMN payments.webhook_events.processing_status IS 'pending: stored, not yet applied; processed: applied; ignored: carries no object that can be stored; failed: applying it raised, see last_error.';
-
-COMMENT ON COLUMN payments.webhook_events.attempt_count IS 'How often applying the event was tried.';
-
-COMMENT ON COLUMN payments.webhook_events.next_attempt_at IS 'When payments.retry_failed_events() may try again.';
-
-COMMENT ON COLUMN payments.webhook_events.parked_at IS 'Since when the event is dead: no automatic retry any more, only payments.replay_event().';
-
-COMMENT ON COLUMN payments.webhook_events.payload IS 'The event, verbatim.';
-
-COMMENT ON COLUMN payments.webhook_events.raw_payload IS 'The body as text where jsonb refuses it (a \u0000, a lone surrogate, a number out of range); payload is then null.';
 
 CREATE TABLE payments_private.stashed_events (
     environment text NOT NULL,
@@ -2510,7 +2640,7 @@ CREATE POLICY everybody_reads_what_is_for_sale ON payments.stripe_products FOR S
 
 CREATE POLICY guests_begin_one_time_checkouts ON payments.stripe_checkout_sessions FOR INSERT TO payments_anon WITH CHECK (((subject_type IS NULL) AND (mode = 'payment'::text) AND (owner_key ~~ 'guest:%'::text)));
 
-CREATE POLICY guests_read_their_attempts ON payments.stripe_checkout_sessions FOR SELECT TO payments_anon USING (((owner_key = ( SELECT payments.caller_key() AS caller_key)) AND (owner_key ~~ 'guest:%'::text)));
+CREATE POLICY guests_read_their_attempts ON payments.stripe_checkout_sessions FOR SELECT TO payments_anon USING (((owner_key = payments.caller_key()) AND (owner_key ~~ 'guest:%'::text)));
 
 ALTER TABLE payments.provider_connections ENABLE ROW LEVEL SECURITY;
 
@@ -2596,6 +2726,12 @@ GRANT USAGE ON SCHEMA payments TO payments_keys;
 
 REVOKE ALL ON FUNCTION payments.allow_origins(origins text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments.allow_portal_configurations(ids text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.allow_prices(rule text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.allow_stamps(rule text) FROM PUBLIC;
+
 GRANT SELECT ON TABLE payments.stripe_checkout_sessions TO payments_user;
 GRANT SELECT ON TABLE payments.stripe_checkout_sessions TO payments_anon;
 GRANT SELECT ON TABLE payments.stripe_checkout_sessions TO payments_admin;
@@ -2660,6 +2796,8 @@ GRANT ALL ON FUNCTION payments.caller_key() TO payments_anon;
 REVOKE ALL ON FUNCTION payments.checkout_request(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.checkout_request(id uuid) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.close_environment(environment text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments.close_to_users(what text) FROM PUBLIC;
 
 GRANT SELECT ON TABLE payments.provider_connections TO payments_admin;
@@ -2683,7 +2821,7 @@ REVOKE ALL ON FUNCTION payments.finish_sync(environment text, counts jsonb, erro
 GRANT ALL ON FUNCTION payments.finish_sync(environment text, counts jsonb, error text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.forget_key(environment text) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.forget_key(environment text) TO payments_service;
+GRANT ALL ON FUNCTION payments.forget_key(environment text) TO payments_keys;
 
 REVOKE ALL ON FUNCTION payments.ingest_stripe_event(environment text, payload text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.ingest_stripe_event(environment text, payload text) TO payments_service;
@@ -2691,17 +2829,70 @@ GRANT ALL ON FUNCTION payments.ingest_stripe_event(environment text, payload tex
 REVOKE ALL ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.installation_id() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.installation_id() TO payments_service;
+GRANT ALL ON FUNCTION payments.installation_id() TO payments_admin;
+GRANT ALL ON FUNCTION payments.installation_id() TO payments_keys;
+
 REVOKE ALL ON FUNCTION payments.keep_failed_events(environment text, payloads text[], reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.keep_failed_events(environment text, payloads text[], reason text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) TO payments_service;
+GRANT ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) TO payments_keys;
 
 REVOKE ALL ON FUNCTION payments.metrics() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.metrics() TO payments_service;
 GRANT ALL ON FUNCTION payments.metrics() TO payments_admin;
 
+REVOKE ALL ON FUNCTION payments.name_installation(id text, keep_former boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.open_environment(environment text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments.open_to_users(what text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE payments.webhook_events TO payments_admin;
+
+GRANT SELECT(id) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(provider) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(environment) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(provider_event_id) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(event_type) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(livemode) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(provider_account_id) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(api_version) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(object_type) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(object_id) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(provider_created_at) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(processing_status) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(attempt_count) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(last_error) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(next_attempt_at) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(parked_at) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(received_at) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(processed_at) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(created_at) ON TABLE payments.webhook_events TO payments_service;
+
+GRANT SELECT(updated_at) ON TABLE payments.webhook_events TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.paid_checkout(event payments.webhook_events) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.portal_request(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.portal_request(id uuid) TO payments_service;
@@ -2720,17 +2911,17 @@ REVOKE ALL ON FUNCTION payments.rebuild_projections_step(environment text, after
 GRANT ALL ON FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, OUT next text, OUT objects integer) TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) TO payments_service;
+GRANT ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) TO payments_keys;
 
 REVOKE ALL ON FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) TO payments_service;
+GRANT ALL ON FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) TO payments_keys;
 
 REVOKE ALL ON FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text) TO payments_service;
+GRANT ALL ON FUNCTION payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text) TO payments_keys;
 
 REVOKE ALL ON FUNCTION payments.replay_event(event_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.replay_event(event_id uuid) TO payments_admin;
@@ -2760,6 +2951,8 @@ GRANT ALL ON FUNCTION payments.webhook_secrets(environment text) TO payments_ser
 
 REVOKE ALL ON FUNCTION payments_private.account_is_trusted(p_account text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.account_name(p_account jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) FROM PUBLIC;
@@ -2774,7 +2967,9 @@ REVOKE ALL ON FUNCTION payments_private.apply_together(p_environment text, p_eve
 
 REVOKE ALL ON FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[], p_locked text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.attempt_of(p_session jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.attempt_named_in(p_metadata jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.attempt_of(p_environment text, p_session jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) FROM PUBLIC;
 
@@ -2784,9 +2979,15 @@ REVOKE ALL ON FUNCTION payments_private.caller_claims() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.calls_functions(p_members regclass, p_condition text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.check_environment(p_environment text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.check_line_items(p_line_items jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.check_metadata(p_metadata jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.check_portal_configuration(p_configuration_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.check_prices(p_environment text, p_line_items jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.check_url(p_field text, p_url text) FROM PUBLIC;
 
@@ -2903,6 +3104,10 @@ REVOKE ALL ON FUNCTION payments_private.longest_wait(p_callers_limit text) FROM 
 
 REVOKE ALL ON FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_event_id text, p_body text, p_sqlstate text, p_message text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.may_claim(p_metadata jsonb, p_subject_key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text, p_since timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) FROM PUBLIC;
@@ -2999,6 +3204,8 @@ REVOKE ALL ON FUNCTION payments_private.settle_rivals(p_events uuid[], p_until t
 
 REVOKE ALL ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.stamp_is_believed(p_metadata jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) FROM PUBLIC;
@@ -3038,48 +3245,6 @@ REVOKE ALL ON FUNCTION payments_private.write_transaction(p_row payments.transac
 GRANT SELECT ON TABLE payments.customer_mappings TO payments_admin;
 
 GRANT SELECT ON TABLE payments.customers TO payments_admin;
-
-GRANT SELECT ON TABLE payments.webhook_events TO payments_admin;
-
-GRANT SELECT(id) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(provider) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(environment) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(provider_event_id) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(event_type) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(livemode) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(provider_account_id) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(api_version) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(object_type) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(object_id) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(provider_created_at) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(processing_status) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(attempt_count) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(last_error) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(next_attempt_at) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(parked_at) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(received_at) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(processed_at) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(created_at) ON TABLE payments.webhook_events TO payments_service;
-
-GRANT SELECT(updated_at) ON TABLE payments.webhook_events TO payments_service;
 
 GRANT SELECT ON TABLE payments_private.stashed_events TO payments_admin;
 

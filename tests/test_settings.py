@@ -1,9 +1,13 @@
 """Settings come from the environment under the documented names, and say no without showing a secret."""
 
+import base64
+
 import pytest
 
 from pg_payments.errors import ConfigurationError
 from pg_payments.settings import Settings
+
+MASTER = base64.urlsafe_b64encode(bytes(32)).decode()
 
 
 @pytest.fixture(autouse=True)
@@ -27,10 +31,10 @@ def test_only_the_database_has_a_name_without_prefix(monkeypatch: pytest.MonkeyP
         monkeypatch.setenv(name, "somebody else's")
     settings = Settings.load()
     assert (settings.jwt_secret, settings.admin_api_key, settings.public_url) == (None, None, None)
-    monkeypatch.setenv("PAYMENTS_JWT_SECRET", "ours")
+    monkeypatch.setenv("PAYMENTS_JWT_SECRET", "ours" * 8)
     secret = Settings.load().jwt_secret
     assert secret is not None
-    assert secret.get_secret_value() == "ours"
+    assert secret.get_secret_value() == "ours" * 8
 
 
 def test_an_empty_variable_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,9 +45,10 @@ def test_an_empty_variable_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("around", ["{}\n", "\t{} ", "\r\n{}\r\n"], ids=repr)
 @pytest.mark.parametrize("field", ["admin_api_key", "jwt_secret", "master_key", "jwks_url", "jwt_issuer", "public_url"])
 def test_white_space_around_is_no_part(monkeypatch: pytest.MonkeyPatch, around: str, field: str) -> None:
-    monkeypatch.setenv(f"PAYMENTS_{field}".upper(), around.format("a value with-a-space"))
+    value = MASTER if field == "master_key" else "a value with-a-space, long enough"
+    monkeypatch.setenv(f"PAYMENTS_{field}".upper(), around.format(value))
     found = getattr(Settings.load(), field)
-    assert (found if isinstance(found, str) else found.get_secret_value()) == "a value with-a-space"
+    assert (found if isinstance(found, str) else found.get_secret_value()) == value
 
 
 @pytest.mark.parametrize("value", [" ", "\n", " \t\r\n"], ids=repr)
@@ -160,3 +165,42 @@ def test_every_origin_is_not_one_of_several(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PAYMENTS_CORS_ORIGINS", "https://shop.example,*")
     with pytest.raises(ConfigurationError, match=r"^PAYMENTS_CORS_ORIGINS: '\*' means every origin"):
         Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("PAYMENTS_JWT_SECRET", "a", "at least 32"),
+        ("PAYMENTS_JWT_SECRET", "x" * 31, "has 31 characters"),
+        ("PAYMENTS_JWT_SECRET", "  " + "x" * 31 + "\n", "has 31 characters"),
+        ("PAYMENTS_ADMIN_API_KEY", "b", "at least 20"),
+        ("PAYMENTS_ADMIN_API_KEY", "x" * 19, "has 19 characters"),
+        ("PAYMENTS_MASTER_KEY", "too short", "32 bytes"),
+        ("PAYMENTS_MASTER_KEY", base64.urlsafe_b64encode(bytes(31)).decode(), "32 bytes"),
+        ("PAYMENTS_MASTER_KEY", MASTER + ",short", "number 2"),
+    ],
+)
+def test_a_secret_that_can_be_guessed_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=said) as refused:
+        Settings.load()
+    assert refused.value.detail == variable
+    assert len(value) == 1 or value.strip() not in refused.value.message
+
+
+@pytest.mark.parametrize("role", ["payments_owner", "payments_service", "payments_keys"])
+def test_no_token_may_act_as_a_server_or_owner(monkeypatch: pytest.MonkeyPatch, role: str) -> None:
+    monkeypatch.setenv("PAYMENTS_JWT_ROLES", f"authenticated,anon, {role}")
+    with pytest.raises(ConfigurationError, match=role):
+        Settings.load()
+
+
+def test_secrets_just_long_enough_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAYMENTS_JWT_SECRET", "x" * 32)
+    monkeypatch.setenv("PAYMENTS_ADMIN_API_KEY", "x" * 20)
+    monkeypatch.setenv("PAYMENTS_MASTER_KEY", MASTER)
+    monkeypatch.setenv("PAYMENTS_KEYS_ROLES", "support, owner")
+    settings = Settings.load()
+    assert settings.roles_that_replace_keys() == {"support", "owner"}

@@ -61,11 +61,12 @@ begin
     select s.value into v_prefix from payments_private.settings s where s.name = 'metadata_prefix';
     v_key := payments_private.subject_under(p_metadata, v_prefix);
   end if;
-  return case when v_key is null or payments_private.account_is_trusted(p_account) then v_key end;
+  return case when v_key is not null and payments_private.account_is_trusted(p_account) and payments_private.stamp_is_believed(p_metadata)
+    then v_key end;
 end
 $$;
 comment on function payments_private.subject_in(text, jsonb) is
-  'The billing subject that the metadata of an account''s object names, as type:id; null where it names none, or none that is believed.';
+  'The billing subject that the metadata of an account''s object names, as type:id; null where it names none, or none that is believed: see account_is_trusted() and stamp_is_believed().';
 
 create or replace function payments_private.subject_of_customer(p_environment text, p_account text, p_customer_id text) returns text
 language plpgsql stable
@@ -115,7 +116,9 @@ begin
   subject_key := payments_private.subject_in(p_account, p_data -> 'metadata');
   customer_id := case p_object_type when 'customer' then p_object_id else payments_private.json_id(p_data -> 'customer') end;
   claimed_at  := coalesce(payments_private.json_time(p_data -> 'created'), to_timestamp(0));
-  if subject_key is not null and customer_id is not null then
+  if subject_key is not null and customer_id is not null
+    and (p_object_type = 'customer' or payments_private.may_claim(p_data -> 'metadata', subject_key))
+  then
     return next;
   end if;
 end

@@ -116,7 +116,8 @@ begin
   execute format('drop function if exists payments_private.%I(text)', v_lookup);  -- the owner may be another than the last time
   execute format('grant usage, create on schema payments_private to %I', p_owner);
   perform payments_private.become_owner_of(p_thing, p_owner);
-  execute format('create function payments_private.%I(text) returns setof text language plpgsql stable security definer set search_path = pg_catalog, pg_temp as %L', v_lookup, p_body);
+  -- Ids are compared as text, which must not depend on how the caller's session spells dates and the like.
+  execute format('create function payments_private.%I(text) returns setof text language plpgsql stable security definer set search_path = pg_catalog, pg_temp set datestyle = iso set intervalstyle = postgres set bytea_output = hex set extra_float_digits = 1 as %L', v_lookup, p_body);
   execute format('revoke all on function payments_private.%I(text) from public', v_lookup);
   execute format('grant execute on function payments_private.%I(text) to payments_owner', v_lookup);
   execute format('comment on function payments_private.%I(text) is %L', v_lookup, format('Generated: the %s subjects of a user.', p_subject_type));
@@ -197,7 +198,9 @@ begin
   end if;
   return query
     select m.%3$I::text from %4$s m
-     where m.%5$I = pg_payments_user and case when %6$s
+     where m.%5$I = pg_payments_user
+       and m.%5$I::text = $1 collate "C"  -- not merely equal: '042' and 42, or a cut name, are different people
+       and case when %6$s
   then true end;
 end
 $body$, v_user_type, members::text, subject_column, members, user_column, v_condition));

@@ -18,7 +18,8 @@ begin
     'payments_subject_type', v_row.subject_type,
     'payments_subject_id', v_row.subject_id,
     'payments_checkout_mode', v_row.mode,
-    'payments_checkout_id', v_row.id));
+    'payments_checkout_id', v_row.id,
+    'payments_installation', payments.installation_id()));
   if not exists (select from payments_private.settings t where t.name = 'insforge_metadata' and t.value = 'off')
     and (select count(*) from jsonb_object_keys(v_row.metadata)) <= 43  -- Stripe takes 50, of which 7 are ours then
   then
@@ -61,7 +62,7 @@ begin
     raise exception 'not a Checkout Session' using errcode = 'PY001', detail = 'session', hint = 'Pass Stripe''s answer verbatim.';
   elsif payments_private.json_boolean(session -> 'livemode') <> (v_row.environment = 'live') then
     raise exception 'a session of the other mode' using errcode = 'PY008', detail = session ->> 'id', hint = 'Use the key of the attempt''s environment.';
-  elsif payments_private.attempt_of(session) is distinct from v_row.id or coalesce(v_row.checkout_session_id <> session ->> 'id', false) then
+  elsif payments_private.attempt_of(v_row.environment, session) is distinct from v_row.id or coalesce(v_row.checkout_session_id <> session ->> 'id', false) then
     raise exception 'the session answers another attempt' using errcode = 'PY006', detail = session ->> 'id',
       hint = 'Create it with the parameters of payments.checkout_request(id).';
   end if;

@@ -7,7 +7,8 @@ set enable_seqscan = off
 set jit = off
 as $$
 begin
-  perform payments_private.environment_or_fail(new.environment);
+  perform payments_private.check_environment(new.environment);
+  perform payments_private.check_portal_configuration(new.configuration_id);
   if new.subject_type is null or new.subject_id is null then
     perform payments_private.refuse('subject', 'is required');
   elsif new.configuration_id !~ E'^[^\\s[:cntrl:]]{1,255}$' then

@@ -76,7 +76,9 @@ declare
   v_item  jsonb;
   v_place bigint;
 begin
-  if jsonb_typeof(p_line_items) is distinct from 'array' or jsonb_array_length(p_line_items) not between 1 and 100 then
+  if pg_column_size(p_line_items) > 131072 then  -- before it is walked
+    perform payments_private.refuse('line_items', 'is larger than 128 KiB');
+  elsif jsonb_typeof(p_line_items) is distinct from 'array' or jsonb_array_length(p_line_items) not between 1 and 100 then
     perform payments_private.refuse('line_items', 'must be an array of 1 to 100 items');
   end if;
   for v_item, v_place in select i.value, i.place - 1 from jsonb_array_elements(p_line_items) with ordinality i (value, place) loop
@@ -116,10 +118,12 @@ declare
   v_key   text;
   v_value jsonb;
 begin
-  if jsonb_typeof(p_metadata) <> 'object' then
+  if pg_column_size(p_metadata) > 131072 then
+    perform payments_private.refuse('metadata', 'is larger than 128 KiB');
+  elsif jsonb_typeof(p_metadata) <> 'object' then
     perform payments_private.refuse('metadata', 'must be an object');
-  elsif (select count(*) > 46 from jsonb_object_keys(p_metadata)) then
-    perform payments_private.refuse('metadata', 'has more than 46 keys', 'Stripe takes 50, of which 4 are ours.');
+  elsif (select count(*) > 45 from jsonb_object_keys(p_metadata)) then
+    perform payments_private.refuse('metadata', 'has more than 45 keys', 'Stripe takes 50, of which 5 are ours.');
   end if;
   for v_key, v_value in select e.key, e.value from jsonb_each(p_metadata) e loop
     if v_key ~* '^(payments|insforge)_' or payments_private.is_reserved(v_key) then
@@ -141,7 +145,7 @@ set enable_seqscan = off
 set jit = off
 as $$
 begin
-  perform payments_private.environment_or_fail(new.environment);
+  perform payments_private.check_environment(new.environment);
   if new.mode is null or new.mode not in ('payment', 'subscription') then
     perform payments_private.refuse('mode', 'must be payment or subscription');
   elsif (new.subject_type is null) <> (new.subject_id is null) then
@@ -159,6 +163,7 @@ begin
   end if;
   new.metadata := coalesce(new.metadata, '{}');
   perform payments_private.check_line_items(new.line_items);
+  perform payments_private.check_prices(new.environment, new.line_items);
   perform payments_private.check_url('success_url', new.success_url);
   perform payments_private.check_url('cancel_url', new.cancel_url);
   perform payments_private.check_metadata(new.metadata);

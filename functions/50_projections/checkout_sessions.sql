@@ -1,22 +1,36 @@
--- Checkout attempts follow the Stripe session that answers them. The attempt is found by the id that we gave Stripe as
--- client_reference_id, so a crash between Stripe's answer and finish_checkout heals with the first event or a retry.
+-- Checkout attempts follow the Stripe session that answers them. The attempt is the one whose session Stripe said it is, else
+-- the one that the session's metadata names, so a crash between Stripe's answer and finish_checkout heals with the first
+-- event or a retry. Its client_reference_id proves nothing: whoever pays at a payment link chooses it.
 
-create or replace function payments_private.attempt_of(p_session jsonb) returns uuid
-language plpgsql immutable
+create or replace function payments_private.attempt_named_in(p_metadata jsonb) returns uuid
+language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_id text := payments_private.json_text(p_metadata -> 'payments_checkout_id');
 begin
-  return (
-    select r.id::uuid
-      from (values (1, p_session #> '{metadata,payments_checkout_id}'), (2, p_session -> 'client_reference_id')) v (place, value),
-           lateral (select payments_private.json_text(v.value)) r (id)
-     where r.id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
-     order by v.place
-     limit 1
-  );
+  return case when v_id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then v_id::uuid end;
 end
 $$;
-comment on function payments_private.attempt_of(jsonb) is 'The id of the checkout attempt that a Stripe Checkout Session answers, or null when it is none of ours.';
+comment on function payments_private.attempt_named_in(jsonb) is 'The id of a checkout attempt that metadata names, whosever it is, or null.';
+
+create or replace function payments_private.attempt_of(p_environment text, p_session jsonb) returns uuid
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_id uuid;
+begin
+  select s.id into v_id
+    from payments.stripe_checkout_sessions s
+   where s.environment = p_environment and s.checkout_session_id = payments_private.json_text(p_session -> 'id');
+  if v_id is null and payments_private.stamp_is_believed(p_session -> 'metadata') then
+    v_id := payments_private.attempt_named_in(p_session -> 'metadata');
+  end if;
+  return v_id;
+end
+$$;
+comment on function payments_private.attempt_of(text, jsonb) is 'The id of the checkout attempt that a Stripe Checkout Session answers, or null when it is none of ours.';
 
 create or replace function payments_private.project_checkout_sessions(p_environment text, p_account text, p_ids text[]) returns void
 language plpgsql
@@ -30,7 +44,7 @@ begin
              select * from payments.stripe_objects x
               where x.environment = p_environment and x.account_id is not distinct from p_account and x.object_type = 'checkout.session' and x.object_id = i.id
               limit 1) o,
-           lateral (select payments_private.attempt_of(o.data)) a (id)
+           lateral (select payments_private.attempt_of(p_environment, o.data)) a (id)
      order by a.id, o.object_id
   )
   update payments.stripe_checkout_sessions s

@@ -164,7 +164,7 @@ begin
       when 'customer' then v_customers := v_customers || v_snapshot.object_id;
       when 'subscription' then v_subscriptions := v_subscriptions || v_snapshot.object_id;
       when 'checkout.session' then
-        if p_account is null and payments_private.attempt_of(v_newest.data) is not null then
+        if p_account is null and payments_private.attempt_of(p_environment, v_newest.data) is not null then
           v_sessions := v_sessions || v_snapshot.object_id;
         end if;
       when 'payment_intent', 'charge', 'invoice', 'invoice_payment', 'refund', 'dispute' then null;  -- these have no rows of their own

@@ -25,7 +25,7 @@ begin
     when p_pass = 'rows checkout.session' then
       return query
         select 'stripe_checkout_sessions', s.id::text, to_jsonb(s) - array['id', 'created_at', 'updated_at']
-          from (select distinct payments_private.attempt_of(o.data)
+          from (select distinct payments_private.attempt_of(p_environment, o.data)
                   from unnest(p_keys) k, lateral (
                     select x.data from payments.stripe_objects x
                      where x.environment = p_environment and x.account_id is not distinct from p_account and x.object_type = 'checkout.session' and x.object_id = k offset 0) o) a (id),

@@ -1,5 +1,16 @@
 -- The connection to Stripe: which account is behind an environment, and how its last sync went.
 
+create or replace function payments_private.account_name(p_account jsonb) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return coalesce(payments_private.json_text(p_account #> '{settings,dashboard,display_name}'),
+                  payments_private.json_text(p_account #> '{business_profile,name}'));
+end
+$$;
+comment on function payments_private.account_name(jsonb) is 'What Stripe''s account object says it is called.';
+
 create or replace function payments.connect_account(environment text, account jsonb, livemode boolean)
   returns payments.provider_connections
 language plpgsql security definer  -- the service may not write connections except through here
@@ -21,12 +32,11 @@ begin
   insert into payments.provider_connections as c (environment, status, provider_account_id, account_email, account_name, account_livemode)
   values (
     v_environment, 'connected', v_account_id, payments_private.json_text(account -> 'email'),
-    coalesce(payments_private.json_text(account #> '{settings,dashboard,display_name}'),
-             payments_private.json_text(account #> '{business_profile,name}')),
-    livemode)
+    payments_private.account_name(account), livemode)
   on conflict (provider, environment) do update
-     set status = 'connected', provider_account_id = excluded.provider_account_id, account_email = excluded.account_email,
-         account_name = excluded.account_name, account_livemode = excluded.account_livemode, updated_at = now()
+     set status = 'connected', provider_account_id = excluded.provider_account_id,
+         account_email = coalesce(c.account_email, excluded.account_email), account_name = coalesce(c.account_name, excluded.account_name),
+         account_livemode = excluded.account_livemode, updated_at = now()
    where coalesce(c.provider_account_id, excluded.provider_account_id) = excluded.provider_account_id
   returning * into v_connection;
   if not found then
@@ -37,7 +47,7 @@ begin
 end
 $$;
 comment on function payments.connect_account(text, jsonb, boolean) is
-  'Records Stripe''s account behind an environment, as /v1/account shows it, and whether its key is a live one. Raises PY008 for a key of the other mode, PY006 where another account is mirrored already.';
+  'Records Stripe''s account behind an environment, as /v1/account shows it, and whether its key is a live one. Fills what is empty and changes nothing that is on record: replace_account() does. Raises PY008 for a key of the other mode, PY006 where another account is mirrored already.';
 
 create or replace function payments.finish_sync(environment text, counts jsonb, error text default null)
   returns payments.provider_connections

@@ -37,7 +37,7 @@ comment on function payments_private.clear_mirror(text) is
 
 create or replace function payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text)
   returns payments.provider_connections
-language plpgsql security definer  -- the service may not write secrets, connections or the mirror except through here
+language plpgsql security definer  -- nobody may write secrets, connections or the mirror except through here
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
@@ -57,6 +57,9 @@ begin
   end if;
 
   perform payments.connect_account(v_environment, account, livemode);
+  update payments.provider_connections c
+     set account_email = payments_private.json_text(account -> 'email'), account_name = payments_private.account_name(account)
+   where c.provider = 'stripe' and c.environment = v_environment;
   insert into payments_private.provider_secrets (environment, name, secret)
   values (v_environment, 'secret_key', replace_account.secret)
   on conflict (environment, name) do update set secret = excluded.secret, updated_at = now();
@@ -96,7 +99,7 @@ comment on function payments.reencrypt_secret(text, text, text, text) is
   'Puts the same secret under another master key, unless somebody has replaced it meanwhile; whether it did.';
 
 create or replace function payments.forget_key(environment text) returns boolean
-language plpgsql security definer  -- the service may not write secrets or connections except through here
+language plpgsql security definer  -- nobody may write secrets or connections except through here
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
@@ -113,5 +116,7 @@ end
 $$;
 comment on function payments.forget_key(text) is 'Forgets the stored key of an environment, if there is one. What it mirrored stays, and so does the secret of the webhook endpoint, which goes on delivering.';
 
-grant execute on function payments.replace_account(text, jsonb, boolean, text, text), payments.stored_secret(text, text),
-  payments.reencrypt_secret(text, text, text, text), payments.forget_key(text) to payments_service;
+-- Whoever takes deliveries in has to read secrets; only payments_keys puts others in their place.
+grant execute on function payments.stored_secret(text, text) to payments_service;
+grant execute on function payments.replace_account(text, jsonb, boolean, text, text), payments.reencrypt_secret(text, text, text, text),
+  payments.forget_key(text) to payments_keys;

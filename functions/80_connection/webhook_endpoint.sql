@@ -66,7 +66,7 @@ comment on function payments.webhook_secrets(text) is
 
 create or replace function payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text)
   returns payments.provider_connections
-language plpgsql security definer  -- the service may not write secrets or connections except through here
+language plpgsql security definer  -- nobody may write secrets or connections except through here
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
@@ -115,5 +115,5 @@ $$;
 comment on function payments.lock_webhook_endpoint(text) is
   'Until the transaction ends nobody else replaces the endpoint of this environment. Waits a minute; then raises 55P03.';
 
-grant execute on function payments.projected_event_types(), payments.webhook_endpoint(text), payments.webhook_secrets(text),
-  payments.lock_webhook_endpoint(text), payments.record_webhook_endpoint(text, text, text, text) to payments_service;
+grant execute on function payments.projected_event_types(), payments.webhook_endpoint(text), payments.webhook_secrets(text) to payments_service;
+grant execute on function payments.lock_webhook_endpoint(text), payments.record_webhook_endpoint(text, text, text, text) to payments_keys;

@@ -265,6 +265,12 @@ def record_webhook_endpoint(environment: str, endpoint_id: str, url: str, secret
 
 
 @SqlFunction
+def installation_id() -> Query[str]:
+    """What this installation stamps on what it has Stripe keep."""
+    return Query("select payments.installation_id()", (), lambda rows: str(_text(rows)))
+
+
+@SqlFunction
 def lock_webhook_endpoint(environment: str) -> Query[Row]:
     """Until the transaction ends: nobody else replaces the endpoint of this environment."""
     return Query("select payments.lock_webhook_endpoint(%s)", (environment,), _row)
@@ -381,6 +387,12 @@ def act_as(role: str, claims: str, guest_secret: str | None) -> Query[Row]:
         (claims, guest_secret or "", role),
         _row,
     )
+
+
+@SqlFunction
+def may_replace_keys() -> Query[bool]:
+    """Whether the acting role is a member of `payments_keys`."""
+    return Query("select pg_catalog.pg_has_role(current_user, 'payments_keys', 'usage') as may", (), _boolean)
 
 
 @SqlFunction

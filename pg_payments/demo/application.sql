@@ -37,21 +37,20 @@ create table public.shipments (
 create function public.fulfil_order() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  if new.provider = 'stripe'
-     and new.processing_status = 'processed'
-     and new.event_type in ('checkout.session.completed', 'checkout.session.async_payment_succeeded')
-     and new.payload #>> '{data,object,payment_status}' = 'paid'
-  then
-    with paid as (
-      update public.orders o
-      set status = 'paid', paid_at = pg_catalog.now()
-      where o.id::text = new.payload #>> '{data,object,metadata,order_id}'
-        and o.status = 'pending'
-      returning o.id
-    )
-    insert into public.shipments (order_id, event)
-    select p.id, new.event_type from paid p;
+  if tg_relid <> 'payments.webhook_events'::regclass then
+    raise exception 'fulfil_order() is for payments.webhook_events';
   end if;
+  with paid as (
+    update public.orders o
+    set status = 'paid', paid_at = pg_catalog.now()
+    from payments.paid_checkout(new) c
+    where o.id::text = c.metadata ->> 'order_id'
+      and c.subject_type = 'user' and c.subject_id = o.buyer::text
+      and o.status = 'pending'
+    returning o.id
+  )
+  insert into public.shipments (order_id, event)
+  select p.id, new.event_type from paid p;
   return new;
 end
 $$;

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 import json
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -23,6 +24,9 @@ HMAC_ALGORITHMS = ["HS256"]
 ASYMMETRIC_ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 ADMIN_ROLE = "payments_admin"
 """Whom a call with the administrators' key acts as."""
+KEYS_ROLE = "payments_keys"
+"""Whom it acts as where keys are replaced."""
+ADMINISTRATOR = Caller(ADMIN_ROLE, "{}", guest=False)
 TOKEN_DOTS = 2
 """Dots in a token (RFC 7515, 7.1); whatever has another number of them was meant for a key."""
 AGAIN = "sign in again"
@@ -40,6 +44,7 @@ class TokenVerifier:
         self._audience = settings.jwt_audience
         self._issuer = settings.jwt_issuer
         self._roles = settings.accepted_roles()
+        self._keys_roles = settings.roles_that_replace_keys()
         self._anon_role = settings.jwt_anon_role
 
     def caller(self, authorization: str | None) -> Caller:
@@ -62,12 +67,25 @@ class TokenVerifier:
         presented = api_key or _bearer(authorization)
         # compared in a time that does not tell how much of it is right
         if self._admin_key is not None and hmac.compare_digest(presented.encode(), self._admin_key.encode()):
-            return Caller(ADMIN_ROLE, "{}", guest=False)
+            return ADMINISTRATOR
         if api_key is not None or presented.count(".") != TOKEN_DOTS:
             if self._admin_key is None:
                 raise NotSignedIn("there is no administrators' key here", hint="have PAYMENTS_ADMIN_API_KEY set")
             raise NotSignedIn("this is not the administrators' key", hint="send the one in PAYMENTS_ADMIN_API_KEY")
         return self.caller(authorization)
+
+    def keeper_of_keys(self, authorization: str | None, api_key: str | None) -> Caller:
+        """Who comes with the administrators' key, or else the caller behind a token whose role is listed for it.
+
+        Raises as `administrator` does, and `Forbidden`.
+        """
+        caller = self.administrator(authorization, api_key)
+        if caller == ADMINISTRATOR:
+            return replace(caller, role=KEYS_ROLE)
+        if caller.role not in self._keys_roles:
+            hint = "use the administrators' key, or see PAYMENTS_KEYS_ROLES"
+            raise Forbidden("this role may not replace keys", detail="role", hint=hint)
+        return caller
 
     def _verified(self, token: str) -> dict[str, Any]:
         if self._secret is None and self._keys is None:

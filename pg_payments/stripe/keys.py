@@ -22,8 +22,8 @@ def key_of(conn: Connection[Any], settings: Settings, environment: Environment) 
     from pg_payments.encryption import Vault  # only who stores keys needs what it needs
 
     vault = Vault(settings)
-    key = vault.decrypted(token)
-    if renewed := vault.renewed(token):
+    key = vault.decrypted(token, environment, NAME)
+    if (renewed := vault.renewed(token)) and functions.may_replace_keys(conn):
         functions.reencrypt_secret(conn, environment, NAME, token, renewed)
     return key
 
@@ -38,8 +38,8 @@ async def key_of_async(conn: AsyncConnection[Any], settings: Settings, environme
     from pg_payments.encryption import Vault  # only who stores keys needs what it needs
 
     vault = Vault(settings)
-    key = vault.decrypted(token)
-    if renewed := vault.renewed(token):
+    key = vault.decrypted(token, environment, NAME)
+    if (renewed := vault.renewed(token)) and await functions.may_replace_keys(conn):
         await functions.reencrypt_secret(conn, environment, NAME, token, renewed)
     return key
 

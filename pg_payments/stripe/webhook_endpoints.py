@@ -27,7 +27,7 @@ from psycopg import Connection
 
 from pg_payments.database import functions
 from pg_payments.database.query import Row
-from pg_payments.errors import ConfigurationError, StripeRefused
+from pg_payments.errors import ConfigurationError, Forbidden, StripeRefused
 from pg_payments.settings import Environment, Settings
 from pg_payments.stripe.client import StripeApi, StripeRequest
 from pg_payments.stripe.missed_events import may_be_listed, take_undelivered
@@ -38,6 +38,8 @@ MAXIMUM: Final = 16
 """Endpoints that an account may have in either mode (Stripe's documentation: Register your webhook endpoint)."""
 MARK: Final = ("pg_payments", "managed")
 """The metadata of every endpoint that is ours."""
+STORED_AS: Final = "webhook_secret:"
+"""What the name of a stored secret begins with; the endpoint's id follows."""
 VARIABLE: Final = "PAYMENTS_PUBLIC_URL"
 
 Endpoint = Mapping[str, Any]
@@ -85,7 +87,7 @@ def standing(conn: Connection[Any], stripe: StripeApi, settings: Settings, envir
     shown: Endpoint = found or {}
     enabled = shown.get("enabled_events", [])
     missing, extra = sorted(set(wanted) - set(enabled)), sorted(set(enabled) - set(wanted))
-    secret_stored = record is not None and _opens(settings, record["secret"])
+    secret_stored = record is not None and _opens(settings, environment, record)
     faults = {
         "no endpoint is recorded": record is None,
         "Stripe does not have it": record is not None and found is None,
@@ -118,9 +120,12 @@ def configure(
 ) -> Row:
     """The `payments.provider_connections` row with an endpoint that is as it should be; with `anew`, with another one.
 
-    `conn` commits each statement. Raises `ConfigurationError`, `StripeRefused`, and as `payments.connect_account`.
+    `conn` commits each statement. Raises `Forbidden`, `ConfigurationError`, `StripeRefused`, and as
+    `payments.connect_account`.
     """
     url = endpoint_url(settings, environment)
+    if not functions.may_replace_keys(conn):
+        raise Forbidden("this role may not replace webhook endpoints", hint="run it as a member of payments_keys")
     row = functions.connect_account(conn, environment, stripe.read("/v1/account").body, stripe.livemode)
     try:
         made = _replace(conn, stripe, settings, environment, anew=anew)
@@ -145,8 +150,9 @@ def _replace(
         if not anew and not standing(conn, stripe, settings, environment).problems:
             return None
         may_be_listed(stripe)  # a key that can't take step 3 is better told before there is an endpoint more
-        made = _made(stripe, environment, url, functions.projected_event_types(conn))
-        return functions.record_webhook_endpoint(conn, environment, made["id"], url, vault.encrypted(made["secret"]))
+        made = _made(stripe, environment, functions.installation_id(conn), url, functions.projected_event_types(conn))
+        secret = vault.encrypted(made["secret"], environment, STORED_AS + made["id"])
+        return functions.record_webhook_endpoint(conn, environment, made["id"], url, secret)
 
 
 def _room_is_made(conn: Connection[Any], stripe: StripeApi, environment: Environment, url: str) -> bool:
@@ -156,14 +162,16 @@ def _room_is_made(conn: Connection[Any], stripe: StripeApi, environment: Environ
     return _delete_former(conn, stripe, environment, url, needs_record=False) > 0
 
 
-def _made(stripe: StripeApi, environment: Environment, url: str, event_types: Sequence[str]) -> Endpoint:
+def _made(
+    stripe: StripeApi, environment: Environment, installation: str, url: str, event_types: Sequence[str]
+) -> Endpoint:
     name, value = MARK
     asked = {
         "url": url,
         "enabled_events": list(event_types),
         "api_version": stripe_package.api_version,
         "description": f"pg-payments, {environment}",
-        "metadata": {name: value, f"{name}_environment": environment},
+        "metadata": {name: value, f"{name}_environment": environment, f"{name}_installation": installation},
     }
     return stripe.write(StripeRequest(PATH, asked, f"pg-payments:webhook:{uuid4()}")).data
 
@@ -187,14 +195,23 @@ def _delete_former(
 
 
 def _former(conn: Connection[Any], stripe: StripeApi, environment: Environment, url: str) -> Iterator[Endpoint]:
-    """The endpoints that are ours, but for the one on record: by mark and address, or because they were on record."""
+    """The endpoints that are ours, but for the one on record: marked, and of our address or once on record.
+
+    That one was on record is not enough: what is deleted at Stripe has to be marked there.
+    """
     record = functions.webhook_endpoint(conn, environment)
     recorded = {row["name"].partition(":")[2] for row in functions.webhook_secrets(conn, environment)}
+    installation = functions.installation_id(conn)
     name, value = MARK
     for found in _listed(stripe):
         marks = found.get("metadata") or {}
-        ours = marks.get(name) == value and marks.get(f"{name}_environment") == environment and found["url"] == url
-        if (ours or found["id"] in recorded) and not (record and found["id"] == record["endpoint_id"]):
+        marked = (
+            marks.get(name) == value
+            and marks.get(f"{name}_environment") == environment
+            and marks.get(f"{name}_installation", installation) == installation
+        )
+        ours = marked and (found["url"] == url or found["id"] in recorded)
+        if ours and not (record and found["id"] == record["endpoint_id"]):
             yield found
 
 
@@ -220,10 +237,11 @@ def _deleted(stripe: StripeApi, endpoint_id: str) -> None:
             raise
 
 
-def _opens(settings: Settings, secret: str | None) -> bool:
+def _opens(settings: Settings, environment: Environment, record: Row) -> bool:
     from pg_payments.encryption import Vault  # only who stores secrets needs what it needs
 
     try:
-        return secret is not None and bool(Vault(settings).decrypted(secret))
+        name = STORED_AS + record["endpoint_id"]
+        return record["secret"] is not None and bool(Vault(settings).decrypted(record["secret"], environment, name))
     except ConfigurationError:
         return False

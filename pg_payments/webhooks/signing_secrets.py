@@ -115,12 +115,13 @@ class Signatures:
         async with self._pool.connection() as conn:
             for row in await functions.webhook_secrets(conn, environment):
                 try:
-                    opened.append(vault.decrypted(row["secret"]))
+                    opened.append(vault.decrypted(row["secret"], environment, row["name"]))
                 except ConfigurationError as error:
                     lost = error
                     log.error(line("a stored webhook secret does not open", environment=environment, name=row["name"]))
                     continue
-                if renewed := vault.renewed(row["secret"]):
+                renewed = vault.renewed(row["secret"])
+                if renewed and await functions.may_replace_keys(conn):
                     await functions.reencrypt_secret(conn, environment, row["name"], row["secret"], renewed)
         if lost is not None and not opened:
             raise lost

@@ -204,12 +204,16 @@ OPENED: Final = {
 
 FUNCTIONS: Final = {
     "payments.allow_origins(text[])": "",
+    "payments.allow_portal_configurations(text[])": "",
+    "payments.allow_prices(text)": "",
+    "payments.allow_stamps(text)": "",
     "payments.trust_accounts(text[])": "",
     "payments.begin_checkout(text, text, jsonb, text, text, text, text, text, jsonb, text)": "payments_user payments_anon",
     "payments.begin_portal_session(text, text, text, text, text)": "payments_user",
     "payments.billable_subjects()": "payments_user",
     "payments.caller_key()": "payments_user payments_anon",
     "payments.checkout_request(uuid)": "payments_service",
+    "payments.close_environment(text)": "",
     "payments.close_to_users(text)": "",
     "payments.connect_account(text, jsonb, boolean)": "payments_service",
     "payments.fail_checkout(uuid, text)": "payments_service",
@@ -217,23 +221,27 @@ FUNCTIONS: Final = {
     "payments.finish_checkout(uuid, jsonb)": "payments_service",
     "payments.finish_portal_session(uuid, jsonb)": "payments_service",
     "payments.finish_sync(text, jsonb, text)": "payments_service",
-    "payments.forget_key(text)": "payments_service",
+    "payments.forget_key(text)": "payments_keys",
     "payments.ingest_stripe_event(text, text)": "payments_service",
     "payments.ingest_stripe_events(text, text[])": "payments_service",
+    "payments.installation_id()": "payments_service payments_admin payments_keys",
     "payments.keep_failed_events(text, text[], text)": "payments_service",
-    "payments.lock_webhook_endpoint(text)": "payments_service",
+    "payments.lock_webhook_endpoint(text)": "payments_keys",
     "payments.metrics()": "payments_service payments_admin",
+    "payments.name_installation(text, boolean)": "",
+    "payments.open_environment(text)": "",
     "payments.open_to_users(text)": "",
+    "payments.paid_checkout(payments.webhook_events)": "",
     "payments.portal_request(uuid)": "payments_service",
     "payments.projected_event_types()": "payments_service",
     "payments.purge_events(interval, integer)": "payments_service payments_admin",
     "payments.rebuild_projections(text)": "payments_admin",
     "payments.rebuild_projections_step(text, text, integer)": "payments_admin",
-    "payments.record_webhook_endpoint(text, text, text, text)": "payments_service",
-    "payments.reencrypt_secret(text, text, text, text)": "payments_service",
+    "payments.record_webhook_endpoint(text, text, text, text)": "payments_keys",
+    "payments.reencrypt_secret(text, text, text, text)": "payments_keys",
     "payments.register_subject_type(text, regclass, name, name, text)": "",
     "payments.register_subject_type(text, regprocedure)": "",
-    "payments.replace_account(text, jsonb, boolean, text, text)": "payments_service",
+    "payments.replace_account(text, jsonb, boolean, text, text)": "payments_keys",
     "payments.replay_event(uuid)": "payments_admin",
     "payments.retry_failed_events(integer)": "payments_service payments_admin",
     "payments.store_stripe_objects(text, jsonb, timestamp with time zone, text)": "payments_service",
@@ -248,6 +256,7 @@ FUNCTIONS: Final = {
 
 INTERNALS: Final = """
     account_is_trusted
+    account_name
     add_rival
     apply_alone
     apply_events
@@ -255,13 +264,17 @@ INTERNALS: Final = """
     apply_snapshots
     apply_together
     apply_worlds
+    attempt_named_in
     attempt_of
     become_owner_of
     belongs_to
     caller_claims
     calls_functions
+    check_environment
     check_line_items
     check_metadata
+    check_portal_configuration
+    check_prices
     check_url
     circles_of
     claim_by_hand
@@ -318,6 +331,8 @@ INTERNALS: Final = """
     longest_lock_wait
     longest_wait
     mark_failed
+    may_claim
+    may_still_bill
     next_attempt
     next_batch
     not_of_a_superuser
@@ -365,6 +380,7 @@ INTERNALS: Final = """
     same_answer
     settle_rivals
     shows_failure
+    stamp_is_believed
     stash_event
     state_before
     store_snapshot

@@ -26,6 +26,7 @@ LOGINS: Final = {
     "attack_both": ["payments_user", "payments_anon"],
     "attack_service": ["payments_service"],
     "attack_admin": ["payments_admin"],
+    "attack_keys": ["payments_keys"],
     "attack_stranger": [],
 }
 """Roles that log in by themselves, as an attacker with a connection of its own, and the groups they are in."""
@@ -55,6 +56,7 @@ DAN = user("dan")
 GUEST = Caller("attack_guest", secret="a guest's secret of no importance")
 SERVICE = Caller("attack_service")
 ADMIN = Caller("attack_admin")
+KEYS = Caller("attack_keys")
 STRANGER = Caller("attack_stranger", '{"sub": "ada"}')
 """May log in, and that is all."""
 
@@ -186,6 +188,9 @@ class Stage:
         """Members, the attacker's own schema, and what a lapsed member began are as in the scene."""
         self.conn.execute("select app.restore_members()")
         self.conn.execute("delete from payments_private.settings")
+        self.conn.execute(
+            "update payments_private.installation set strict_stamps = false, closed_environments = '{}', price_rule = 'any', portal_configurations = null"
+        )
         self.conn.execute("delete from payments.stripe_checkout_sessions where id::text not like '00000000-%'")
         self.conn.execute("delete from payments.stripe_customer_portal_sessions where id::text not like '00000000-%'")
         self.conn.execute("set client_min_messages = warning")

@@ -68,13 +68,13 @@ ATTEMPTS = [
     Attempt(
         "answers an attempt with another's session",
         SERVICE,
-        """select payments.finish_checkout('00000000-0000-4000-8000-000000000ada', '{"id": "cs_x", "object": "checkout.session", "livemode": false, "client_reference_id": "00000000-0000-4000-8000-000000000999", "url": "https://evil.example/"}')""",
+        """select payments.finish_checkout('00000000-0000-4000-8000-000000000ada', '{"id": "cs_x", "object": "checkout.session", "livemode": false, "metadata": {"payments_checkout_id": "00000000-0000-4000-8000-000000000999"}, "url": "https://evil.example/"}')""",
         "PY006",
     ),
     Attempt(
         "answers an attempt with a second session",
         SERVICE,
-        """select payments.finish_checkout('00000000-0000-4000-8000-000000000ada', '{"id": "cs_x", "object": "checkout.session", "livemode": false, "client_reference_id": "00000000-0000-4000-8000-000000000ada"}')""",
+        """select payments.finish_checkout('00000000-0000-4000-8000-000000000ada', '{"id": "cs_x", "object": "checkout.session", "livemode": false, "metadata": {"payments_checkout_id": "00000000-0000-4000-8000-000000000ada"}}')""",
         "PY006",
     ),
     Attempt(

@@ -5,7 +5,7 @@ import pytest
 
 from tests.access.stage import ADMIN, GUEST, MALLORY, NOTHING, SERVICE, STRANGER, Attempt, Caller, Stage
 
-GROUPS = ["payments_owner", "payments_service", "payments_admin"]
+GROUPS = ["payments_owner", "payments_service", "payments_admin", "payments_keys"]
 READ = "select * from payments.stripe_checkout_sessions"
 
 ATTEMPTS = [
@@ -22,11 +22,11 @@ ATTEMPTS = [
     *(Attempt(f"grants itself {group}", MALLORY, f"grant {group} to attack_user", "42501") for group in GROUPS),
     *(
         Attempt(f"is the service and becomes {group}", SERVICE, f"set role {group}", "42501")
-        for group in ["payments_owner", "payments_admin", "payments_user", "payments_anon"]
+        for group in ["payments_owner", "payments_admin", "payments_keys", "payments_user", "payments_anon"]
     ),
     *(
         Attempt(f"is an administrator and becomes {group}", ADMIN, f"set role {group}", "42501")
-        for group in ["payments_owner", "payments_service", "payments_user"]
+        for group in ["payments_owner", "payments_service", "payments_keys", "payments_user"]
     ),
     *(
         Attempt(f"is a guest and becomes {group}", GUEST, f"set role {group}", "42501")

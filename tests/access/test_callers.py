@@ -163,7 +163,7 @@ def test_package_roles_have_no_dangerous_attribute(module_conn: Conn) -> None:
              from pg_catalog.pg_roles r where r.rolname like 'payments\\_%'"""
     ).fetchall()
     assert {row.pop("rolname") for row in rows} == {
-        f"payments_{name}" for name in ("owner", "service", "user", "anon", "admin")
+        f"payments_{name}" for name in ("owner", "service", "user", "anon", "admin", "keys")
     }
     assert not any(any(row.values()) for row in rows)
 

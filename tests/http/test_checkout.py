@@ -13,6 +13,7 @@ import psycopg
 import pytest
 import stripe as stripe_library
 
+from pg_payments.database import functions
 from pg_payments.http.routes.users import GUEST_HEADER
 from tests.support.servers import Server
 from tests.support.site import ADA, BOB, WEB, Site, bring_application, running_site, shop_url, token
@@ -61,6 +62,7 @@ def test_stripe_is_told_whose_checkout_it_is(site: Site, conn: psycopg.Connectio
         "payments_subject_id": ADA,
         "payments_checkout_mode": "payment",
         "payments_checkout_id": session.client_reference_id,
+        "payments_installation": functions.installation_id(conn),
         "insforge_subject_type": "user",
         "insforge_subject_id": ADA,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 
 from pg_payments.encryption import Vault
 from pg_payments.errors import ConfigurationError
+from pg_payments.stripe.keys import NAME
 from tests.stripe_simulator.merchant import Merchant
 from tests.stripe_simulator.projections import ingest
 from tests.stripe_simulator.shop import shop
@@ -84,7 +86,7 @@ def test_a_key_is_accepted_by_stripe_kept_encrypted_and_used(site: Site, conn: C
     assert (result["connection"]["maskedKey"], result["connection"]["lastSyncStatus"]) == (MASKED, "succeeded")
     (secret,) = stored(conn)
     assert KEY not in secret
-    assert Fernet(MASTER).decrypt(secret).decode() == KEY
+    assert json.loads(Fernet(MASTER).decrypt(secret)) == ["test", NAME, KEY]
     assert KEY not in answer.text
     assert site.ask_as_admin("GET", "config").json() == {"keys": answer.json()["keys"]}
     assert site.ask_as_admin("GET", "status").json()["connections"][0]["maskedKey"] == MASKED
@@ -225,11 +227,10 @@ def test_the_master_key_can_be_changed(url: str, conn: Conn) -> None:
 
 
 def test_without_a_good_master_key_nothing_is_kept(url: str, conn: Conn) -> None:
-    for master in (None, SecretStr("too short")):
-        with running_site(url, **KEYLESS | {"master_key": master}) as site:
-            answer = put(site)
-        assert (answer.status_code, answer.json()["error"]) == (500, "CONFIGURATION_ERROR")
-        assert "PAYMENTS_MASTER_KEY" in answer.json()["message"]
+    with running_site(url, **KEYLESS | {"master_key": None}) as site:
+        answer = put(site)
+    assert (answer.status_code, answer.json()["error"]) == (500, "CONFIGURATION_ERROR")
+    assert "PAYMENTS_MASTER_KEY" in answer.json()["message"]
     assert stored(conn) == []
 
 
@@ -243,6 +244,19 @@ def test_the_command_finds_the_stored_key(site: Site, service_url: str) -> None:
 
 
 def test_a_token_of_another_master_key_is_not_opened() -> None:
-    token_of_another = Fernet(NEWER).encrypt(b"sk_test_1").decode()
-    with pytest.raises(ConfigurationError):
-        Vault(site_settings("", master_key=SecretStr(MASTER))).decrypted(token_of_another)
+    token_of_another = Vault(site_settings("", master_key=SecretStr(NEWER))).encrypted("sk_test_1", "test", NAME)
+    with pytest.raises(ConfigurationError, match="does not open"):
+        Vault(site_settings("", master_key=SecretStr(MASTER))).decrypted(token_of_another, "test", NAME)
+    with pytest.raises(ConfigurationError, match="does not open"):
+        Vault(site_settings("", master_key=SecretStr(MASTER))).decrypted("no token", "test", NAME)
+
+
+@pytest.mark.parametrize(
+    "place", [("live", NAME), ("test", "webhook_secret:we_1"), ("test", ""), ("", NAME), ("test secret_key", "")]
+)
+def test_a_token_opens_in_its_own_place_only(place: tuple[str, str]) -> None:
+    vault = Vault(site_settings("", master_key=SecretStr(MASTER)))
+    made = vault.encrypted("sk_test_1", "test", NAME)
+    assert vault.decrypted(made, "test", NAME) == "sk_test_1"
+    with pytest.raises(ConfigurationError, match="another place"):
+        vault.decrypted(made, *place)

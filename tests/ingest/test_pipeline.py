@@ -388,7 +388,7 @@ def test_paid_checkout(conn: Connection, shape: Shape) -> None:
 
 
 def test_session_alone_completes_its_attempt(conn: Connection) -> None:
-    """The process that asked Stripe died before finish_checkout: client_reference_id tells whose session it is."""
+    """The process that asked Stripe died before finish_checkout: the session's metadata tells whose it is."""
     m = Merchant("heal")
     m.checkout(m.make_price(m.make_product(), 1500), BUYER)
     with conn.transaction():

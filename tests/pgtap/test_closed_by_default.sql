@@ -50,7 +50,7 @@ $$, 'public may touch no table and no column');
 select is_empty($$
   select r.rolname
     from pg_catalog.pg_roles r
-   where r.rolname in ('payments_service', 'payments_user', 'payments_anon', 'payments_admin')
+   where r.rolname in ('payments_service', 'payments_user', 'payments_anon', 'payments_admin', 'payments_keys')
      and has_schema_privilege(r.rolname, 'payments_private', 'usage')
 $$, 'nobody but the owner uses payments_private');
 
@@ -58,13 +58,13 @@ select is_empty($$
   select r.rolname
     from pg_catalog.pg_roles r
    where r.rolname like 'payments\_%' and (r.rolcanlogin or r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolcreatedb)
-     and r.rolname in ('payments_owner', 'payments_service', 'payments_user', 'payments_anon', 'payments_admin')
-$$, 'the five roles are groups without powers of their own');
+     and r.rolname in ('payments_owner', 'payments_service', 'payments_user', 'payments_anon', 'payments_admin', 'payments_keys')
+$$, 'the six roles are groups without powers of their own');
 
 select is_empty($$
   select r.rolname || ' is a member of ' || g.rolname
     from pg_catalog.pg_auth_members m join pg_catalog.pg_roles r on r.oid = m.member join pg_catalog.pg_roles g on g.oid = m.roleid
-   where r.rolname in ('payments_service', 'payments_user', 'payments_anon', 'payments_admin')
+   where r.rolname in ('payments_service', 'payments_user', 'payments_anon', 'payments_admin', 'payments_keys')
 $$, 'no group is a member of another');
 
 create role stranger;

@@ -6,7 +6,7 @@ create temporary view callable as
   select r.role, n.nspname as schema, p.proname as name
     from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-    cross join unnest(array['payments_service', 'payments_user', 'payments_anon', 'payments_admin']) r (role)
+    cross join unnest(array['payments_service', 'payments_user', 'payments_anon', 'payments_admin', 'payments_keys']) r (role)
    where n.nspname in ('payments', 'payments_private') and has_function_privilege(r.role, p.oid, 'execute');
 
 select set_eq($$ select role || ' ' || name from callable where schema = 'payments' $$, array[
@@ -17,8 +17,15 @@ select set_eq($$ select role || ' ' || name from callable where schema = 'paymen
   'payments_admin replay_event',
   'payments_admin retry_failed_events',
   'payments_admin verify_projections',
+  'payments_admin installation_id',
   'payments_anon begin_checkout',
   'payments_anon caller_key',
+  'payments_keys forget_key',
+  'payments_keys installation_id',
+  'payments_keys lock_webhook_endpoint',
+  'payments_keys record_webhook_endpoint',
+  'payments_keys reencrypt_secret',
+  'payments_keys replace_account',
   'payments_service checkout_request',
   'payments_service connect_account',
   'payments_service fail_checkout',
@@ -26,18 +33,14 @@ select set_eq($$ select role || ' ' || name from callable where schema = 'paymen
   'payments_service finish_checkout',
   'payments_service finish_portal_session',
   'payments_service finish_sync',
-  'payments_service forget_key',
   'payments_service ingest_stripe_event',
   'payments_service ingest_stripe_events',
-  'payments_service lock_webhook_endpoint',
+  'payments_service installation_id',
   'payments_service keep_failed_events',
   'payments_service metrics',
   'payments_service portal_request',
   'payments_service projected_event_types',
   'payments_service purge_events',
-  'payments_service record_webhook_endpoint',
-  'payments_service reencrypt_secret',
-  'payments_service replace_account',
   'payments_service retry_failed_events',
   'payments_service store_stripe_objects',
   'payments_service stored_secret',

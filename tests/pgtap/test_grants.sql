@@ -6,7 +6,7 @@ create temporary view granted as
   select r.role || ' ' || p.privilege || ' ' || n.nspname || '.' || c.relname as line
     from pg_catalog.pg_class c
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    cross join unnest(array['payments_service', 'payments_user', 'payments_anon', 'payments_admin']) r (role)
+    cross join unnest(array['payments_service', 'payments_user', 'payments_anon', 'payments_admin', 'payments_keys']) r (role)
     cross join unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger']) p (privilege)
    where n.nspname in ('payments', 'payments_private') and c.relkind in ('r', 'p', 'v', 'm')
      and case when p.privilege in ('select', 'insert', 'update', 'references')

@@ -19,6 +19,7 @@ import psycopg
 import pytest
 import stripe
 from cryptography.fernet import Fernet
+from psycopg.rows import dict_row
 from pydantic import SecretStr
 
 from pg_payments.database import functions
@@ -106,14 +107,18 @@ def test_the_endpoint_is_what_the_engine_needs(site: Site, conn: Conn, caplog: p
     (made,) = ours(site.stand_in)
     assert (made["url"], made["api_version"]) == (URL, stripe.api_version)
     assert sorted(made["enabled_events"]) == sorted(functions.projected_event_types(conn))
-    assert made["metadata"] == {"pg_payments": "managed", "pg_payments_environment": "test"}
+    assert made["metadata"] == {
+        "pg_payments": "managed",
+        "pg_payments_environment": "test",
+        "pg_payments_installation": functions.installation_id(conn),
+    }
     assert (connection["webhookEndpointId"], connection["webhookEndpointUrl"]) == (made["id"], URL)
     assert connection["webhookConfiguredAt"] is not None
     assert connection["accountId"] == "acct_1DemoShop"
 
     assert deliver(site, made["secret"]) == 200
     (kept,) = stored(conn).values()
-    assert Fernet(MASTER).decrypt(kept).decode() == made["secret"]
+    assert json.loads(Fernet(MASTER).decrypt(kept)) == ["test", f"webhook_secret:{made['id']}", made["secret"]]
     status = site.ask_as_admin("GET", "status")
     assert status.json()["connections"][0] == connection
     said = [record.getMessage() for record in caplog.records if not record.name.startswith(("stripe", "httpcore"))]
@@ -186,11 +191,40 @@ def test_at_stripes_limit_the_endpoint_on_record_and_those_of_other_sites_stay(s
     assert (len(kept), recorded in kept) == (MAXIMUM, True)
 
 
-def test_nothing_is_recorded_without_an_account(service_conn: Conn) -> None:
-    with pytest.raises(psycopg.Error) as raised:
-        functions.record_webhook_endpoint(service_conn, "test", "we_1", URL, "x")
-    assert isinstance(from_database_error(raised.value), NotFound)
-    assert functions.webhook_endpoint(service_conn, "test") is None
+def test_nothing_is_recorded_without_an_account(keys_url: str) -> None:
+    with psycopg.connect(keys_url, autocommit=True, row_factory=dict_row) as keeper:
+        with pytest.raises(psycopg.Error) as raised:
+            functions.record_webhook_endpoint(keeper, "test", "we_1", URL, "x")
+        assert isinstance(from_database_error(raised.value), NotFound)
+        assert functions.webhook_endpoint(keeper, "test") is None
+
+
+def test_the_service_alone_replaces_no_endpoint(service_url: str, site: Site) -> None:
+    refused = configure_by_command(service_url, site)
+    assert refused.returncode != 0
+    assert "payments_keys" in refused.stderr
+    assert site.stand_in.webhooks.kept == {}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"pg_payments": "managed"},
+        {"pg_payments": "managed", "pg_payments_environment": "live"},
+        {"pg_payments": "managed", "pg_payments_environment": "test", "pg_payments_installation": "another"},
+    ],
+)
+def test_what_is_not_marked_as_ours_is_not_deleted_though_it_is_on_record(
+    metadata: dict[str, str], site: Site, conn: Conn
+) -> None:
+    """The record is only the database's: what another put there deletes nothing at Stripe."""
+    other = site.stand_in.webhooks.add("https://erp.example/hook", metadata=metadata)
+    configure(site)
+    functions.record_webhook_endpoint(conn, "test", other["id"], "https://erp.example/hook", "x")
+    configure(site)
+    configure(site)
+    assert other["id"] in [made["id"] for made in site.stand_in.webhooks.of_the_account()]
 
 
 # Replaced without a gap ----------------------------------------------------------------------------------------------
@@ -545,7 +579,7 @@ def test_a_stored_key_sets_it_up_and_leaves_alone_what_is_well(url: str, conn: C
         assert site.ask_as_admin("DELETE", "test/config").status_code == 200
         assert deliver(site, ours(site.stand_in)[0]["secret"]) == 200
         refused = site.ask_as_admin("POST", "test/webhook")
-        assert (refused.status_code, refused.json()["error"]) == (500, "CONFIGURATION_ERROR")
+        assert (refused.status_code, refused.json()["error"]) == (400, "PAYMENT_CONFIG_INVALID")
 
 
 def test_without_an_address_the_key_is_stored_and_the_answer_says_so(url: str, conn: Conn) -> None:
@@ -617,19 +651,19 @@ def status_by_command(url: str, site: Site, *arguments: str, **variables: str) -
     return ask(url, site, "status", *arguments, **variables)
 
 
-def test_the_command_makes_it_once_and_shows_it(service_url: str, site: Site) -> None:
-    before = status_by_command(service_url, site)
+def test_the_command_makes_it_once_and_shows_it(keys_url: str, site: Site) -> None:
+    before = status_by_command(keys_url, site)
     assert (before.returncode, before.stdout) == (0, "test\t\t\t\t\tFalse\t\t\t\tno endpoint is recorded\n")
-    assert status_by_command(service_url, site, "--check").stderr == "pg-payments: test: no endpoint is recorded\n"
+    assert status_by_command(keys_url, site, "--check").stderr == "pg-payments: test: no endpoint is recorded\n"
 
-    done = configure_by_command(service_url, site)
+    done = configure_by_command(keys_url, site)
     assert done.returncode == 0, done.stderr
     (made,) = ours(site.stand_in)
     assert done.stdout.startswith(f"test\t{made['id']}\t{URL}\tenabled\t{stripe.api_version}\tTrue\t")
-    assert status_by_command(service_url, site, "--check").stdout == done.stdout
-    assert configure_by_command(service_url, site).stdout == done.stdout
+    assert status_by_command(keys_url, site, "--check").stdout == done.stdout
+    assert configure_by_command(keys_url, site).stdout == done.stdout
 
-    again = configure_by_command(service_url, site, "--rotate", "--json", "--environment", "test")
+    again = configure_by_command(keys_url, site, "--rotate", "--json", "--environment", "test")
     (shown,) = json.loads(again.stdout)
     assert shown["endpoint_id"] != made["id"]
     assert (shown["secret_stored"], shown["missing"], shown["extra"], shown["problems"]) == (True, [], [], [])
@@ -637,22 +671,22 @@ def test_the_command_makes_it_once_and_shows_it(service_url: str, site: Site) ->
     assert deliver(site, ours(site.stand_in)[0]["secret"]) == 200
 
 
-def test_the_command_says_what_is_wrong(service_url: str, site: Site) -> None:
-    configure_by_command(service_url, site)
+def test_the_command_says_what_is_wrong(keys_url: str, site: Site) -> None:
+    configure_by_command(keys_url, site)
     made = ours(site.stand_in)[0]
     made |= {"status": "disabled", "enabled_events": [*made["enabled_events"][1:], "payout.paid"]}
-    told = status_by_command(service_url, site, "--check", "--json")
+    told = status_by_command(keys_url, site, "--check", "--json")
     (shown,) = json.loads(told.stdout)
     assert (told.returncode, shown["status"]) == (1, "disabled")
     assert (shown["missing"], shown["extra"]) == (["product.created"], ["payout.paid"])
     assert len(shown["problems"]) == 3
-    other_master = status_by_command(service_url, site, "--check", PAYMENTS_MASTER_KEY=NEWER)
+    other_master = status_by_command(keys_url, site, "--check", PAYMENTS_MASTER_KEY=NEWER)
     assert "its secret is not stored under PAYMENTS_MASTER_KEY" in other_master.stderr
 
 
-def test_the_command_needs_an_address_and_a_key(service_url: str, site: Site) -> None:
-    homeless = configure_by_command(service_url, site, PAYMENTS_PUBLIC_URL="")
+def test_the_command_needs_an_address_and_a_key(keys_url: str, site: Site) -> None:
+    homeless = configure_by_command(keys_url, site, PAYMENTS_PUBLIC_URL="")
     assert homeless.stderr.startswith("pg-payments: PAYMENTS_PUBLIC_URL is not set")
-    keyless = configure_by_command(service_url, site, STRIPE_TEST_SECRET_KEY="")
+    keyless = configure_by_command(keys_url, site, STRIPE_TEST_SECRET_KEY="")
     assert keyless.stderr.startswith("pg-payments: no Stripe key is set")
     assert (homeless.returncode, keyless.returncode, site.stand_in.webhooks.kept) == (1, 1, {})

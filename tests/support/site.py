@@ -50,7 +50,7 @@ def shop_url(server: Server, database: str) -> str:
 
 def admin_shop_url(server: Server, database: str) -> str:
     """The same, serving administrators too: those with the key, and those whose token's role is `ADMIN_ROLE`."""
-    groups = ("payments_service", "authenticated", "anon", "payments_admin")
+    groups = ("payments_service", "authenticated", "anon", "payments_admin", "payments_keys")
     return server.url(database, server.login("test_admin_shop", *groups, server.login(ADMIN_ROLE, "payments_admin")))
 
 

@@ -24,7 +24,7 @@ from pg_payments.errors import (
     StripeKeyMissing,
     StripeRefused,
 )
-from pg_payments.http.admin_auth import as_administrator, let_in
+from pg_payments.http.admin_auth import as_administrator, as_keeper_of_keys, let_in, let_in_to_keys
 from pg_payments.http.request_models import KeyBody, ListQuery, parsed, queried
 from pg_payments.http.requests import environment_of, service_of
 from pg_payments.http.response_fields import (
@@ -38,7 +38,7 @@ from pg_payments.http.response_fields import (
 from pg_payments.http.state import Service
 from pg_payments.settings import ENVIRONMENTS, Environment
 from pg_payments.stripe.client import StripeApi
-from pg_payments.stripe.keys import masked
+from pg_payments.stripe.keys import NAME, masked
 from pg_payments.stripe.sync import sync
 from pg_payments.stripe.webhook_endpoints import configure, endpoint_url
 
@@ -82,9 +82,12 @@ async def store_key(request: Request) -> Response:
     Another account's key begins a new mirror.
     """
     service, environment = service_of(request), environment_of(request)
-    key = parsed(await let_in(request), KeyBody).secret_key
+    key = parsed(await let_in_to_keys(request), KeyBody).secret_key
     _refuse_if_set_outside(service, environment)
-    secret, stripe = Vault(service.settings).encrypted(key), StripeApi(key, service.settings.stripe_api_base)
+    secret, stripe = (
+        Vault(service.settings).encrypted(key, environment, NAME),
+        StripeApi(key, service.settings.stripe_api_base),
+    )
     if stripe.livemode is not (environment == "live"):
         raise InvalidRequest(f"secretKey: not a key of the {environment} environment", detail="secretKey")
     if service.settings.public_url:
@@ -92,7 +95,7 @@ async def store_key(request: Request) -> Response:
     request.state.brings_key = True
     account = await run_in_threadpool(stripe.read, "/v1/account")
     request.state.brings_key = False
-    async with service.pool.connection() as conn:
+    async with as_keeper_of_keys(request) as conn:
         await functions.replace_account(conn, environment, account.body, stripe.livemode, secret, masked(key))
     service.signatures.forget()
     webhook = await _webhook_set_up(service, stripe, environment)
@@ -104,7 +107,7 @@ async def store_key(request: Request) -> Response:
 async def configure_webhook(request: Request) -> Response:
     """Another managed webhook endpoint in place of the former one, if there was one."""
     service, environment = service_of(request), environment_of(request)
-    await let_in(request)
+    await let_in_to_keys(request)
     row = await run_in_threadpool(_configure, service, await service.stripe(environment), environment, anew=True)
     service.signatures.forget()
     return JSONResponse({"connection": _connection(service, row)})
@@ -113,9 +116,9 @@ async def configure_webhook(request: Request) -> Response:
 async def forget_stored_key(request: Request) -> Response:
     """No key any more; what it mirrored stays."""
     service, environment = service_of(request), environment_of(request)
-    await let_in(request)
+    await let_in_to_keys(request)
     _refuse_if_set_outside(service, environment)
-    async with service.pool.connection() as conn:
+    async with as_keeper_of_keys(request) as conn:
         if not await functions.forget_key(conn, environment):
             raise ConfigNotFound(
                 "no key is stored for this environment", detail=environment, hint="there is none to forget"
