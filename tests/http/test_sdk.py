@@ -217,6 +217,31 @@ def test_administrators_answers_are_as_promised(sdk: Sdk, site: Site, conn: Conn
     ]) == []  # fmt: skip
 
 
+def test_what_is_said_of_keys_is_as_promised(sdk: Sdk, server: Server, conn: Conn) -> None:
+    bring_application(conn)
+    settings: dict[str, Any] = {
+        "admin_api_key": SecretStr(ADMIN_KEY), "stripe_live_secret_key": None, "stripe_test_secret_key": None,
+        "public_url": "https://shop.example",
+        "master_key": SecretStr(base64.urlsafe_b64encode(bytes(32)).decode()),
+    }  # fmt: skip
+    with running_site(admin_shop_url(server, conn.info.dbname), **settings) as site:
+
+        def ask(method: str, path: str, *body: Any) -> Any:
+            told = sdk.call(site.base, method, f"/api/payments/stripe/{path}", *body, apiKey=ADMIN_KEY)
+            assert told.error is None, told.error
+            return told.data
+
+        stored = ask("put", "test/config", {"secretKey": "sk_test_51abcdefghijklmnop4242"})
+        assert sdk.broken_promises([
+            ("getStripeConfigResponseSchema", stored),
+            ("getStripeStatusResponseSchema", ask("get", "status")),
+            ("syncStripePaymentsResponseSchema", ask("post", "test/sync")),
+            ("getStripeConfigResponseSchema", ask("delete", "test/config")),
+        ]) == []  # fmt: skip
+        missing = sdk.call(site.base, "post", "/api/payments/stripe/test/sync", apiKey=ADMIN_KEY)
+        assert refused(missing) == (400, "PAYMENT_CONFIG_INVALID")
+
+
 def test_the_catalogues_answers_are_as_promised(sdk: Sdk, site: Site) -> None:
     def ask(method: str, path: str, *body: Any) -> Any:
         told = sdk.call(site.base, method, f"/api/payments/stripe/test/catalog{path}", *body, apiKey=ADMIN_KEY)
