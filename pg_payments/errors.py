@@ -106,6 +106,36 @@ class StaleRegistration(PaymentsError):
     sqlstate, http_status, code = "PY009", 500, "STALE_REGISTRATION"
 
 
+class LinkedValueRefused(PaymentsError):
+    """A linked column was to hold something that Stripe's object does not say."""
+
+    sqlstate, http_status, code = "PY010", 409, "LINKED_VALUE_REFUSED"
+
+
+class LinkedObjectNotFound(PaymentsError):
+    """No stored object that the caller may link to has this id."""
+
+    sqlstate, http_status, code = "PY011", 404, "LINKED_OBJECT_NOT_FOUND"
+
+
+class TableTooLarge(PaymentsError):
+    """The table is to be linked in steps, by ``pg-payments link``."""
+
+    sqlstate, http_status, code = "PY012", 409, "TABLE_TOO_LARGE"
+
+
+class TooManyPushes(PaymentsError):
+    """A transaction would push more rows to Stripe than it said."""
+
+    sqlstate, http_status, code = "PY013", 409, "TOO_MANY_PUSHES"
+
+
+class NotInTime(PaymentsError):
+    """What was waited for has not come about in time."""
+
+    sqlstate, http_status, code = "PY014", 504, "NOT_IN_TIME"
+
+
 class LockNotAvailable(PaymentsError):
     """Another session holds a lock for too long; ``message`` names it. Nothing was done, trying again is safe."""
 
@@ -173,7 +203,8 @@ class RoleRefused(ConfigurationError):
 class StripeRefused(PaymentsError):
     """Stripe answered with an error; ``status`` and the message are Stripe's own, ``detail`` its code.
 
-    ``at`` is the time of the answer by Stripe's clock, None when there was no answer.
+    ``at`` is the time of the answer by Stripe's clock, None when there was no answer. ``retry_after`` is the wait in
+    seconds that Stripe asks for, ``replayed`` says that the answer is the one to an earlier request with the same key.
     """
 
     http_status, code = 502, "STRIPE_ERROR"
@@ -186,10 +217,14 @@ class StripeRefused(PaymentsError):
         detail: str | None = None,
         hint: str | None = None,
         at: datetime | None = None,
+        retry_after: float | None = None,
+        replayed: bool = False,
     ) -> None:
         super().__init__(message, detail=detail, hint=hint)
         self.status = status or self.http_status
         self.at = at
+        self.retry_after = retry_after
+        self.replayed = replayed
 
 
 class StripeKeyReused(StripeRefused):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import logging.config
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -79,6 +80,11 @@ def log_config(log_format: LogFormat) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {"pg_payments": {"level": "INFO"}, "uvicorn": {"level": "INFO"}},
     }
+
+
+def start_logging(log_format: LogFormat) -> None:
+    """Has this process log as `log_config` says."""
+    logging.config.dictConfig(log_config(log_format))
 
 
 def _pairs(facts: Mapping[str, object]) -> str:

@@ -12,6 +12,11 @@ alter table payments_private.settings enable row level security;
 alter table payments_private.subject_types enable row level security;
 alter table payments_private.open_readings enable row level security;
 alter table payments_private.provider_secrets enable row level security;
+alter table payments_private.object_anchors enable row level security;
+alter table payments_private.linked_tables enable row level security;
+alter table payments_private.metadata_matches enable row level security;
+alter table payments_private.outbox_state enable row level security;
+alter table payments_private.rate_buckets enable row level security;
 alter table payments_private.installation enable row level security;
 alter table payments_private.lock_of_test enable row level security;
 alter table payments_private.lock_of_live enable row level security;
@@ -24,3 +29,9 @@ grant select on payments_private.stashed_events to payments_admin;
 drop policy if exists administrators_read_dead_events on payments_private.stashed_events;
 create policy administrators_read_dead_events on payments_private.stashed_events
   for select to payments_admin using (parked_at is not null);
+
+-- So does the list of linked tables.
+grant select on payments_private.linked_tables to payments_admin;
+drop policy if exists administrators_read_all on payments_private.linked_tables;
+create policy administrators_read_all on payments_private.linked_tables
+  for select to payments_admin using (true);

@@ -46,6 +46,14 @@ ALTER TYPE payments_private.incoming OWNER TO payments_owner;
 
 COMMENT ON TYPE payments_private.incoming IS 'A verified webhook body on its way into the ledger.';
 
+CREATE FUNCTION payments.adopt_outbox(environment text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.adopt_outbox(environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.adopt_outbox(environment text) IS 'This database pushes from now on. After a restore, a copy pushes nothing until this is called; call it only where the original is gone.';
+
 CREATE FUNCTION payments.allow_origins(origins text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -199,6 +207,14 @@ ALTER FUNCTION payments.checkout_request(id uuid) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.checkout_request(id uuid) IS 'The parameters of Stripe''s "Create a Checkout Session" for an attempt; the subject travels in the metadata of session, subscription and payment intent. The same for every retry, as Stripe''s idempotency keys demand. Raises PY005 for an unknown id.';
 
+CREATE FUNCTION payments.claim_pushes(max_pushes integer DEFAULT 10, lease interval DEFAULT '00:02:00'::interval) RETURNS TABLE(id uuid, environment text, account_id text, method text, path text, parameters jsonb, idempotency_key text, search text, creates boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.claim_pushes(max_pushes integer, lease interval) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.claim_pushes(max_pushes integer, lease interval) IS 'Claims rows of the outbox that are due and returns what to ask Stripe: method, path, the fields of a form, the idempotency key, and for a creation whose outcome is unknown what to search first. Each is to be told to payments.settle_push() before the lease ends. Several workers may call it at once.';
+
 CREATE FUNCTION payments.close_environment(environment text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -254,6 +270,22 @@ ALTER FUNCTION payments.connect_account(environment text, account jsonb, livemod
 
 COMMENT ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) IS 'Records Stripe''s account behind an environment, as /v1/account shows it, and whether its key is a live one. Fills what is empty and changes nothing that is on record: replace_account() does. Raises PY008 for a key of the other mode, PY006 where another account is mirrored already.';
 
+CREATE FUNCTION payments.create_existing(target regclass, kind text DEFAULT NULL::text, max_rows integer DEFAULT 1000) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.create_existing(target regclass, kind text, max_rows integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.create_existing(target regclass, kind text, max_rows integer) IS 'Puts rows without an id, which were there before the table was linked, into the outbox to be created at Stripe; returns how many. For members of payments_owner who may read the table.';
+
+CREATE FUNCTION payments.discard_push(id uuid) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.discard_push(id uuid) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.discard_push(id uuid) IS 'Stripe is not told. The row keeps its values. Raises PY005 for an unknown id, PY006 for one that is sent.';
+
 CREATE FUNCTION payments.fail_checkout(id uuid, error text) RETURNS payments.stripe_checkout_sessions
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -273,6 +305,14 @@ CREATE FUNCTION payments.fail_portal_session(id uuid, error text) RETURNS paymen
 ALTER FUNCTION payments.fail_portal_session(id uuid, error text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.fail_portal_session(id uuid, error text) IS 'Records that Stripe refused a portal request; answers the row. Raises PY005 for an unknown id.';
+
+CREATE FUNCTION payments.fill_linked_table(link_id integer, after jsonb, max_rows integer) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.fill_linked_table(link_id integer, after jsonb, max_rows integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.fill_linked_table(link_id integer, after jsonb, max_rows integer) IS 'Fills rows of a linked table, in the order of their key, from after on. Returns the key of the last one, null at the end. Raises PY005 for an unknown link.';
 
 CREATE FUNCTION payments.finish_checkout(id uuid, session jsonb) RETURNS payments.stripe_checkout_sessions
     LANGUAGE plpgsql SECURITY DEFINER
@@ -341,6 +381,23 @@ CREATE FUNCTION payments.keep_failed_events(environment text, payloads text[], r
 ALTER FUNCTION payments.keep_failed_events(environment text, payloads text[], reason text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.keep_failed_events(environment text, payloads text[], reason text) IS 'Keeps verified webhook bodies, which the pipeline could not be brought to finish, as failed events with this reason (57014), without applying them; one row each, in order. What is settled stays so. For a server whose ingest call was cut off. Raises what keeps them out of the ledger and of quarantine.';
+
+CREATE FUNCTION payments.link_statements(link_id integer, what text) RETURNS text[]
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.link_statements(link_id integer, what text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.link_statements(link_id integer, what text) IS 'Returns the statements that a link still needs, to be run as the table''s owner outside a transaction: what is index or validation. Raises PY005 for an unknown link.';
+
+CREATE FUNCTION payments.link_table(target regclass, kind text, environment text, by text DEFAULT 'id'::text, match jsonb DEFAULT '{}'::jsonb, columns jsonb DEFAULT '{}'::jsonb, push jsonb DEFAULT NULL::jsonb, owner text DEFAULT 'database'::text, create_at_stripe boolean DEFAULT false, object_type text DEFAULT NULL::text, account_id text DEFAULT NULL::text, archive_on_delete boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET client_min_messages TO 'warning';
+
+ALTER FUNCTION payments.link_table(target regclass, kind text, environment text, by text, match jsonb, columns jsonb, push jsonb, owner text, create_at_stripe boolean, object_type text, account_id text, archive_on_delete boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.link_table(target regclass, kind text, environment text, by text, match jsonb, columns jsonb, push jsonb, owner text, create_at_stripe boolean, object_type text, account_id text, archive_on_delete boolean) IS 'Keeps Stripe''s ids and values in columns of an application''s table, verbatim, and tells Stripe of changes of the columns in push. kind: product, customer, subscription, payment, or object with object_type and columns {"column": "path"}. by: id (the application writes the id column), subject (match {"subject_type", "subject_column"}), checkout (match {"checkout_column"}), metadata (match {"metadata_key", "column"}). Calling it again changes the link. For members of payments_owner who may act as the table''s owner. Raises PY001 naming the argument, PY012 for a table that pg-payments link must link, 42501 without those rights.';
 
 CREATE FUNCTION payments.lock_webhook_endpoint(environment text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -457,6 +514,14 @@ ALTER FUNCTION payments.paid_checkout(event payments.webhook_events) OWNER TO pa
 
 COMMENT ON FUNCTION payments.paid_checkout(event payments.webhook_events) IS 'For fulfilment triggers on payments.webhook_events: one row if this event means that a checkout begun here is paid now (completed and paid, completed with nothing to pay, or the delayed payment has succeeded), else none. The environment, who paid and what for are in it: compare them with the order. For owners of trigger functions, who are members of payments_owner or are granted it.';
 
+CREATE FUNCTION payments.pause_outbox(environment text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.pause_outbox(environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.pause_outbox(environment text) IS 'Nothing of this environment is pushed until resume_outbox().';
+
 CREATE FUNCTION payments.portal_request(id uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -554,6 +619,14 @@ ALTER FUNCTION payments.replay_event(event_id uuid) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.replay_event(event_id uuid) IS 'Applies an event again on purpose, whatever became of it before: its fulfilment triggers see it processed once more. Raises PY005 for an unknown id, PY006 for a body that jsonb refuses.';
 
+CREATE FUNCTION payments.resume_outbox(environment text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.resume_outbox(environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.resume_outbox(environment text) IS 'Pushes of this environment are sent again.';
+
 CREATE FUNCTION payments.retry_failed_events(max_events integer DEFAULT 100) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -563,6 +636,22 @@ CREATE FUNCTION payments.retry_failed_events(max_events integer DEFAULT 100) RET
 ALTER FUNCTION payments.retry_failed_events(max_events integer) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.retry_failed_events(max_events integer) IS 'Applies failed events again whose time has come, each on its own: at most max_events, at most 100, and begins with no other after a second, so that deliveries of the same objects do not wait long. Returns how many were tried: call it again, in a transaction of its own, until that is 0. Several workers may call it at once.';
+
+CREATE FUNCTION payments.retry_push(id uuid) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.retry_push(id uuid) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.retry_push(id uuid) IS 'Sends a refused push again, or decides a conflict for the database. Raises PY005 for an unknown id, PY006 for one that is settled.';
+
+CREATE FUNCTION payments.settle_push(id uuid, outcome text, object jsonb DEFAULT NULL::jsonb, error text DEFAULT NULL::text, request_id text DEFAULT NULL::text, retry_after interval DEFAULT NULL::interval) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, error text, request_id text, retry_after interval) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, error text, request_id text, retry_after interval) IS 'Says what became of a claimed push: done with Stripe''s object, refused (4xx) with its words, retry (429, 5xx, no connection) after retry_after seconds or a growing wait, unknown (Stripe keeps an error as its answer to this key, and may have done it), not found (a search showed that it was not). Returns the row''s status. Raises PY005 for an unknown id.';
 
 CREATE FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone DEFAULT NULL::timestamp with time zone, account_id text DEFAULT NULL::text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -580,6 +669,22 @@ ALTER FUNCTION payments.stored_secret(environment text, name text) OWNER TO paym
 
 COMMENT ON FUNCTION payments.stored_secret(environment text, name text) IS 'A secret as it was encrypted; null if none is stored.';
 
+CREATE FUNCTION payments.stripe_statuses(kind text) RETURNS SETOF text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.stripe_statuses(kind text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.stripe_statuses(kind text) IS 'The statuses that Stripe documents for subscriptions or payments (payment intents), for a select field. A linked column also takes one that is new. Raises PY001 for another kind. (Stripe API reference: The Subscription object, status; The PaymentIntent object, status.)';
+
+CREATE FUNCTION payments.table_is_linked(link_id integer) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.table_is_linked(link_id integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.table_is_linked(link_id integer) IS 'Records that all rows of a linked table are filled and its foreign key is validated.';
+
 CREATE FUNCTION payments.trust_accounts(accounts text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -587,6 +692,15 @@ CREATE FUNCTION payments.trust_accounts(accounts text[]) RETURNS void
 ALTER FUNCTION payments.trust_accounts(accounts text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.trust_accounts(accounts text[]) IS 'Lets the objects of these connected accounts (acct_…, or * for all) name billing subjects of ours, in place of those that could before; null or {} for none, as it is at first. Only the owner may; what is stored already follows with rebuild_projections(). Raises PY001 for anything else.';
+
+CREATE FUNCTION payments.unlink_table(target regclass, kind text DEFAULT NULL::text, drop_columns boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET client_min_messages TO 'warning';
+
+ALTER FUNCTION payments.unlink_table(target regclass, kind text, drop_columns boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.unlink_table(target regclass, kind text, drop_columns boolean) IS 'Takes the links of a table back, or those of one kind: triggers, functions and the foreign key go, the columns stay with what they hold unless drop_columns. For members of payments_owner who may act as the table''s owner. Raises PY005 where nothing is linked.';
 
 CREATE FUNCTION payments.unregister_subject_type(subject_type text) RETURNS void
     LANGUAGE plpgsql
@@ -604,6 +718,14 @@ CREATE FUNCTION payments.verify_projections(environment text) RETURNS TABLE(proj
 ALTER FUNCTION payments.verify_projections(environment text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.verify_projections(environment text) IS 'The rows that differ from what a rebuild would give: no rows when all is well. stored is null for a missing row, expected for one too many; the key of another account''s row ends in its name. Changes nothing, and deliveries go on. Raises PY001 for an unknown environment.';
+
+CREATE FUNCTION payments.wait_for_push(target regclass, row_key jsonb, timeout interval DEFAULT '00:00:10'::interval) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.wait_for_push(target regclass, row_key jsonb, timeout interval) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.wait_for_push(target regclass, row_key jsonb, timeout interval) IS 'Returns the status of a row''s push once it is settled (done, dropped, refused, conflict), null if there never was one. Call it outside the transaction that made the change. Raises PY014 when the timeout passes first.';
 
 CREATE FUNCTION payments.webhook_endpoint(environment text) RETURNS TABLE(endpoint_id text, url text, configured_at timestamp with time zone, secret text)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -644,6 +766,30 @@ CREATE FUNCTION payments_private.add_rival(p_environment text, p_account text, p
 ALTER FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot) IS 'Enters a snapshot into the set among which the latest of its second is chosen.';
+
+CREATE FUNCTION payments_private.allow_link(p_link integer, p_object_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.allow_link(p_link integer, p_object_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.allow_link(p_link integer, p_object_id text) IS 'Raises PY011 where the caller may not link a row to an object.';
+
+CREATE FUNCTION payments_private.anchor_for(p_environment text, p_account_id text, p_object_type text) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.anchor_for(p_environment text, p_account_id text, p_object_type text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.anchor_for(p_environment text, p_account_id text, p_object_type text) IS 'Returns the number of the anchor table of a type of object; makes and fills it if there is none. The caller holds the lock of links.';
+
+CREATE FUNCTION payments_private.anchored(p_anchor integer, p_object_id text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.anchored(p_anchor integer, p_object_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.anchored(p_anchor integer, p_object_id text) IS 'Returns a stored object by the number of its anchor table, or null.';
 
 CREATE FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) RETURNS payments_private.incoming
     LANGUAGE plpgsql
@@ -699,6 +845,115 @@ ALTER FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapsh
 
 COMMENT ON FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[], p_locked text[]) IS 'Applies snapshots of one or more environments and accounts. The caller holds the locks.';
 
+CREATE TABLE payments.outbox (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    link_id integer NOT NULL,
+    environment text NOT NULL,
+    account_id text,
+    target regclass NOT NULL,
+    row_key jsonb NOT NULL,
+    object_type text NOT NULL,
+    object_id text,
+    operation text NOT NULL,
+    base jsonb DEFAULT '{}'::jsonb NOT NULL,
+    wanted jsonb DEFAULT '{}'::jsonb NOT NULL,
+    found jsonb,
+    request jsonb,
+    status text DEFAULT 'pending'::text NOT NULL,
+    tries integer DEFAULT 0 NOT NULL,
+    next_try_at timestamp with time zone DEFAULT now() NOT NULL,
+    claimed_until timestamp with time zone,
+    idempotency_key text,
+    must_search boolean DEFAULT false NOT NULL,
+    last_error text,
+    stripe_request_id text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    sent_at timestamp with time zone,
+    settled_at timestamp with time zone,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
+    CONSTRAINT operation_is_known CHECK ((operation = ANY ('{create,update,archive}'::text[]))),
+    CONSTRAINT status_is_known CHECK ((status = ANY ('{pending,claimed,done,dropped,refused,conflict,paused}'::text[])))
+);
+
+ALTER TABLE payments.outbox OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.outbox IS 'What Stripe is to be told of changes in linked tables. A worker sends it after the change was committed.';
+
+COMMENT ON COLUMN payments.outbox.row_key IS 'The primary key of the application''s row.';
+
+COMMENT ON COLUMN payments.outbox.base IS 'What Stripe''s object said, of the values to be sent, when the change was made.';
+
+COMMENT ON COLUMN payments.outbox.wanted IS 'What Stripe is to hold; read from the row when it is sent, so later changes are in it.';
+
+COMMENT ON COLUMN payments.outbox.found IS 'What Stripe''s object said when a conflict was found.';
+
+COMMENT ON COLUMN payments.outbox.request IS 'The parameters of a creation, which stay the same until its outcome is known.';
+
+COMMENT ON COLUMN payments.outbox.must_search IS 'The outcome of a creation is unknown: Stripe is searched before anything is created again.';
+
+COMMENT ON COLUMN payments.outbox.last_error IS 'Stripe''s own words, or ours for what could not be sent.';
+
+CREATE FUNCTION payments_private.archive_price(o payments.outbox, p_price text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.archive_price(o payments.outbox, p_price text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.archive_price(o payments.outbox, p_price text) IS 'Has a price that was replaced archived at Stripe.';
+
+CREATE TABLE payments_private.linked_tables (
+    link_id integer NOT NULL,
+    target regclass NOT NULL,
+    kind text NOT NULL,
+    environment text NOT NULL,
+    account_id text,
+    object_type text NOT NULL,
+    anchor_id integer NOT NULL,
+    found_by text NOT NULL,
+    match jsonb DEFAULT '{}'::jsonb NOT NULL,
+    match_column name,
+    id_column name NOT NULL,
+    key_columns name[] NOT NULL,
+    columns jsonb NOT NULL,
+    push jsonb DEFAULT '{}'::jsonb NOT NULL,
+    owner text NOT NULL,
+    create_at_stripe boolean DEFAULT false NOT NULL,
+    archive_on_delete boolean DEFAULT false NOT NULL,
+    filled boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT kind_is_known CHECK ((kind = ANY ('{product,customer,subscription,payment,object}'::text[]))),
+    CONSTRAINT owner_is_known CHECK ((owner = ANY ('{database,stripe,refuse}'::text[]))),
+    CONSTRAINT way_is_known CHECK ((found_by = ANY ('{id,subject,checkout,metadata}'::text[])))
+);
+
+ALTER TABLE payments_private.linked_tables OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.linked_tables IS 'What payments.link_table() has linked. payments.linked_tables shows it to people.';
+
+COMMENT ON COLUMN payments_private.linked_tables.columns IS 'The linked columns: name to path in Stripe''s object.';
+
+COMMENT ON COLUMN payments_private.linked_tables.push IS 'What Stripe is told: its parameter, e.g. name or metadata.sku, to the application''s column.';
+
+COMMENT ON COLUMN payments_private.linked_tables.filled IS 'The rows that were there when the table was linked have been filled and the foreign key is validated.';
+
+CREATE FUNCTION payments_private.attach_link(p_link payments_private.linked_tables, p_owner name) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.attach_link(p_link payments_private.linked_tables, p_owner name) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.attach_link(p_link payments_private.linked_tables, p_owner name) IS 'Makes the functions, triggers and foreign key of a link. The caller acts as payments_owner and may act as the table''s owner.';
+
+CREATE FUNCTION payments_private.attempt_has_another_object() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.attempt_has_another_object() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.attempt_has_another_object() IS 'Fills the rows of a checkout attempt that Stripe has answered.';
+
 CREATE FUNCTION payments_private.attempt_named_in(p_metadata jsonb) RETURNS uuid
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -714,6 +969,14 @@ CREATE FUNCTION payments_private.attempt_of(p_environment text, p_session jsonb)
 ALTER FUNCTION payments_private.attempt_of(p_environment text, p_session jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.attempt_of(p_environment text, p_session jsonb) IS 'The id of the checkout attempt that a Stripe Checkout Session answers, or null when it is none of ours.';
+
+CREATE FUNCTION payments_private.audit(p_action text, p_target text, p_detail jsonb, p_source text DEFAULT 'sql'::text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.audit(p_action text, p_target text, p_detail jsonb, p_source text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.audit(p_action text, p_target text, p_detail jsonb, p_source text) IS 'Adds a row to payments.audit_log in the name of the session.';
 
 CREATE FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) RETURNS void
     LANGUAGE plpgsql
@@ -808,6 +1071,22 @@ ALTER FUNCTION payments_private.calls_functions(p_members regclass, p_condition 
 
 COMMENT ON FUNCTION payments_private.calls_functions(p_members regclass, p_condition text) IS 'Whether a condition on a table calls functions or operators that are not Postgres''s own. For who may read the table.';
 
+CREATE FUNCTION payments_private.can_be_empty(p_object_type text, p_parameter text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.can_be_empty(p_object_type text, p_parameter text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.can_be_empty(p_object_type text, p_parameter text) IS 'Whether Stripe lets a parameter be unset.';
+
+CREATE FUNCTION payments_private.check_body(p_link payments_private.linked_tables) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.check_body(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.check_body(p_link payments_private.linked_tables) IS 'Returns the body of check_linked_<n>, which holds a finished row against the anchor.';
+
 CREATE FUNCTION payments_private.check_environment(p_environment text) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -848,6 +1127,14 @@ ALTER FUNCTION payments_private.check_prices(p_environment text, p_line_items js
 
 COMMENT ON FUNCTION payments_private.check_prices(p_environment text, p_line_items jsonb) IS 'Raises PY001 for a price that may not be asked for. What is refused says nothing of whether it exists.';
 
+CREATE FUNCTION payments_private.check_target(p_target regclass) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.check_target(p_target regclass) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.check_target(p_target regclass) IS 'Raises PY001 for what cannot be linked.';
+
 CREATE FUNCTION payments_private.check_url(p_field text, p_url text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -855,6 +1142,14 @@ CREATE FUNCTION payments_private.check_url(p_field text, p_url text) RETURNS voi
 ALTER FUNCTION payments_private.check_url(p_field text, p_url text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.check_url(p_field text, p_url text) IS 'Raises PY001 unless the URL is https, or http on localhost, and of an allowed origin where those are set.';
+
+CREATE FUNCTION payments_private.checked_push(p_link payments_private.linked_tables, p_push jsonb, p_create boolean) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.checked_push(p_link payments_private.linked_tables, p_push jsonb, p_create boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.checked_push(p_link payments_private.linked_tables, p_push jsonb, p_create boolean) IS 'Returns what is to be pushed, or raises PY001.';
 
 CREATE FUNCTION payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) RETURNS TABLE(start text, node text)
     LANGUAGE plpgsql STABLE
@@ -891,6 +1186,30 @@ ALTER FUNCTION payments_private.clear_mirror(p_environment text) OWNER TO paymen
 
 COMMENT ON FUNCTION payments_private.clear_mirror(p_environment text) IS 'Empties the mirror of one environment: objects, links, projections, mappings. Events keep their rows; waiting ones are parked.';
 
+CREATE FUNCTION payments_private.column_lines(p_link payments_private.linked_tables, p_line text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.column_lines(p_link payments_private.linked_tables, p_line text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.column_lines(p_link payments_private.linked_tables, p_line text) IS 'Returns a line of code for each linked column but the id: %1 its name, %2 the SQL of its value, %3 the table.';
+
+CREATE FUNCTION payments_private.column_statements(p_link payments_private.linked_tables) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.column_statements(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.column_statements(p_link payments_private.linked_tables) IS 'Returns the statement that adds the columns of a link that are not there: it locks the table for a moment and rewrites nothing. Raises PY001 naming a column that is there with another type.';
+
+CREATE FUNCTION payments_private.columns_of_kind(p_kind text) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.columns_of_kind(p_kind text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.columns_of_kind(p_kind text) IS 'Returns the columns of a kind of link with the path of each in Stripe''s object; null for kind object.';
+
 CREATE FUNCTION payments_private.commit_durably() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -899,6 +1218,30 @@ ALTER FUNCTION payments_private.commit_durably() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.commit_durably() IS 'Has this transaction''s commit wait for the disk, whatever the role or the database says: what Stripe is told is stored has to survive a crash. The setting synchronous_commit = inherit leaves it as it is.';
 
+CREATE FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, p_found jsonb) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, p_found jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, p_found jsonb) IS 'Returns the parameters that both sides have changed, to different values.';
+
+CREATE FUNCTION payments_private.count_pushes(p_link integer) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.count_pushes(p_link integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.count_pushes(p_link integer) IS 'Raises PY013 when a transaction pushes more rows than bulk_push_rows (1000) without saying that it means to.';
+
+CREATE FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) IS 'Returns the Stripe customer that a subject is mapped to, or null.';
+
 CREATE FUNCTION payments_private.current_subject_keys() RETURNS text[]
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -906,6 +1249,14 @@ CREATE FUNCTION payments_private.current_subject_keys() RETURNS text[]
 ALTER FUNCTION payments_private.current_subject_keys() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.current_subject_keys() IS 'The billing subjects that the caller may bill, as type:id: itself, and those of registered types. Raises PY009 for a stale registration.';
+
+CREATE FUNCTION payments_private.current_subscription(p_environment text, p_account_id text, p_subject_key text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.current_subscription(p_environment text, p_account_id text, p_subject_key text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.current_subscription(p_environment text, p_account_id text, p_subject_key text) IS 'Returns the subscription that counts for a subject: one that runs, else one that never began, else one that ended; of several the one whose period began last.';
 
 CREATE FUNCTION payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) RETURNS void
     LANGUAGE plpgsql
@@ -917,6 +1268,22 @@ CREATE FUNCTION payments_private.delete_orphans(p_environment text, p_account te
 ALTER FUNCTION payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) IS 'Deletes rows that nothing stored accounts for.';
+
+CREATE FUNCTION payments_private.detach_link(p_link payments_private.linked_tables, p_owner name) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.detach_link(p_link payments_private.linked_tables, p_owner name) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.detach_link(p_link payments_private.linked_tables, p_owner name) IS 'Takes the triggers and the owner''s functions of a link away.';
+
+CREATE FUNCTION payments_private.detach_statements(p_link payments_private.linked_tables) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.detach_statements(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.detach_statements(p_link payments_private.linked_tables) IS 'Returns the statements that take the triggers and the owner''s functions of a link away.';
 
 CREATE FUNCTION payments_private.differences(p_environment text, p_max integer) RETURNS TABLE(projection text, key text, stored jsonb, expected jsonb)
     LANGUAGE plpgsql
@@ -934,6 +1301,14 @@ ALTER FUNCTION payments_private.differences_of(p_environment text, p_account tex
 
 COMMENT ON FUNCTION payments_private.differences_of(p_environment text, p_account text, p_pass text, p_keys text[], p_alone boolean) IS 'Computes one batch anew, compares, and takes it back.';
 
+CREATE FUNCTION payments_private.dispatch_to_links(p_anchor integer) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.dispatch_to_links(p_anchor integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.dispatch_to_links(p_anchor integer) IS 'Returns what update_linked_rows() does for the links to one type of object.';
+
 CREATE FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) RETURNS uuid[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -943,6 +1318,22 @@ CREATE FUNCTION payments_private.due_events(p_environment text, p_due timestamp 
 ALTER FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) IS 'Failed events whose time has come and that no other worker has, in the order in which they happened; they are this transaction''s until it ends.';
+
+CREATE FUNCTION payments_private.end_push(p_id uuid, p_status text, p_error text DEFAULT NULL::text, p_found jsonb DEFAULT NULL::jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.end_push(p_id uuid, p_status text, p_error text, p_found jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.end_push(p_id uuid, p_status text, p_error text, p_found jsonb) IS 'Settles a row of the outbox.';
+
+CREATE FUNCTION payments_private.enqueue_push(p_link integer, p_operation text, p_row jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.enqueue_push(p_link integer, p_operation text, p_row jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.enqueue_push(p_link integer, p_operation text, p_row jsonb) IS 'Writes down that Stripe is to be told of a row, once however often it changes. Raises PY013 for too many rows in one transaction.';
 
 CREATE FUNCTION payments_private.enter_events(p_events payments_private.incoming[], p_bodies text[]) RETURNS payments_private.incoming[]
     LANGUAGE plpgsql
@@ -968,6 +1359,62 @@ ALTER FUNCTION payments_private.event_snapshot(p_environment text, p_account tex
 
 COMMENT ON FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) IS 'The snapshot an event carries. An event without a created time counts as older than any other.';
 
+CREATE FUNCTION payments_private.fill_anchor(p_anchor integer) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.fill_anchor(p_anchor integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.fill_anchor(p_anchor integer) IS 'Copies the stored objects of one type into their anchor table.';
+
+CREATE FUNCTION payments_private.fill_body(p_link payments_private.linked_tables) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.fill_body(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.fill_body(p_link payments_private.linked_tables) IS 'Returns the body of fill_linked_<n>(after jsonb, max_rows integer), which fills rows in the order of their key and returns the last one, null at the end.';
+
+CREATE FUNCTION payments_private.finding_expression(p_link payments_private.linked_tables, p_record text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.finding_expression(p_link payments_private.linked_tables, p_record text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.finding_expression(p_link payments_private.linked_tables, p_record text) IS 'Returns the SQL that finds the id of a row''s object, given the name of the record that holds the row.';
+
+CREATE FUNCTION payments_private.finish_link(p_link payments_private.linked_tables, p_owner name) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.finish_link(p_link payments_private.linked_tables, p_owner name) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.finish_link(p_link payments_private.linked_tables, p_owner name) IS 'Fills all rows of a table that was just linked, and validates its foreign key. Raises PY011 where a row holds an id that is not stored.';
+
+CREATE FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb) IS 'Stores what Stripe answered, and gives the row its id where the object is new.';
+
+CREATE FUNCTION payments_private.follow_references() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.follow_references() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.follow_references() IS 'Puts the triggers on our own tables that links by subject and by checkout need, and takes away those that none needs.';
+
+CREATE FUNCTION payments_private.follow_replacement(o payments.outbox, p_new text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.follow_replacement(o payments.outbox, p_new text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.follow_replacement(o payments.outbox, p_new text) IS 'A price was replaced: its product is pointed to the new one where the former was its default, and then the former is archived.';
+
 CREATE FUNCTION payments_private.foreign_account(p_environment text, p_account text) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -975,6 +1422,38 @@ CREATE FUNCTION payments_private.foreign_account(p_environment text, p_account t
 ALTER FUNCTION payments_private.foreign_account(p_environment text, p_account text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.foreign_account(p_environment text, p_account text) IS 'The account, or null for the one that the environment is connected to.';
+
+CREATE FUNCTION payments_private.foreign_key_name(p_link payments_private.linked_tables) RETURNS name
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.foreign_key_name(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.foreign_key_name(p_link payments_private.linked_tables) IS 'Returns the name of a link''s foreign key.';
+
+CREATE FUNCTION payments_private.foreign_key_statements(p_link payments_private.linked_tables) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.foreign_key_statements(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.foreign_key_statements(p_link payments_private.linked_tables) IS 'Returns the statements that add the foreign key of a link, not validated.';
+
+CREATE FUNCTION payments_private.form_name(p_parameter text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.form_name(p_parameter text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.form_name(p_parameter text) IS 'Returns a parameter as Stripe''s forms name it: metadata.sku is metadata[sku].';
+
+CREATE FUNCTION payments_private.form_of(p_values jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.form_of(p_values jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.form_of(p_values jsonb) IS 'Returns values as the fields of a form for Stripe; null unsets.';
 
 CREATE FUNCTION payments_private.freeze_processed_event() RETURNS trigger
     LANGUAGE plpgsql
@@ -984,6 +1463,14 @@ ALTER FUNCTION payments_private.freeze_processed_event() OWNER TO payments_owner
 
 COMMENT ON FUNCTION payments_private.freeze_processed_event() IS 'Refuses every update of a processed event but that of replay_event().';
 
+CREATE FUNCTION payments_private.generate_linked_dispatch() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.generate_linked_dispatch() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.generate_linked_dispatch() IS 'Writes payments_private.update_linked_rows() for the links that there are.';
+
 CREATE FUNCTION payments_private.generate_subject_lookup() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -991,6 +1478,14 @@ CREATE FUNCTION payments_private.generate_subject_lookup() RETURNS void
 ALTER FUNCTION payments_private.generate_subject_lookup() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.generate_subject_lookup() IS 'Writes payments_private.subject_keys_of(text) from the registry.';
+
+CREATE FUNCTION payments_private.give_back(o payments.outbox, p_wait interval) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.give_back(o payments.outbox, p_wait interval) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.give_back(o payments.outbox, p_wait interval) IS 'Makes a claimed push wait for its next try.';
 
 CREATE FUNCTION payments_private.grant_open_reading(p_what text) RETURNS void
     LANGUAGE plpgsql
@@ -1008,6 +1503,14 @@ ALTER FUNCTION payments_private.grant_reading(p_what text) OWNER TO payments_own
 
 COMMENT ON FUNCTION payments_private.grant_reading(p_what text) IS 'Grants users the columns meant for them.';
 
+CREATE FUNCTION payments_private.guard_body(p_link payments_private.linked_tables) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.guard_body(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.guard_body(p_link payments_private.linked_tables) IS 'Returns the body of guard_linked_<n>, which fills a row''s linked columns.';
+
 CREATE FUNCTION payments_private.guest_secret() RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1023,6 +1526,22 @@ CREATE FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) RETU
 ALTER FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) IS 'Whether an object shows all the values that another event calls previous.';
+
+CREATE FUNCTION payments_private.id_lines(p_link payments_private.linked_tables) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.id_lines(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.id_lines(p_link payments_private.linked_tables) IS 'Returns the lines by which guard_linked_<n> decides on a row''s object.';
+
+CREATE FUNCTION payments_private.index_statements(p_link payments_private.linked_tables, p_how text) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.index_statements(p_link payments_private.linked_tables, p_how text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.index_statements(p_link payments_private.linked_tables, p_how text) IS 'Returns the statements that add the indexes a link needs; p_how may be concurrently.';
 
 CREATE FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) RETURNS payments_private.incoming[]
     LANGUAGE plpgsql
@@ -1176,6 +1695,14 @@ ALTER FUNCTION payments_private.keep_failed(p_environment text, p_event payments
 
 COMMENT ON FUNCTION payments_private.keep_failed(p_environment text, p_event payments_private.incoming, p_body text, p_sqlstate text, p_message text) IS 'Enters a verified event as failed for this reason without applying it, or puts it into quarantine. One that is settled stays as it is.';
 
+CREATE FUNCTION payments_private.key_condition(p_link payments_private.linked_tables) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.key_condition(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.key_condition(p_link payments_private.linked_tables) IS 'Returns the SQL that finds a row by its primary key, given as jsonb in $1.';
+
 CREATE FUNCTION payments_private.keys_by_account(p_environment text, p_pass text, p_keys text[], p_accounts text[]) RETURNS TABLE(account_id text, keys text[])
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1183,6 +1710,14 @@ CREATE FUNCTION payments_private.keys_by_account(p_environment text, p_pass text
 ALTER FUNCTION payments_private.keys_by_account(p_environment text, p_pass text, p_keys text[], p_accounts text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.keys_by_account(p_environment text, p_pass text, p_keys text[], p_accounts text[]) IS 'What a batch does for each account.';
+
+CREATE FUNCTION payments_private.lacking_indexes(p_link payments_private.linked_tables) RETURNS SETOF name
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.lacking_indexes(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.lacking_indexes(p_link payments_private.linked_tables) IS 'Returns the columns by which rows are found and which no index begins with.';
 
 CREATE FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) RETURNS record
     LANGUAGE plpgsql STABLE
@@ -1210,6 +1745,62 @@ CREATE FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data json
 ALTER FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) IS 'Orders the states of one object within a second; null where its type has no stages.';
+
+CREATE FUNCTION payments_private.link_or_fail(p_link_id integer) RETURNS payments_private.linked_tables
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.link_or_fail(p_link_id integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.link_or_fail(p_link_id integer) IS 'Returns a link, or raises PY005.';
+
+CREATE FUNCTION payments_private.linked_at_once() RETURNS bigint
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.linked_at_once() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.linked_at_once() IS 'Rows of a table up to which payments.link_table() does everything in one transaction.';
+
+CREATE FUNCTION payments_private.linked_column_type(p_path text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.linked_column_type(p_path text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.linked_column_type(p_path text) IS 'Returns the type of a column that link_table makes: amounts are bigint in minor units, times timestamptz, metadata jsonb, the rest text.';
+
+CREATE FUNCTION payments_private.linked_expression(p_object_type text, p_path text, p_type text, p_data text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.linked_expression(p_object_type text, p_path text, p_type text, p_data text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.linked_expression(p_object_type text, p_path text, p_type text, p_data text) IS 'Returns the SQL that reads a linked column''s value from an object; null for a type that cannot hold one.';
+
+CREATE FUNCTION payments_private.linked_json(p_value jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.linked_json(p_value jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.linked_json(p_value jsonb) IS 'A JSON value as it is; JSON''s null is null.';
+
+CREATE FUNCTION payments_private.linked_text(p_value jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.linked_text(p_value jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.linked_text(p_value jsonb) IS 'A string, number or boolean as text; of an expanded object its id; anything else is null.';
+
+CREATE FUNCTION payments_private.linked_types(p_target regclass, p_columns jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.linked_types(p_target regclass, p_columns jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.linked_types(p_target regclass, p_columns jsonb) IS 'Returns the types of linked columns, by name; null for a column that is not there.';
 
 CREATE FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -1310,6 +1901,14 @@ ALTER FUNCTION payments_private.longest_wait(p_callers_limit text) OWNER TO paym
 
 COMMENT ON FUNCTION payments_private.longest_wait(p_callers_limit text) IS 'Milliseconds that a delivery may wait for a lock: longest_lock_wait(), or the caller''s own lock_timeout if that is shorter.';
 
+CREATE FUNCTION payments_private.make_guard(p_link payments_private.linked_tables, p_owner name) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.make_guard(p_link payments_private.linked_tables, p_owner name) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.make_guard(p_link payments_private.linked_tables, p_owner name) IS 'Makes the trigger functions of a link.';
+
 CREATE FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_event_id text, p_body text, p_sqlstate text, p_message text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1317,6 +1916,22 @@ CREATE FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_ev
 ALTER FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_event_id text, p_body text, p_sqlstate text, p_message text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_event_id text, p_body text, p_sqlstate text, p_message text) IS 'A ledger row becomes failed, due again as next_attempt() says; an event whose row can''t be changed goes into quarantine.';
+
+CREATE FUNCTION payments_private.match_column(p_link payments_private.linked_tables) RETURNS name
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.match_column(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.match_column(p_link payments_private.linked_tables) IS 'Returns the column by which rows find their object; null where it is the id.';
+
+CREATE FUNCTION payments_private.match_metadata(p_link payments_private.linked_tables, p_object_id text, p_data jsonb) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.match_metadata(p_link payments_private.linked_tables, p_object_id text, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.match_metadata(p_link payments_private.linked_tables, p_object_id text, p_data jsonb) IS 'Keeps which row an object''s metadata names. Returns the values it named before and names now.';
 
 CREATE FUNCTION payments_private.may_claim(p_metadata jsonb, p_subject_key text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -1326,6 +1941,14 @@ ALTER FUNCTION payments_private.may_claim(p_metadata jsonb, p_subject_key text) 
 
 COMMENT ON FUNCTION payments_private.may_claim(p_metadata jsonb, p_subject_key text) IS 'Whether the metadata of a session or subscription, believed to name this subject, also makes its customer the subject''s: not if whoever began the checkout may no longer bill it.';
 
+CREATE FUNCTION payments_private.may_link(p_link payments_private.linked_tables, p_object_id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.may_link(p_link payments_private.linked_tables, p_object_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.may_link(p_link payments_private.linked_tables, p_object_id text) IS 'Whether the caller may link a row to an object. Who calls without claims of a user, such as the application''s backend, may link any.';
+
 CREATE FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key text) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1333,6 +1956,14 @@ CREATE FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key 
 ALTER FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key text) IS 'Whether the owner of a checkout attempt (user:<sub>, guest:<hash>) may bill a subject now. Only a membership table can say no: an application''s own function can''t be asked about somebody else.';
+
+CREATE FUNCTION payments_private.named_columns(p_kind text, p_columns jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.named_columns(p_kind text, p_columns jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.named_columns(p_kind text, p_columns jsonb) IS 'Returns the columns of a link, name to path, with the names that the caller chose.';
 
 CREATE FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text DEFAULT NULL::text, p_since timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE plpgsql
@@ -1353,6 +1984,14 @@ ALTER FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_af
 
 COMMENT ON FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) IS 'The next keys of a pass, after the given one, with their accounts.';
 
+CREATE FUNCTION payments_private.next_push(p_tries integer) RETURNS interval
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.next_push(p_tries integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.next_push(p_tries integer) IS 'How long to wait after so many tries: 1, 2, 4 … seconds, at most 15 minutes.';
+
 CREATE FUNCTION payments_private.not_of_a_superuser(p_thing text, p_owner name) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1372,6 +2011,22 @@ ALTER FUNCTION payments_private.note_again(p_environment text, p_account text, p
 
 COMMENT ON FUNCTION payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) IS 'Reads payments_private.payment_objects again from the store.';
 
+CREATE FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) IS 'Where Stripe owns the pushed columns, writes what changed there into the rows that are linked to the object.';
+
+CREATE FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) IS 'Writes down which object a row was linked to, and tells whoever listens on payments_objects.';
+
 CREATE FUNCTION payments_private.note_payment_object(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1387,6 +2042,22 @@ CREATE FUNCTION payments_private.now() RETURNS timestamp with time zone
 ALTER FUNCTION payments_private.now() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.now() IS 'The time, or where the clock has been stopped by a test.';
+
+CREATE FUNCTION payments_private.object_of_checkout(p_environment text, p_object_type text, p_checkout_id text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.object_of_checkout(p_environment text, p_object_type text, p_checkout_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.object_of_checkout(p_environment text, p_object_type text, p_checkout_id text) IS 'Returns the payment intent, subscription, customer or session that answers a checkout attempt, or null.';
+
+CREATE FUNCTION payments_private.object_of_metadata(p_link integer, p_value text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.object_of_metadata(p_link integer, p_value text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.object_of_metadata(p_link integer, p_value text) IS 'Returns the object whose metadata names a row: of several one that succeeded, then the latest made.';
 
 CREATE FUNCTION payments_private.origin_of(p_url text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -1406,6 +2077,22 @@ CREATE FUNCTION payments_private.orphans(p_environment text, p_table text, p_aft
 ALTER FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer) IS 'Keys and accounts of the rows of a projection that nothing stored accounts for; all accounts'' of the last key.';
+
+CREATE FUNCTION payments_private.outbox_home() RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.outbox_home() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.outbox_home() IS 'Names this database: cluster and database. A restored copy has another name.';
+
+CREATE FUNCTION payments_private.outbox_is_open(p_environment text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.outbox_is_open(p_environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.outbox_is_open(p_environment text) IS 'Whether pushes of an environment are sent: not while paused, and not from a copy of the database or to another account than before.';
 
 CREATE TABLE payments_private.rival_snapshots (
     environment text NOT NULL,
@@ -1444,6 +2131,30 @@ CREATE FUNCTION payments_private.overtaken(p_rival payments_private.rival_snapsh
 ALTER FUNCTION payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) IS 'Whether what another of the rivals calls previous is what this one shows.';
+
+CREATE FUNCTION payments_private.owners_function(p_link payments_private.linked_tables, p_what text, p_arguments text, p_returns text, p_body text) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.owners_function(p_link payments_private.linked_tables, p_what text, p_arguments text, p_returns text, p_body text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.owners_function(p_link payments_private.linked_tables, p_what text, p_arguments text, p_returns text, p_body text) IS 'Returns the statements that make one function of a link that belongs to the table''s owner.';
+
+CREATE FUNCTION payments_private.owners_functions(p_link payments_private.linked_tables) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.owners_functions(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.owners_functions(p_link payments_private.linked_tables) IS 'Returns the statements that make the functions of a link that belong to the table''s owner.';
+
+CREATE FUNCTION payments_private.parameters_of(o payments.outbox) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.parameters_of(o payments.outbox) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.parameters_of(o payments.outbox) IS 'Returns the fields of the form that a push sends.';
 
 CREATE FUNCTION payments_private.passes() RETURNS text[]
     LANGUAGE plpgsql STABLE
@@ -1533,6 +2244,14 @@ ALTER FUNCTION payments_private.prepare_checkout() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.prepare_checkout() IS 'Checks a checkout attempt and writes down whose it is.';
 
+CREATE FUNCTION payments_private.prepare_creation(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.prepare_creation(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.prepare_creation(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb) IS 'Completes a push that creates an object: its parameters and key stay until the outcome is known. The object carries our mark, metadata payments_row.';
+
 CREATE FUNCTION payments_private.prepare_portal_session() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1542,6 +2261,22 @@ CREATE FUNCTION payments_private.prepare_portal_session() RETURNS trigger
 ALTER FUNCTION payments_private.prepare_portal_session() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.prepare_portal_session() IS 'Checks a portal request and finds the subject''s customer.';
+
+CREATE FUNCTION payments_private.prepare_push(p_id uuid) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.prepare_push(p_id uuid) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.prepare_push(p_id uuid) IS 'Reads the row that a claimed push is about and completes the push; settles it as dropped or conflict where nothing is to be sent.';
+
+CREATE FUNCTION payments_private.prepare_update(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb, p_found jsonb) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.prepare_update(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb, p_found jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.prepare_update(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb, p_found jsonb) IS 'Completes a push that changes an object, or replaces a price.';
 
 CREATE FUNCTION payments_private.project_checkout_sessions(p_environment text, p_account text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
@@ -1689,6 +2424,46 @@ ALTER FUNCTION payments_private.purged_event(p_environment text, p_account text,
 
 COMMENT ON FUNCTION payments_private.purged_event(p_environment text, p_account text, p_event_id text) IS 'What became of an event that is not in the ledger any more; null if it was not purged.';
 
+CREATE FUNCTION payments_private.push_body(p_link payments_private.linked_tables) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.push_body(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.push_body(p_link payments_private.linked_tables) IS 'Returns the body of push_linked_<n>.';
+
+CREATE FUNCTION payments_private.push_rate(p_environment text) RETURNS double precision
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.push_rate(p_environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.push_rate(p_environment text) IS 'Writes a second that an account is told at most: 25 live, 20 test, or the setting push_rate_<environment>. (Stripe documentation: Rate limits.)';
+
+CREATE FUNCTION payments_private.push_triggers(p_link payments_private.linked_tables) RETURNS TABLE(name text, moment text, condition text)
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.push_triggers(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.push_triggers(p_link payments_private.linked_tables) IS 'The triggers that fill the outbox for a link.';
+
+CREATE FUNCTION payments_private.pushable(p_object_type text) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.pushable(p_object_type text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.pushable(p_object_type text) IS 'Returns the parameters of a type that a column may be pushed to, beside metadata.';
+
+CREATE FUNCTION payments_private.pushed_text(p_value jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.pushed_text(p_value jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.pushed_text(p_value jsonb) IS 'A value as Stripe takes and gives it, as text; null where it is empty.';
+
 CREATE FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1712,6 +2487,14 @@ CREATE FUNCTION payments_private.read_events(p_environment text, p_bodies text[]
 ALTER FUNCTION payments_private.read_events(p_environment text, p_bodies text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.read_events(p_environment text, p_bodies text[]) IS 'Reads verified bodies, in the order of their event ids. Never raises.';
+
+CREATE FUNCTION payments_private.read_link(p_target regclass, p_kind text, p_environment text, p_by text, p_match jsonb, p_columns jsonb, p_push jsonb, p_owner text, p_create boolean, p_object_type text, p_account_id text, p_archive boolean) RETURNS payments_private.linked_tables
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.read_link(p_target regclass, p_kind text, p_environment text, p_by text, p_match jsonb, p_columns jsonb, p_push jsonb, p_owner text, p_create boolean, p_object_type text, p_account_id text, p_archive boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.read_link(p_target regclass, p_kind text, p_environment text, p_by text, p_match jsonb, p_columns jsonb, p_push jsonb, p_owner text, p_create boolean, p_object_type text, p_account_id text, p_archive boolean) IS 'Returns what payments.link_table() was asked for, completed. Raises PY001 naming the argument that is wrong.';
 
 CREATE FUNCTION payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) RETURNS payments_private.payment_objects
     LANGUAGE plpgsql STABLE
@@ -1760,6 +2543,30 @@ CREATE FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint tex
 ALTER FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) IS 'Raises PY001 for a field.';
+
+CREATE FUNCTION payments_private.refuse_change_of_audit_log() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.refuse_change_of_audit_log() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.refuse_change_of_audit_log() IS 'Raises PY006: rows of the audit log neither change nor go.';
+
+CREATE FUNCTION payments_private.refuse_link(p_link integer, p_target text, p_object_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.refuse_link(p_link integer, p_target text, p_object_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.refuse_link(p_link integer, p_target text, p_object_id text) IS 'Raises PY011 for an id that no stored object of the caller''s has.';
+
+CREATE FUNCTION payments_private.refuse_linked_value(p_target text, p_column text, p_value text, p_object_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.refuse_linked_value(p_target text, p_column text, p_value text, p_object_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.refuse_linked_value(p_target text, p_column text, p_value text, p_object_id text) IS 'Raises PY010 for a value that does not stand in the object store.';
 
 CREATE FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integer[]) RETURNS void
     LANGUAGE plpgsql
@@ -1823,6 +2630,22 @@ ALTER FUNCTION payments_private.rival_data(p_rival payments_private.rival_snapsh
 
 COMMENT ON FUNCTION payments_private.rival_data(p_rival payments_private.rival_snapshots) IS 'The object as a rival snapshot shows it.';
 
+CREATE FUNCTION payments_private.row_key(p_columns name[], p_row jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.row_key(p_columns name[], p_row jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.row_key(p_columns name[], p_row jsonb) IS 'Returns the primary key of a row, as an object.';
+
+CREATE FUNCTION payments_private.rows_about(p_target regclass) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.rows_about(p_target regclass) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.rows_about(p_target regclass) IS 'Returns about how many rows a table has, without reading it.';
+
 CREATE FUNCTION payments_private.rows_of(p_environment text, p_account text, p_pass text, p_keys text[]) RETURNS TABLE(projection text, key text, content jsonb)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1834,6 +2657,14 @@ ALTER FUNCTION payments_private.rows_of(p_environment text, p_account text, p_pa
 
 COMMENT ON FUNCTION payments_private.rows_of(p_environment text, p_account text, p_pass text, p_keys text[]) IS 'What there is for the keys of a pass.';
 
+CREATE FUNCTION payments_private.run_as_owner(p_thing text, p_owner name, p_statements text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.run_as_owner(p_thing text, p_owner name, p_statements text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.run_as_owner(p_thing text, p_owner name, p_statements text[]) IS 'Runs statements as the owner of an application''s table, then acts as payments_owner again. Raises 42501 where the session may not act as that owner.';
+
 CREATE FUNCTION payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming) RETURNS payments_private.incoming
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1841,6 +2672,22 @@ CREATE FUNCTION payments_private.same_answer(p_event payments_private.incoming, 
 ALTER FUNCTION payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming) IS 'What became of an event that is in a batch twice.';
+
+CREATE FUNCTION payments_private.save_link(p_link payments_private.linked_tables) RETURNS payments_private.linked_tables
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.save_link(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.save_link(p_link payments_private.linked_tables) IS 'Stores a link, and makes the anchor of its objects. Raises PY001 where two links would share a column.';
+
+CREATE FUNCTION payments_private.search_delay() RETURNS interval
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.search_delay() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.search_delay() IS 'How long after a request Stripe''s search surely shows what it made; the setting search_delay, or 90 seconds.';
 
 CREATE FUNCTION payments_private.settle_rivals(p_events uuid[], p_until timestamp with time zone) RETURNS uuid[]
     LANGUAGE plpgsql
@@ -1892,6 +2739,30 @@ CREATE FUNCTION payments_private.store_snapshot(p_environment text, p_account te
 ALTER FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot) IS 'Stores a snapshot where it is the newest. Answers what is stored now, or null if it was older than that.';
+
+CREATE FUNCTION payments_private.stripe_path(p_object_type text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.stripe_path(p_object_type text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.stripe_path(p_object_type text) IS 'Returns the path of a type of object in Stripe''s API.';
+
+CREATE FUNCTION payments_private.stripe_values(p_push jsonb, p_data jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.stripe_values(p_push jsonb, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.stripe_values(p_push jsonb, p_data jsonb) IS 'Returns what Stripe''s object says of the same parameters.';
+
+CREATE FUNCTION payments_private.subject_has_another_object() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.subject_has_another_object() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.subject_has_another_object() IS 'Fills the rows of a subject whose customer or subscription may be another now.';
 
 CREATE FUNCTION payments_private.subject_id_in(p_subject_key text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -1949,6 +2820,22 @@ ALTER FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) O
 
 COMMENT ON FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) IS 'The billing subject that metadata names under one prefix, as type:id, or null.';
 
+CREATE FUNCTION payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision) IS 'Takes one request out of an account''s token bucket, which all processes share; false when it is empty. Rate in requests a second.';
+
+CREATE FUNCTION payments_private.tell_of_object(p_link payments_private.linked_tables, p_key jsonb, p_object_id text, p_direction text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.tell_of_object(p_link payments_private.linked_tables, p_key jsonb, p_object_id text, p_direction text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.tell_of_object(p_link payments_private.linked_tables, p_key jsonb, p_object_id text, p_direction text) IS 'Notifies payments_objects with kind, table, row and object ids and direction (from_stripe, to_stripe); never with values.';
+
 CREATE FUNCTION payments_private.tells_of_payments(p_object_type text) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1957,6 +2844,46 @@ ALTER FUNCTION payments_private.tells_of_payments(p_object_type text) OWNER TO p
 
 COMMENT ON FUNCTION payments_private.tells_of_payments(p_object_type text) IS 'Whether objects of this type take part in a row of payments.transactions.';
 
+CREATE FUNCTION payments_private.touch(p_link integer, p_values text[], p_by_id boolean) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.touch(p_link integer, p_values text[], p_by_id boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.touch(p_link integer, p_values text[], p_by_id boolean) IS 'Has rows of a linked table filled anew; returns how many.';
+
+CREATE FUNCTION payments_private.touch_body(p_link payments_private.linked_tables) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.touch_body(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.touch_body(p_link payments_private.linked_tables) IS 'Returns the body of touch_linked_<n>(values text[], by_id boolean).';
+
+CREATE FUNCTION payments_private.touch_by_metadata(p_link integer, p_object_id text, p_data jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.touch_by_metadata(p_link integer, p_object_id text, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.touch_by_metadata(p_link integer, p_object_id text, p_data jsonb) IS 'Fills the rows that an object''s metadata names, and those that it named before.';
+
+CREATE FUNCTION payments_private.touch_by_reference(p_link integer, p_object_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.touch_by_reference(p_link integer, p_object_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.touch_by_reference(p_link integer, p_object_id text) IS 'Fills the rows whose subject or checkout attempt refers to an object that has just been stored.';
+
+CREATE FUNCTION payments_private.trigger_statements(p_link payments_private.linked_tables) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.trigger_statements(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.trigger_statements(p_link payments_private.linked_tables) IS 'Returns the statements that put the triggers of a link on its table, firing also where session_replication_role is replica.';
+
 CREATE FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1964,6 +2891,30 @@ CREATE FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body
 ALTER FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) IS 'Applies one ledger row; if that raises, is cancelled or waits too long for a lock, only its effects are undone and the row is marked failed.';
+
+CREATE FUNCTION payments_private.type_of_kind(p_kind text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.type_of_kind(p_kind text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.type_of_kind(p_kind text) IS 'Returns the type of Stripe object that a kind of link is about; null for kind object.';
+
+CREATE FUNCTION payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb) IS 'Generated from payments_private.linked_tables: keeps the anchor of an object that was stored, and fills the rows that are linked to it.';
+
+CREATE FUNCTION payments_private.validation_statements(p_link payments_private.linked_tables) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.validation_statements(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.validation_statements(p_link payments_private.linked_tables) IS 'Returns the statements that validate the foreign key of a link, which reads the table while it is used; on a partitioned table also the one that adds its own key.';
 
 CREATE FUNCTION payments_private.wait_for_locks(p_keys bigint[]) RETURNS void
     LANGUAGE plpgsql
@@ -1980,6 +2931,14 @@ CREATE FUNCTION payments_private.wait_for_locks_until(p_deadline timestamp with 
 ALTER FUNCTION payments_private.wait_for_locks_until(p_deadline timestamp with time zone) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.wait_for_locks_until(p_deadline timestamp with time zone) IS 'From here on a lock is waited for until then, and 10 ms at least; otherwise 55P03 (lock_not_available) is raised.';
+
+CREATE FUNCTION payments_private.wanted_values(l payments_private.linked_tables, p_row jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.wanted_values(l payments_private.linked_tables, p_row jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.wanted_values(l payments_private.linked_tables, p_row jsonb) IS 'Returns what a row wants Stripe to hold: parameter to text, or to null where it is to be unset. A null of a parameter that Stripe cannot unset says nothing.';
 
 CREATE FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) RETURNS payments_private.snapshot[]
     LANGUAGE plpgsql IMMUTABLE
@@ -2012,6 +2971,32 @@ CREATE FUNCTION payments_private.write_transaction(p_row payments.transactions, 
 ALTER FUNCTION payments_private.write_transaction(p_row payments.transactions, p_stored payments.transactions[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.write_transaction(p_row payments.transactions, p_stored payments.transactions[]) IS 'Stores a transaction, given those that are stored of its circle.';
+
+CREATE FUNCTION payments_private.wrong_link(p_field text, p_what text, p_hint text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.wrong_link(p_field text, p_what text, p_hint text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.wrong_link(p_field text, p_what text, p_hint text) IS 'Raises PY001 for a wrong use of payments.link_table().';
+
+CREATE TABLE payments.audit_log (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor text NOT NULL,
+    source text NOT NULL,
+    action text NOT NULL,
+    target text,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+ALTER TABLE payments.audit_log OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.audit_log IS 'Who did what, when and from where. Rows are added by the package and never change.';
+
+COMMENT ON COLUMN payments.audit_log.actor IS 'The database session''s user, and the caller''s own name where it has one.';
+
+COMMENT ON COLUMN payments.audit_log.source IS 'Where it was done: sql, dashboard or http with the address of the caller.';
 
 CREATE TABLE payments.customer_mappings (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -2107,6 +3092,38 @@ UNION ALL
 ALTER VIEW payments.dead_events OWNER TO payments_owner;
 
 COMMENT ON VIEW payments.dead_events IS 'Events given up on after too many attempts, or unreadable as jsonb, or kept out of the ledger by a trigger (id is null). Replay them by hand once the cause is mended.';
+
+CREATE VIEW payments.linked_tables WITH (security_invoker='true') AS
+ SELECT link_id,
+    target,
+    kind,
+    object_type,
+    environment,
+    account_id,
+    found_by AS by,
+    match,
+    columns,
+    push,
+    owner,
+    create_at_stripe,
+    filled,
+    ( SELECT (GREATEST(c.reltuples, (0)::real))::bigint AS "greatest"
+           FROM pg_class c
+          WHERE (c.oid = (l.target)::oid)) AS rows,
+    ( SELECT count(*) AS count
+           FROM payments.outbox o
+          WHERE ((o.link_id = l.link_id) AND (o.status = ANY ('{pending,claimed,paused}'::text[])))) AS pending,
+    ( SELECT count(*) AS count
+           FROM payments.outbox o
+          WHERE ((o.link_id = l.link_id) AND (o.status = ANY ('{refused,conflict}'::text[])))) AS refused,
+    ( SELECT (now() - min(o.created_at))
+           FROM payments.outbox o
+          WHERE ((o.link_id = l.link_id) AND (o.status = ANY ('{pending,claimed,paused}'::text[])))) AS lag
+   FROM payments_private.linked_tables l;
+
+ALTER VIEW payments.linked_tables OWNER TO payments_owner;
+
+COMMENT ON VIEW payments.linked_tables IS 'The tables that payments.link_table() has linked: rows is the planner''s estimate, pending and refused count what Stripe is to be told, lag is the age of the oldest of it.';
 
 CREATE TABLE payments.stripe_objects (
     id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
@@ -2341,6 +3358,31 @@ ALTER TABLE payments_private.lock_of_test OWNER TO payments_owner;
 
 COMMENT ON TABLE payments_private.lock_of_test IS 'Always empty. Locked by who writes to the test environment: ROW SHARE, or EXCLUSIVE by who needs all of it.';
 
+CREATE TABLE payments_private.metadata_matches (
+    link_id integer NOT NULL,
+    value text NOT NULL,
+    object_id text NOT NULL,
+    settled boolean NOT NULL,
+    made_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE payments_private.metadata_matches OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.metadata_matches IS 'For links by metadata: which objects name which row. Of several, one that succeeded counts, then the latest made.';
+
+CREATE TABLE payments_private.object_anchors (
+    anchor_id integer NOT NULL,
+    environment text NOT NULL,
+    account_id text,
+    object_type text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
+);
+
+ALTER TABLE payments_private.object_anchors OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.object_anchors IS 'For each type of object that a table is linked to: the table payments_private.anchors_<anchor_id> holds its objects, keyed by Stripe''s id. Applications'' foreign keys refer to it.';
+
 CREATE TABLE payments_private.object_links (
     environment text NOT NULL,
     account text DEFAULT ''::text NOT NULL,
@@ -2362,6 +3404,18 @@ ALTER TABLE payments_private.open_readings OWNER TO payments_owner;
 
 COMMENT ON TABLE payments_private.open_readings IS 'What payments.open_to_users() has opened; the policies grant it again whenever they are loaded.';
 
+CREATE TABLE payments_private.outbox_state (
+    environment text NOT NULL,
+    paused_at timestamp with time zone,
+    system_identifier text,
+    account_id text,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
+);
+
+ALTER TABLE payments_private.outbox_state OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.outbox_state IS 'Whether pushes are paused, and which database cluster and Stripe account they belong to: a restored copy does not push.';
+
 CREATE TABLE payments_private.provider_secrets (
     environment text NOT NULL,
     name text NOT NULL,
@@ -2382,6 +3436,18 @@ COMMENT ON COLUMN payments_private.provider_secrets.name IS 'secret_key, or webh
 
 COMMENT ON COLUMN payments_private.provider_secrets.expires_at IS 'Until when the secret of a former endpoint still counts; null for what is current.';
 
+CREATE TABLE payments_private.rate_buckets (
+    environment text NOT NULL,
+    account text DEFAULT ''::text NOT NULL,
+    name text NOT NULL,
+    tokens double precision NOT NULL,
+    filled_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE payments_private.rate_buckets OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.rate_buckets IS 'Requests that may be made of Stripe now, shared by all processes: a token bucket for each account.';
+
 CREATE TABLE payments_private.refresh_queue (
     environment text NOT NULL,
     account text DEFAULT ''::text NOT NULL,
@@ -2400,13 +3466,13 @@ CREATE TABLE payments_private.settings (
     value text NOT NULL,
     CONSTRAINT insforge_metadata_is_on_or_off CHECK (((name <> 'insforge_metadata'::text) OR (value = ANY ('{on,off}'::text[])))),
     CONSTRAINT lock_timeout_is_short CHECK (((name <> 'lock_timeout'::text) OR (value ~ '^[1-9][0-9]{0,4}ms$|^[1-9][0-9]?s$'::text))),
-    CONSTRAINT setting_is_known CHECK ((name = ANY ('{metadata_prefix,max_attempts,allowed_origins,lock_timeout,synchronous_commit,trusted_accounts,insforge_metadata}'::text[]))),
+    CONSTRAINT setting_is_known CHECK ((name = ANY (ARRAY['metadata_prefix'::text, 'max_attempts'::text, 'allowed_origins'::text, 'lock_timeout'::text, 'synchronous_commit'::text, 'trusted_accounts'::text, 'insforge_metadata'::text, 'bulk_push_rows'::text, 'push_rate_test'::text, 'push_rate_live'::text, 'search_delay'::text]))),
     CONSTRAINT synchronous_commit_is_on_or_inherited CHECK (((name <> 'synchronous_commit'::text) OR (value = ANY ('{on,inherit}'::text[]))))
 );
 
 ALTER TABLE payments_private.settings OWNER TO payments_owner;
 
-COMMENT ON TABLE payments_private.settings IS 'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked; allowed_origins: where checkouts and portals may return to, see payments.allow_origins(); lock_timeout: how long a delivery waits for a lock, as 500ms or 2s, a second if not set; synchronous_commit: inherit lets deliveries commit as the role and the database say, on or unset has them wait for the disk; trusted_accounts: connected accounts (acct_…, separated by commas, or * for all) whose objects may name our billing subjects; insforge_metadata: off leaves out insforge_subject_type and insforge_subject_id, which checkouts stamp beside payments_… for triggers written for InsForge.';
+COMMENT ON TABLE payments_private.settings IS 'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked; allowed_origins: where checkouts and portals may return to, see payments.allow_origins(); lock_timeout: how long a delivery waits for a lock, as 500ms or 2s, a second if not set; synchronous_commit: inherit lets deliveries commit as the role and the database say, on or unset has them wait for the disk; trusted_accounts: connected accounts (acct_…, separated by commas, or * for all) whose objects may name our billing subjects; insforge_metadata: off leaves out insforge_subject_type and insforge_subject_id, which checkouts stamp beside payments_… for triggers written for InsForge; bulk_push_rows: how many rows a transaction may push unasked; push_rate_test, push_rate_live: writes a second that Stripe is told; search_delay: how soon Stripe''s search shows what was made.';
 
 CREATE TABLE payments_private.subject_types (
     subject_type text NOT NULL,
@@ -2429,6 +3495,9 @@ COMMENT ON COLUMN payments_private.subject_types.members IS 'The membership tabl
 
 COMMENT ON COLUMN payments_private.subject_types.lookup IS 'That function, by its quoted name: a regprocedure would be in the way of pg_upgrade.';
 
+ALTER TABLE ONLY payments.audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY payments.customer_mappings
     ADD CONSTRAINT customer_mappings_pkey PRIMARY KEY (id);
 
@@ -2440,6 +3509,9 @@ ALTER TABLE ONLY payments.customers
 
 ALTER TABLE ONLY payments.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY payments.provider_connections
     ADD CONSTRAINT provider_connections_one_per_environment UNIQUE (provider, environment);
@@ -2504,6 +3576,9 @@ ALTER TABLE ONLY payments_private.customer_claims
 ALTER TABLE ONLY payments_private.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (one_row);
 
+ALTER TABLE ONLY payments_private.linked_tables
+    ADD CONSTRAINT linked_tables_pkey PRIMARY KEY (link_id);
+
 ALTER TABLE ONLY payments_private.lock_of_live
     ADD CONSTRAINT lock_of_live_pkey PRIMARY KEY (nothing);
 
@@ -2513,11 +3588,23 @@ ALTER TABLE ONLY payments_private.lock_of_purge
 ALTER TABLE ONLY payments_private.lock_of_test
     ADD CONSTRAINT lock_of_test_pkey PRIMARY KEY (nothing);
 
+ALTER TABLE ONLY payments_private.metadata_matches
+    ADD CONSTRAINT metadata_matches_pkey PRIMARY KEY (link_id, object_id);
+
+ALTER TABLE ONLY payments_private.object_anchors
+    ADD CONSTRAINT object_anchors_pkey PRIMARY KEY (anchor_id);
+
 ALTER TABLE ONLY payments_private.object_links
     ADD CONSTRAINT object_links_pkey PRIMARY KEY (environment, to_node, from_node, account);
 
+ALTER TABLE ONLY payments_private.object_anchors
+    ADD CONSTRAINT objects_of_a_type_are_anchored_once UNIQUE NULLS NOT DISTINCT (environment, account_id, object_type);
+
 ALTER TABLE ONLY payments_private.open_readings
     ADD CONSTRAINT open_readings_pkey PRIMARY KEY (what);
+
+ALTER TABLE ONLY payments_private.outbox_state
+    ADD CONSTRAINT outbox_state_pkey PRIMARY KEY (environment);
 
 ALTER TABLE ONLY payments_private.payment_objects
     ADD CONSTRAINT payment_objects_pkey PRIMARY KEY (environment, node, account);
@@ -2530,6 +3617,9 @@ ALTER TABLE ONLY payments_private.provider_secrets
 
 ALTER TABLE ONLY payments_private.purged_events
     ADD CONSTRAINT purged_events_pkey PRIMARY KEY (environment, provider_event_id, account);
+
+ALTER TABLE ONLY payments_private.rate_buckets
+    ADD CONSTRAINT rate_buckets_pkey PRIMARY KEY (environment, account, name);
 
 ALTER TABLE ONLY payments_private.refresh_queue
     ADD CONSTRAINT refresh_queue_pkey PRIMARY KEY (environment, object_type, object_id, account);
@@ -2546,6 +3636,13 @@ ALTER TABLE ONLY payments_private.stashed_events
 ALTER TABLE ONLY payments_private.subject_types
     ADD CONSTRAINT subject_types_pkey PRIMARY KEY (subject_type);
 
+ALTER TABLE ONLY payments_private.linked_tables
+    ADD CONSTRAINT table_is_linked_to_a_type_once UNIQUE NULLS NOT DISTINCT (target, kind, object_type, environment, account_id);
+
+CREATE INDEX audit_log_at_idx ON payments.audit_log USING btree (at);
+
+CREATE INDEX audit_log_target_idx ON payments.audit_log USING btree (target, at);
+
 CREATE INDEX customer_mappings_customer_idx ON payments.customer_mappings USING btree (provider_customer_id);
 
 CREATE INDEX customer_mappings_subject_key_idx ON payments.customer_mappings USING btree (subject_key);
@@ -2556,13 +3653,27 @@ CREATE INDEX customers_latest_live_idx ON payments.customers USING btree (provid
 
 CREATE INDEX customers_latest_test_idx ON payments.customers USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment = 'test'::text) AND (account_id IS NULL));
 
+CREATE INDEX outbox_claimed_idx ON payments.outbox USING btree (claimed_until) WHERE (status = 'claimed'::text);
+
+CREATE INDEX outbox_due_idx ON payments.outbox USING btree (next_try_at) WHERE (status = 'pending'::text);
+
+CREATE INDEX outbox_row_idx ON payments.outbox USING btree (target, row_key, created_at);
+
+CREATE UNIQUE INDEX outbox_row_waits_once ON payments.outbox USING btree (link_id, row_key) WHERE (status = ANY ('{pending,paused}'::text[]));
+
+CREATE INDEX outbox_trouble_idx ON payments.outbox USING btree (created_at) WHERE (status = ANY ('{refused,conflict}'::text[]));
+
 CREATE UNIQUE INDEX stripe_checkout_sessions_key_is_used_once_by_its_owner ON payments.stripe_checkout_sessions USING btree (environment, owner_key, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
 CREATE INDEX stripe_checkout_sessions_owner_key_idx ON payments.stripe_checkout_sessions USING btree (owner_key);
 
+CREATE INDEX stripe_checkout_sessions_payment_intent_id_idx ON payments.stripe_checkout_sessions USING btree (payment_intent_id) WHERE (payment_intent_id IS NOT NULL);
+
 CREATE UNIQUE INDEX stripe_checkout_sessions_session_is_ours_once ON payments.stripe_checkout_sessions USING btree (environment, checkout_session_id) WHERE (checkout_session_id IS NOT NULL);
 
 CREATE INDEX stripe_checkout_sessions_subject_key_idx ON payments.stripe_checkout_sessions USING btree (subject_key);
+
+CREATE INDEX stripe_checkout_sessions_subscription_id_idx ON payments.stripe_checkout_sessions USING btree (subscription_id) WHERE (subscription_id IS NOT NULL);
 
 CREATE INDEX stripe_customer_portal_sessions_subject_key_idx ON payments.stripe_customer_portal_sessions USING btree (subject_key);
 
@@ -2596,7 +3707,13 @@ CREATE INDEX webhook_events_parked_at_idx ON payments.webhook_events USING btree
 
 CREATE INDEX customer_claims_customer_idx ON payments_private.customer_claims USING btree (provider_customer_id, environment);
 
+CREATE INDEX linked_tables_anchor_id_idx ON payments_private.linked_tables USING btree (anchor_id);
+
+CREATE INDEX metadata_matches_value_idx ON payments_private.metadata_matches USING btree (link_id, value);
+
 CREATE INDEX stashed_events_next_attempt_at_idx ON payments_private.stashed_events USING btree (environment, next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
+
+CREATE TRIGGER audit_log_only_grows BEFORE DELETE OR UPDATE OR TRUNCATE ON payments.audit_log FOR EACH STATEMENT EXECUTE FUNCTION payments_private.refuse_change_of_audit_log();
 
 CREATE TRIGGER claim_by_hand AFTER INSERT OR UPDATE OF provider_customer_id ON payments.customer_mappings FOR EACH ROW EXECUTE FUNCTION payments_private.claim_by_hand();
 
@@ -2606,9 +3723,19 @@ CREATE TRIGGER prepare_portal_session BEFORE INSERT ON payments.stripe_customer_
 
 CREATE TRIGGER processed_events_are_frozen BEFORE UPDATE ON payments.webhook_events FOR EACH ROW WHEN ((old.processing_status = 'processed'::text)) EXECUTE FUNCTION payments_private.freeze_processed_event();
 
+ALTER TABLE ONLY payments_private.linked_tables
+    ADD CONSTRAINT linked_tables_anchor_id_fkey FOREIGN KEY (anchor_id) REFERENCES payments_private.object_anchors(anchor_id);
+
+ALTER TABLE ONLY payments_private.metadata_matches
+    ADD CONSTRAINT metadata_matches_link_id_fkey FOREIGN KEY (link_id) REFERENCES payments_private.linked_tables(link_id) ON DELETE CASCADE;
+
+CREATE POLICY administrators_read_all ON payments.audit_log FOR SELECT TO payments_admin USING (true);
+
 CREATE POLICY administrators_read_all ON payments.customer_mappings FOR SELECT TO payments_admin USING (true);
 
 CREATE POLICY administrators_read_all ON payments.customers FOR SELECT TO payments_admin USING (true);
+
+CREATE POLICY administrators_read_all ON payments.outbox FOR SELECT TO payments_admin USING (true);
 
 CREATE POLICY administrators_read_all ON payments.provider_connections FOR SELECT TO payments_admin USING (true);
 
@@ -2630,6 +3757,8 @@ CREATE POLICY administrators_read_all ON payments.transactions FOR SELECT TO pay
 
 CREATE POLICY administrators_read_all ON payments.webhook_events FOR SELECT TO payments_admin USING (true);
 
+ALTER TABLE payments.audit_log ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE payments.customer_mappings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments.customers ENABLE ROW LEVEL SECURITY;
@@ -2641,6 +3770,8 @@ CREATE POLICY everybody_reads_what_is_for_sale ON payments.stripe_products FOR S
 CREATE POLICY guests_begin_one_time_checkouts ON payments.stripe_checkout_sessions FOR INSERT TO payments_anon WITH CHECK (((subject_type IS NULL) AND (mode = 'payment'::text) AND (owner_key ~~ 'guest:%'::text)));
 
 CREATE POLICY guests_read_their_attempts ON payments.stripe_checkout_sessions FOR SELECT TO payments_anon USING (((owner_key = payments.caller_key()) AND (owner_key ~~ 'guest:%'::text)));
+
+ALTER TABLE payments.outbox ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments.provider_connections ENABLE ROW LEVEL SECURITY;
 
@@ -2682,6 +3813,8 @@ CREATE POLICY users_read_their_subjects_transactions ON payments.transactions FO
 
 ALTER TABLE payments.webhook_events ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY administrators_read_all ON payments_private.linked_tables FOR SELECT TO payments_admin USING (true);
+
 CREATE POLICY administrators_read_dead_events ON payments_private.stashed_events FOR SELECT TO payments_admin USING ((parked_at IS NOT NULL));
 
 ALTER TABLE payments_private.clock ENABLE ROW LEVEL SECURITY;
@@ -2690,15 +3823,23 @@ ALTER TABLE payments_private.customer_claims ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.installation ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE payments_private.linked_tables ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE payments_private.lock_of_live ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.lock_of_purge ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.lock_of_test ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE payments_private.metadata_matches ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.object_anchors ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE payments_private.object_links ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.open_readings ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.outbox_state ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.payment_objects ENABLE ROW LEVEL SECURITY;
 
@@ -2707,6 +3848,8 @@ ALTER TABLE payments_private.projections ENABLE ROW LEVEL SECURITY;
 ALTER TABLE payments_private.provider_secrets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.purged_events ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.rate_buckets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.refresh_queue ENABLE ROW LEVEL SECURITY;
 
@@ -2723,6 +3866,9 @@ GRANT USAGE ON SCHEMA payments TO payments_user;
 GRANT USAGE ON SCHEMA payments TO payments_anon;
 GRANT USAGE ON SCHEMA payments TO payments_admin;
 GRANT USAGE ON SCHEMA payments TO payments_keys;
+
+REVOKE ALL ON FUNCTION payments.adopt_outbox(environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.adopt_outbox(environment text) TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments.allow_origins(origins text[]) FROM PUBLIC;
 
@@ -2796,6 +3942,9 @@ GRANT ALL ON FUNCTION payments.caller_key() TO payments_anon;
 REVOKE ALL ON FUNCTION payments.checkout_request(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.checkout_request(id uuid) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.claim_pushes(max_pushes integer, lease interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.claim_pushes(max_pushes integer, lease interval) TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.close_environment(environment text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.close_to_users(what text) FROM PUBLIC;
@@ -2805,11 +3954,18 @@ GRANT SELECT ON TABLE payments.provider_connections TO payments_admin;
 REVOKE ALL ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.create_existing(target regclass, kind text, max_rows integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.discard_push(id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.discard_push(id uuid) TO payments_admin;
+
 REVOKE ALL ON FUNCTION payments.fail_checkout(id uuid, error text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.fail_checkout(id uuid, error text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.fail_portal_session(id uuid, error text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.fail_portal_session(id uuid, error text) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.fill_linked_table(link_id integer, after jsonb, max_rows integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.finish_checkout(id uuid, session jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.finish_checkout(id uuid, session jsonb) TO payments_service;
@@ -2836,6 +3992,10 @@ GRANT ALL ON FUNCTION payments.installation_id() TO payments_keys;
 
 REVOKE ALL ON FUNCTION payments.keep_failed_events(environment text, payloads text[], reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.keep_failed_events(environment text, payloads text[], reason text) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.link_statements(link_id integer, what text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.link_table(target regclass, kind text, environment text, by text, match jsonb, columns jsonb, push jsonb, owner text, create_at_stripe boolean, object_type text, account_id text, archive_on_delete boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) TO payments_keys;
@@ -2894,6 +4054,9 @@ GRANT SELECT(updated_at) ON TABLE payments.webhook_events TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.paid_checkout(event payments.webhook_events) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments.pause_outbox(environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.pause_outbox(environment text) TO payments_admin;
+
 REVOKE ALL ON FUNCTION payments.portal_request(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.portal_request(id uuid) TO payments_service;
 
@@ -2926,9 +4089,18 @@ GRANT ALL ON FUNCTION payments.replace_account(environment text, account jsonb, 
 REVOKE ALL ON FUNCTION payments.replay_event(event_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.replay_event(event_id uuid) TO payments_admin;
 
+REVOKE ALL ON FUNCTION payments.resume_outbox(environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.resume_outbox(environment text) TO payments_admin;
+
 REVOKE ALL ON FUNCTION payments.retry_failed_events(max_events integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.retry_failed_events(max_events integer) TO payments_service;
 GRANT ALL ON FUNCTION payments.retry_failed_events(max_events integer) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.retry_push(id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.retry_push(id uuid) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, error text, request_id text, retry_after interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, error text, request_id text, retry_after interval) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone, account_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone, account_id text) TO payments_service;
@@ -2936,12 +4108,24 @@ GRANT ALL ON FUNCTION payments.store_stripe_objects(environment text, objects js
 REVOKE ALL ON FUNCTION payments.stored_secret(environment text, name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.stored_secret(environment text, name text) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.stripe_statuses(kind text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.stripe_statuses(kind text) TO payments_user;
+GRANT ALL ON FUNCTION payments.stripe_statuses(kind text) TO payments_anon;
+GRANT ALL ON FUNCTION payments.stripe_statuses(kind text) TO payments_service;
+GRANT ALL ON FUNCTION payments.stripe_statuses(kind text) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.table_is_linked(link_id integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments.trust_accounts(accounts text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.unlink_table(target regclass, kind text, drop_columns boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.unregister_subject_type(subject_type text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.verify_projections(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.verify_projections(environment text) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.wait_for_push(target regclass, row_key jsonb, timeout interval) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.webhook_endpoint(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.webhook_endpoint(environment text) TO payments_service;
@@ -2955,6 +4139,12 @@ REVOKE ALL ON FUNCTION payments_private.account_name(p_account jsonb) FROM PUBLI
 
 REVOKE ALL ON FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.allow_link(p_link integer, p_object_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.anchor_for(p_environment text, p_account_id text, p_object_type text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.anchored(p_anchor integer, p_object_id text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.apply_events(p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[]) FROM PUBLIC;
@@ -2967,9 +4157,21 @@ REVOKE ALL ON FUNCTION payments_private.apply_together(p_environment text, p_eve
 
 REVOKE ALL ON FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[], p_locked text[]) FROM PUBLIC;
 
+GRANT SELECT ON TABLE payments.outbox TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments_private.archive_price(o payments.outbox, p_price text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE payments_private.linked_tables TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments_private.attach_link(p_link payments_private.linked_tables, p_owner name) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.attempt_has_another_object() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.attempt_named_in(p_metadata jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.attempt_of(p_environment text, p_session jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.audit(p_action text, p_target text, p_detail jsonb, p_source text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) FROM PUBLIC;
 
@@ -2978,6 +4180,10 @@ REVOKE ALL ON FUNCTION payments_private.belongs_to(p_member payments_private.pay
 REVOKE ALL ON FUNCTION payments_private.caller_claims() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.calls_functions(p_members regclass, p_condition text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.can_be_empty(p_object_type text, p_parameter text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.check_body(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.check_environment(p_environment text) FROM PUBLIC;
 
@@ -2989,7 +4195,11 @@ REVOKE ALL ON FUNCTION payments_private.check_portal_configuration(p_configurati
 
 REVOKE ALL ON FUNCTION payments_private.check_prices(p_environment text, p_line_items jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.check_target(p_target regclass) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.check_url(p_field text, p_url text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.checked_push(p_link payments_private.linked_tables, p_push jsonb, p_create boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
 
@@ -2999,18 +4209,42 @@ REVOKE ALL ON FUNCTION payments_private.claim_of(p_account text, p_object_type t
 
 REVOKE ALL ON FUNCTION payments_private.clear_mirror(p_environment text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.column_lines(p_link payments_private.linked_tables, p_line text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.column_statements(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.columns_of_kind(p_kind text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.commit_durably() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, p_found jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.count_pushes(p_link integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.current_subject_keys() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_private.current_subject_keys() TO payments_user;
 
+REVOKE ALL ON FUNCTION payments_private.current_subscription(p_environment text, p_account_id text, p_subject_key text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.detach_link(p_link payments_private.linked_tables, p_owner name) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.detach_statements(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.differences(p_environment text, p_max integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.differences_of(p_environment text, p_account text, p_pass text, p_keys text[], p_alone boolean) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.dispatch_to_links(p_anchor integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.end_push(p_id uuid, p_status text, p_error text, p_found jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.enqueue_push(p_link integer, p_operation text, p_row jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.enter_events(p_events payments_private.incoming[], p_bodies text[]) FROM PUBLIC;
 
@@ -3018,19 +4252,51 @@ REVOKE ALL ON FUNCTION payments_private.environment_or_fail(p_environment text) 
 
 REVOKE ALL ON FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.fill_anchor(p_anchor integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.fill_body(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.finding_expression(p_link payments_private.linked_tables, p_record text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.finish_link(p_link payments_private.linked_tables, p_owner name) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.follow_references() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.follow_replacement(o payments.outbox, p_new text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.foreign_account(p_environment text, p_account text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.foreign_key_name(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.foreign_key_statements(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.form_name(p_parameter text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.form_of(p_values jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.freeze_processed_event() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.generate_linked_dispatch() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.generate_subject_lookup() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.give_back(o payments.outbox, p_wait interval) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.grant_open_reading(p_what text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.grant_reading(p_what text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.guard_body(p_link payments_private.linked_tables) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.guest_secret() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.id_lines(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.index_statements(p_link payments_private.linked_tables, p_how text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) FROM PUBLIC;
 
@@ -3070,13 +4336,31 @@ REVOKE ALL ON FUNCTION payments_private.jsonb_or_null(p_body text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.keep_failed(p_environment text, p_event payments_private.incoming, p_body text, p_sqlstate text, p_message text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.key_condition(p_link payments_private.linked_tables) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.keys_by_account(p_environment text, p_pass text, p_keys text[], p_accounts text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.lacking_indexes(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.leaders(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.link_or_fail(p_link_id integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.linked_at_once() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.linked_column_type(p_path text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.linked_expression(p_object_type text, p_path text, p_type text, p_data text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.linked_json(p_value jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.linked_text(p_value jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.linked_types(p_target regclass, p_columns jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) FROM PUBLIC;
 
@@ -3102,29 +4386,59 @@ REVOKE ALL ON FUNCTION payments_private.longest_lock_wait() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.longest_wait(p_callers_limit text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.make_guard(p_link payments_private.linked_tables, p_owner name) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_event_id text, p_body text, p_sqlstate text, p_message text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.match_column(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.match_metadata(p_link payments_private.linked_tables, p_object_id text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.may_claim(p_metadata jsonb, p_subject_key text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.may_link(p_link payments_private.linked_tables, p_object_id text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.named_columns(p_kind text, p_columns jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text, p_since timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.next_push(p_tries integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.not_of_a_superuser(p_thing text, p_owner name) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.note_payment_object(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.now() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.object_of_checkout(p_environment text, p_object_type text, p_checkout_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.object_of_metadata(p_link integer, p_value text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.origin_of(p_url text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.outbox_home() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.outbox_is_open(p_environment text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.owners_function(p_link payments_private.linked_tables, p_what text, p_arguments text, p_returns text, p_body text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.owners_functions(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.parameters_of(o payments.outbox) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.passes() FROM PUBLIC;
 
@@ -3136,7 +4450,13 @@ REVOKE ALL ON FUNCTION payments_private.period_of(p_subscription jsonb, p_field 
 
 REVOKE ALL ON FUNCTION payments_private.prepare_checkout() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.prepare_creation(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.prepare_portal_session() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.prepare_push(p_id uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.prepare_update(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb, p_found jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_checkout_sessions(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
@@ -3164,11 +4484,23 @@ REVOKE ALL ON FUNCTION payments_private.purged_before() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.purged_event(p_environment text, p_account text, p_event_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.push_body(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.push_rate(p_environment text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.push_triggers(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.pushable(p_object_type text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.pushed_text(p_value jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.read_events(p_environment text, p_bodies text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.read_link(p_target regclass, p_kind text, p_environment text, p_by text, p_match jsonb, p_columns jsonb, p_push jsonb, p_owner text, p_create boolean, p_object_type text, p_account_id text, p_archive boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) FROM PUBLIC;
 
@@ -3181,6 +4513,12 @@ REVOKE ALL ON FUNCTION payments_private.rebuild_batch(p_environment text, p_afte
 REVOKE ALL ON FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.refuse_change_of_audit_log() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.refuse_link(p_link integer, p_target text, p_object_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.refuse_linked_value(p_target text, p_column text, p_value text, p_object_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integer[]) FROM PUBLIC;
 
@@ -3196,9 +4534,19 @@ REVOKE ALL ON FUNCTION payments_private.retry_stashed_event(p_environment text, 
 
 REVOKE ALL ON FUNCTION payments_private.rival_data(p_rival payments_private.rival_snapshots) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.row_key(p_columns name[], p_row jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.rows_about(p_target regclass) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.rows_of(p_environment text, p_account text, p_pass text, p_keys text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.run_as_owner(p_thing text, p_owner name, p_statements text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.save_link(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.search_delay() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.settle_rivals(p_events uuid[], p_until timestamp with time zone) FROM PUBLIC;
 
@@ -3211,6 +4559,12 @@ REVOKE ALL ON FUNCTION payments_private.stash_event(p_environment text, p_event_
 REVOKE ALL ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.stripe_path(p_object_type text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.stripe_values(p_push jsonb, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.subject_has_another_object() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.subject_id_in(p_subject_key text) FROM PUBLIC;
 
@@ -3226,13 +4580,35 @@ REVOKE ALL ON FUNCTION payments_private.subject_type_or_fail(p_subject_type text
 
 REVOKE ALL ON FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.tell_of_object(p_link payments_private.linked_tables, p_key jsonb, p_object_id text, p_direction text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.tells_of_payments(p_object_type text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.touch(p_link integer, p_values text[], p_by_id boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.touch_body(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.touch_by_metadata(p_link integer, p_object_id text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.touch_by_reference(p_link integer, p_object_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.trigger_statements(p_link payments_private.linked_tables) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.type_of_kind(p_kind text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.validation_statements(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.wait_for_locks(p_keys bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.wait_for_locks_until(p_deadline timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.wanted_values(l payments_private.linked_tables, p_row jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
@@ -3242,6 +4618,10 @@ REVOKE ALL ON FUNCTION payments_private.write_lookup(p_subject_type text, p_thin
 
 REVOKE ALL ON FUNCTION payments_private.write_transaction(p_row payments.transactions, p_stored payments.transactions[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.wrong_link(p_field text, p_what text, p_hint text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE payments.audit_log TO payments_admin;
+
 GRANT SELECT ON TABLE payments.customer_mappings TO payments_admin;
 
 GRANT SELECT ON TABLE payments.customers TO payments_admin;
@@ -3249,6 +4629,8 @@ GRANT SELECT ON TABLE payments.customers TO payments_admin;
 GRANT SELECT ON TABLE payments_private.stashed_events TO payments_admin;
 
 GRANT SELECT ON TABLE payments.dead_events TO payments_admin;
+
+GRANT SELECT ON TABLE payments.linked_tables TO payments_admin;
 
 GRANT SELECT ON TABLE payments.stripe_objects TO payments_admin;
 

@@ -32,7 +32,7 @@ language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if exists (select from unnest(trust_accounts.accounts) a where coalesce(a, '') !~ '^(\*|[A-Za-z0-9_]{1,255})$') then
+  if exists (select from unnest(trust_accounts.accounts) a where coalesce(a, '') !~ '^([*]|[A-Za-z0-9_]{1,255})$') then
     raise exception 'accounts must be ids of connected accounts, or *' using errcode = 'PY001', detail = 'accounts', hint = 'Use acct_….';
   end if;
   delete from payments_private.settings s where s.name = 'trusted_accounts';

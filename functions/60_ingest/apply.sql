@@ -160,6 +160,7 @@ begin
     end if;
 
     continue when not v_changed;
+    perform payments_private.update_linked_rows(p_environment, p_account, v_newest.object_type, v_newest.object_id, v_newest.data);
     case v_snapshot.object_type
       when 'customer' then v_customers := v_customers || v_snapshot.object_id;
       when 'subscription' then v_subscriptions := v_subscriptions || v_snapshot.object_id;

@@ -8,7 +8,7 @@ import psycopg
 import typer
 
 from pg_payments import __version__
-from pg_payments.cli import demo, events, projections, schema, serve, sync, webhooks
+from pg_payments.cli import demo, events, link, outbox, projections, schema, serve, sync, webhooks, worker
 from pg_payments.cli.output import print_note
 from pg_payments.errors import PaymentsError, from_database_error
 
@@ -20,11 +20,14 @@ app = typer.Typer(
 )
 app.add_typer(schema.commands)
 app.add_typer(serve.commands)
+app.add_typer(worker.commands)
 app.add_typer(sync.commands)
+app.add_typer(link.commands)
 app.add_typer(demo.commands)
 app.add_typer(projections.commands)
 app.add_typer(events.commands, name="events")
 app.add_typer(webhooks.commands, name="webhooks")
+app.add_typer(outbox.commands, name="outbox")
 
 
 def main() -> None:

@@ -423,3 +423,60 @@ def missing_functions(names: Sequence[str], executed: Sequence[str]) -> Query[tu
             [row["name"] for row in rows if row["is_closed"] and row["name"] in executed],
         ),
     )
+
+
+# Linked tables and the outbox -----------------------------------------------------------------------------------------
+
+
+@SqlFunction
+def claim_pushes(max_pushes: int) -> Query[list[Row]]:
+    """Pushes that are due, claimed: `{id, environment, account_id, method, path, parameters, idempotency_key, search,
+    creates}` each."""
+    return Query("select * from payments.claim_pushes(max_pushes => %s)", (max_pushes,), rows_as_they_are)
+
+
+@SqlFunction
+def settle_push(
+    push_id: UUID,
+    outcome: str,
+    stripe_object: str | None = None,
+    error: str | None = None,
+    retry_after: timedelta | None = None,
+) -> Query[Row]:
+    """What became of a claimed push, with Stripe's object as JSON text: `{status}`, the row's own."""
+    return Query(
+        """select payments.settle_push(id => %s, outcome => %s, object => %s::jsonb, error => %s,
+                                       retry_after => %s) as status""",
+        (push_id, outcome, stripe_object, error, retry_after),
+        _row,
+    )
+
+
+@SqlFunction
+def pause_outbox(environment: str) -> Query[Row]:
+    """Nothing is pushed until resumed."""
+    return Query("select payments.pause_outbox(%s)", (environment,), _row)
+
+
+@SqlFunction
+def resume_outbox(environment: str) -> Query[Row]:
+    """Pushes are sent again."""
+    return Query("select payments.resume_outbox(%s)", (environment,), _row)
+
+
+@SqlFunction
+def adopt_outbox(environment: str) -> Query[Row]:
+    """This database pushes from now on."""
+    return Query("select payments.adopt_outbox(%s)", (environment,), _row)
+
+
+@SqlFunction
+def retry_push(push_id: UUID) -> Query[Row]:
+    """A refused push or a conflict is sent again."""
+    return Query("select payments.retry_push(%s)", (push_id,), _row)
+
+
+@SqlFunction
+def discard_push(push_id: UUID) -> Query[Row]:
+    """Stripe is not told."""
+    return Query("select payments.discard_push(%s)", (push_id,), _row)

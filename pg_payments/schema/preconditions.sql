@@ -33,10 +33,11 @@ begin
       select 'operator', pg_catalog.format('%I.%s', o.name, p.oprname), p.oprowner
         from ours o join pg_catalog.pg_operator p on p.oprnamespace = o.oid
       union all
-      -- The lookup of a registered subject type belongs to the owner of the table it asks, with whose rights it runs.
+      -- The lookup of a registered subject type, and what fills and reads a linked table, belong to the owner of the
+      -- application's table, with whose rights they run.
       select 'function', pg_catalog.format('%I.%I', o.name, p.proname), p.proowner
         from ours o join pg_catalog.pg_proc p on p.pronamespace = o.oid
-       where not (o.name = 'payments_private' and pg_catalog.starts_with(p.proname::text, 'subjects_of_') and p.prosecdef)
+       where not (o.name = 'payments_private' and p.prosecdef and p.proname ~ '^(subjects_of_|(touch|fill|read|write|pull)_linked_[0-9]+$)')
       union all
       select 'function of a trigger on', pg_catalog.format('%I.%I', o.name, c.relname), p.proowner
         from ours o join pg_catalog.pg_class c on c.relnamespace = o.oid

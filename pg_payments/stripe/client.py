@@ -126,10 +126,18 @@ def refusal(error: stripe.StripeError) -> StripeRefused:
         return StripeRefused("Stripe could not be reached", hint="try again: the attempt is kept and can be repeated")
     if error.http_status < 400:  # the message would be the whole body
         return StripeRefused("Stripe's answer is not JSON", at=_time(error.headers or {}))
-    message, at = _KEY.sub("[key]", error.user_message or "Stripe gave no reason"), _time(error.headers or {})
+    headers = error.headers or {}
+    message, at = _KEY.sub("[key]", error.user_message or "Stripe gave no reason"), _time(headers)
     if isinstance(error, stripe.IdempotencyError):
         return StripeKeyReused(message, detail=error.code, at=at)
-    return StripeRefused(message, status=error.http_status, detail=error.code, at=at)
+    return StripeRefused(
+        message,
+        status=error.http_status,
+        detail=error.code,
+        at=at,
+        retry_after=_seconds(headers.get("Retry-After")),
+        replayed=headers.get("Idempotent-Replayed") == "true",
+    )
 
 
 def _arguments(request: StripeRequest) -> dict[str, Any]:
@@ -140,6 +148,10 @@ def _arguments(request: StripeRequest) -> dict[str, Any]:
 def _told(answer: stripe.StripeResponse) -> StripeAnswer:
     replayed = answer.headers.get("Idempotent-Replayed") == "true"
     return StripeAnswer(answer.body, cast(Mapping[str, Any], answer.data), _time(answer.headers), replayed)
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and re.fullmatch(r"[0-9]{1,4}(\.[0-9]+)?", text) else None
 
 
 def _time(headers: Mapping[str, str]) -> datetime | None:

@@ -88,7 +88,25 @@ COLUMNS: Final = {
         "object_type object_id provider_created_at processing_status attempt_count last_error next_attempt_at "
         "parked_at payload raw_payload received_at processed_at created_at updated_at "
     ),
+    "payments.audit_log": ("id at actor source action target detail "),
+    "payments.linked_tables": (
+        "link_id target kind object_type environment account_id by match columns push owner create_at_stripe filled "
+        "rows pending refused lag "
+    ),
+    "payments.outbox": (
+        "id link_id environment account_id target row_key object_type object_id operation base wanted found request "
+        "status tries next_try_at claimed_until idempotency_key must_search last_error stripe_request_id created_at "
+        "updated_at sent_at settled_at "
+    ),
     "payments_private.clock": ("stands_at one_row "),
+    "payments_private.linked_tables": (
+        "link_id target kind environment account_id object_type anchor_id found_by match match_column id_column "
+        "key_columns columns push owner create_at_stripe archive_on_delete filled created_at updated_at "
+    ),
+    "payments_private.metadata_matches": ("link_id value object_id settled made_at "),
+    "payments_private.object_anchors": ("anchor_id environment account_id object_type created_at "),
+    "payments_private.outbox_state": ("environment paused_at system_identifier account_id "),
+    "payments_private.rate_buckets": ("environment account name tokens filled_at "),
     "payments_private.customer_claims": (
         "environment account subject_type subject_id provider_customer_id claimed_at "
     ),
@@ -167,6 +185,7 @@ RIGHTS: Final = {
     # Administrators read everything that is in payments; the stash shows through payments.dead_events.
     **{("payments_admin", "select", table): ALL for table in COLUMNS if table.startswith("payments.")},
     ("payments_admin", "select", "payments_private.stashed_events"): ALL,
+    ("payments_admin", "select", "payments_private.linked_tables"): ALL,
 }
 """(role, verb, table) → columns. The owner has every right on every table."""
 
@@ -227,6 +246,21 @@ FUNCTIONS: Final = {
     "payments.installation_id()": "payments_service payments_admin payments_keys",
     "payments.keep_failed_events(text, text[], text)": "payments_service",
     "payments.lock_webhook_endpoint(text)": "payments_keys",
+    "payments.adopt_outbox(text)": "payments_admin",
+    "payments.claim_pushes(integer, interval)": "payments_service",
+    "payments.create_existing(regclass, text, integer)": "",
+    "payments.discard_push(uuid)": "payments_admin",
+    "payments.fill_linked_table(integer, jsonb, integer)": "",
+    "payments.link_statements(integer, text)": "",
+    "payments.link_table(regclass, text, text, text, jsonb, jsonb, jsonb, text, boolean, text, text, boolean)": "",
+    "payments.pause_outbox(text)": "payments_admin",
+    "payments.resume_outbox(text)": "payments_admin",
+    "payments.retry_push(uuid)": "payments_admin",
+    "payments.settle_push(uuid, text, jsonb, text, text, interval)": "payments_service",
+    "payments.stripe_statuses(text)": "payments_user payments_anon payments_service payments_admin",
+    "payments.table_is_linked(integer)": "",
+    "payments.unlink_table(regclass, text, boolean)": "",
+    "payments.wait_for_push(regclass, jsonb, interval)": "",
     "payments.metrics()": "payments_service payments_admin",
     "payments.name_installation(text, boolean)": "",
     "payments.open_environment(text)": "",
@@ -258,43 +292,82 @@ INTERNALS: Final = """
     account_is_trusted
     account_name
     add_rival
+    allow_link
+    anchor_for
+    anchored
     apply_alone
     apply_events
     apply_one_by_one
     apply_snapshots
     apply_together
     apply_worlds
+    archive_price
+    attach_link
+    attempt_has_another_object
     attempt_named_in
     attempt_of
+    audit
     become_owner_of
     belongs_to
     caller_claims
     calls_functions
+    can_be_empty
+    check_body
     check_environment
     check_line_items
     check_metadata
     check_portal_configuration
     check_prices
+    check_target
     check_url
+    checked_push
     circles_of
     claim_by_hand
     claim_of
     clear_mirror
+    column_lines
+    column_statements
+    columns_of_kind
     commit_durably
+    conflicts
+    count_pushes
+    current_customer
+    current_subscription
     delete_orphans
+    detach_link
+    detach_statements
     differences
     differences_of
+    dispatch_to_links
     due_events
+    end_push
+    enqueue_push
     enter_events
     environment_or_fail
     event_snapshot
+    fill_anchor
+    fill_body
+    finding_expression
+    finish_link
+    finish_push
+    follow_references
+    follow_replacement
     foreign_account
+    foreign_key_name
+    foreign_key_statements
+    form_name
+    form_of
     freeze_processed_event
+    generate_linked_dispatch
     generate_subject_lookup
+    give_back
     grant_open_reading
     grant_reading
+    guard_body
     guest_secret
     had_values
+    id_lines
+    index_statements
     ingest
     is_deletion
     is_passing
@@ -314,10 +387,19 @@ INTERNALS: Final = """
     json_times
     jsonb_or_null
     keep_failed
+    key_condition
     keys_by_account
+    lacking_indexes
     latest_rival
     leaders
     lifecycle_stage
+    link_or_fail
+    linked_at_once
+    linked_column_type
+    linked_expression
+    linked_json
+    linked_text
+    linked_types
     links_of
     lock_area
     lock_batch
@@ -330,23 +412,41 @@ INTERNALS: Final = """
     lock_worlds
     longest_lock_wait
     longest_wait
+    make_guard
     mark_failed
+    match_column
+    match_metadata
     may_claim
+    may_link
     may_still_bill
+    named_columns
     next_attempt
     next_batch
+    next_push
     not_of_a_superuser
     note_again
+    note_change_at_stripe
+    note_linked_row
     note_payment_object
     now
+    object_of_checkout
+    object_of_metadata
     origin_of
     orphans
+    outbox_home
+    outbox_is_open
     overtaken
+    owners_function
+    owners_functions
+    parameters_of
     passes
     payment_row
     period_of
     prepare_checkout
+    prepare_creation
     prepare_portal_session
+    prepare_push
+    prepare_update
     project_checkout_sessions
     project_circle
     project_customer_mappings
@@ -360,15 +460,24 @@ INTERNALS: Final = """
     projection_statement
     purged_before
     purged_event
+    push_body
+    push_rate
+    push_triggers
+    pushable
+    pushed_text
     raise_if_snapshot_is_too_old
     read_event
     read_events
+    read_link
     read_payment_object
     reading_or_fail
     reapply_event
     rebuild_batch
     refund_or_dispute_row
     refuse
+    refuse_change_of_audit_log
+    refuse_link
+    refuse_linked_value
     refuse_to_wait
     register_projection
     reproject
@@ -376,14 +485,22 @@ INTERNALS: Final = """
     retry_event
     retry_stashed_event
     rival_data
+    row_key
+    rows_about
     rows_of
+    run_as_owner
     same_answer
+    save_link
+    search_delay
     settle_rivals
     shows_failure
     stamp_is_believed
     stash_event
     state_before
     store_snapshot
+    stripe_path
+    stripe_values
+    subject_has_another_object
     subject_id_in
     subject_in
     subject_keys_of
@@ -391,14 +508,26 @@ INTERNALS: Final = """
     subject_type_in
     subject_type_or_fail
     subject_under
+    take_token
+    tell_of_object
     tells_of_payments
+    touch
+    touch_body
+    touch_by_metadata
+    touch_by_reference
+    trigger_statements
     try_event
+    type_of_kind
+    update_linked_rows
+    validation_statements
     wait_for_locks
     wait_for_locks_until
+    wanted_values
     with_contents
     worlds_of
     write_lookup
     write_transaction
+    wrong_link
 """
 """Functions of ``payments_private`` by name, whatever their arguments: nobody's but the owner's."""
 

@@ -10,12 +10,18 @@ create temporary view callable as
    where n.nspname in ('payments', 'payments_private') and has_function_privilege(r.role, p.oid, 'execute');
 
 select set_eq($$ select role || ' ' || name from callable where schema = 'payments' $$, array[
+  'payments_admin adopt_outbox',
+  'payments_admin discard_push',
   'payments_admin metrics',
+  'payments_admin pause_outbox',
   'payments_admin purge_events',
   'payments_admin rebuild_projections',
   'payments_admin rebuild_projections_step',
   'payments_admin replay_event',
+  'payments_admin resume_outbox',
   'payments_admin retry_failed_events',
+  'payments_admin retry_push',
+  'payments_admin stripe_statuses',
   'payments_admin verify_projections',
   'payments_admin installation_id',
   'payments_anon begin_checkout',
@@ -26,7 +32,9 @@ select set_eq($$ select role || ' ' || name from callable where schema = 'paymen
   'payments_keys record_webhook_endpoint',
   'payments_keys reencrypt_secret',
   'payments_keys replace_account',
+  'payments_anon stripe_statuses',
   'payments_service checkout_request',
+  'payments_service claim_pushes',
   'payments_service connect_account',
   'payments_service fail_checkout',
   'payments_service fail_portal_session',
@@ -42,14 +50,17 @@ select set_eq($$ select role || ' ' || name from callable where schema = 'paymen
   'payments_service projected_event_types',
   'payments_service purge_events',
   'payments_service retry_failed_events',
+  'payments_service settle_push',
   'payments_service store_stripe_objects',
   'payments_service stored_secret',
+  'payments_service stripe_statuses',
   'payments_service webhook_endpoint',
   'payments_service webhook_secrets',
   'payments_user begin_checkout',
   'payments_user begin_portal_session',
   'payments_user billable_subjects',
-  'payments_user caller_key'
+  'payments_user caller_key',
+  'payments_user stripe_statuses'
 ], 'the interface');
 
 select set_eq($$ select role || ' ' || name from callable where schema = 'payments_private' $$, array[

@@ -14,9 +14,12 @@ create temporary view granted as
            else has_table_privilege(r.role, c.oid, p.privilege) end;
 
 select set_eq('select line from granted', array[
+  'payments_admin select payments.audit_log',
   'payments_admin select payments.customer_mappings',
   'payments_admin select payments.customers',
   'payments_admin select payments.dead_events',
+  'payments_admin select payments.linked_tables',
+  'payments_admin select payments.outbox',
   'payments_admin select payments.provider_connections',
   'payments_admin select payments.stripe_checkout_sessions',
   'payments_admin select payments.stripe_customer_portal_sessions',
@@ -27,6 +30,7 @@ select set_eq('select line from granted', array[
   'payments_admin select payments.stripe_subscriptions',
   'payments_admin select payments.transactions',
   'payments_admin select payments.webhook_events',
+  'payments_admin select payments_private.linked_tables',
   'payments_admin select payments_private.stashed_events',
   'payments_anon insert payments.stripe_checkout_sessions',
   'payments_anon select payments.stripe_checkout_sessions',

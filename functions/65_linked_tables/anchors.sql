@@ -1,0 +1,75 @@
+-- Object storage: Stripe's ids and values on the application's own tables, exactly as Stripe gave them.
+--
+--   payments.link_table('public.products', 'product', 'test')      adds the columns, triggers and the foreign key
+--
+-- Three things work together:
+--   anchors   For each type of object that some table is linked to, a table payments_private.anchors_<n> holds those
+--             objects by their id. Foreign keys refer to it, the guard reads it. It is written with the store.
+--   guard     Triggers on the application's table fill the linked columns from the anchor and refuse everything else.
+--   outbox    Triggers on the application's table write down what Stripe is to be told; a worker sends it.
+--
+-- Two kinds of functions are generated, one of each for a link, so that all SQL is static: guard_linked_<n> and
+-- check_linked_<n> belong to payments_owner and read the anchor; touch_linked_<n>, read_linked_<n> and write_linked_<n>
+-- belong to the table's owner, have that owner's rights and no other, and may be executed by payments_owner alone.
+-- (Postgres documentation: CREATE TRIGGER; CREATE FUNCTION, Writing SECURITY DEFINER Functions Safely.)
+
+create or replace function payments_private.anchor_for(p_environment text, p_account_id text, p_object_type text) returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_anchor integer;
+begin
+  select a.anchor_id into v_anchor
+    from payments_private.object_anchors a
+   where a.environment = p_environment and a.account_id is not distinct from p_account_id and a.object_type = p_object_type;
+  if found then
+    return v_anchor;
+  end if;
+  insert into payments_private.object_anchors (anchor_id, environment, account_id, object_type)
+  values ((select coalesce(max(a.anchor_id), 0) + 1 from payments_private.object_anchors a), p_environment, p_account_id, p_object_type)
+  returning anchor_id into v_anchor;
+  execute format(
+    'create table payments_private.anchors_%s (object_id text primary key, data jsonb not null) with (fillfactor = 80)', v_anchor);
+  execute format('alter table payments_private.anchors_%s enable row level security', v_anchor);
+  execute format('comment on table payments_private.anchors_%s is %L', v_anchor,
+    format('Stored objects of type %s in %s, which linked tables refer to.', p_object_type, p_environment));
+  perform payments_private.generate_linked_dispatch();  -- from here on new objects arrive here too
+  perform payments_private.fill_anchor(v_anchor);
+  return v_anchor;
+end
+$$;
+comment on function payments_private.anchor_for(text, text, text) is
+  'Returns the number of the anchor table of a type of object; makes and fills it if there is none. The caller holds the lock of links.';
+
+create or replace function payments_private.fill_anchor(p_anchor integer) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_of payments_private.object_anchors;
+begin
+  select a.* into v_of from payments_private.object_anchors a where a.anchor_id = p_anchor;
+  execute format($sql$
+    insert into payments_private.anchors_%1$s as a (object_id, data)
+    select o.object_id, o.data
+      from payments.stripe_objects o
+     where o.environment = $1 and o.object_type = $2 and o.account_id is not distinct from $3
+    on conflict (object_id) do update set data = excluded.data where a.data is distinct from excluded.data
+  $sql$, p_anchor) using v_of.environment, v_of.object_type, v_of.account_id;
+end
+$$;
+comment on function payments_private.fill_anchor(integer) is 'Copies the stored objects of one type into their anchor table.';
+
+create or replace function payments_private.anchored(p_anchor integer, p_object_id text) returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_data jsonb;
+begin
+  execute format('select a.data from payments_private.anchors_%s a where a.object_id = $1', p_anchor) into v_data using p_object_id;
+  return v_data;
+end
+$$;
+comment on function payments_private.anchored(integer, text) is 'Returns a stored object by the number of its anchor table, or null.';

@@ -1,0 +1,211 @@
+-- From a stored object to the rows that are linked to it. Written out for the links that there are, so that an event of
+-- a type that nothing is linked to costs one call.
+
+create or replace function payments_private.generate_linked_dispatch() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_anchor payments_private.object_anchors;
+  v_body   text := '';
+begin
+  for v_anchor in select a.* from payments_private.object_anchors a order by a.anchor_id loop
+    v_body := v_body || format($body$
+  if p_object_type = %1$L and p_environment = %2$L and p_account_id is not distinct from %3$L then
+    select a.data into v_before from payments_private.anchors_%4$s a where a.object_id = p_object_id;
+    insert into payments_private.anchors_%4$s as a (object_id, data) values (p_object_id, p_data)
+    on conflict (object_id) do update set data = excluded.data where a.data is distinct from excluded.data;
+%5$s  end if;
+$body$, v_anchor.object_type, v_anchor.environment, v_anchor.account_id, v_anchor.anchor_id,
+      payments_private.dispatch_to_links(v_anchor.anchor_id));
+  end loop;
+  execute format(
+    'create or replace function payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb)'
+    ' returns void language plpgsql set search_path = pg_catalog, pg_temp as %L',
+    format(E'\ndeclare\n  v_before jsonb;\n  v_rows   integer;\nbegin%s\nend\n', coalesce(nullif(v_body, ''), E'\n  null;')));
+  comment on function payments_private.update_linked_rows(text, text, text, text, jsonb) is
+    'Generated from payments_private.linked_tables: keeps the anchor of an object that was stored, and fills the rows that are linked to it.';
+end
+$$;
+comment on function payments_private.generate_linked_dispatch() is 'Writes payments_private.update_linked_rows() for the links that there are.';
+
+create or replace function payments_private.dispatch_to_links(p_anchor integer) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_link  payments_private.linked_tables;
+  v_types jsonb;
+  v_body  text := '';
+begin
+  for v_link in select l.* from payments_private.linked_tables l where l.anchor_id = p_anchor order by l.link_id loop
+    v_types := payments_private.linked_types(v_link.target, v_link.columns);
+    v_body := v_body || format($body$
+    if v_before is null or (%1$s) is distinct from (%2$s) then
+      perform payments_private.touch_linked_%3$s(array[p_object_id], true);
+    end if;
+%4$s$body$,
+      (select string_agg(payments_private.linked_expression(v_link.object_type, c.value, v_types ->> c.key, 'v_before'), ', ' order by c.key)
+         from jsonb_each_text(v_link.columns) c),
+      (select string_agg(payments_private.linked_expression(v_link.object_type, c.value, v_types ->> c.key, 'p_data'), ', ' order by c.key)
+         from jsonb_each_text(v_link.columns) c),
+      v_link.link_id,
+      case v_link.found_by
+        when 'id' then ''
+        when 'metadata' then format(
+          E'    perform payments_private.touch_by_metadata(%s, p_object_id, p_data);\n', v_link.link_id)
+        else format(E'    if v_before is null then\n      perform payments_private.touch_by_reference(%s, p_object_id);\n    end if;\n', v_link.link_id)
+      end || case when v_link.push <> '{}' then
+        format(E'    perform payments_private.note_change_at_stripe(%s, p_object_id, v_before, p_data);\n', v_link.link_id) else '' end);
+  end loop;
+  return v_body;
+end
+$$;
+comment on function payments_private.dispatch_to_links(integer) is 'Returns what update_linked_rows() does for the links to one type of object.';
+
+create or replace function payments_private.touch(p_link integer, p_values text[], p_by_id boolean) returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_count integer;
+begin
+  execute format('select payments_private.touch_linked_%s($1, $2)', p_link) into v_count using p_values, p_by_id;
+  return v_count;
+end
+$$;
+comment on function payments_private.touch(integer, text[], boolean) is 'Has rows of a linked table filled anew; returns how many.';
+
+create or replace function payments_private.touch_by_metadata(p_link integer, p_object_id text, p_data jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_link   payments_private.linked_tables;
+  v_values text[];
+begin
+  select l.* into v_link from payments_private.linked_tables l where l.link_id = p_link;
+  v_values := payments_private.match_metadata(v_link, p_object_id, p_data);
+  if v_values <> '{}' then
+    perform payments_private.touch(p_link, v_values, false);
+  end if;
+end
+$$;
+comment on function payments_private.touch_by_metadata(integer, text, jsonb) is 'Fills the rows that an object''s metadata names, and those that it named before.';
+
+-- An object that arrives after the mapping, subscription or attempt that refers to it.
+create or replace function payments_private.touch_by_reference(p_link integer, p_object_id text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_link   payments_private.linked_tables;
+  v_values text[];
+begin
+  select l.* into v_link from payments_private.linked_tables l where l.link_id = p_link;
+  if v_link.found_by = 'checkout' then
+    v_values := array(
+      select s.id::text from payments.stripe_checkout_sessions s
+       where s.environment = v_link.environment
+         and case v_link.object_type when 'payment_intent' then s.payment_intent_id = p_object_id
+                                     when 'subscription' then s.subscription_id = p_object_id
+                                     when 'customer' then s.customer_id = p_object_id
+                                     else s.checkout_session_id = p_object_id end);
+  elsif v_link.object_type = 'customer' then
+    v_values := array(
+      select m.subject_id from payments.customer_mappings m
+       where m.provider = 'stripe' and m.environment = v_link.environment and m.account_id is not distinct from v_link.account_id
+         and m.provider_customer_id = p_object_id and m.subject_type = v_link.match ->> 'subject_type');
+  else
+    v_values := array(
+      select s.subject_id from payments.stripe_subscriptions s
+       where s.environment = v_link.environment and s.account_id is not distinct from v_link.account_id
+         and s.subscription_id = p_object_id and s.subject_type = v_link.match ->> 'subject_type');
+  end if;
+  if v_values <> '{}' then
+    perform payments_private.touch(p_link, v_values, false);
+  end if;
+end
+$$;
+comment on function payments_private.touch_by_reference(integer, text) is 'Fills the rows whose subject or checkout attempt refers to an object that has just been stored.';
+
+-- Subjects and attempts that get another object. These triggers are on our own tables only while a link asks for them.
+create or replace function payments_private.subject_has_another_object() returns trigger
+language plpgsql security definer  -- whoever writes a mapping by hand has no usage of payments_private
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_link payments_private.linked_tables;
+  v_row  jsonb := to_jsonb(coalesce(new, old));
+begin
+  for v_link in
+    select l.* from payments_private.linked_tables l
+     where l.found_by = 'subject' and l.object_type = tg_argv[0] and l.environment = v_row ->> 'environment'
+       and l.account_id is not distinct from v_row ->> 'account_id'
+       and l.match ->> 'subject_type' in (v_row ->> 'subject_type', to_jsonb(old) ->> 'subject_type')
+     order by l.link_id
+  loop
+    perform payments_private.touch(v_link.link_id, array_remove(array[
+      case when v_row ->> 'subject_type' = v_link.match ->> 'subject_type' then v_row ->> 'subject_id' end,
+      case when to_jsonb(old) ->> 'subject_type' = v_link.match ->> 'subject_type' then to_jsonb(old) ->> 'subject_id' end], null), false);
+  end loop;
+  return null;
+end
+$$;
+comment on function payments_private.subject_has_another_object() is 'Fills the rows of a subject whose customer or subscription may be another now.';
+
+create or replace function payments_private.attempt_has_another_object() returns trigger
+language plpgsql security definer  -- callers write attempts, and have no usage of payments_private
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_link integer;
+begin
+  for v_link in
+    select l.link_id from payments_private.linked_tables l
+     where l.found_by = 'checkout' and l.environment = new.environment order by l.link_id
+  loop
+    perform payments_private.touch(v_link, array[new.id::text], false);
+  end loop;
+  return null;
+end
+$$;
+comment on function payments_private.attempt_has_another_object() is 'Fills the rows of a checkout attempt that Stripe has answered.';
+
+create or replace function payments_private.follow_references() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if exists (select from payments_private.linked_tables l where l.found_by = 'subject' and l.object_type = 'customer') then
+    create or replace trigger linked_tables_follow after insert or update or delete on payments.customer_mappings
+      for each row execute function payments_private.subject_has_another_object('customer');
+  else
+    drop trigger if exists linked_tables_follow on payments.customer_mappings;
+  end if;
+  if exists (select from payments_private.linked_tables l where l.found_by = 'subject' and l.object_type = 'subscription') then
+    create or replace trigger linked_tables_follow after insert or update or delete on payments.stripe_subscriptions
+      for each row execute function payments_private.subject_has_another_object('subscription');
+  else
+    drop trigger if exists linked_tables_follow on payments.stripe_subscriptions;
+  end if;
+  if exists (select from payments_private.linked_tables l where l.found_by = 'checkout') then
+    create or replace trigger linked_tables_follow
+      after update of payment_intent_id, subscription_id, customer_id, checkout_session_id on payments.stripe_checkout_sessions
+      for each row when (
+        (old.payment_intent_id, old.subscription_id, old.customer_id, old.checkout_session_id)
+        is distinct from (new.payment_intent_id, new.subscription_id, new.customer_id, new.checkout_session_id))
+      execute function payments_private.attempt_has_another_object();
+  else
+    drop trigger if exists linked_tables_follow on payments.stripe_checkout_sessions;
+  end if;
+end
+$$;
+comment on function payments_private.follow_references() is 'Puts the triggers on our own tables that links by subject and by checkout need, and takes away those that none needs.';
+
+do $$
+begin
+  perform payments_private.generate_linked_dispatch();
+  perform payments_private.follow_references();
+end
+$$;

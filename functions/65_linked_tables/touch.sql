@@ -1,0 +1,158 @@
+-- What the package does to an application's table, it does as the table's owner, through functions that do one fixed thing:
+--   touch_linked_<n>   has the guard fill rows anew: those of the given objects, or those with the given matching values
+--   read_linked_<n>    reads the columns that are pushed, and the id
+--   write_linked_<n>   writes the id that a creation brought
+--   pull_linked_<n>    writes what Stripe says of pushed columns, into the rows of an object
+--   fill_linked_<n>    has the guard fill all rows, some at a time
+
+create or replace function payments_private.touch_body(p_link payments_private.linked_tables) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_type text;
+begin
+  if p_link.match_column is null then
+    return format($body$
+declare
+  v_count integer;
+begin
+  update %1$s t set %2$I = t.%2$I where t.%2$I = any ($1);
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$body$, p_link.target::text, p_link.id_column);
+  end if;
+  select format_type(a.atttypid, null) into v_type
+    from pg_catalog.pg_attribute a where a.attrelid = p_link.target and a.attname = p_link.match_column;
+  return format($body$
+declare
+  v_text  text;
+  v_value %3$s;
+  v_all   %3$s[] := '{}';
+  v_count integer;
+begin
+  if $2 then
+    update %1$s t set %2$I = t.%2$I where t.%2$I = any ($1);
+  else
+    foreach v_text in array $1 loop
+      begin
+        v_value := v_text;
+        if v_value::text = v_text then
+          v_all := array_append(v_all, v_value);
+        end if;
+      exception
+        when data_exception then null;  -- written so, it is no value of this column
+      end;
+    end loop;
+    update %1$s t set %2$I = t.%2$I where t.%4$I = any (v_all);
+  end if;
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$body$, p_link.target::text, p_link.id_column, v_type, p_link.match_column);
+end
+$$;
+comment on function payments_private.touch_body(payments_private.linked_tables) is 'Returns the body of touch_linked_<n>(values text[], by_id boolean).';
+
+create or replace function payments_private.key_condition(p_link payments_private.linked_tables) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select format('(%s) = (select %s from jsonb_populate_record(null::%s, $1) k)',
+             string_agg(format('t.%I', c), ', ' order by place), string_agg(format('k.%I', c), ', ' order by place), p_link.target::text)
+      from unnest(p_link.key_columns) with ordinality u (c, place));
+end
+$$;
+comment on function payments_private.key_condition(payments_private.linked_tables) is 'Returns the SQL that finds a row by its primary key, given as jsonb in $1.';
+
+create or replace function payments_private.fill_body(p_link payments_private.linked_tables) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_keys  text := (select string_agg(format('t.%I', c), ', ' order by place) from unnest(p_link.key_columns) with ordinality u (c, place));
+  v_after text := (select string_agg(format('k.%I', c), ', ' order by place) from unnest(p_link.key_columns) with ordinality u (c, place));
+begin
+  return format($body$
+declare
+  v_last jsonb;
+begin
+  perform pg_catalog.set_config('payments.filling', 'on', true);  -- nobody is told of each of many rows
+  with batch as (
+    select t.* from %1$s t
+     where $1 is null or (%2$s) > (select %3$s from jsonb_populate_record(null::%1$s, $1) k)
+     order by %2$s
+     limit $2
+  ), filled as (
+    update %1$s t set %4$I = t.%4$I from batch k
+     where (%2$s) = (%3$s) and %5$s
+  )
+  select to_jsonb(k) into v_last from batch k order by (%3$s) desc limit 1;
+  perform pg_catalog.set_config('payments.filling', '', true);
+  return v_last;
+end
+$body$, p_link.target::text, v_keys, v_after, p_link.id_column,
+    case p_link.found_by when 'id' then format('t.%I is not null', p_link.id_column) else format('t.%I is not null', p_link.match_column) end);
+end
+$$;
+comment on function payments_private.fill_body(payments_private.linked_tables) is
+  'Returns the body of fill_linked_<n>(after jsonb, max_rows integer), which fills rows in the order of their key and returns the last one, null at the end.';
+
+create or replace function payments_private.owners_function(
+  p_link payments_private.linked_tables, p_what text, p_arguments text, p_returns text, p_body text
+) returns text[]
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_name text := format('payments_private.%s_linked_%s(%s)', p_what, p_link.link_id, p_arguments);
+begin
+  return array[
+    format('create function %s returns %s language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as %L',
+      v_name, p_returns, p_body),
+    format('revoke all on function %s from public', v_name),
+    format('grant execute on function %s to payments_owner', v_name),
+    format('comment on function %s is %L', v_name, format('Generated: %ss rows of %s for payments_owner.', p_what, p_link.target::text))];
+end
+$$;
+comment on function payments_private.owners_function(payments_private.linked_tables, text, text, text, text) is
+  'Returns the statements that make one function of a link that belongs to the table''s owner.';
+
+create or replace function payments_private.owners_functions(p_link payments_private.linked_tables) returns text[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_condition text := payments_private.key_condition(p_link);
+  v_columns   text[] := array(select p_link.id_column::text union select e.value from jsonb_each_text(p_link.push) e);
+  v_written   text := (select string_agg(format('%I', c), ', ' order by c) from unnest(v_columns) c);
+  v_read      text := (select string_agg(format('r.%I', c), ', ' order by c) from unnest(v_columns) c);
+begin
+  return payments_private.owners_function(p_link, 'touch', 'text[], boolean', 'integer', payments_private.touch_body(p_link))
+      || payments_private.owners_function(p_link, 'fill', 'jsonb, integer', 'jsonb', payments_private.fill_body(p_link))
+      || payments_private.owners_function(p_link, 'read', 'jsonb', 'jsonb', format($body$
+begin
+  return (select to_jsonb(r) from (select %1$s from %2$s t where %3$s) r);
+end
+$body$, (select string_agg(format('t.%I', c), ', ' order by c) from unnest(v_columns) c), p_link.target::text, v_condition))
+      || payments_private.owners_function(p_link, 'write', 'jsonb, jsonb', 'integer', format($body$
+declare
+  v_count integer;
+begin
+  update %1$s t set (%2$s) = (select %3$s from jsonb_populate_record(t, $2) r) where %4$s;
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$body$, p_link.target::text, v_written, v_read, v_condition))
+      || payments_private.owners_function(p_link, 'pull', 'text, jsonb', 'void', format($body$
+begin
+  update %1$s t set (%2$s) = (select %3$s from jsonb_populate_record(t, $2) r) where t.%4$I = $1;
+end
+$body$, p_link.target::text, v_written, v_read, p_link.id_column));
+end
+$$;
+comment on function payments_private.owners_functions(payments_private.linked_tables) is
+  'Returns the statements that make the functions of a link that belong to the table''s owner.';
