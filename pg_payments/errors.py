@@ -143,7 +143,7 @@ class LockNotAvailable(PaymentsError):
 
 
 class DatabaseUnavailable(PaymentsError):
-    """The database cannot be reached or is shutting down; nothing was acknowledged, trying again is safe."""
+    """The database cannot be reached or written now; nothing was acknowledged, trying again is safe."""
 
     http_status, code = 503, "DATABASE_UNAVAILABLE"
 
@@ -251,7 +251,8 @@ UNSTORABLE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, psycopg.er
 INSUFFICIENT_PRIVILEGE = "42501"
 CONNECTION_EXCEPTION_CLASS = "08"
 OPERATOR_INTERVENTION_SHUTDOWN = "57P"
-TOO_MANY_CONNECTIONS = "53300"
+INSUFFICIENT_RESOURCES_CLASS = "53"  # disk, memory, connections
+IO_ERROR = "58030"
 READ_ONLY = "25006"  # a standby, before or after a failover
 
 BY_SQLSTATE: dict[str, type[PaymentsError]] = {
@@ -267,9 +268,9 @@ def from_database_error(error: psycopg.Error) -> PaymentsError | None:
         return DatabaseUnavailable(_first_line(error)) if isinstance(error, psycopg.OperationalError) else None
     if sqlstate in BY_SQLSTATE:
         return BY_SQLSTATE[sqlstate].from_diagnostic(error)
-    if sqlstate.startswith((CONNECTION_EXCEPTION_CLASS, OPERATOR_INTERVENTION_SHUTDOWN)):
+    if sqlstate.startswith((CONNECTION_EXCEPTION_CLASS, OPERATOR_INTERVENTION_SHUTDOWN, INSUFFICIENT_RESOURCES_CLASS)):
         return DatabaseUnavailable.from_diagnostic(error)
-    if sqlstate in (TOO_MANY_CONNECTIONS, READ_ONLY):
+    if sqlstate in (READ_ONLY, IO_ERROR):
         return DatabaseUnavailable.from_diagnostic(error)
     return None
 

@@ -77,6 +77,14 @@ def ingest_stripe_events(environment: str, payloads: Sequence[str]) -> Query[lis
 
 
 @SqlFunction
+def keep_failed_events(environment: str, payloads: Sequence[str], reason: str) -> Query[list[Row]]:
+    """What the pipeline could not be brought to finish, as failed events: the same columns, one row each, in order."""
+    return Query(
+        "select * from payments.keep_failed_events(%s, %b, %s)", (environment, list(payloads), reason), rows_as_they_are
+    )
+
+
+@SqlFunction
 def ingest_stripe_list(environment: str, page: str) -> Query[list[Row]]:
     """The events in a list's answer (JSON text) that are of projected types, each as Stripe wrote it: the same."""
     return Query(
@@ -399,6 +407,35 @@ def may_replace_keys() -> Query[bool]:
 def is_admin() -> Query[bool]:
     """Whether the acting role is a member of `payments_admin`."""
     return Query("select pg_catalog.pg_has_role(current_user, 'payments_admin', 'usage') as is_admin", (), _boolean)
+
+
+@SqlFunction
+def limit_statements(limit: str) -> Query[Row]:
+    """Until the transaction ends no statement may take longer than that (as `2s`)."""
+    return Query("select set_config('statement_timeout', %s, true)", (limit,), _row)
+
+
+@SqlFunction
+def blockers() -> Query[list[Row]]:
+    """Who keeps sessions of this login waiting: `{pid, usename, application_name, state, query, seconds, waiting}`.
+
+    `seconds` since its transaction began, `waiting` how many wait for it. Postgres shows its statement to its own
+    login, and to members of `pg_read_all_stats`.
+    """
+    return Query(
+        """select b.pid, b.usename::text, b.application_name, b.state, left(b.query, 200) as query,
+                  extract(epoch from clock_timestamp() - b.xact_start)::double precision as seconds, count(*) as waiting
+             from pg_stat_activity w
+            cross join lateral unnest(pg_blocking_pids(w.pid)) p (pid)
+             join pg_stat_activity b on b.pid = p.pid
+            where w.usename = current_user and w.datname = current_database() and w.wait_event_type = 'Lock'
+              and (b.usename is distinct from current_user or b.state like 'idle in transaction%%')  -- not one another
+            group by b.pid, b.usename, b.application_name, b.state, b.query, b.xact_start
+            order by seconds desc nulls last
+            limit 5""",
+        [],
+        rows_as_they_are,
+    )
 
 
 @SqlFunction

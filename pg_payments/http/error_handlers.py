@@ -24,6 +24,7 @@ from pg_payments.errors import (
     InvalidRequest,
     LockNotAvailable,
     PaymentsError,
+    SignatureInvalid,
     StripeRefused,
     from_database_error,
 )
@@ -63,7 +64,8 @@ async def refuse(request: Request, error: Exception) -> Response:
         code = ROUTER_CODES.get(error.status_code, "INVALID_REQUEST")
         return _refusal(request, error.status_code, code, error.detail)
     if isinstance(error, ClientDisconnect):
-        return _refuse(request, InvalidPayload("the body is incomplete"))  # nobody is there to read this
+        log.info(line("the client has gone away", route=_route_of(request)))
+        return Response(status_code=InvalidPayload.http_status)  # nobody is there to read this
     if isinstance(error, StripeRefused) and error.status in (401, 403) and not _says(request, "brings_key"):
         return _refuse_for_our_key(request, error)
     if isinstance(error, PaymentsError):
@@ -73,7 +75,9 @@ async def refuse(request: Request, error: Exception) -> Response:
 
 def _refuse(request: Request, error: PaymentsError) -> Response:
     status = error.status if isinstance(error, StripeRefused) else error.http_status
-    return _refusal(request, status, error.code, error.message, error.hint)
+    # a signature that is too old tells of a clock, any other of a secret
+    facts = {"reason": error.detail or "secret"} if isinstance(error, SignatureInvalid) else {}
+    return _refusal(request, status, error.code, error.message, error.hint, **facts)
 
 
 def _refuse_for_our_key(request: Request, error: StripeRefused) -> Response:

@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
+from starlette.requests import ClientDisconnect
 
 from pg_payments.database.query import Row
 from pg_payments.errors import PaymentsError, from_database_error
@@ -83,6 +84,8 @@ class Metrics:
         delivery = Delivery()
         try:
             yield delivery
+        except ClientDisconnect:
+            raise  # abandoned
         except Exception as error:
             delivery.outcome = _code(error)
             raise
@@ -122,7 +125,7 @@ class _Together(Collector):
     def collect(self) -> Iterable[Metric]:
         for file in self._directory.glob("gauge_live*.db"):
             process = int(file.stem.rpartition("_")[2])
-            if not _is_alive(process):
+            if not is_alive(process):
                 mark_process_dead(process, str(self._directory))  # type: ignore[no-untyped-call]
         together = MultiProcessCollector(None, str(self._directory))  # type: ignore[no-untyped-call]
         found: Iterable[Metric] = together.collect()  # type: ignore[no-untyped-call]
@@ -151,7 +154,8 @@ def _of_all(directory: Path) -> CollectorRegistry:
     return registry
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Whether there is a process with this id."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

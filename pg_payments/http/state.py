@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from pg_payments.database.pool import LazyPool
+from pg_payments.database.pool import Deliveries, LazyPool
 from pg_payments.http.bounds import Room
+from pg_payments.http.condition import Condition
 from pg_payments.http.metrics import Metrics
 from pg_payments.http.tokens import TokenVerifier
 from pg_payments.settings import Environment, Settings
@@ -39,7 +40,12 @@ class Service:
 
     @cached_property
     def deliveries(self) -> Batches[Receipt]:
-        return Batches(self._receive, self.metrics.waiting)
+        # one connection is left for everything else, and another may be wanted for keeping what is cut off
+        return Batches(self._receive, self.metrics.waiting, most_under_way=self.settings.pool_size - 2)
+
+    @cached_property
+    def condition(self) -> Condition:
+        return Condition(lambda: self.pool, lambda: self.deliveries.oldest())
 
     @cached_property
     def signatures(self) -> Signatures:
@@ -55,7 +61,8 @@ class Service:
 
     async def _receive(self, environment: str, texts: Sequence[str]) -> Sequence[Receipt | Exception]:
         self.metrics.batch(environment, len(texts))
-        return await receive(self.pool, environment, texts)
+        with self.condition.batch():
+            return await receive(Deliveries(self.pool), environment, texts)
 
     async def stripe(self, environment: Environment) -> StripeApi:
         """Stripe as this environment's key opens it. Raises `ConfigurationError` if there is none."""

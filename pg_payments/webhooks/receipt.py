@@ -10,12 +10,16 @@ from pg_payments.database.query import Row
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of a delivery. `event` is the ledger's row without its payload, None where the ledger has none."""
+    """What became of a delivery. `event` is the ledger's row without its payload, None where the ledger has none.
+
+    `failed_with` is the SQLSTATE of what kept a failed event from being applied.
+    """
 
     event_id: UUID | None
     processing_status: str
     duplicate: bool
     event: Row | None
+    failed_with: str | None = None
 
     @property
     def handled(self) -> bool:

@@ -6,6 +6,9 @@ import json
 import os
 import re
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,6 +21,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pg_payments.demo.deliveries import signed
+from pg_payments.http.metrics import is_alive
 from tests.http.test_webhooks import an_event
 from tests.support.crowd import ServedProcess, crowd, serving
 from tests.support.servers import Server
@@ -132,6 +136,7 @@ def test_what_is_under_way_is_answered_before_the_end(
     shop: str, conn: Conn, database_url: str, tmp_path: Path, temporary: Path, options: tuple[str, ...]
 ) -> None:
     body = an_event()
+    conn.execute("insert into payments_private.settings values ('lock_timeout', '20s')")
     with (
         psycopg.connect(database_url) as blocker,
         serving(shop, tmp_path / "log", *options, TMPDIR=str(temporary)) as running,
@@ -151,9 +156,56 @@ def test_what_is_under_way_is_answered_before_the_end(
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.parametrize("options", [(), TWO], ids=["one process", "two processes"])
+def test_what_is_blocked_for_good_is_answered_at_the_end_too(
+    shop: str, conn: Conn, database_url: str, tmp_path: Path, temporary: Path, options: tuple[str, ...]
+) -> None:
+    """In time for a supervisor, and without a traceback."""
+    with (
+        psycopg.connect(database_url) as blocker,
+        serving(shop, tmp_path / "log", *options, TMPDIR=str(temporary)) as running,
+        ThreadPoolExecutor(4) as background,
+        blocker.transaction(force_rollback=True),
+    ):
+        blocker.execute("lock table payments.webhook_events, payments_private.stashed_events")
+        answers = [background.submit(deliver, running.base, an_event()) for _ in range(4)]
+        wait_until(lambda: waits_for_a_lock(conn), "a delivery is under way")
+        running.process.terminate()
+        assert running.process.wait(40) == 0
+        statuses = [
+            answer.result(10) for answer in answers if not isinstance(answer.exception(10), httpx.TransportError)
+        ]
+        assert statuses
+        assert {(status.status_code, "Retry-After" in status.headers) for status in statuses} == {(503, True)}
+        assert "Traceback" not in (tmp_path / "log").read_text()
+        assert "unexpected" not in (tmp_path / "log").read_text()
+
+
+def test_workers_end_with_the_process_that_minds_them(shop: str, tmp_path: Path, temporary: Path) -> None:
+    with serving(shop, tmp_path / "log", *TWO, TMPDIR=str(temporary)) as running:
+        wait_until(lambda: len(processes(running)) == 2, "two processes serve")
+        workers, port = processes(running), int(running.base.rpartition(":")[2])
+        running.kill()
+        wait_until(lambda: not any(is_alive(worker) for worker in workers), "the workers end", 30)
+        with socket.create_server(("127.0.0.1", port)):
+            pass  # it is free
+        wait_until(lambda: not list(temporary.glob("pg-payments-metrics-*")), "their directory is gone")
+
+
+def test_what_killed_servers_left_behind_is_taken_away(shop: str, tmp_path: Path, temporary: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (temporary / f"pg-payments-metrics-{gone.pid}-old").mkdir()
+    other = temporary / f"pg-payments-metrics-{os.getpid()}-living"
+    other.mkdir()
+    with serving(shop, tmp_path / "log", *TWO, TMPDIR=str(temporary)):
+        assert len(list(temporary.glob("pg-payments-metrics-*"))) == 2
+    assert list(temporary.iterdir()) == [other]
+
+
 def waits_for_a_lock(conn: Conn) -> bool:
     found = conn.execute("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
-    return found.rowcount == 1
+    return found.rowcount >= 1
 
 
 def test_a_server_that_cannot_start_says_so(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -94,6 +95,72 @@ def test_a_full_lane_refuses_at_once_and_recovers(monkeypatch: pytest.MonkeyPatc
         answers = await asyncio.gather(*(gathered.add("test", f"e{n}") for n in range(5)), return_exceptions=True)
         assert [type(answer) for answer in answers] == [str, str, str, Overloaded, Overloaded]
         assert await gathered.add("test", "a") == "test:A"
+
+    run(scene)
+
+
+def test_a_lane_that_stands_still_gets_further_batches_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "STANDING", 0.02)
+
+    async def scene() -> None:
+        release = asyncio.Event()
+        held: list[str] = []
+
+        async def work(environment: str, texts: Sequence[str]) -> Sequence[str | Exception]:
+            if any(text.startswith("slow") for text in texts):
+                held.extend(texts)
+                await release.wait()
+            return [*texts]
+
+        gathered: Batches[str] = Batches(work, most_under_way=5)
+        slow = []
+        for number in range(batches.UNDER_WAY):
+            slow.append(asyncio.create_task(gathered.add("test", f"slow{number}")))
+            await asyncio.sleep(0.01)
+        assert len(held) == batches.UNDER_WAY
+        assert await asyncio.wait_for(gathered.add("test", "quick"), 2) == "quick"
+        for number in range(2):
+            slow.append(asyncio.create_task(gathered.add("test", f"slower{number}")))
+            await asyncio.sleep(0.1)
+        late = asyncio.create_task(gathered.add("test", "late"))
+        await asyncio.sleep(0.2)
+        assert not late.done(), "there are no more than five"
+        release.set()
+        assert await late == "late"
+        await asyncio.gather(*slow)
+
+    run(scene)
+
+
+def test_what_would_wait_too_long_is_refused_at_once_and_what_has_is_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "STANDING", 0.02)
+    monkeypatch.setattr(batches, "STUCK", 0.1)
+    monkeypatch.setattr(batches, "TOO_OLD", 0.3)
+
+    async def scene() -> None:
+        release = asyncio.Event()
+
+        async def work(environment: str, texts: Sequence[str]) -> Sequence[str | Exception]:
+            await release.wait()
+            return [*texts]
+
+        told: list[int] = []
+        gathered: Batches[str] = Batches(work, told.append, most_under_way=1)
+        first = asyncio.create_task(gathered.add("test", "first"))
+        await asyncio.sleep(0.05)
+        began = time.monotonic()
+        waiting = asyncio.create_task(gathered.add("test", "waiting"))
+        await asyncio.sleep(0.2)
+        assert 0.1 < gathered.oldest() < 1
+        with pytest.raises(Overloaded):
+            await asyncio.wait_for(gathered.add("test", "too late"), 0.05)
+        with pytest.raises(Overloaded):
+            await waiting
+        assert 0.3 < time.monotonic() - began < 2
+        assert (gathered.waiting, gathered.oldest(), told[-1]) == (0, 0.0, 0)
+        release.set()
+        assert await first == "first"
+        assert await gathered.add("test", "after") == "after"
 
     run(scene)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import psycopg
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -11,16 +9,15 @@ from starlette.routing import Route
 
 from pg_payments.database import functions
 from pg_payments.errors import PaymentsError
+from pg_payments.http.condition import in_time
 from pg_payments.http.metrics import CONTENT_TYPE
 from pg_payments.http.openapi import document
 from pg_payments.http.requests import service_of
 
 
 async def health(request: Request) -> Response:
-    """200 while the database answers."""
-    async with service_of(request).pool.connection() as conn:
-        await functions.ping(conn)
-    return JSONResponse({"status": "ok"})
+    """200 while the database answers: `ok`, or `degraded` with what holds deliveries up. Within a second."""
+    return JSONResponse(await service_of(request).condition.health())
 
 
 async def live(_: Request) -> Response:
@@ -29,12 +26,15 @@ async def live(_: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """What a monitor wants to know, as Prometheus's text; also while the database is away."""
+    """What a monitor wants to know, as Prometheus's text, within a second; also while the database is away."""
     service = service_of(request)
     rows = None
-    with suppress(psycopg.Error, PaymentsError):
-        async with service.pool.connection() as conn:
-            rows = await functions.metrics(conn)
+    try:
+        rows = await in_time(service.pool, functions.metrics)
+    except TimeoutError:
+        rows = [] if service.condition.is_alive() else None
+    except (psycopg.Error, PaymentsError):
+        pass
     return Response(service.metrics.text(rows), media_type=CONTENT_TYPE)
 
 

@@ -1,0 +1,101 @@
+"""What `/health`, `/metrics` and the log tell while deliveries are held up, within a second whatever is blocked."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.http.test_webhooks import an_event
+from tests.support.relay import Relay
+from tests.support.servers import Server
+from tests.support.site import WEB, Site, bring_application, running_site, shop_url
+from tests.support.waiting import wait_until
+
+Conn = psycopg.Connection[dict[str, Any]]
+
+ROOM = 1.5
+"""A second, with room for a busy machine."""
+
+
+@pytest.fixture
+def site(server: Server, conn: Conn) -> Iterator[Site]:
+    bring_application(conn)
+    with running_site(shop_url(server, conn.info.dbname), pool_size=3) as running:
+        yield running
+
+
+def promptly(site: Site, path: str) -> httpx.Response:
+    began = time.monotonic()
+    answer = WEB.get(f"{site.base}{path}", timeout=30)
+    assert time.monotonic() - began < ROOM, path
+    return answer
+
+
+def customer_event(number: int) -> str:
+    event = json.loads(an_event())
+    event["data"]["object"]["id"] = f"cus_{number}"
+    return json.dumps(event)
+
+
+def test_all_is_well(site: Site) -> None:
+    assert promptly(site, "/health").json() == {"status": "ok"}
+    assert promptly(site, "/health/live").json() == {"status": "ok"}
+
+
+def test_who_is_in_the_way_is_named_and_logged_once(
+    site: Site, conn: Conn, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pg_payments.http")
+    conn.execute("insert into payments_private.settings values ('lock_timeout', '4s')")
+    with psycopg.connect(database_url, application_name="night job") as blocker, ThreadPoolExecutor(6) as background:
+        with blocker.transaction(force_rollback=True):
+            blocker.execute("lock table payments.webhook_events")
+            answers = [background.submit(site.deliver, customer_event(n)) for n in range(6)]
+            found: dict[str, Any] = {}
+
+            def degraded() -> bool:
+                found.clear()
+                found.update(promptly(site, "/health").json())
+                return any(reason["reason"] == "blocked" for reason in found.get("reasons", []))
+
+            wait_until(degraded, "the health says who is in the way", 20)
+            told = found["reasons"][0]
+            assert (told["pid"], told["application"]) == (blocker.info.backend_pid, "night job")
+            assert told["seconds"] >= 0
+            metrics = promptly(site, "/metrics").text
+            assert promptly(site, "/health/live").status_code == 200
+        assert "pg_payments_database_up 1.0" in metrics
+        assert {answer.result(60).status_code for answer in answers} <= {200, 500}
+    wait_until(lambda: promptly(site, "/health").json() == {"status": "ok"}, "all is well again", 30)
+    wait_until(lambda: "flow again" in caplog.text, "the end is logged", 30)
+    lines = [record.getMessage() for record in caplog.records]
+    assert sum("deliveries are held up" in line for line in lines) == 1
+    assert sum("deliveries flow again" in line for line in lines) == 1
+    assert not any("lock table" in line for line in lines), "statements are not logged"
+
+
+def test_a_database_that_is_silent_is_told_of(server: Server, conn: Conn) -> None:
+    bring_application(conn)
+    url = shop_url(server, conn.info.dbname)
+    with Relay(url) as relay, running_site(relay.url(url)) as site:
+        assert promptly(site, "/health").json() == {"status": "ok"}
+        relay.silent = True
+        wait_until(lambda: promptly(site, "/health").status_code == 503, "the database is said to be away", 20)
+        assert promptly(site, "/health/live").status_code == 200
+        assert promptly(site, "/metrics").status_code == 200
+        relay.silent = False
+        wait_until(lambda: promptly(site, "/health").status_code == 200, "it is back", 30)
+
+
+def test_without_a_database_the_process_lives() -> None:
+    with running_site("postgresql://127.0.0.1:1/nowhere") as site:
+        assert promptly(site, "/health").status_code == 503
+        assert promptly(site, "/health/live").json() == {"status": "ok"}
