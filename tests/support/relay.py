@@ -27,6 +27,12 @@ class Relay:
         self._selector.register(self._listener, selectors.EVENT_READ)
         self.port = int(self._listener.getsockname()[1])
         self.silent = False
+        self._abandoning = False
+        self._abandoned: list[socket.socket] = []
+
+    def abandon(self) -> None:
+        """What is connected now hears nothing any more, as from a host that vanished; who comes anew is served."""
+        self._abandoning = True
 
     def url(self, conninfo: str) -> str:
         """The same connection string, through here."""
@@ -42,20 +48,29 @@ class Relay:
     ) -> None:
         self._ended.set()
         self._thread.join()
-        for key in list(self._selector.get_map().values()):
+        for end in [*(key.fileobj for key in self._selector.get_map().values()), *self._abandoned]:
             with suppress(OSError):
-                key.fileobj.close()  # type: ignore[union-attr]
+                end.close()  # type: ignore[union-attr]
 
     def _run(self) -> None:
         while not self._ended.is_set():
             if self.silent:
                 self._ended.wait(0.02)
                 continue
+            if self._abandoning:
+                self._abandoning = False
+                self._leave_all()
             for key, _ in self._selector.select(0.02):
                 if key.fileobj is self._listener:
                     self._accept()
                 else:
                     self._pass_on(key.fileobj, key.data)  # type: ignore[arg-type]
+
+    def _leave_all(self) -> None:
+        for key in list(self._selector.get_map().values()):
+            if key.fileobj is not self._listener:
+                self._selector.unregister(key.fileobj)
+                self._abandoned.append(key.fileobj)  # type: ignore[arg-type]
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()
