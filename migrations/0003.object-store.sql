@@ -67,6 +67,7 @@ create table payments_private.payment_objects (
   first_succeeded_at  timestamptz,
   first_failed_at     timestamptz,
   first_refunded_at   timestamptz,
+  first_held_at       timestamptz,
 
   -- read from the newest snapshot
   known               boolean not null default false,
@@ -84,6 +85,8 @@ create table payments_private.payment_objects (
   description         text,
   product_id          text,
   price_id            text,
+  products            text[],
+  prices              text[],
   provider_created_at timestamptz,
   paid_at             timestamptz,
   failed_at           timestamptz,
@@ -100,6 +103,10 @@ comment on column payments_private.payment_objects.links is
 comment on column payments_private.payment_objects.first_succeeded_at is 'Created time of the earliest event, kept or overtaken, that showed the payment as made.';
 comment on column payments_private.payment_objects.first_failed_at is 'Created time of the earliest event that showed the payment as failed.';
 comment on column payments_private.payment_objects.first_refunded_at is 'Created time of the earliest event that showed money given back.';
+comment on column payments_private.payment_objects.first_held_at is 'When the charge was first seen as a hold: then it was not paid when it was created.';
+comment on column payments_private.payment_objects.mode is
+  'A session''s mode; canceled (an intent, or an invoice payment that was taken away); held or released (a charge, a refund of what was never captured); off_stripe (an invoice).';
+comment on column payments_private.payment_objects.products is 'All products that were bought, where there are several lines; prices likewise.';
 comment on column payments_private.payment_objects.known is 'A snapshot is stored and does not say that the object is gone.';
 comment on column payments_private.payment_objects.status is 'What the object alone says of its payment: pending, succeeded or failed; null if nothing. Refunds: refunded. Disputes: disputed.';
 comment on column payments_private.payment_objects.asked is 'Minor units to be paid; of refunds and disputes their amount.';

@@ -775,6 +775,83 @@ ALTER FUNCTION payments_private.allow_link(p_link integer, p_object_id text) OWN
 
 COMMENT ON FUNCTION payments_private.allow_link(p_link integer, p_object_id text) IS 'Raises PY011 where the caller may not link a row to an object.';
 
+CREATE TABLE payments_private.payment_objects (
+    environment text NOT NULL,
+    account text DEFAULT ''::text NOT NULL,
+    node text NOT NULL,
+    links text[] DEFAULT '{}'::text[] NOT NULL,
+    first_succeeded_at timestamp with time zone,
+    first_failed_at timestamp with time zone,
+    first_refunded_at timestamp with time zone,
+    first_held_at timestamp with time zone,
+    known boolean DEFAULT false NOT NULL,
+    status text,
+    mode text,
+    asked bigint,
+    received bigint,
+    refunded bigint,
+    currency text,
+    disputed boolean,
+    customer_id text,
+    payer text,
+    own_payer text,
+    email text,
+    description text,
+    product_id text,
+    price_id text,
+    products text[],
+    prices text[],
+    provider_created_at timestamp with time zone,
+    paid_at timestamp with time zone,
+    failed_at timestamp with time zone,
+    amounts_as_of timestamp with time zone
+)
+WITH (fillfactor='80');
+
+ALTER TABLE payments_private.payment_objects OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.payment_objects IS 'What each Stripe object that tells of payments refers to and says: its links, ever; the first times events showed something; the rest from its newest snapshot.';
+
+COMMENT ON COLUMN payments_private.payment_objects.node IS 'Type and id of the object, e.g. charge:ch_….';
+
+COMMENT ON COLUMN payments_private.payment_objects.links IS 'The nodes it refers to. A reference once told stays true, also when a newer API version leaves it out.';
+
+COMMENT ON COLUMN payments_private.payment_objects.first_succeeded_at IS 'Created time of the earliest event, kept or overtaken, that showed the payment as made.';
+
+COMMENT ON COLUMN payments_private.payment_objects.first_failed_at IS 'Created time of the earliest event that showed the payment as failed.';
+
+COMMENT ON COLUMN payments_private.payment_objects.first_refunded_at IS 'Created time of the earliest event that showed money given back.';
+
+COMMENT ON COLUMN payments_private.payment_objects.first_held_at IS 'When the charge was first seen as a hold: then it was not paid when it was created.';
+
+COMMENT ON COLUMN payments_private.payment_objects.known IS 'A snapshot is stored and does not say that the object is gone.';
+
+COMMENT ON COLUMN payments_private.payment_objects.status IS 'What the object alone says of its payment: pending, succeeded or failed; null if nothing. Refunds: refunded. Disputes: disputed.';
+
+COMMENT ON COLUMN payments_private.payment_objects.mode IS 'A session''s mode; canceled (an intent, or an invoice payment that was taken away); held or released (a charge, a refund of what was never captured); off_stripe (an invoice).';
+
+COMMENT ON COLUMN payments_private.payment_objects.asked IS 'Minor units to be paid; of refunds and disputes their amount.';
+
+COMMENT ON COLUMN payments_private.payment_objects.received IS 'Minor units that this object says came in; null where it does not say.';
+
+COMMENT ON COLUMN payments_private.payment_objects.refunded IS 'Minor units given back of what a charge captured, or by a refund that has not failed.';
+
+COMMENT ON COLUMN payments_private.payment_objects.payer IS 'The billing subject that its metadata names, as type:id; for an invoice, that of its subscription.';
+
+COMMENT ON COLUMN payments_private.payment_objects.own_payer IS 'The billing subject that an invoice''s own metadata names.';
+
+COMMENT ON COLUMN payments_private.payment_objects.products IS 'All products that were bought, where there are several lines; prices likewise.';
+
+COMMENT ON COLUMN payments_private.payment_objects.amounts_as_of IS 'When a charge with refunds, or a failed refund, was seen like this.';
+
+CREATE FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_objects[]) RETURNS bigint
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_objects[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_objects[]) IS 'Minor units given back of a payment: by refunds that have not failed, and what its charges count beyond the known ones.';
+
 CREATE FUNCTION payments_private.anchor_for(p_environment text, p_account_id text, p_object_type text) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -986,66 +1063,6 @@ ALTER FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) OWNE
 
 COMMENT ON FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) IS 'Acts as an owner until told otherwise. Raises 42501 for who may not.';
 
-CREATE TABLE payments_private.payment_objects (
-    environment text NOT NULL,
-    account text DEFAULT ''::text NOT NULL,
-    node text NOT NULL,
-    links text[] DEFAULT '{}'::text[] NOT NULL,
-    first_succeeded_at timestamp with time zone,
-    first_failed_at timestamp with time zone,
-    first_refunded_at timestamp with time zone,
-    known boolean DEFAULT false NOT NULL,
-    status text,
-    mode text,
-    asked bigint,
-    received bigint,
-    refunded bigint,
-    currency text,
-    disputed boolean,
-    customer_id text,
-    payer text,
-    own_payer text,
-    email text,
-    description text,
-    product_id text,
-    price_id text,
-    provider_created_at timestamp with time zone,
-    paid_at timestamp with time zone,
-    failed_at timestamp with time zone,
-    amounts_as_of timestamp with time zone
-)
-WITH (fillfactor='80');
-
-ALTER TABLE payments_private.payment_objects OWNER TO payments_owner;
-
-COMMENT ON TABLE payments_private.payment_objects IS 'What each Stripe object that tells of payments refers to and says: its links, ever; the first times events showed something; the rest from its newest snapshot.';
-
-COMMENT ON COLUMN payments_private.payment_objects.node IS 'Type and id of the object, e.g. charge:ch_….';
-
-COMMENT ON COLUMN payments_private.payment_objects.links IS 'The nodes it refers to. A reference once told stays true, also when a newer API version leaves it out.';
-
-COMMENT ON COLUMN payments_private.payment_objects.first_succeeded_at IS 'Created time of the earliest event, kept or overtaken, that showed the payment as made.';
-
-COMMENT ON COLUMN payments_private.payment_objects.first_failed_at IS 'Created time of the earliest event that showed the payment as failed.';
-
-COMMENT ON COLUMN payments_private.payment_objects.first_refunded_at IS 'Created time of the earliest event that showed money given back.';
-
-COMMENT ON COLUMN payments_private.payment_objects.known IS 'A snapshot is stored and does not say that the object is gone.';
-
-COMMENT ON COLUMN payments_private.payment_objects.status IS 'What the object alone says of its payment: pending, succeeded or failed; null if nothing. Refunds: refunded. Disputes: disputed.';
-
-COMMENT ON COLUMN payments_private.payment_objects.asked IS 'Minor units to be paid; of refunds and disputes their amount.';
-
-COMMENT ON COLUMN payments_private.payment_objects.received IS 'Minor units that this object says came in; null where it does not say.';
-
-COMMENT ON COLUMN payments_private.payment_objects.refunded IS 'Minor units given back of what a charge captured, or by a refund that has not failed.';
-
-COMMENT ON COLUMN payments_private.payment_objects.payer IS 'The billing subject that its metadata names, as type:id; for an invoice, that of its subscription.';
-
-COMMENT ON COLUMN payments_private.payment_objects.own_payer IS 'The billing subject that an invoice''s own metadata names.';
-
-COMMENT ON COLUMN payments_private.payment_objects.amounts_as_of IS 'When a charge with refunds, or a failed refund, was seen like this.';
-
 CREATE FUNCTION payments_private.belongs_to(p_member payments_private.payment_objects, p_payment payments_private.payment_objects, p_circle payments_private.payment_objects[]) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1078,6 +1095,22 @@ CREATE FUNCTION payments_private.can_be_empty(p_object_type text, p_parameter te
 ALTER FUNCTION payments_private.can_be_empty(p_object_type text, p_parameter text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.can_be_empty(p_object_type text, p_parameter text) IS 'Whether Stripe lets a parameter be unset.';
+
+CREATE FUNCTION payments_private.charge_facts(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.charge_facts(p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.charge_facts(p_data jsonb, o payments_private.payment_objects) IS 'What a charge says of its payment.';
+
+CREATE FUNCTION payments_private.charge_of_refund(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[]) RETURNS payments_private.payment_objects
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.charge_of_refund(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.charge_of_refund(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[]) IS 'The charge that a refund names, or the first one where it names none; null if it is not known.';
 
 CREATE FUNCTION payments_private.check_body(p_link payments_private.linked_tables) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -1150,6 +1183,14 @@ CREATE FUNCTION payments_private.checked_push(p_link payments_private.linked_tab
 ALTER FUNCTION payments_private.checked_push(p_link payments_private.linked_tables, p_push jsonb, p_create boolean) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.checked_push(p_link payments_private.linked_tables, p_push jsonb, p_create boolean) IS 'Returns what is to be pushed, or raises PY001.';
+
+CREATE FUNCTION payments_private.checkout_session_facts(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.checkout_session_facts(p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.checkout_session_facts(p_data jsonb, o payments_private.payment_objects) IS 'What a Checkout Session says of its payment.';
 
 CREATE FUNCTION payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) RETURNS TABLE(start text, node text)
     LANGUAGE plpgsql STABLE
@@ -1234,6 +1275,14 @@ ALTER FUNCTION payments_private.count_pushes(p_link integer) OWNER TO payments_o
 
 COMMENT ON FUNCTION payments_private.count_pushes(p_link integer) IS 'Raises PY013 when a transaction pushes more rows than bulk_push_rows (1000) without saying that it means to.';
 
+CREATE FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_objects) IS 'What a credit note says was given back outside of Stripe.';
+
 CREATE FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1308,6 +1357,14 @@ CREATE FUNCTION payments_private.dispatch_to_links(p_anchor integer) RETURNS tex
 ALTER FUNCTION payments_private.dispatch_to_links(p_anchor integer) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.dispatch_to_links(p_anchor integer) IS 'Returns what update_linked_rows() does for the links to one type of object.';
+
+CREATE FUNCTION payments_private.dispute_facts(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.dispute_facts(p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.dispute_facts(p_data jsonb, o payments_private.payment_objects) IS 'What a dispute says.';
 
 CREATE FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) RETURNS uuid[]
     LANGUAGE plpgsql
@@ -1527,6 +1584,68 @@ ALTER FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) OWNER
 
 COMMENT ON FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) IS 'Whether an object shows all the values that another event calls previous.';
 
+CREATE TABLE payments.transactions (
+    id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
+    provider text DEFAULT 'stripe'::text NOT NULL,
+    environment text NOT NULL,
+    account_id text,
+    type text NOT NULL,
+    status text NOT NULL,
+    subject_type text,
+    subject_id text,
+    subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED,
+    provider_customer_id text,
+    customer_email_snapshot text,
+    provider_object_type text NOT NULL,
+    provider_object_id text NOT NULL,
+    provider_parent_object_type text,
+    provider_parent_object_id text,
+    related_object_ids jsonb DEFAULT '{}'::jsonb NOT NULL,
+    amount bigint,
+    amount_refunded bigint DEFAULT 0 NOT NULL,
+    currency text,
+    description text,
+    paid_at timestamp with time zone,
+    failed_at timestamp with time zone,
+    refunded_at timestamp with time zone,
+    provider_created_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
+    CONSTRAINT failed_payment_has_failed CHECK (((type <> 'failed_payment'::text) OR (status = 'failed'::text))),
+    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
+    CONSTRAINT status_is_known CHECK ((status = ANY ('{pending,succeeded,failed,refunded,partially_refunded,disputed}'::text[]))),
+    CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL))),
+    CONSTRAINT type_is_known CHECK ((type = ANY ('{one_time_payment,subscription_invoice,refund,failed_payment,dispute}'::text[])))
+)
+WITH (fillfactor='85');
+
+ALTER TABLE payments.transactions OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.transactions IS 'Reporting projection: one row per payment however many objects tell of it, one per refund, one per dispute. Fulfil from webhook_events, not from here.';
+
+COMMENT ON COLUMN payments.transactions.account_id IS 'The connected account (acct_…) that the payment was made to; null for the account behind the environment''s key.';
+
+COMMENT ON COLUMN payments.transactions.provider_object_type IS 'What identifies the row: payment_intent where one is known, else invoice, else charge, else checkout_session; refund; dispute.';
+
+COMMENT ON COLUMN payments.transactions.provider_parent_object_type IS 'For refunds and disputes: the payment they belong to.';
+
+COMMENT ON COLUMN payments.transactions.related_object_ids IS '{"payment_intent": "pi_…", "charge": …, "invoice": …, "checkout_session": …, "subscription": …, "product": …, "price": …}; unknown ones are left out.';
+
+COMMENT ON COLUMN payments.transactions.amount IS 'Minor units of currency: what was received, else what was asked for.';
+
+COMMENT ON COLUMN payments.transactions.amount_refunded IS 'Minor units given back by refunds that have not failed. Always 0 on refund and dispute rows.';
+
+COMMENT ON COLUMN payments.transactions.paid_at IS 'From the invoice (its invoice payment, where it was paid in several), else the charge, else the first event that showed success; null where Stripe named no time.';
+
+CREATE FUNCTION payments_private.heir_of(p_keys payments_private.payment_objects[], p_rows payments.transactions[]) RETURNS integer
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.heir_of(p_keys payments_private.payment_objects[], p_rows payments.transactions[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.heir_of(p_keys payments_private.payment_objects[], p_rows payments.transactions[]) IS 'The place of the intent that is neither paid nor canceled; one that is on its way before others.';
+
 CREATE FUNCTION payments_private.id_lines(p_link payments_private.linked_tables) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1551,6 +1670,38 @@ ALTER FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) OWNE
 
 COMMENT ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) IS 'A batch of verified bodies, in the order of their event ids. A body that is no event of this environment has status rejected and its verdict says why. Waits for locks no longer than longest_wait() allows for each: in all about twice that at most, and 10 ms an event. What is cancelled (57014) is kept as failed, its neighbours too. Raises only where an event can neither be entered nor put into quarantine.';
 
+CREATE FUNCTION payments_private.invoice_facts(p_account text, p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.invoice_facts(p_account text, p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.invoice_facts(p_account text, p_data jsonb, o payments_private.payment_objects) IS 'What an invoice says of its payments.';
+
+CREATE FUNCTION payments_private.invoice_lines(p_data jsonb) RETURNS TABLE(line_rank integer, product_id text, price_id text)
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.invoice_lines(p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.invoice_lines(p_data jsonb) IS 'The lines of an invoice, the main line first: rank 1, or -1 where all are credits. Credits have negative ranks.';
+
+CREATE FUNCTION payments_private.invoice_payment_facts(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.invoice_payment_facts(p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.invoice_payment_facts(p_data jsonb, o payments_private.payment_objects) IS 'What an invoice payment says.';
+
+CREATE FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_objects) IS 'Product and price of the main line; all that were bought where there are several lines.';
+
 CREATE FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1559,6 +1710,14 @@ ALTER FUNCTION payments_private.is_deletion(p_object_type text, p_event_type tex
 
 COMMENT ON FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) IS 'Whether a snapshot says that its object is gone.';
 
+CREATE FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_objects) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_objects) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_objects) IS 'Whether a member of a group is an invoice payment made outside of Stripe.';
+
 CREATE FUNCTION payments_private.is_passing(p_sqlstate text) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1566,6 +1725,14 @@ CREATE FUNCTION payments_private.is_passing(p_sqlstate text) RETURNS boolean
 ALTER FUNCTION payments_private.is_passing(p_sqlstate text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.is_passing(p_sqlstate text) IS 'Whether a failure tells of the moment and not of the event: a lock (55P03, 40P01, 40001), a time limit or cancellation (57014), a want of disk, memory or connections (53xxx, 58030).';
+
+CREATE FUNCTION payments_private.is_release(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[]) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.is_release(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.is_release(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[]) IS 'Whether a refund tells of money that was held and never taken.';
 
 CREATE FUNCTION payments_private.is_reserved(p_key text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -2156,6 +2323,22 @@ ALTER FUNCTION payments_private.parameters_of(o payments.outbox) OWNER TO paymen
 
 COMMENT ON FUNCTION payments_private.parameters_of(o payments.outbox) IS 'Returns the fields of the form that a push sends.';
 
+CREATE FUNCTION payments_private.parent_of(p_member payments_private.payment_objects, p_payments payments.transactions[], p_group payments_private.payment_objects[]) RETURNS payments.transactions
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.parent_of(p_member payments_private.payment_objects, p_payments payments.transactions[], p_group payments_private.payment_objects[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.parent_of(p_member payments_private.payment_objects, p_payments payments.transactions[], p_group payments_private.payment_objects[]) IS 'The payment that a refund or dispute belongs to; null if it is not known.';
+
+CREATE FUNCTION payments_private.parts_of(p_key payments_private.payment_objects, p_alone boolean, p_group payments_private.payment_objects[]) RETURNS payments_private.payment_objects[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.parts_of(p_key payments_private.payment_objects, p_alone boolean, p_group payments_private.payment_objects[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.parts_of(p_key payments_private.payment_objects, p_alone boolean, p_group payments_private.payment_objects[]) IS 'The objects that tell of a payment, given its group and whether it is the only one there.';
+
 CREATE FUNCTION payments_private.passes() RETURNS text[]
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2164,67 +2347,61 @@ ALTER FUNCTION payments_private.passes() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.passes() IS 'What a rebuild does: reads what objects say of payments (keys: their ids), computes rows of their own (ids), payments (nodes), mappings (subjects), and removes rows that nothing stored accounts for (the rows'' keys).';
 
-CREATE TABLE payments.transactions (
-    id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
-    provider text DEFAULT 'stripe'::text NOT NULL,
-    environment text NOT NULL,
-    account_id text,
-    type text NOT NULL,
-    status text NOT NULL,
-    subject_type text,
-    subject_id text,
-    subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED,
-    provider_customer_id text,
-    customer_email_snapshot text,
-    provider_object_type text NOT NULL,
-    provider_object_id text NOT NULL,
-    provider_parent_object_type text,
-    provider_parent_object_id text,
-    related_object_ids jsonb DEFAULT '{}'::jsonb NOT NULL,
-    amount bigint,
-    amount_refunded bigint DEFAULT 0 NOT NULL,
-    currency text,
-    description text,
-    paid_at timestamp with time zone,
-    failed_at timestamp with time zone,
-    refunded_at timestamp with time zone,
-    provider_created_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
-    CONSTRAINT failed_payment_has_failed CHECK (((type <> 'failed_payment'::text) OR (status = 'failed'::text))),
-    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
-    CONSTRAINT status_is_known CHECK ((status = ANY ('{pending,succeeded,failed,refunded,partially_refunded,disputed}'::text[]))),
-    CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL))),
-    CONSTRAINT type_is_known CHECK ((type = ANY ('{one_time_payment,subscription_invoice,refund,failed_payment,dispute}'::text[])))
-)
-WITH (fillfactor='85');
+CREATE FUNCTION payments_private.payer_in(p_data jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER TABLE payments.transactions OWNER TO payments_owner;
+ALTER FUNCTION payments_private.payer_in(p_data jsonb) OWNER TO payments_owner;
 
-COMMENT ON TABLE payments.transactions IS 'Reporting projection: one row per payment however many objects tell of it, one per refund, one per dispute. Fulfil from webhook_events, not from here.';
+COMMENT ON FUNCTION payments_private.payer_in(p_data jsonb) IS 'The customer (cus_…) or account (acct_…) that an object says pays.';
 
-COMMENT ON COLUMN payments.transactions.account_id IS 'The connected account (acct_…) that the payment was made to; null for the account behind the environment''s key.';
-
-COMMENT ON COLUMN payments.transactions.provider_object_type IS 'What identifies the row: payment_intent where one is known, else invoice, else charge, else checkout_session; refund; dispute.';
-
-COMMENT ON COLUMN payments.transactions.provider_parent_object_type IS 'For refunds and disputes: the payment they belong to.';
-
-COMMENT ON COLUMN payments.transactions.related_object_ids IS '{"payment_intent": "pi_…", "charge": …, "invoice": …, "checkout_session": …, "subscription": …, "product": …, "price": …}; unknown ones are left out.';
-
-COMMENT ON COLUMN payments.transactions.amount IS 'Minor units of currency: what was received, else what was asked for.';
-
-COMMENT ON COLUMN payments.transactions.amount_refunded IS 'Minor units given back by refunds that have not failed. Always 0 on refund and dispute rows.';
-
-COMMENT ON COLUMN payments.transactions.paid_at IS 'From the invoice (its invoice payment, where it was paid in several), else the charge, else the first event that showed success; null where Stripe named no time.';
-
-CREATE FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]) RETURNS payments.transactions
+CREATE FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]) IS 'The transaction of one payment; its status is null while nobody has tried to pay.';
+COMMENT ON FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text) IS 'The billing subject of a payment, as type:id, or null.';
+
+CREATE FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_objects) IS 'What a payment intent says of its payment.';
+
+CREATE FUNCTION payments_private.payment_keys(p_group payments_private.payment_objects[]) RETURNS payments_private.payment_objects[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.payment_keys(p_group payments_private.payment_objects[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.payment_keys(p_group payments_private.payment_objects[]) IS 'The objects that identify the payments of a group, in the order of the group.';
+
+CREATE FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_heir boolean, p_share bigint, p_parts payments_private.payment_objects[]) RETURNS payments.transactions
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_heir boolean, p_share bigint, p_parts payments_private.payment_objects[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_heir boolean, p_share bigint, p_parts payments_private.payment_objects[]) IS 'The transaction of one payment; its status is null while nobody has tried to pay. p_heir: what invoice and session say of their state is of this payment; p_share: so much of what they received was paid by it.';
+
+CREATE FUNCTION payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_objects[]) RETURNS payments.transactions[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_objects[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_objects[]) IS 'The transactions of the payments of a group; the status of one is null while nobody has tried to pay.';
+
+CREATE FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_objects[], p_group payments_private.payment_objects[]) RETURNS payments.transactions[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_objects[], p_group payments_private.payment_objects[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_objects[], p_group payments_private.payment_objects[]) IS 'The payments of a group by the payment intents that identify them, and by the invoice what was paid outside of these.';
 
 CREATE FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) RETURNS timestamp with time zone
     LANGUAGE plpgsql IMMUTABLE
@@ -2292,7 +2469,7 @@ CREATE FUNCTION payments_private.project_circle(p_environment text, p_account te
 
 ALTER FUNCTION payments_private.project_circle(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.project_circle(p_environment text, p_account text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes of a circle, given all its nodes.';
+COMMENT ON FUNCTION payments_private.project_circle(p_environment text, p_account text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes of a group, given all its objects.';
 
 CREATE FUNCTION payments_private.project_customer_mappings(p_environment text, p_account text, p_subject_keys text[]) RETURNS void
     LANGUAGE plpgsql
@@ -2502,7 +2679,7 @@ CREATE FUNCTION payments_private.read_payment_object(p_account text, p_object_ty
 
 ALTER FUNCTION payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) IS 'What a snapshot says of its payment. (Stripe API reference: the objects'' status and amount fields.)';
+COMMENT ON FUNCTION payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) IS 'What a snapshot says of its payment.';
 
 CREATE FUNCTION payments_private.reading_or_fail(p_what text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -2528,13 +2705,21 @@ ALTER FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, 
 
 COMMENT ON FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) IS 'One batch of a rebuild; answers where it is then, null at the end, and how many objects were read. p_alone: the caller has locked the environment.';
 
-CREATE FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions) RETURNS payments.transactions
+CREATE FUNCTION payments_private.refund_facts(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.refund_facts(p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions) IS 'The transaction of a refund or dispute, given that of its payment, if there is one.';
+COMMENT ON FUNCTION payments_private.refund_facts(p_data jsonb, o payments_private.payment_objects) IS 'What a refund says.';
+
+CREATE FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions, p_released boolean) RETURNS payments.transactions
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions, p_released boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions, p_released boolean) IS 'The transaction of a refund or dispute, given that of its payment, if there is one.';
 
 CREATE FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql
@@ -2584,6 +2769,14 @@ ALTER FUNCTION payments_private.register_projection(p_table text, p_object_types
 
 COMMENT ON FUNCTION payments_private.register_projection(p_table text, p_object_types text[], p_key text, p_object_key text, p_keeps_deleted boolean, p_made_by_callers boolean) IS 'Registers a table of schema payments as a projection; called by functions/ whenever these are loaded.';
 
+CREATE FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_objects, p_invoice payments_private.payment_objects, p_session payments_private.payment_objects, p_subscription text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_objects, p_invoice payments_private.payment_objects, p_session payments_private.payment_objects, p_subscription text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_objects, p_invoice payments_private.payment_objects, p_session payments_private.payment_objects, p_subscription text) IS 'What belongs to a payment, for related_object_ids.';
+
 CREATE FUNCTION payments_private.reproject(p_environment text, p_account text, p_pass text, p_keys text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2605,6 +2798,14 @@ CREATE FUNCTION payments_private.reproject_customer(p_environment text, p_accoun
 ALTER FUNCTION payments_private.reproject_customer(p_environment text, p_account text, p_customer_id text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.reproject_customer(p_environment text, p_account text, p_customer_id text) IS 'Computes the subscriptions and transactions of a customer again.';
+
+CREATE FUNCTION payments_private.rest_of_bill(p_environment text, p_account text, p_bill payments_private.payment_objects, p_paid bigint, p_heir integer, p_group payments_private.payment_objects[]) RETURNS payments.transactions
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.rest_of_bill(p_environment text, p_account text, p_bill payments_private.payment_objects, p_paid bigint, p_heir integer, p_group payments_private.payment_objects[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.rest_of_bill(p_environment text, p_account text, p_bill payments_private.payment_objects, p_paid bigint, p_heir integer, p_group payments_private.payment_objects[]) IS 'The payment of an invoice or session outside of its intents, which paid so much; null if there is none.';
 
 CREATE FUNCTION payments_private.retry_event(p_id uuid, p_due timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -2699,6 +2900,22 @@ CREATE FUNCTION payments_private.settle_rivals(p_events uuid[], p_until timestam
 ALTER FUNCTION payments_private.settle_rivals(p_events uuid[], p_until timestamp with time zone) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.settle_rivals(p_events uuid[], p_until timestamp with time zone) IS 'Leaves what is stored as the latest of its second; answers the events whose bodies nobody needs any more. Where somebody is at work on an object, waits for it until then.';
+
+CREATE FUNCTION payments_private.settled_status(p_amount bigint, p_refunded bigint, p_disputed boolean) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.settled_status(p_amount bigint, p_refunded bigint, p_disputed boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.settled_status(p_amount bigint, p_refunded bigint, p_disputed boolean) IS 'The status of a payment whose money came in.';
+
+CREATE FUNCTION payments_private.shared_bill(p_group payments_private.payment_objects[]) RETURNS payments_private.payment_objects
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.shared_bill(p_group payments_private.payment_objects[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.shared_bill(p_group payments_private.payment_objects[]) IS 'The first invoice of a group, else its session; null if there is neither.';
 
 CREATE FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -2947,6 +3164,14 @@ CREATE FUNCTION payments_private.with_contents(p_snapshots payments_private.snap
 ALTER FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) IS 'Snapshots, and those that come inside them.';
+
+CREATE FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_objects[]) RETURNS payments.transactions[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_objects[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_objects[]) IS 'The payments of a group with what credit notes say was given back outside of Stripe.';
 
 CREATE FUNCTION payments_private.worlds_of(p_snapshots payments_private.snapshot[]) RETURNS TABLE(environment text, account_id text, snapshots payments_private.snapshot[])
     LANGUAGE plpgsql IMMUTABLE
@@ -4141,6 +4366,8 @@ REVOKE ALL ON FUNCTION payments_private.add_rival(p_environment text, p_account 
 
 REVOKE ALL ON FUNCTION payments_private.allow_link(p_link integer, p_object_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_objects[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.anchor_for(p_environment text, p_account_id text, p_object_type text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.anchored(p_anchor integer, p_object_id text) FROM PUBLIC;
@@ -4183,6 +4410,10 @@ REVOKE ALL ON FUNCTION payments_private.calls_functions(p_members regclass, p_co
 
 REVOKE ALL ON FUNCTION payments_private.can_be_empty(p_object_type text, p_parameter text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.charge_facts(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.charge_of_refund(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.check_body(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.check_environment(p_environment text) FROM PUBLIC;
@@ -4200,6 +4431,8 @@ REVOKE ALL ON FUNCTION payments_private.check_target(p_target regclass) FROM PUB
 REVOKE ALL ON FUNCTION payments_private.check_url(p_field text, p_url text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.checked_push(p_link payments_private.linked_tables, p_push jsonb, p_create boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.checkout_session_facts(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
 
@@ -4221,6 +4454,8 @@ REVOKE ALL ON FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, 
 
 REVOKE ALL ON FUNCTION payments_private.count_pushes(p_link integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.current_subject_keys() FROM PUBLIC;
@@ -4239,6 +4474,8 @@ REVOKE ALL ON FUNCTION payments_private.differences(p_environment text, p_max in
 REVOKE ALL ON FUNCTION payments_private.differences_of(p_environment text, p_account text, p_pass text, p_keys text[], p_alone boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.dispatch_to_links(p_anchor integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.dispute_facts(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) FROM PUBLIC;
 
@@ -4294,15 +4531,31 @@ REVOKE ALL ON FUNCTION payments_private.guest_secret() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) FROM PUBLIC;
 
+GRANT SELECT ON TABLE payments.transactions TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments_private.heir_of(p_keys payments_private.payment_objects[], p_rows payments.transactions[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.id_lines(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.index_statements(p_link payments_private.linked_tables, p_how text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.invoice_facts(p_account text, p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.invoice_lines(p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.invoice_payment_facts(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_objects) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.is_passing(p_sqlstate text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.is_release(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_reserved(p_key text) FROM PUBLIC;
 
@@ -4440,11 +4693,25 @@ REVOKE ALL ON FUNCTION payments_private.owners_functions(p_link payments_private
 
 REVOKE ALL ON FUNCTION payments_private.parameters_of(o payments.outbox) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.parent_of(p_member payments_private.payment_objects, p_payments payments.transactions[], p_group payments_private.payment_objects[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.parts_of(p_key payments_private.payment_objects, p_alone boolean, p_group payments_private.payment_objects[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.passes() FROM PUBLIC;
 
-GRANT SELECT ON TABLE payments.transactions TO payments_admin;
+REVOKE ALL ON FUNCTION payments_private.payer_in(p_data jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_alone boolean, p_parts payments_private.payment_objects[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.payment_keys(p_group payments_private.payment_objects[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_heir boolean, p_share bigint, p_parts payments_private.payment_objects[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_objects[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_objects[], p_group payments_private.payment_objects[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) FROM PUBLIC;
 
@@ -4510,7 +4777,9 @@ REVOKE ALL ON FUNCTION payments_private.reapply_event(p_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.refund_facts(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions, p_released boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) FROM PUBLIC;
 
@@ -4524,9 +4793,13 @@ REVOKE ALL ON FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integ
 
 REVOKE ALL ON FUNCTION payments_private.register_projection(p_table text, p_object_types text[], p_key text, p_object_key text, p_keeps_deleted boolean, p_made_by_callers boolean) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_objects, p_invoice payments_private.payment_objects, p_session payments_private.payment_objects, p_subscription text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text, p_account text, p_pass text, p_keys text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.reproject_customer(p_environment text, p_account text, p_customer_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.rest_of_bill(p_environment text, p_account text, p_bill payments_private.payment_objects, p_paid bigint, p_heir integer, p_group payments_private.payment_objects[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.retry_event(p_id uuid, p_due timestamp with time zone) FROM PUBLIC;
 
@@ -4549,6 +4822,10 @@ REVOKE ALL ON FUNCTION payments_private.save_link(p_link payments_private.linked
 REVOKE ALL ON FUNCTION payments_private.search_delay() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.settle_rivals(p_events uuid[], p_until timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.settled_status(p_amount bigint, p_refunded bigint, p_disputed boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.shared_bill(p_group payments_private.payment_objects[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
 
@@ -4611,6 +4888,8 @@ REVOKE ALL ON FUNCTION payments_private.wait_for_locks_until(p_deadline timestam
 REVOKE ALL ON FUNCTION payments_private.wanted_values(l payments_private.linked_tables, p_row jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_objects[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.worlds_of(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 

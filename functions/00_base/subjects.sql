@@ -114,7 +114,7 @@ begin
     return;
   end if;
   subject_key := payments_private.subject_in(p_account, p_data -> 'metadata');
-  customer_id := case p_object_type when 'customer' then p_object_id else payments_private.json_id(p_data -> 'customer') end;
+  customer_id := case p_object_type when 'customer' then p_object_id else payments_private.payer_in(p_data) end;
   claimed_at  := coalesce(payments_private.json_time(p_data -> 'created'), to_timestamp(0));
   if subject_key is not null and customer_id is not null
     and (p_object_type = 'customer' or payments_private.may_claim(p_data -> 'metadata', subject_key))

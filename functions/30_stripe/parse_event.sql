@@ -13,7 +13,10 @@ begin
     p_environment,
     p_account,
     v_text[1],
-    case when jsonb_typeof(v_object) = 'string' then v_object #>> '{}' else nullif(v_text[3], '') end,
+    case when jsonb_typeof(v_object) = 'string' then v_object #>> '{}'
+         -- the only summary of its customer, hence known by it
+         when v_text[1] = 'entitlements.active_entitlement_summary' then coalesce(nullif(v_text[3], ''), payments_private.payer_in(v_object))
+         else nullif(v_text[3], '') end,
     v_object,
     coalesce(payments_private.json_time(p_payload -> 'created'), to_timestamp(0)),
     p_payload ->> 'id',
@@ -25,7 +28,8 @@ end
 $$;
 comment on function payments_private.event_snapshot(text, text, jsonb) is 'The snapshot an event carries. An event without a created time counts as older than any other.';
 
--- Until 2022-11-15 a charge brought its refunds along, and no event told of them on their own: each is a snapshot too.
+-- Until 2022-11-15 a charge brought its refunds along, and no event told of them on their own: each is a snapshot too. So is
+-- each invoice payment that comes with its invoice, for not every endpoint is told of invoice_payment.paid.
 create or replace function payments_private.with_contents(p_snapshots payments_private.snapshot[]) returns payments_private.snapshot[]
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -41,6 +45,12 @@ begin
                    null, payments_private.links_of('refund', r.value))::payments_private.snapshot
           from jsonb_array_elements(payments_private.json_array(v_one.data #> '{refunds,data}')) r
          where payments_private.json_text(r.value -> 'object') = 'refund' and payments_private.json_id(r.value) is not null);
+    elsif v_one.object_type = 'invoice' and jsonb_typeof(v_one.data -> 'payments') = 'object' then
+      v_all := coalesce(v_all, p_snapshots) || array(
+        select row(v_one.environment, v_one.account_id, 'invoice_payment', payments_private.json_id(p.value), p.value, v_one.observed_at,
+                   v_one.provider_event_id, v_one.event_type, null, payments_private.links_of('invoice_payment', p.value))::payments_private.snapshot
+          from jsonb_array_elements(payments_private.json_array(v_one.data #> '{payments,data}')) p
+         where payments_private.json_text(p.value -> 'object') = 'invoice_payment' and payments_private.json_id(p.value) is not null);
     end if;
   end loop;
   return coalesce(v_all, p_snapshots);
@@ -88,7 +98,9 @@ begin
       + coalesce(array_position(array['unpaid', 'no_payment_required', 'paid'], p_data ->> 'payment_status'), 0)
     when 'refund' then array_position(array['pending', 'requires_action', 'succeeded', 'failed', 'canceled'], p_data ->> 'status')
     when 'dispute' then array_position(
-      array['warning_needs_response', 'warning_under_review', 'warning_closed', 'needs_response', 'under_review', 'lost', 'won'], p_data ->> 'status')
+      array['warning_needs_response', 'warning_under_review', 'warning_closed', 'needs_response', 'under_review', 'charge_refunded', 'lost', 'won'],
+      p_data ->> 'status')
+    when 'credit_note' then array_position(array['issued', 'void'], p_data ->> 'status')
   end;
 end
 $$;

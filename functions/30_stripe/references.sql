@@ -2,6 +2,17 @@
 -- (Stripe changelog: "Adds support for multiple partial payments on invoices", "Deprecates the subscription field on
 -- invoices in favour of parent"). An object and what it refers to are written as nodes, type:id.
 
+-- Who pays is a customer, or since 2026-10-28.endive an account (Stripe changelog: customer_account).
+create or replace function payments_private.payer_in(p_data jsonb) returns text
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return coalesce(payments_private.json_id(p_data -> 'customer'), payments_private.json_id(p_data -> 'customer_account'));
+end
+$$;
+comment on function payments_private.payer_in(jsonb) is 'The customer (cus_…) or account (acct_…) that an object says pays.';
+
 create or replace function payments_private.links_of(p_object_type text, p_data jsonb) returns text[]
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -13,9 +24,14 @@ begin
   case p_object_type
     when 'charge' then
       v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'invoice');
+      v_ids[1] := coalesce(v_ids[1], payments_private.json_id(p_data -> 'customer_account'));
       return array_remove(array['customer:' || v_ids[1], 'payment_intent:' || v_ids[2], 'invoice:' || v_ids[3]], null);
     when 'payment_intent' then
       v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'latest_charge', p_data -> 'invoice');
+      v_ids[1] := coalesce(v_ids[1], payments_private.json_id(p_data -> 'customer_account'));
+      if v_ids[3] is null and p_data #>> '{payment_details,order_reference}' like 'in\_%' then  -- since 2025-10-29.clover
+        v_ids[3] := p_data #>> '{payment_details,order_reference}';
+      end if;
       if p_data ? 'charges' then  -- until 2022-11-15
         v_more := array(
           select 'charge:' || payments_private.json_id(c.value)
@@ -25,6 +41,10 @@ begin
     when 'invoice' then
       v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'charge', p_data -> 'subscription',
                                          p_data #> '{parent,subscription_details,subscription}');
+      v_ids[1] := coalesce(v_ids[1], payments_private.json_id(p_data -> 'customer_account'));
+      if v_ids[2] is null and p_data #>> '{confirmation_secret,client_secret}' like 'pi\_%\_secret\_%' then
+        v_ids[2] := split_part(p_data #>> '{confirmation_secret,client_secret}', '_secret_', 1);
+      end if;
       if p_data ? 'payments' then  -- since 2025-03-31.basil
         v_more := array(
           select t.type || ':' || payments_private.json_id(p.value -> 'payment' -> t.type)
@@ -39,14 +59,17 @@ begin
       return array_remove(array['invoice:' || v_ids[1], 'payment_intent:' || v_ids[2], 'charge:' || v_ids[3]], null);
     when 'checkout.session' then
       v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'invoice', p_data -> 'subscription');
+      v_ids[1] := coalesce(v_ids[1], payments_private.json_id(p_data -> 'customer_account'));
       return array_remove(
         array['customer:' || v_ids[1], 'payment_intent:' || v_ids[2], 'invoice:' || v_ids[3], 'subscription:' || v_ids[4]], null);
     when 'refund', 'dispute' then
       v_ids := payments_private.json_ids(p_data -> 'payment_intent', p_data -> 'charge');
       return array_remove(array['payment_intent:' || v_ids[1], 'charge:' || v_ids[2]], null);
+    when 'credit_note' then
+      v_ids := payments_private.json_ids(p_data -> 'invoice');
+      return array_remove(array['invoice:' || v_ids[1]], null);
     when 'subscription' then
-      v_ids := payments_private.json_ids(p_data -> 'customer');
-      return array_remove(array['customer:' || v_ids[1]], null);
+      return array_remove(array['customer:' || payments_private.payer_in(p_data)], null);
     else
       return array[]::text[];
   end case;
@@ -60,7 +83,7 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return p_object_type in ('payment_intent', 'charge', 'invoice', 'invoice_payment', 'checkout.session', 'refund', 'dispute');
+  return p_object_type in ('payment_intent', 'charge', 'invoice', 'invoice_payment', 'checkout.session', 'refund', 'dispute', 'credit_note');
 end
 $$;
 comment on function payments_private.tells_of_payments(text) is 'Whether objects of this type take part in a row of payments.transactions.';

@@ -23,156 +23,26 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  o        payments_private.payment_objects;
-  v_status text := p_data ->> 'status';
-  v_amount bigint[];
-  v_text   text[];
-  v_time   timestamptz[];
-  v_id     text[];
+  o payments_private.payment_objects;
 begin
   o.known := true;
   if p_data -> 'metadata' <> '{}' then
     o.payer := payments_private.subject_in(p_account, p_data -> 'metadata');
   end if;
-
   case p_object_type
-    when 'payment_intent' then
-      v_amount := payments_private.json_bigints(p_data -> 'amount', p_data -> 'amount_received');
-      v_text := payments_private.json_texts(p_data -> 'currency', p_data -> 'receipt_email', p_data -> 'description');
-      v_time := payments_private.json_times(p_data -> 'created', p_data -> 'canceled_at');
-      v_id := payments_private.json_ids(p_data -> 'customer');
-      o.asked := v_amount[1];
-      if v_status = 'succeeded' then
-        o.status := 'succeeded';
-        o.received := v_amount[2];
-      elsif v_status in ('processing', 'requires_action', 'requires_source_action', 'requires_capture') then
-        o.status := 'pending';
-      elsif payments_private.shows_failure('payment_intent', null, p_data) then
-        o.status := 'failed';
-        o.failed_at := v_time[2];
-      end if;
-      o.email := v_text[2];
-      o.description := v_text[3];
-
-    when 'charge' then
-      v_amount := payments_private.json_bigints(p_data -> 'amount', p_data -> 'amount_captured', p_data -> 'amount_refunded');
-      v_text := payments_private.json_texts(
-        p_data -> 'currency', p_data #> '{billing_details,email}', p_data -> 'receipt_email', p_data -> 'description');
-      v_time := payments_private.json_times(p_data -> 'created');
-      v_id := payments_private.json_ids(p_data -> 'customer');
-      o.asked := v_amount[1];
-      if v_status in ('succeeded', 'paid') and p_data -> 'captured' is distinct from jsonb 'false' then
-        o.status := 'succeeded';
-        o.received := coalesce(v_amount[2], o.asked);
-        -- A hold that was released in part is not a refund (Stripe documentation: Place a hold on a payment method).
-        o.refunded := greatest(coalesce(v_amount[3], 0) - greatest(coalesce(o.asked - v_amount[2], 0), 0), 0);
-        o.paid_at := v_time[1];
-      elsif v_status = 'failed' then
-        o.status := 'failed';
-        o.failed_at := v_time[1];
-      elsif v_status = 'pending' then
-        o.status := 'pending';
-      elsif v_status = 'succeeded' then  -- not captured: still held, or released
-        o.status := case when p_data -> 'refunded' = jsonb 'true' then 'failed' else 'pending' end;
-      end if;
-      o.disputed := p_data -> 'disputed' is not distinct from jsonb 'true';
-      o.email := coalesce(v_text[2], v_text[3]);
-      o.description := v_text[4];
-
-    when 'invoice' then
-      v_amount := payments_private.json_bigints(p_data -> 'amount_due', p_data -> 'amount_paid');
-      v_text := payments_private.json_texts(p_data -> 'currency', p_data -> 'customer_email', p_data -> 'description', p_data -> 'number');
-      v_time := payments_private.json_times(
-        p_data -> 'created', p_data #> '{status_transitions,paid_at}', p_data #> '{status_transitions,voided_at}',
-        p_data #> '{status_transitions,marked_uncollectible_at}', p_data -> 'date');
-      -- The first line names what was bought, in one of three ways.
-      v_id := payments_private.json_ids(
-        p_data -> 'customer',
-        p_data #> '{lines,data,0,price,product}', p_data #> '{lines,data,0,pricing,price_details,product}', p_data #> '{lines,data,0,plan,product}',
-        p_data #> '{lines,data,0,price}', p_data #> '{lines,data,0,pricing,price_details,price}', p_data #> '{lines,data,0,plan}');
-      o.asked := v_amount[1];
-      o.received := v_amount[2];
-      if v_status = 'paid' or (p_data -> 'status' is null and p_data -> 'paid' = jsonb 'true') then
-        o.status := 'succeeded';
-      elsif v_status in ('void', 'uncollectible') then
-        o.status := 'failed';
-      elsif v_status = 'open' then
-        o.status := 'pending';
-      elsif p_data -> 'status' is null and p_data -> 'closed' = jsonb 'false' and p_data -> 'attempted' = jsonb 'true' then  -- 2017
-        o.status := 'pending';
-      end if;
-      o.paid_at := v_time[2];
-      o.failed_at := coalesce(v_time[3], v_time[4]);
-      v_time[1] := coalesce(v_time[1], v_time[5]);
-      o.own_payer := o.payer;
-      o.payer := coalesce(payments_private.subject_in(p_account, p_data #> '{parent,subscription_details,metadata}'),
-                          payments_private.subject_in(p_account, p_data #> '{subscription_details,metadata}'));
-      o.email := v_text[2];
-      o.description := coalesce(v_text[3], v_text[4]);
-      o.product_id := coalesce(v_id[2], v_id[3], v_id[4]);
-      o.price_id := coalesce(v_id[5], v_id[6], v_id[7]);
-
-    when 'invoice_payment' then
-      v_amount := payments_private.json_bigints(p_data -> 'amount_requested', p_data -> 'amount_paid');
-      v_text := payments_private.json_texts(p_data -> 'currency');
-      v_time := payments_private.json_times(p_data -> 'created', p_data #> '{status_transitions,paid_at}');
-      o.asked := v_amount[1];
-      if v_status = 'paid' then
-        o.status := 'succeeded';
-        o.received := v_amount[2];
-      end if;
-      o.paid_at := v_time[2];
-
-    when 'checkout.session' then
-      v_amount := payments_private.json_bigints(p_data -> 'amount_total');
-      v_text := payments_private.json_texts(p_data -> 'currency', p_data #> '{customer_details,email}', p_data -> 'customer_email');
-      v_time := payments_private.json_times(p_data -> 'created');
-      v_id := payments_private.json_ids(
-        p_data -> 'customer', p_data #> '{line_items,data,0,price,product}', p_data #> '{line_items,data,0,price}');
-      o.mode := p_data ->> 'mode';
-      o.asked := v_amount[1];
-      o.received := v_amount[1];
-      if p_data ->> 'payment_status' in ('paid', case when o.mode = 'payment' then 'no_payment_required' end)
-         and coalesce(v_status = 'complete', true)
-      then
-        o.status := 'succeeded';
-      elsif o.mode = 'payment' and v_status = 'complete' then
-        o.status := 'pending';
-      end if;
-      o.email := coalesce(v_text[2], v_text[3]);
-      o.product_id := v_id[2];
-      o.price_id := v_id[3];
-
-    when 'refund' then
-      v_amount := payments_private.json_bigints(p_data -> 'amount');
-      v_text := payments_private.json_texts(p_data -> 'currency', p_data -> 'description', p_data -> 'reason');
-      v_time := payments_private.json_times(p_data -> 'created');
-      o.asked := v_amount[1];
-      o.status := case when v_status in ('failed', 'canceled') then 'failed'
-                       when v_status in ('pending', 'requires_action') then 'pending'
-                       else 'refunded' end;
-      o.refunded := case when o.status <> 'failed' then o.asked end;
-      o.description := coalesce(v_text[2], v_text[3]);
-
-    when 'dispute' then
-      v_amount := payments_private.json_bigints(p_data -> 'amount');
-      v_text := payments_private.json_texts(p_data -> 'currency', p_data -> 'description', p_data -> 'reason');
-      v_time := payments_private.json_times(p_data -> 'created');
-      o.asked := v_amount[1];
-      -- A dispute stands while it is open and after it was lost; one that was won or only inquired has failed.
-      o.status := case when v_status in ('won', 'warning_closed', 'prevented') then 'failed' else 'disputed' end;
-      o.description := coalesce(v_text[2], v_text[3]);
-
-    else  -- a subscription tells no more than who pays
-      return o;
+    when 'payment_intent' then return payments_private.payment_intent_facts(p_data, o);
+    when 'charge' then return payments_private.charge_facts(p_data, o);
+    when 'invoice' then return payments_private.invoice_facts(p_account, p_data, o);
+    when 'invoice_payment' then return payments_private.invoice_payment_facts(p_data, o);
+    when 'checkout.session' then return payments_private.checkout_session_facts(p_data, o);
+    when 'refund' then return payments_private.refund_facts(p_data, o);
+    when 'dispute' then return payments_private.dispute_facts(p_data, o);
+    when 'credit_note' then return payments_private.credit_note_facts(p_data, o);
+    else return o;  -- a subscription tells no more than who pays
   end case;
-  o.currency := v_text[1];
-  o.provider_created_at := v_time[1];
-  o.customer_id := v_id[1];
-  return o;
 end
 $$;
-comment on function payments_private.read_payment_object(text, text, jsonb) is 'What a snapshot says of its payment. (Stripe API reference: the objects'' status and amount fields.)';
+comment on function payments_private.read_payment_object(text, text, jsonb) is 'What a snapshot says of its payment.';
 
 -- Every snapshot adds its links and times, also one that is older than what is stored; only the newest one's facts count.
 create or replace function payments_private.note_payment_object(
@@ -219,6 +89,10 @@ begin
   v_new.first_succeeded_at := v_old.first_succeeded_at;
   v_new.first_failed_at := v_old.first_failed_at;
   v_new.first_refunded_at := v_old.first_refunded_at;
+  v_new.first_held_at := v_old.first_held_at;
+  if v_facts.mode = 'held' then
+    v_new.first_held_at := least(v_old.first_held_at, p_snapshot.observed_at);
+  end if;
   if p_snapshot.provider_event_id is not null then  -- the API does not say since when
     if v_facts.status = 'succeeded' then
       v_new.first_succeeded_at := least(v_old.first_succeeded_at, p_snapshot.observed_at);
@@ -226,7 +100,7 @@ begin
     if payments_private.shows_failure(p_snapshot.object_type, p_snapshot.event_type, p_snapshot.data) then
       v_new.first_failed_at := least(v_old.first_failed_at, p_snapshot.observed_at);
     end if;
-    if p_snapshot.object_type = 'charge' and payments_private.json_bigint(p_snapshot.data -> 'amount_refunded') > 0 then
+    if p_snapshot.object_type = 'charge' and v_facts.refunded > 0 then
       v_new.first_refunded_at := least(v_old.first_refunded_at, p_snapshot.observed_at);
     end if;
   end if;
@@ -236,7 +110,7 @@ begin
   elsif v_new is distinct from v_old then
     update payments_private.payment_objects o
        set links = v_new.links, first_succeeded_at = v_new.first_succeeded_at, first_failed_at = v_new.first_failed_at,
-           first_refunded_at = v_new.first_refunded_at, known = v_new.known, status = v_new.status, mode = v_new.mode,
+           first_refunded_at = v_new.first_refunded_at, first_held_at = v_new.first_held_at, products = v_new.products, prices = v_new.prices, known = v_new.known, status = v_new.status, mode = v_new.mode,
            asked = v_new.asked, received = v_new.received, refunded = v_new.refunded, currency = v_new.currency,
            disputed = v_new.disputed, customer_id = v_new.customer_id, payer = v_new.payer, own_payer = v_new.own_payer,
            email = v_new.email, description = v_new.description, product_id = v_new.product_id, price_id = v_new.price_id,

@@ -86,6 +86,7 @@ begin
     -- an event's own object is in the ledger, unless it was purged
     case when p_snapshot.provider_event_id is null
            or (p_snapshot.object_type = 'refund' and p_snapshot.event_type like 'charge.%')
+           or (p_snapshot.object_type = 'invoice_payment' and p_snapshot.event_type like 'invoice.%')
            or not exists (
              select from payments.webhook_events e
               where e.provider = 'stripe' and e.environment = p_environment and e.account_id is not distinct from p_account and e.provider_event_id = p_snapshot.provider_event_id)

@@ -55,7 +55,7 @@ begin
                     else s.status end,
          payment_status = case when n.d ->> 'payment_status' in ('paid', 'unpaid', 'no_payment_required') then n.d ->> 'payment_status' end,
          checkout_session_id = n.object_id,
-         customer_id = payments_private.json_id(n.d -> 'customer'),
+         customer_id = payments_private.payer_in(n.d),
          payment_intent_id = payments_private.json_id(n.d -> 'payment_intent'),
          subscription_id = payments_private.json_id(n.d -> 'subscription'),
          url = payments_private.json_text(n.d -> 'url'),

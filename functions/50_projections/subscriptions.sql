@@ -90,9 +90,9 @@ begin
           excluded.current_period_end, excluded.metadata);
 
   with rows as (
-    select o.object_id, o.data d, o.observed_at, payments_private.json_id(o.data -> 'customer') as customer_id,
+    select o.object_id, o.data d, o.observed_at, payments_private.payer_in(o.data) as customer_id,
            coalesce(payments_private.subject_in(p_account, o.data -> 'metadata'),
-                    payments_private.subject_of_customer(p_environment, p_account, payments_private.json_id(o.data -> 'customer'))) as subject_key
+                    payments_private.subject_of_customer(p_environment, p_account, payments_private.payer_in(o.data))) as subject_key
       from (select distinct i from unnest(p_ids) i) i (id),
            lateral (
              select * from payments.stripe_objects x

@@ -11,7 +11,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   return array[
-    'said charge', 'said checkout.session', 'said dispute', 'said invoice', 'said invoice_payment', 'said payment_intent', 'said refund',
+    'said charge', 'said checkout.session', 'said credit_note', 'said dispute', 'said invoice', 'said invoice_payment', 'said payment_intent', 'said refund',
     'said subscription']
     || array(
       select 'rows ' || o.type
@@ -19,7 +19,7 @@ begin
        group by o.type
        order by min(p.place), min(o.place))
     || array[
-    'payments charge', 'payments checkout.session', 'payments dispute', 'payments invoice', 'payments invoice_payment',
+    'payments charge', 'payments checkout.session', 'payments credit_note', 'payments dispute', 'payments invoice', 'payments invoice_payment',
     'payments payment_intent', 'payments refund',
     'subjects customer_mappings']
     || array(select 'orphans ' || p.table_name from payments_private.projections p where not p.made_by_callers order by p.place);

@@ -33,7 +33,8 @@ return array[
   'invoice.paid', 'invoice.payment_succeeded', 'invoice.payment_failed', 'invoice.payment_action_required',
   'invoice.payment_attempt_required', 'invoice.will_be_due', 'invoice.overdue', 'invoice.overpaid',
   'invoice.marked_uncollectible', 'invoice.voided',
-  'invoice_payment.paid'
+  'invoice_payment.paid',
+  'credit_note.created', 'credit_note.updated', 'credit_note.voided'
 ];
 comment on function payments.projected_event_types() is
   'The event types from which projections are computed, under the names that Stripe gives them: what a managed webhook endpoint is for.';

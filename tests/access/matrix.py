@@ -119,9 +119,9 @@ COLUMNS: Final = {
     "payments_private.object_links": ("environment account to_node from_node "),
     "payments_private.open_readings": ("what opened_at "),
     "payments_private.payment_objects": (
-        "environment account node links first_succeeded_at first_failed_at first_refunded_at known status mode asked "
+        "environment account node links first_succeeded_at first_failed_at first_refunded_at first_held_at known status mode asked "
         "received refunded currency disputed customer_id payer own_payer email description product_id "
-        "price_id provider_created_at paid_at failed_at amounts_as_of "
+        "price_id products prices provider_created_at paid_at failed_at amounts_as_of "
     ),
     "payments_private.provider_secrets": ("environment name secret expires_at created_at updated_at "),
     "payments_private.projections": (
@@ -293,6 +293,7 @@ INTERNALS: Final = """
     account_name
     add_rival
     allow_link
+    amount_given_back
     anchor_for
     anchored
     apply_alone
@@ -312,6 +313,8 @@ INTERNALS: Final = """
     caller_claims
     calls_functions
     can_be_empty
+    charge_facts
+    charge_of_refund
     check_body
     check_environment
     check_line_items
@@ -321,6 +324,7 @@ INTERNALS: Final = """
     check_target
     check_url
     checked_push
+    checkout_session_facts
     circles_of
     claim_by_hand
     claim_of
@@ -331,6 +335,7 @@ INTERNALS: Final = """
     commit_durably
     conflicts
     count_pushes
+    credit_note_facts
     current_customer
     current_subscription
     delete_orphans
@@ -339,6 +344,7 @@ INTERNALS: Final = """
     differences
     differences_of
     dispatch_to_links
+    dispute_facts
     due_events
     end_push
     enqueue_push
@@ -366,11 +372,18 @@ INTERNALS: Final = """
     guard_body
     guest_secret
     had_values
+    heir_of
     id_lines
     index_statements
     ingest
+    invoice_facts
+    invoice_lines
+    invoice_payment_facts
+    invoice_purchase
     is_deletion
+    is_off_stripe
     is_passing
+    is_release
     is_reserved
     is_same_event
     items_of
@@ -439,8 +452,16 @@ INTERNALS: Final = """
     owners_function
     owners_functions
     parameters_of
+    parent_of
+    parts_of
     passes
+    payer_in
+    payer_of
+    payment_intent_facts
+    payment_keys
     payment_row
+    payments_of
+    payments_of_bill
     period_of
     prepare_checkout
     prepare_creation
@@ -473,6 +494,7 @@ INTERNALS: Final = """
     reading_or_fail
     reapply_event
     rebuild_batch
+    refund_facts
     refund_or_dispute_row
     refuse
     refuse_change_of_audit_log
@@ -480,8 +502,10 @@ INTERNALS: Final = """
     refuse_linked_value
     refuse_to_wait
     register_projection
+    related_ids
     reproject
     reproject_customer
+    rest_of_bill
     retry_event
     retry_stashed_event
     rival_data
@@ -493,6 +517,8 @@ INTERNALS: Final = """
     save_link
     search_delay
     settle_rivals
+    settled_status
+    shared_bill
     shows_failure
     stamp_is_believed
     stash_event
@@ -524,6 +550,7 @@ INTERNALS: Final = """
     wait_for_locks_until
     wanted_values
     with_contents
+    with_credits
     worlds_of
     write_lookup
     write_transaction

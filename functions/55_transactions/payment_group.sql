@@ -1,0 +1,438 @@
+-- payments.transactions: what is one payment, and which objects tell of it?
+--
+-- Checkout session, payment intent, charge, invoice and invoice payment are views of the same money. References join them to
+-- a payment group; within it a payment is identified by
+--   the payment intent, if one is known (each, where an invoice was paid in several payments),
+--   else the invoice, else the charge, else the checkout session in mode payment.
+-- Refunds and disputes hang on the payment's charge or intent and have rows of their own. Nothing here is remembered: a
+-- group is read from the references each time, so one that arrives late merges what it joins.
+--
+-- One fact counts once. An intent's own objects (itself, its charges, its invoice payments) say what it took. Invoice and session
+-- are shared: what they received beyond that was paid by an intent that has not told of it yet (the heir: one that is neither
+-- paid nor canceled), or else outside of the intents, which is a payment of its own, identified by the invoice. So the
+-- succeeded rows of an invoice sum up to its amount_paid. What an open invoice still asks for is pending: the heir's, or else
+-- a row of the invoice's, if a part was paid or all intents were canceled.
+
+-- In a group of several payments, a member tells of one if it refers to it or is referred to, directly or, for refunds and
+-- disputes, through its charge. Invoice and session are shared by the intents that pay them.
+create or replace function payments_private.belongs_to(
+  p_member payments_private.payment_objects, p_payment payments_private.payment_objects, p_circle payments_private.payment_objects[]
+) returns boolean
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_charge payments_private.payment_objects;
+begin
+  if p_member.node = p_payment.node or p_payment.node = any (p_member.links) or p_member.node = any (p_payment.links)
+     or (p_payment.node like 'payment_intent:%' and p_member.node like any (array['invoice:%', 'checkout.session:%']))
+  then
+    return true;
+  end if;
+  if p_member.node like any (array['refund:%', 'dispute:%']) then
+    foreach v_charge in array p_circle loop
+      if v_charge.node like 'charge:%' and v_charge.node = any (p_member.links)
+         and (v_charge.node = p_payment.node or p_payment.node = any (v_charge.links) or v_charge.node = any (p_payment.links))
+      then
+        return true;
+      end if;
+    end loop;
+  end if;
+  return false;
+end
+$$;
+comment on function payments_private.belongs_to(payments_private.payment_objects, payments_private.payment_objects, payments_private.payment_objects[]) is
+  'Whether an object of a circle tells of this one of its payments.';
+
+-- Whether an invoice payment is neither an intent's nor a charge's: it was made outside of Stripe.
+create or replace function payments_private.is_off_stripe(p_member payments_private.payment_objects) returns boolean
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return p_member.node like 'invoice\_payment:%' and p_member.known
+     and not exists (select from unnest(p_member.links) l where l like any (array['payment\_intent:%', 'charge:%']));
+end
+$$;
+comment on function payments_private.is_off_stripe(payments_private.payment_objects) is 'Whether a member of a group is an invoice payment made outside of Stripe.';
+
+-- The objects of a group that tell of one of its payments.
+create or replace function payments_private.parts_of(
+  p_key payments_private.payment_objects, p_alone boolean, p_group payments_private.payment_objects[]
+) returns payments_private.payment_objects[]
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_member payments_private.payment_objects;
+  v_parts  payments_private.payment_objects[] := array[]::payments_private.payment_objects[];
+begin
+  foreach v_member in array p_group loop
+    if not (p_key.node like 'payment\_intent:%' and payments_private.is_off_stripe(v_member))
+       and (p_alone or payments_private.belongs_to(v_member, p_key, p_group))
+    then
+      v_parts := v_parts || v_member;
+    end if;
+  end loop;
+  return v_parts;
+end
+$$;
+comment on function payments_private.parts_of(payments_private.payment_objects, boolean, payments_private.payment_objects[]) is
+  'The objects that tell of a payment, given its group and whether it is the only one there.';
+
+-- What identifies each payment: the best kind of object that there is.
+create or replace function payments_private.payment_keys(p_group payments_private.payment_objects[]) returns payments_private.payment_objects[]
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_member payments_private.payment_objects;
+  v_keys   payments_private.payment_objects[] := array[]::payments_private.payment_objects[];
+  v_rank   integer;
+  v_best   integer := 5;
+begin
+  foreach v_member in array p_group loop
+    v_rank := case when v_member.node like 'payment\_intent:%' then 1
+                   when v_member.node like 'invoice:%' then 2
+                   when v_member.node like 'charge:%' then 3
+                   when v_member.node like 'checkout.session:%' and v_member.mode = 'payment' then 4 end;
+    if v_rank < v_best then
+      v_keys := array[v_member];
+      v_best := v_rank;
+    elsif v_rank = v_best then
+      v_keys := v_keys || v_member;
+    end if;
+  end loop;
+  return v_keys;
+end
+$$;
+comment on function payments_private.payment_keys(payments_private.payment_objects[]) is 'The objects that identify the payments of a group, in the order of the group.';
+
+-- What the intents share: the invoice, or else the session.
+create or replace function payments_private.shared_bill(p_group payments_private.payment_objects[]) returns payments_private.payment_objects
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_member  payments_private.payment_objects;
+  v_invoice payments_private.payment_objects;
+  v_session payments_private.payment_objects;
+begin
+  foreach v_member in array p_group loop
+    if v_member.node like 'invoice:%' and v_invoice.node is null then
+      v_invoice := v_member;
+    elsif v_member.node like 'checkout.session:%' and v_session.node is null then
+      v_session := v_member;
+    end if;
+  end loop;
+  if v_invoice.node is null then
+    return v_session;
+  elsif not v_invoice.known and v_session.status = 'succeeded' then  -- only the session has told
+    v_session.node := v_invoice.node;
+    return v_session;
+  end if;
+  return v_invoice;
+end
+$$;
+comment on function payments_private.shared_bill(payments_private.payment_objects[]) is
+  'The first invoice of a group, else its session; null if there is neither.';
+
+-- Which of several intents paid, or is to pay, what no intent has told of: null if all are paid or canceled.
+create or replace function payments_private.heir_of(
+  p_keys payments_private.payment_objects[], p_rows payments.transactions[]
+) returns integer
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_heir integer;
+begin
+  for i in 1 .. cardinality(p_keys) loop
+    continue when p_keys[i].mode = 'canceled' or coalesce(p_rows[i].status not in ('pending', 'failed'), false);
+    if v_heir is null or (p_rows[i].status is not distinct from 'pending' and p_rows[v_heir].status is distinct from 'pending') then
+      v_heir := i;
+    end if;
+  end loop;
+  return v_heir;
+end
+$$;
+comment on function payments_private.heir_of(payments_private.payment_objects[], payments.transactions[]) is
+  'The place of the intent that is neither paid nor canceled; one that is on its way before others.';
+
+-- What of a bill was paid outside of its intents is a payment of its own, and so is what an open one still asks for, unless
+-- an intent is under way to pay it.
+create or replace function payments_private.rest_of_bill(
+  p_environment text, p_account text, p_bill payments_private.payment_objects, p_paid bigint, p_heir integer, p_group payments_private.payment_objects[]
+) returns payments.transactions
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_rest   bigint := case when p_bill.node like 'invoice:%' or p_bill.status = 'succeeded' then p_bill.received end - p_paid;
+  v_due    bigint := p_bill.asked - greatest(p_paid, coalesce(p_bill.received, 0));
+  v_member payments_private.payment_objects;
+  v_key    payments_private.payment_objects;
+  v_parts  payments_private.payment_objects[] := array[]::payments_private.payment_objects[];
+  v_row    payments.transactions;
+begin
+  if coalesce(v_rest, 0) <= 0
+     and not coalesce(p_bill.node like 'invoice:%' and p_bill.status = 'pending' and v_due > 0 and p_heir is null, false)
+  then
+    return null;
+  end if;
+  foreach v_member in array p_group loop
+    if v_member.node = p_bill.node then
+      v_key := v_member;
+    end if;
+    if v_member.node = p_bill.node or v_member.node like 'checkout.session:%' or payments_private.is_off_stripe(v_member) then
+      v_parts := v_parts || v_member;
+    end if;
+  end loop;
+  v_row := payments_private.payment_row(p_environment, p_account, v_key, true, case when v_rest > 0 then v_rest end, v_parts);
+  if coalesce(v_rest, 0) <= 0 then
+    v_row.amount := v_due;
+  end if;
+  return v_row;
+end
+$$;
+comment on function payments_private.rest_of_bill(text, text, payments_private.payment_objects, bigint, integer, payments_private.payment_objects[]) is
+  'The payment of an invoice or session outside of its intents, which paid so much; null if there is none.';
+
+-- Intents that share a bill: first what each tells of itself, then whose the rest is.
+create or replace function payments_private.payments_of_bill(
+  p_environment text, p_account text, p_keys payments_private.payment_objects[], p_group payments_private.payment_objects[]
+) returns payments.transactions[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_alone boolean := cardinality(p_keys) = 1;
+  v_bill  payments_private.payment_objects := payments_private.shared_bill(p_group);
+  v_rows  payments.transactions[] := array[]::payments.transactions[];
+  v_row   payments.transactions;
+  v_paid  bigint := 0::bigint;
+  v_off   bigint := 0::bigint;
+  v_heir  integer;
+  v_share bigint;
+begin
+  for i in 1 .. cardinality(p_keys) loop
+    v_rows := v_rows || payments_private.payment_row(
+      p_environment, p_account, p_keys[i], false, null, payments_private.parts_of(p_keys[i], v_alone, p_group));
+  end loop;
+  v_heir := payments_private.heir_of(p_keys, v_rows);
+  foreach v_row in array v_rows loop
+    if v_row.status not in ('pending', 'failed') then
+      v_paid := v_paid + coalesce(v_row.amount, 0);
+    end if;
+  end loop;
+
+  if v_heir is not null and v_bill.node is not null then
+    select coalesce(sum(m.received), 0) into v_off from unnest(p_group) m where m.status = 'succeeded' and payments_private.is_off_stripe(m);
+    v_share := case when v_bill.mode is distinct from 'off_stripe' and v_bill.status = 'succeeded' then v_bill.received - v_paid - v_off end;
+    if v_share > 0 or v_bill.status is distinct from 'succeeded' then
+      v_rows[v_heir] := payments_private.payment_row(
+        p_environment, p_account, p_keys[v_heir], true, v_share, payments_private.parts_of(p_keys[v_heir], v_alone, p_group));
+      v_paid := v_paid + greatest(coalesce(v_share, 0), 0);
+    end if;
+  end if;
+
+  v_row := payments_private.rest_of_bill(p_environment, p_account, v_bill, v_paid, v_heir, p_group);
+  return case when v_row.status is null then v_rows else v_rows || v_row end;
+end
+$$;
+comment on function payments_private.payments_of_bill(text, text, payments_private.payment_objects[], payments_private.payment_objects[]) is
+  'The payments of a group by the payment intents that identify them, and by the invoice what was paid outside of these.';
+
+create or replace function payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_objects[])
+  returns payments.transactions[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_keys payments_private.payment_objects[] := payments_private.payment_keys(p_group);
+  v_rows payments.transactions[] := array[]::payments.transactions[];
+  v_bill payments_private.payment_objects;
+  v_rest payments.transactions;
+begin
+  if v_keys = '{}' then
+    return v_rows;
+  elsif cardinality(v_keys) > 1 or v_keys[1].mode = 'canceled' or exists (
+    select from unnest(p_group) m where v_keys[1].node like 'payment\_intent:%' and (m.mode = 'off_stripe' or payments_private.is_off_stripe(m)))
+  then
+    if v_keys[1].node like 'payment\_intent:%' then
+      v_rows := payments_private.payments_of_bill(p_environment, p_account, v_keys, p_group);
+    else
+      for i in 1 .. cardinality(v_keys) loop
+        v_rows := v_rows || payments_private.payment_row(
+          p_environment, p_account, v_keys[i], v_keys[i].node like 'invoice:%', null, payments_private.parts_of(v_keys[i], false, p_group));
+      end loop;
+    end if;
+  else  -- nearly always: one payment
+    v_rows := array[payments_private.payment_row(p_environment, p_account, v_keys[1], true, null, p_group)];
+    if v_keys[1].node like 'payment\_intent:%' and v_rows[1].status not in ('pending', 'failed') then
+      v_bill := payments_private.shared_bill(p_group);
+      if v_bill.node like 'invoice:%' then
+        v_rest := payments_private.rest_of_bill(p_environment, p_account, v_bill, v_rows[1].amount, null, p_group);
+        if v_rest.status is not null then
+          v_rows := v_rows || v_rest;
+        end if;
+      end if;
+    end if;
+  end if;
+  return payments_private.with_credits(v_rows, p_group);
+end
+$$;
+comment on function payments_private.payments_of(text, text, payments_private.payment_objects[]) is
+  'The transactions of the payments of a group; the status of one is null while nobody has tried to pay.';
+
+-- A credit note tells what was given back outside of Stripe, of the invoice as a whole: of what was paid outside, if anything was.
+create or replace function payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_objects[])
+  returns payments.transactions[]
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_member payments_private.payment_objects;
+  v_credit bigint := 0::bigint;
+  v_at     timestamptz;
+  v_row    payments.transactions;
+  v_place  integer;
+begin
+  foreach v_member in array p_group loop
+    if v_member.node like 'credit\_note:%' and v_member.refunded > 0 then
+      v_credit := v_credit + v_member.refunded;
+      v_at := greatest(v_at, v_member.provider_created_at);
+    end if;
+  end loop;
+  if v_credit = 0 then
+    return p_rows;
+  end if;
+  for i in 1 .. cardinality(p_rows) loop
+    if p_rows[i].status not in ('pending', 'failed') and (v_place is null or p_rows[i].provider_object_type = 'invoice') then
+      v_place := i;
+    end if;
+  end loop;
+  if v_place is not null then
+    v_row := p_rows[v_place];
+    v_row.amount_refunded := v_row.amount_refunded + v_credit;
+    v_row.refunded_at := greatest(v_row.refunded_at, v_at);
+    v_row.status := payments_private.settled_status(v_row.amount, v_row.amount_refunded, v_row.status = 'disputed');
+    p_rows[v_place] := v_row;
+  end if;
+  return p_rows;
+end
+$$;
+comment on function payments_private.with_credits(payments.transactions[], payments_private.payment_objects[]) is
+  'The payments of a group with what credit notes say was given back outside of Stripe.';
+
+-- p_nodes: a whole group.
+create or replace function payments_private.project_circle(p_environment text, p_account text, p_nodes text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_group    payments_private.payment_objects[];
+  v_stored   payments.transactions[];
+  v_member   payments_private.payment_objects;
+  v_row      payments.transactions;
+  v_payments payments.transactions[];
+  v_told     text[] := array[]::text[];
+  v_gone     uuid[];
+begin
+  select array_agg(
+           coalesce(o.o, jsonb_populate_record(null::payments_private.payment_objects, jsonb_build_object('node', c.node, 'links', array[]::text[])))
+           order by (o.o).known is not true, (o.o).status is distinct from 'succeeded', (o.o).provider_created_at desc nulls last, c.node collate "C" desc),
+         coalesce(array_agg(t.t) filter (where (t.t).id is not null), '{}')
+    into v_group, v_stored
+    from unnest(p_nodes) c (node)
+    left join lateral (
+      select x from payments_private.payment_objects x
+       where x.environment = p_environment and x.account = coalesce(p_account, '') and x.node = c.node
+       limit 1) o (o) on true
+    left join lateral (
+      select x from payments.transactions x
+       where x.provider = 'stripe' and x.environment = p_environment and x.account_id is not distinct from p_account
+         and x.provider_object_type = case split_part(c.node, ':', 1) when 'checkout.session' then 'checkout_session' else split_part(c.node, ':', 1) end
+         and x.provider_object_id = substr(c.node, strpos(c.node, ':') + 1)
+       limit 1) t (t) on true;
+
+  v_payments := payments_private.payments_of(p_environment, p_account, v_group);
+  foreach v_row in array v_payments loop
+    if v_row.status is not null then
+      perform payments_private.write_transaction(v_row, v_stored);
+      v_told := v_told || (v_row.provider_object_type || ':' || v_row.provider_object_id);
+    end if;
+  end loop;
+  foreach v_member in array v_group loop
+    if v_member.known and v_member.node like any (array['refund:%', 'dispute:%']) then
+      v_row := payments_private.refund_or_dispute_row(
+        p_environment, p_account, v_member, payments_private.parent_of(v_member, v_payments, v_group), payments_private.is_release(v_member, v_group));
+      perform payments_private.write_transaction(v_row, v_stored);
+      v_told := v_told || v_member.node;
+    end if;
+  end loop;
+
+  foreach v_row in array v_stored loop
+    if v_row.provider_object_type || ':' || v_row.provider_object_id <> all (v_told) then
+      v_gone := v_gone || v_row.id;
+    end if;
+  end loop;
+  if v_gone is not null then
+    delete from payments.transactions t where t.id = any (v_gone);
+  end if;
+end
+$$;
+comment on function payments_private.project_circle(text, text, text[]) is
+  'Computes payments.transactions for all payments, refunds and disputes of a group, given all its objects.';
+
+create or replace function payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) returns table (start text, node text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+begin
+  return query
+    with recursive circle (start, node) as (
+      select n, n from unnest(p_nodes) n
+      union
+      select c.start, l.node
+        from circle c,
+             lateral (
+               select unnest(o.links) from payments_private.payment_objects o
+                where o.environment = p_environment and o.account = coalesce(p_account, '') and o.node = c.node
+               union all
+               select k.from_node from payments_private.object_links k
+                where k.environment = p_environment and k.account = coalesce(p_account, '') and k.to_node = c.node
+               offset 0) l (node)
+       where l.node not like all (array['customer:%', 'subscription:%'])  -- they join many payments
+    )
+    select c.start, c.node from circle c;
+end
+$$;
+comment on function payments_private.circles_of(text, text, text[]) is 'The nodes of the circle around each of the given ones.';
+
+create or replace function payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_circle text[];
+  v_done   text[];
+begin
+  while p_nodes <> '{}' loop
+    v_done := '{}';
+    -- Some at a time: from each node its whole circle is walked, and all of them may be of one.
+    for v_circle in
+      select distinct array_agg(c.node order by c.node collate "C") from payments_private.circles_of(p_environment, p_account, p_nodes[:32]) c group by c.start
+    loop
+      perform payments_private.project_circle(p_environment, p_account, v_circle);
+      v_done := v_done || v_circle;
+    end loop;
+    p_nodes := array(select n from unnest(p_nodes) n where n <> all (v_done));
+  end loop;
+end
+$$;
+comment on function payments_private.project_transactions(text, text, text[]) is
+  'Computes payments.transactions for all payments, refunds and disputes in the circles around the given objects (type:id).';
