@@ -122,6 +122,24 @@ def test_a_refusal_says_who_may_not_do_what(site: Site) -> None:
     assert "subject" in told["nextActions"]
 
 
+def test_what_is_not_for_sale_is_named(site: Site, conn: Conn) -> None:
+    conn.execute("select payments.allow_prices('active')")
+    conn.execute("select payments.allow_portal_configurations(array['bpc_ours'])")
+    bought = site.checkout(token(), lineItems=[{"priceId": "price_of_the_staff"}])
+    assert refused(bought) == (400, "INVALID_REQUEST")
+    assert bought.json()["message"].startswith("lineItems[0].priceId: ")
+    conn.execute(
+        """select payments.store_stripe_objects('test', jsonb_build_array(jsonb_build_object(
+             'id', 'cus_ada', 'object', 'customer', 'created', 1, 'metadata',
+             jsonb_build_object('payments_subject_type', 'user', 'payments_subject_id', %s::text))))""",
+        [ADA],
+    )
+    opened = site.post(PORTAL, ADAS | {"configuration": "bpc_another"}, token())
+    assert refused(opened) == (400, "INVALID_REQUEST")
+    assert opened.json()["message"].startswith("configuration: ")
+    assert site.post(PORTAL, ADAS | {"configuration": "bpc_ours"}, token()).status_code == 201
+
+
 # Stripe does not take our key
 
 
