@@ -551,6 +551,16 @@ ALTER FUNCTION payments.purge_events(older_than interval, max_rows integer) OWNE
 
 COMMENT ON FUNCTION payments.purge_events(older_than interval, max_rows integer) IS 'Takes at most max_rows events, and at most 10,000, that were received and settled longer ago than that out of the ledger, oldest first; answers how many. Only their ids stay, so that a redelivery is answered as before and not applied; failed events stay whole. Deliveries go on meanwhile. Raises PY001 for less than 7 days.';
 
+CREATE FUNCTION payments.purge_guest_attempts(older_than interval DEFAULT '7 days'::interval, max_rows integer DEFAULT 1000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments.purge_guest_attempts(older_than interval, max_rows integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.purge_guest_attempts(older_than interval, max_rows integer) IS 'Deletes at most max_rows checkout attempts of guests that were begun longer ago than that and never paid; returns how many. Raises PY001 for less than 2 days.';
+
 CREATE FUNCTION payments.rebuild_projections(environment text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3888,6 +3898,8 @@ CREATE UNIQUE INDEX outbox_row_waits_once ON payments.outbox USING btree (link_i
 
 CREATE INDEX outbox_trouble_idx ON payments.outbox USING btree (created_at) WHERE (status = ANY ('{refused,conflict}'::text[]));
 
+CREATE INDEX stripe_checkout_sessions_guests_idx ON payments.stripe_checkout_sessions USING btree (created_at) WHERE (owner_key ~~ 'guest:%'::text);
+
 CREATE UNIQUE INDEX stripe_checkout_sessions_key_is_used_once_by_its_owner ON payments.stripe_checkout_sessions USING btree (environment, owner_key, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
 CREATE INDEX stripe_checkout_sessions_owner_key_idx ON payments.stripe_checkout_sessions USING btree (owner_key);
@@ -4291,6 +4303,10 @@ GRANT ALL ON FUNCTION payments.projected_event_types() TO payments_service;
 REVOKE ALL ON FUNCTION payments.purge_events(older_than interval, max_rows integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.purge_events(older_than interval, max_rows integer) TO payments_service;
 GRANT ALL ON FUNCTION payments.purge_events(older_than interval, max_rows integer) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.purge_guest_attempts(older_than interval, max_rows integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.purge_guest_attempts(older_than interval, max_rows integer) TO payments_service;
+GRANT ALL ON FUNCTION payments.purge_guest_attempts(older_than interval, max_rows integer) TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments.rebuild_projections(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.rebuild_projections(environment text) TO payments_admin;

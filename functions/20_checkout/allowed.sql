@@ -96,7 +96,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if p_configuration_id <> all ((select i.portal_configurations from payments_private.installation i)::text[]) then
+  if p_configuration_id is not null  -- which differs from all of no ids
+    and p_configuration_id <> all ((select i.portal_configurations from payments_private.installation i)::text[])
+  then
     perform payments_private.refuse('configuration_id', 'is not allowed', 'See payments.allow_portal_configurations().');
   end if;
 end

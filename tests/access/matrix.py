@@ -269,6 +269,7 @@ FUNCTIONS: Final = {
     "payments.portal_request(uuid)": "payments_service",
     "payments.projected_event_types()": "payments_service",
     "payments.purge_events(interval, integer)": "payments_service payments_admin",
+    "payments.purge_guest_attempts(interval, integer)": "payments_service payments_admin",
     "payments.rebuild_projections(text)": "payments_admin",
     "payments.rebuild_projections_step(text, text, integer)": "payments_admin",
     "payments.record_webhook_endpoint(text, text, text, text)": "payments_keys",
