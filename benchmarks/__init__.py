@@ -1,9 +1,9 @@
-"""How fast the road of the data is, measured against the least that anybody has to do to keep an event.
+"""How fast the pipeline is, measured against the least that anybody has to do to keep an event.
 
     pip install -e '.[test]'
     python -m benchmarks                    # everything: hours, and 30 GB of disk for ten million rows
-    python -m benchmarks road               # one part: road, size, sync, access, rebuild, bloat or flat
-    python -m benchmarks road --only floor-1,one-1 --runs 3 --seconds 2
+    python -m benchmarks pipeline               # one part: pipeline, size, sync, access, rebuild, bloat or flat
+    python -m benchmarks pipeline --only baseline-1,one-1 --runs 3 --seconds 2
     python -m benchmarks flat --rows 1000000 --directory /var/tmp/bench    # keeps what it has loaded for the next time
     python -m benchmarks --short            # only proves that it runs, in seconds; its figures mean nothing
 
@@ -12,7 +12,7 @@ every other setting as Postgres ships it (`--set` changes one, and says so). Not
 take turns within one run, ratios are taken within each round and their median is shown, and a goal that is missed is
 printed as missed. Every turn has fresh events, and counts only if the database has processed all of them.
 
-The floor (`benchmarks.contenders`) verifies the signature and inserts the body as text into a table with an identity
+The baseline (`benchmarks.contenders`) verifies the signature and inserts the body as text into a table with an identity
 for a key. Backend and client milliseconds are processor time, from Linux's /proc: they hardly change while the machine
 has other things to do. Reads are rows and index entries that Postgres's statistics count: they show a plan gone bad.
 """

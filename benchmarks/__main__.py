@@ -16,9 +16,9 @@ from benchmarks.bloat import bloat
 from benchmarks.contenders import Contender
 from benchmarks.flat import flat
 from benchmarks.machine import machine, settings
+from benchmarks.pipeline import ALL, pipeline
 from benchmarks.rebuild import rebuild
 from benchmarks.report import Part, Report
-from benchmarks.road import ALL, road
 from benchmarks.size import size
 from benchmarks.sync import sync
 
@@ -29,7 +29,7 @@ SHORT_ROWS = 1000
 class What(StrEnum):
     """The parts, in the order in which they run."""
 
-    road = "road"
+    pipeline = "pipeline"
     size = "size"
     sync = "sync"
     access = "access"
@@ -49,8 +49,8 @@ def main(
     seconds: Annotated[float, typer.Option(min=0.1, help="How long each contender's turn is.")] = 5.0,
     runs: Annotated[int, typer.Option(min=1, help="How many rounds.")] = 5,
     seed: Annotated[int, typer.Option(help="Which season the events tell of.")] = 1,
-    only: Annotated[str, typer.Option(help="road: which contenders, as floor-1,one-1,batch-2.")] = ",".join(ALL),
-    workers: Annotated[int | None, typer.Option(min=1, help="road: processes of pg-payments serve.")] = None,
+    only: Annotated[str, typer.Option(help="pipeline: which contenders, as baseline-1,one-1,batch-2.")] = ",".join(ALL),
+    workers: Annotated[int | None, typer.Option(min=1, help="pipeline: processes of pg-payments serve.")] = None,
     rows: Annotated[
         int | None,
         typer.Option(
@@ -76,7 +76,7 @@ def main(
         return SHORT_ROWS if short else rows or usual
 
     parts: dict[What, Callable[[Bench], Part]] = {
-        What.road: lambda bench: road(bench, contenders, workers),
+        What.pipeline: lambda bench: pipeline(bench, contenders, workers),
         What.size: size,
         What.sync: sync,
         What.access: lambda bench: access(bench, rows_or(1_000_000)),

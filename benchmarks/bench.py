@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from benchmarks.contenders import FLOOR
+from benchmarks.contenders import BASELINE
 from benchmarks.crew import Crew, crew
 from benchmarks.stream import Tape
 from pg_payments.database import functions
@@ -21,9 +21,9 @@ from pg_payments.testing.local_postgres import LocalServer, embedded_bin, tempor
 CLIENT = "bench_client"
 """The role that clients and the webhook endpoint log in as."""
 
-BOOKS = """
+NOTES = """
 create schema if not exists benchmarks;
-create table if not exists benchmarks.books (name text primary key, value bigint not null)
+create table if not exists benchmarks.notes (name text primary key, value bigint not null)
 """
 
 ATTEMPTS = """copy payments.stripe_checkout_sessions
@@ -43,7 +43,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Database:
-    """A migrated database with the floor's table."""
+    """A migrated database with the baseline's table."""
 
     server: LocalServer
     name: str
@@ -55,7 +55,7 @@ class Database:
 
     @property
     def client_url(self) -> str:
-        """As the service, which may besides insert into the floor's table."""
+        """As the service, which may besides insert into the baseline's table."""
         return self.server.url(self.name, CLIENT)
 
     def connect(self) -> psycopg.Connection[Any]:
@@ -119,8 +119,8 @@ class Bench:
 
     def _furnish(self, database: Database) -> None:
         with database.connect() as conn:
-            conn.execute(BOOKS)
-            conn.execute(FLOOR)
+            conn.execute(NOTES)
+            conn.execute(BASELINE)
             if conn.execute("select from pg_roles where rolname = %s", [CLIENT]).fetchone() is None:
                 conn.execute(f"create role {CLIENT} login in role payments_service")
             conn.execute(f"grant insert on public.raw_events to {CLIENT}")
@@ -129,14 +129,14 @@ class Bench:
 
 def laps_done(database: Database) -> int:
     with database.connect() as conn:
-        row = conn.execute("select value from benchmarks.books where name = 'laps'").fetchone()
+        row = conn.execute("select value from benchmarks.notes where name = 'laps'").fetchone()
     return row[0] if row else 0
 
 
 def book_laps(conn: psycopg.Connection[Any], stop: int) -> None:
     """Laps before `stop` are not to be played again."""
     conn.execute(
-        """insert into benchmarks.books as b values ('laps', %s)
+        """insert into benchmarks.notes as b values ('laps', %s)
            on conflict (name) do update set value = greatest(b.value, excluded.value)""",
         [stop],
     )

@@ -1,6 +1,6 @@
 """Who takes part: each takes signed bodies, verifies them with Stripe's library, and has them kept when it answers.
 
-    floor-N   the least: one INSERT of the raw body into a plain table, committed; N connections
+    baseline-N   the least: one INSERT of the raw body into a plain table, committed; N connections
     one-N     `ingest_stripe_event`, one by one; N connections
     batch-N   `ingest_stripe_events`, 32 at a time; N connections
     http-N    the webhook endpoint of `pg-payments serve`, N deliveries at a time
@@ -23,7 +23,7 @@ from pg_payments.database.query import Row
 SECRET = "whsec_of_the_benchmark"
 TOLERANCE = 300
 BATCH = 32
-FLOOR = """create table public.raw_events (
+BASELINE = """create table public.raw_events (
   id bigint generated always as identity primary key, body text not null, received_at timestamptz not null default now()
 )"""
 
@@ -34,7 +34,7 @@ Connection: TypeAlias = psycopg.Connection[Any]
 
 @dataclass(frozen=True)
 class Contender:
-    """`floor-16` is kind floor with 16 clients."""
+    """`baseline-16` is kind baseline with 16 clients."""
 
     name: str
     kind: str
@@ -43,8 +43,8 @@ class Contender:
     @classmethod
     def named(cls, name: str) -> Contender:
         kind, _, clients = name.partition("-")
-        if kind not in ("floor", "one", "batch", "http") or not clients.isdigit() or not int(clients):
-            raise ValueError(f"no contender {name}: floor-N, one-N, batch-N or http-N")
+        if kind not in ("baseline", "one", "batch", "http") or not clients.isdigit() or not int(clients):
+            raise ValueError(f"no contender {name}: baseline-N, one-N, batch-N or http-N")
         return cls(name, kind, int(clients))
 
     @property
@@ -87,7 +87,7 @@ def _expect_applied(answers: Sequence[Row]) -> None:
 
 
 DELIVER: dict[str, Callable[[Connection, Sequence[Signed]], None]] = {
-    "floor": keep_raw,
+    "baseline": keep_raw,
     "one": ingest_one,
     "batch": ingest_batch,
 }

@@ -1,11 +1,12 @@
-"""Millions of rows in a minute or so: one lap is taken in along the real road, and its rows are multiplied.
+"""Millions of rows in a minute or so: one lap is taken in along the real pipeline, and its rows are multiplied.
 
 What a lap leaves in any table of ours holds the lap's digits in its ids. A copy of the row with other digits, later
 times and a row id of its own is what another lap would have left. So all copies are consistent with each other, in
 whatever tables there are, without this file knowing what any of them means.
 
 Indexes are switched off meanwhile and built afterwards. `small` leaves of each JSON body its id and type only, since
-ten million whole ones fill a disk; the road looks up rows, not what is in their bodies, so it meets the same indexes.
+ten million whole ones fill a disk; the pipeline looks up rows, not what is in their bodies, so it meets the same
+indexes.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def load(
     times stay as the bodies have them.
     """
     with database.connect() as conn:
-        if conn.execute("select from benchmarks.books where name = 'loaded'").fetchone() is not None:
+        if conn.execute("select from benchmarks.notes where name = 'loaded'").fetchone() is not None:
             return
         conn.execute("set synchronous_commit = off")  # nobody is measuring yet, and the checkpoint flushes all
         take_in_a_lap(bench, database, conn)
@@ -81,11 +82,11 @@ def load(
         conn.execute("vacuum analyze")
         if not bench.options.short:
             conn.execute("checkpoint")
-        conn.execute("insert into benchmarks.books values ('loaded', %s)", [rows])
+        conn.execute("insert into benchmarks.notes values ('loaded', %s)", [rows])
 
 
 def take_in_a_lap(bench: Bench, database: Database, conn: Connection) -> None:
-    """Lap 0, as events, along the road."""
+    """Lap 0, as events, along the pipeline."""
     bodies = bench.tape.bodies(bench.take_laps(1, database))
     while batch := list(islice(bodies, 100)):
         answers = functions.ingest_stripe_events(conn, "test", [body.decode() for body in batch])
@@ -133,7 +134,7 @@ def _value(conn: Connection, name: str, kind: str, *, shift: bool) -> str:
     column = f"t.{sql.Identifier(name).as_string(conn)}"
     if kind == "uuid":
         if conn.execute(f"select from one_lap t where {column}::text like %s", [f"%{digits(0)}%"]).fetchone() is None:
-            # a row id: of the same making as the road's, which may be ordered by time
+            # a row id: of the same making as the pipeline's, which may be ordered by time
             return f"case substr({column}::text, 15, 1) when '7' then uuidv7() else gen_random_uuid() end"
     elif kind == "timestamp with time zone":
         return f"{column} + lap.k * interval '{LAP_SECONDS} s'" if shift and name not in OUR_TIMES else column

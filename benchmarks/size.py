@@ -14,7 +14,7 @@ from pg_payments.database import functions
 LAPS = 400
 AT_ONCE = 100
 
-FLOOR = "raw_events"
+BASELINE = "raw_events"
 LEAST = 5
 """Bytes an event; what takes less is not filled by events."""
 
@@ -47,22 +47,24 @@ def size(bench: Bench) -> Part:
             together = heap + toast + own_indexes
             if together <= LEAST * events:
                 continue
-            total += together if name != FLOOR else 0
+            total += together if name != BASELINE else 0
             tables.add(
-                "the floor's table" if name == FLOOR else name,
+                "the baseline's table" if name == BASELINE else name,
                 *(number(n / events) for n in (heap, toast, own_indexes, together)),
                 number(rows / events, 2),
                 table=name, heap=heap, toast=toast, indexes=own_indexes, rows=rows,
             )  # fmt: skip
         for name, taken in conn.execute(INDEXES, [LEAST * events]):
             indexes.add(name, number(taken / events), index=name, bytes=taken)
-    tables.add("all but the floor's", "", "", "", number(total / events), "", table="all", events=events, bytes=total)
+    tables.add(
+        "all but the baseline's", "", "", "", number(total / events), "", table="all", events=events, bytes=total
+    )
     told = f"bytes an event of {bench.tape.mean_bytes:.0f} bytes, after {events:,} events; vacuumed as autovacuum comes"
     return Part("size", told, [tables, indexes])
 
 
 def _take_in(bench: Bench, database: Database, laps: int) -> int:
-    """The laps' events, in batches and as they are in the floor's table; how many."""
+    """The laps' events, in batches and as they are in the baseline's table; how many."""
     bodies, events = bench.tape.bodies(bench.take_laps(laps, database)), 0
     with psycopg.connect(database.client_url, autocommit=True) as conn:
         while batch := [body.decode() for body in islice(bodies, AT_ONCE)]:

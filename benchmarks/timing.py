@@ -76,7 +76,7 @@ class Stopwatch:
         if self._bench.options.short:
             wanted = 60 * contender.size
         laps = self._bench.take_laps(
-            math.ceil(wanted / len(self._bench.tape)), *databases, attempts=contender.kind != "floor"
+            math.ceil(wanted / len(self._bench.tape)), *databases, attempts=contender.kind != "baseline"
         )
         found = [self._time(contender, database, laps, seconds) for database in databases]
         self._rates[contender.name] = max(m.rate for m in found)
@@ -121,7 +121,7 @@ class Stopwatch:
     ) -> None:
         """That the database has what the clients say they sent."""
         sent, kept = sum(tally.sent for tally in tallies), 0
-        if contender.kind == "floor":
+        if contender.kind == "baseline":
             kept = count(conn, "select count(*) from public.raw_events where id > %s", before.raw_events)
         else:
             for n, tally in enumerate(tallies):

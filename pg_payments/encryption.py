@@ -10,17 +10,24 @@ it is used next by who may replace keys (`payments_keys`), after which the old o
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Protocol
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from pg_payments.errors import ConfigurationError
-from pg_payments.settings import MASTER_KEY_HINT, Settings
+from pg_payments.errors import MASTER_KEY_HINT, ConfigurationError
+
+
+class HasMasterKeys(Protocol):
+    """What the vault needs of the settings."""
+
+    def master_keys(self) -> Sequence[str]: ...
 
 
 class Vault:
     """Encrypts under the first master key, decrypts under any. `name` is as in `payments_private.provider_secrets`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: HasMasterKeys) -> None:
         given = settings.master_keys()
         if not given:
             raise ConfigurationError(

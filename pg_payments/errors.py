@@ -248,6 +248,8 @@ class MigrationError(PaymentsError):
 UNSTORABLE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
 """What Postgres raises for a JSON text that ``jsonb`` cannot hold."""
 
+MASTER_KEY_HINT = "make one: openssl rand -base64 32 | tr '+/' '-_'"
+
 INSUFFICIENT_PRIVILEGE = "42501"
 CONNECTION_EXCEPTION_CLASS = "08"
 OPERATOR_INTERVENTION_SHUTDOWN = "57P"

@@ -8,12 +8,11 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from pg_payments.errors import ConfigurationError, StripeKeyMissing
+from pg_payments.errors import MASTER_KEY_HINT, ConfigurationError, StripeKeyMissing
 
 Environment = Literal["test", "live"]
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
 
-MASTER_KEY_HINT = "make one: openssl rand -base64 32 | tr '+/' '-_'"
 MASTER_KEY_BYTES = 32
 LENGTHS = {"jwt_secret": 32, "admin_api_key": 20}
 """The least characters of a secret; a shorter one can be found by trying."""

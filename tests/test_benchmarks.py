@@ -16,7 +16,7 @@ from tests.support.tools import ROOT
 pytestmark = pytest.mark.slow
 
 PARTS = {
-    "road": ["events taken in"],
+    "pipeline": ["events taken in"],
     "size": ["tables", "indexes"],
     "sync": ["objects stored"],
     "access": ["reading and retrying"],
@@ -24,7 +24,7 @@ PARTS = {
     "bloat": ["tables"],
     "flat": ["cost of an event"],
 }
-CONTENDERS = ["floor-1", "one-1", "floor-16", "one-16", "batch-2", "http-64"]
+CONTENDERS = ["baseline-1", "one-1", "baseline-16", "one-16", "batch-2", "http-64"]
 FIGURES = {"events", "rate", "p50", "p99", "backend_cpu", "client_cpu", "wal", "reads"}
 
 
@@ -60,23 +60,26 @@ def test_everything_printed_is_in_the_json(short_run: tuple[str, dict[str, Any]]
     for part, tables in PARTS.items():
         assert list(found["parts"][part]["tables"]) == tables
         assert all(found["parts"][part]["tables"].values())
-    for part in ("road", "sync", "access", "rebuild", "flat"):
+    for part in ("pipeline", "sync", "access", "rebuild", "flat"):
         goals = found["parts"][part]["goals"]
         assert goals
         assert all(set(goal) == {"name", "found", "bound", "at_least", "unit", "met"} for goal in goals)
-    road = found["parts"]["road"]["tables"]["events taken in"]
-    assert [row["contender"] for row in road] == CONTENDERS
-    assert all(set(measured) == FIGURES for row in road for measured in row["rounds"])
+    pipeline = found["parts"]["pipeline"]["tables"]["events taken in"]
+    assert [row["contender"] for row in pipeline] == CONTENDERS
+    assert all(set(measured) == FIGURES for row in pipeline for measured in row["rounds"])
 
 
 def test_contenders_can_be_chosen(tmp_path: Path) -> None:
     done = benchmarks(
-        "road", "--short", "--only", "floor-2,batch-1", "--markdown", "--json", str(tmp_path / "found.json")
+        "pipeline", "--short", "--only", "baseline-2,batch-1", "--markdown", "--json", str(tmp_path / "found.json")
     )
     assert done.returncode == 0, done.stderr
-    assert "| floor-2 | " in done.stdout
+    assert "| baseline-2 | " in done.stdout
     found = json.loads((tmp_path / "found.json").read_text())
-    assert [row["contender"] for row in found["parts"]["road"]["tables"]["events taken in"]] == ["floor-2", "batch-1"]
+    assert [row["contender"] for row in found["parts"]["pipeline"]["tables"]["events taken in"]] == [
+        "baseline-2",
+        "batch-1",
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Who may import whom: the layers of `[tool.importlinter]` in pyproject.toml, at most eight floors, and no circle."""
+"""Who may import whom: the layers of `[tool.importlinter]` in pyproject.toml, at most eight floors, and no cycle."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def imports_between_rooms(graph: grimp.ImportGraph) -> dict[str, set[str]]:
 
 
 def floors(imports: dict[str, set[str]]) -> dict[str, int]:
-    """The floor of each room: one above the highest of those that it imports. Raises where they go in a circle."""
+    """Each room's floor: one above the highest of those that it imports. Raises where there is a cycle."""
     on_the_way: list[str] = []
 
     @cache
@@ -59,7 +59,7 @@ def test_rooms_stand_on_at_most_eight_floors(graph: grimp.ImportGraph) -> None:
     assert max(found.values()) <= FLOORS, sorted(found.items(), key=lambda each: each[1])
 
 
-def test_no_modules_import_each_other_in_a_circle(graph: grimp.ImportGraph) -> None:
+def test_no_modules_import_each_other_in_a_cycle(graph: grimp.ImportGraph) -> None:
     floors({module: set(graph.find_modules_directly_imported_by(module)) & graph.modules for module in graph.modules})
 
 
@@ -71,6 +71,6 @@ def test_no_modules_import_each_other_in_a_circle(graph: grimp.ImportGraph) -> N
         {"a": {"b", "d"}, "b": {"c"}, "c": {"d"}, "d": {"b"}},
     ],
 )
-def test_a_circle_is_seen(imports: dict[str, set[str]]) -> None:
+def test_a_cycle_is_seen(imports: dict[str, set[str]]) -> None:
     with pytest.raises(AssertionError, match="->"):
         floors(imports)

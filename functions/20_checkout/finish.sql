@@ -44,7 +44,7 @@ comment on function payments.checkout_request(uuid) is
   'The parameters of Stripe''s "Create a Checkout Session" for an attempt; the subject travels in the metadata of session, subscription and payment intent. The same for every retry, as Stripe''s idempotency keys demand. Raises PY005 for an unknown id.';
 
 -- Observed at the session's own created time: the answer shows the session as it was made, also when a retry with the
--- same idempotency key gets it later, and an event that has overtaken it stays the newer.
+-- same idempotency key gets it later, and an event that came before it stays the newer.
 create or replace function payments.finish_checkout(id uuid, session jsonb) returns payments.stripe_checkout_sessions
 language plpgsql security definer  -- the service may not write attempts except through here
 set search_path = pg_catalog, pg_temp

@@ -85,9 +85,9 @@ class _Cursor(Cursor[Any]):
 
 
 class SettledConnection(Connection[Any]):
-    """A connection of ours; `lent` if every transaction has to set its settings itself."""
+    """A connection of ours; `pooled` if every transaction has to set its settings itself."""
 
-    lent = False
+    pooled = False
 
     @classmethod
     def made(cls, conninfo: str, **arguments: Any) -> SettledConnection:
@@ -99,14 +99,14 @@ class SettledConnection(Connection[Any]):
         except psycopg.OperationalError:  # perhaps a pooler, which refuses options in words of its own
             conn = cls.connect(conninfo, **arguments)
         found = conn.cursor(row_factory=tuple_row).execute(_PROBE).fetchone()
-        conn.lent = found != (conn.info.backend_pid, SEARCH_PATH)
-        if conn.lent:
+        conn.pooled = found != (conn.info.backend_pid, SEARCH_PATH)
+        if conn.pooled:
             conn.isolation_level = IsolationLevel.READ_COMMITTED
         return conn
 
     def begins_anew(self) -> bool:
         """Whether the next statement would be a transaction of its own, on a server connection like any other."""
-        return self.lent and self.info.transaction_status == TransactionStatus.IDLE
+        return self.pooled and self.info.transaction_status == TransactionStatus.IDLE
 
     @contextmanager
     def transaction(self, *args: Any, **kwargs: Any) -> Iterator[psycopg.Transaction]:
@@ -129,7 +129,7 @@ class _AsyncCursor(AsyncCursor[Any]):
 class AsyncSettledConnection(AsyncConnection[Any]):
     """The same for asynchronous code."""
 
-    lent = False
+    pooled = False
 
     @classmethod
     async def made(cls, conninfo: str, **arguments: Any) -> AsyncSettledConnection:
@@ -141,13 +141,13 @@ class AsyncSettledConnection(AsyncConnection[Any]):
         except psycopg.OperationalError:
             conn = await cls.connect(conninfo, **arguments)
         found = await (await conn.cursor(row_factory=tuple_row).execute(_PROBE)).fetchone()
-        conn.lent = found != (conn.info.backend_pid, SEARCH_PATH)
-        if conn.lent:
+        conn.pooled = found != (conn.info.backend_pid, SEARCH_PATH)
+        if conn.pooled:
             await conn.set_isolation_level(IsolationLevel.READ_COMMITTED)
         return conn
 
     def begins_anew(self) -> bool:
-        return self.lent and self.info.transaction_status == TransactionStatus.IDLE
+        return self.pooled and self.info.transaction_status == TransactionStatus.IDLE
 
     @asynccontextmanager
     async def transaction(self, *args: Any, **kwargs: Any) -> AsyncIterator[psycopg.AsyncTransaction]:

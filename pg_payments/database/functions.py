@@ -66,7 +66,7 @@ def _json(value: object) -> str | None:
 
 @SqlFunction
 def ingest_stripe_event(environment: str, payload: str) -> Query[Row]:
-    """One verified event, the whole road: `{event_id, processing_status, duplicate, error}`."""
+    """One verified event, through the whole pipeline: `{event_id, processing_status, duplicate, error}`."""
     return Query("select * from payments.ingest_stripe_event(%s, %s)", (environment, payload), _row)
 
 

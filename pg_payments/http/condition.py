@@ -31,7 +31,7 @@ CALM = 5.0
 PATIENCE = 0.7
 """Seconds for the database's answer to a question of ours."""
 LIMIT = 2.0
-"""Seconds after which the connection with such a question is given up."""
+"""Seconds after which the connection with such a question is closed."""
 
 R = TypeVar("R")
 

@@ -34,7 +34,7 @@ EVENT_TYPE = re.compile(r"[a-z0-9_.]{1,100}")
 
 OF_THE_DATABASE = {
     "failed_events": ("pg_payments_failed_events", "Events that failed and wait for another attempt."),
-    "dead_events": ("pg_payments_dead_events", "Events given up on, to be replayed by hand."),
+    "dead_events": ("pg_payments_dead_events", "Parked events, to be replayed by hand."),
     "oldest_unprocessed_seconds": (
         "pg_payments_oldest_unprocessed_seconds", "Since the oldest event arrived that waits for another attempt.",
     ),
@@ -112,7 +112,7 @@ class Delivery:
         """What the database said."""
         event_type = str(receipt.event["event_type"] or "") if receipt.event else ""
         self.type = event_type if EVENT_TYPE.fullmatch(event_type) else ""
-        self.outcome = "dead" if receipt.at_rest_unapplied else receipt.processing_status
+        self.outcome = "dead" if receipt.is_parked else receipt.processing_status
         self.duplicate = "true" if receipt.duplicate else "false"
 
 

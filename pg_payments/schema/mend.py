@@ -3,7 +3,7 @@
 What was dropped or changed of tables, views, policies and triggers is loaded again by ``migrate`` before this.
 """
 
-from pg_payments.schema import state as books
+from pg_payments.schema import state
 from pg_payments.schema.state import Connection
 
 
@@ -12,18 +12,18 @@ def mend(conn: Connection) -> list[str]:
     done: list[str] = []
     with conn.transaction():
         conn.execute("set local search_path = payments_migrations, pg_catalog, pg_temp")
-        for kind, name, identity, owner in books.foreign_owners(conn):
+        for kind, name, identity, owner in state.foreign_owners(conn):
             what = "routine" if kind == "function" else kind
             conn.execute(f"alter {what} {identity} owner to payments_owner".encode())
             done.append(f"gave {kind} {name} of {owner} to payments_owner")
         conn.execute("set local role payments_owner")
-        for kind, name, identity in books.added_objects(conn):
+        for kind, name, identity in state.added_objects(conn):
             conn.execute(f"drop {kind} {identity}".encode())
             done.append(f"dropped {kind} {name}, which was added by hand")
-        for grant in books.unmeant_grants(conn):
+        for grant in state.unmeant_grants(conn):
             conn.execute(grant.statement("revoke"))
             done.append(f"took back {grant}")
-        for grant in books.missing_grants(conn):
+        for grant in state.missing_grants(conn):
             conn.execute(grant.statement("grant"))
             done.append(f"gave {grant}")
     return done

@@ -19,10 +19,9 @@ import psycopg
 from pg_payments import __version__
 from pg_payments.database.connections import with_settings
 from pg_payments.errors import MigrationError
-from pg_payments.schema import members, mend
-from pg_payments.schema import state as books
+from pg_payments.schema import members, mend, state
 from pg_payments.schema.patience import lock_tables, patiently
-from pg_payments.schema.pooler_check import is_lent
+from pg_payments.schema.pooler_check import is_shared
 from pg_payments.schema.sql_files import SqlFile, SqlTree, Statement, packaged
 from pg_payments.schema.state import Connection, Say, Status
 from pg_payments.schema.yoyo_backend import yoyo
@@ -50,7 +49,7 @@ def _in_silence(_: str) -> None: ...
 def status(database_url: str, tree: SqlTree | None = None) -> Status:
     """Compares a database with a tree of SQL (default: this version's); changes nothing."""
     with _connect(database_url) as conn:
-        return books.compare(conn, tree or packaged())
+        return state.compare(conn, tree or packaged())
 
 
 def migrate(
@@ -75,13 +74,13 @@ def migrate(
     tree = tree or packaged()
     with _connect(database_url) as conn, _lock(conn, say):
         members.check(conn, trusted, warn)
-        books.open_books(conn)
-        found = books.compare(conn, tree)
+        state.create_bookkeeping(conn)
+        found = state.compare(conn, tree)
         refuse(found, accept_edited=accept_edited)
         _accept_edited(conn, tree, found, say)
         with yoyo(conn) as backend:
             applied = backend.apply_pending(tree, say)
-        books.settle(conn)
+        state.settle(conn)
         loaded = patiently(conn, say, lambda: _load(conn, tree, force=force))
         if loaded:
             say(f"loaded {len(loaded)} {'file' if len(loaded) == 1 else 'files'} of functions and policies")
@@ -100,9 +99,9 @@ def rollback(
     """
     tree = tree or packaged()
     with _connect(database_url) as conn, _lock(conn, say):
-        if not books.are_open(conn):
+        if not state.has_bookkeeping(conn):
             return []
-        refuse(books.compare(conn, tree), accept_edited=True)
+        refuse(state.compare(conn, tree), accept_edited=True)
         with yoyo(conn) as backend:
             return backend.undo_latest(tree, steps, say)
 
@@ -114,12 +113,12 @@ def uninstall(database_url: str, tree: SqlTree | None = None, *, say: Say = _in_
     """
     tree = tree or packaged()
     with _connect(database_url) as conn, _lock(conn, say):
-        if books.are_open(conn):
-            refuse(books.compare(conn, tree), accept_edited=True)
+        if state.has_bookkeeping(conn):
+            refuse(state.compare(conn, tree), accept_edited=True)
             with yoyo(conn) as backend:
                 backend.undo_latest(tree, None, say)
-            books.settle(conn)
-            patiently(conn, say, lambda: books.close_books(conn))
+            state.settle(conn)
+            patiently(conn, say, lambda: state.drop_bookkeeping(conn))
             say("removed the bookkeeping")
         return members.drop_roles(conn, say)
 
@@ -127,14 +126,14 @@ def uninstall(database_url: str, tree: SqlTree | None = None, *, say: Say = _in_
 @contextmanager
 def _connect(database_url: str) -> Iterator[Connection]:
     with _open(database_url) as conn:
-        if is_lent(conn, database_url):
+        if is_shared(conn, database_url):
             raise MigrationError(
                 "a pooler lends this connection to others between transactions, and the migration lock with it",
                 hint="connect to Postgres directly, or through a pooler in session mode",
             )
-        books.settle(conn)
-        with books.naming(books.preconditions()):
-            conn.execute(books.preconditions().text)
+        state.settle(conn)
+        with state.naming(state.preconditions()):
+            conn.execute(state.preconditions().text)
         yield conn
 
 
@@ -218,20 +217,20 @@ def _accept_edited(conn: Connection, tree: SqlTree, found: Status, say: Say) -> 
     edited = found.migrations_in("edited")
     for file in tree.migrations():
         if file.name in edited:
-            books.note_applied(conn, file)
+            state.note_applied(conn, file)
             say(f"accepted the new wording of {file.name}")
 
 
 def _load(conn: Connection, tree: SqlTree, *, force: bool) -> list[str]:
     """Puts in force what differs; returns the names of those files."""
-    found = books.compare(conn, tree)
+    found = state.compare(conn, tree)
     changed = force or bool(found.files_to_load)
     if not (changed or found.relations):
         return []
     # What was changed by hand is not to be remembered as what was loaded.
     every_function = force or (changed and bool(found.functions))
     every_table = force or bool(found.relations)
-    new_tables = books.files_with_changed_tables(conn, tree)
+    new_tables = state.files_with_changed_tables(conn, tree)
     functions = [each for each in tree.functions() if every_function or found.files[each.name] != "loaded"]
     tables = [each for each in tree.functions() if every_table or each.name in new_tables]
     policies = [each for each in tree.policies() if every_table or found.files[each.name] != "loaded"]
@@ -247,10 +246,10 @@ def _load(conn: Connection, tree: SqlTree, *, force: bool) -> list[str]:
         for file in policies:
             _run(conn, file, lambda each: True)
         if changed:
-            books.note_loaded(conn, tree.reloadable())
+            state.note_loaded(conn, tree.reloadable())
     return [file.name for file in tree.reloadable() if file in functions or file in policies or file in tables]
 
 
 def _run(conn: Connection, file: SqlFile, wanted: Callable[[Statement], bool]) -> None:
-    with books.naming(file):
+    with state.naming(file):
         conn.execute(file.only(wanted).encode())

@@ -1,4 +1,4 @@
-"""Locks on tables while deliveries go on: waited for briefly, tried for again, and given up with the holder's name.
+"""Locks on tables while deliveries go on: waited for briefly, and in the end refused with the holder's name.
 
 Whoever waits for a table stops everybody who comes after it. So nothing here waits longer than a delivery may, and
 between two tries deliveries have the tables to themselves.

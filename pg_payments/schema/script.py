@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 
 from pg_payments import __version__
-from pg_payments.schema import state as books
+from pg_payments.schema import state
 from pg_payments.schema.migrate import LOCK_KEY
 from pg_payments.schema.sql_files import PACKAGE, SqlFile, SqlTree, packaged
 
@@ -56,11 +56,11 @@ def helpers_for_tests() -> str:
 
 
 def _parts(tree: SqlTree) -> Iterator[str]:
-    yield _HEAD.format(version=__version__, lock=LOCK_KEY, preconditions=books.preconditions().text)
+    yield _HEAD.format(version=__version__, lock=LOCK_KEY, preconditions=state.preconditions().text)
     yield _heading("roles")
-    yield books.roles().text
+    yield state.roles().text
     yield _heading("bookkeeping")
-    yield books.opening().text
+    yield state.opening().text
     for file in tree.migrations():
         yield _heading(f"migrations/{file.path.name}")
         yield "set local search_path = payments_migrations, pg_catalog, pg_temp;\n"
@@ -77,7 +77,7 @@ def _parts(tree: SqlTree) -> Iterator[str]:
             "insert into payments_migrations.loaded_file (name, sha256, table_sha256)"
             f" values ({_literal(file.name)}, '{file.sha256}', {tables});"
         )
-    yield books.recording().text
+    yield state.recording().text
     yield "reset role;"
 
 

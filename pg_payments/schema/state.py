@@ -107,7 +107,7 @@ def recording() -> SqlFile:
     return SqlFile(Path(__file__).with_name("record.sql"), "record")
 
 
-def open_books(conn: Connection) -> None:
+def create_bookkeeping(conn: Connection) -> None:
     """Makes the group roles and the bookkeeping tables unless they are there."""
     with conn.transaction():
         for file in (roles(), opening()):
@@ -115,12 +115,12 @@ def open_books(conn: Connection) -> None:
                 conn.execute(file.text)
 
 
-def close_books(conn: Connection) -> None:
+def drop_bookkeeping(conn: Connection) -> None:
     """Drops the bookkeeping tables."""
     conn.execute("drop schema payments_migrations cascade")
 
 
-def are_open(conn: Connection) -> bool:
+def has_bookkeeping(conn: Connection) -> bool:
     """Whether this database has bookkeeping tables."""
     row = conn.execute("select pg_catalog.to_regclass('payments_migrations.applied_migration') is not null").fetchone()
     return row is not None and bool(row[0])
@@ -128,7 +128,7 @@ def are_open(conn: Connection) -> bool:
 
 def compare(conn: Connection, tree: SqlTree) -> Status:
     """The status of a database; reads only."""
-    if not are_open(conn):
+    if not has_bookkeeping(conn):
         return Status(
             _states(tree.migrations(), {}, "pending", "applied", "edited", "unknown"),
             _states(tree.reloadable(), {}, "new", "loaded", "changed", "removed"),

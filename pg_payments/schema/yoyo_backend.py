@@ -25,7 +25,7 @@ from yoyo.migrations import (
 )
 
 from pg_payments.errors import MigrationError
-from pg_payments.schema import state as books
+from pg_payments.schema import state
 from pg_payments.schema.patience import patiently
 from pg_payments.schema.sql_files import SqlFile, SqlTree
 from pg_payments.schema.state import Connection, Say
@@ -65,7 +65,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def init_connection(self, connection: Connection) -> None:
         """Undoes whatever a migration has set, and finds yoyo's tables."""
-        books.settle(connection)
+        state.settle(connection)
         connection.execute("set search_path = payments_migrations, pg_catalog, pg_temp")
 
     def list_tables(self, **kwargs: Any) -> list[str]:
@@ -115,7 +115,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             self._run(migration, file, direction)
 
     def _run(self, migration: VersionedFile, file: SqlFile, direction: Direction) -> None:
-        with books.naming(file), redirect_stdout(StringIO()):  # yoyo prints the rows of every select
+        with state.naming(file), redirect_stdout(StringIO()):  # yoyo prints the rows of every select
             if migration.use_transactions:
                 with self.transaction():
                     migration.process_steps(self, direction)
@@ -130,10 +130,10 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         self.log_migration(migration, direction)
         if direction == "apply":
             self.mark_one(migration, log=False)
-            books.note_applied(self._conn, migration.file)
+            state.note_applied(self._conn, migration.file)
         else:
             self.unmark_one(migration, log=False)
-            books.note_undone(self._conn, migration.file)
+            state.note_undone(self._conn, migration.file)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def may_be_listed(stripe: StripeApi) -> None:
     stripe.read("/v1/events", {"limit": 1})
 
 
-def take_undelivered(conn: Connection[Any], stripe: StripeApi, environment: str) -> None:
+def take_missed_events(conn: Connection[Any], stripe: StripeApi, environment: str) -> None:
     """Takes in what some endpoint of the account has not acknowledged; Stripe does not tell which. `conn` commits."""
     asked = {"delivery_success": False, "created": {"gte": int(time.time()) - RETRIED}}
     for page in pages(stripe.read, "/v1/events", asked):

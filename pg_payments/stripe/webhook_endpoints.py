@@ -30,7 +30,7 @@ from pg_payments.database.query import Row
 from pg_payments.errors import ConfigurationError, Forbidden, StripeRefused
 from pg_payments.settings import Environment, Settings
 from pg_payments.stripe.client import StripeApi, StripeRequest
-from pg_payments.stripe.missed_events import may_be_listed, take_undelivered
+from pg_payments.stripe.missed_events import may_be_listed, take_missed_events
 from pg_payments.stripe.pages import pages
 
 PATH: Final = "/v1/webhook_endpoints"
@@ -133,7 +133,7 @@ def configure(
         if refused.status != 400 or not _room_is_made(conn, stripe, environment, url):
             raise
         made = _replace(conn, stripe, settings, environment, anew=anew)
-        take_undelivered(conn, stripe, environment)  # what was sent while there was none
+        take_missed_events(conn, stripe, environment)  # what was sent while there was none
     _delete_former(conn, stripe, environment, url)
     return made or row
 
@@ -182,7 +182,7 @@ def _delete_former(
     """Deletes what `_former` finds, once what it could not deliver is fetched; the number deleted."""
     former = [found["id"] for found in _former(conn, stripe, environment, url)]
     if former:
-        take_undelivered(conn, stripe, environment)
+        take_missed_events(conn, stripe, environment)
     with conn.transaction():
         functions.lock_webhook_endpoint(conn, environment)
         record = functions.webhook_endpoint(conn, environment)  # somebody may have replaced it since

@@ -28,10 +28,10 @@ class Receipt:
 
     @property
     def to_be_delivered_again(self) -> bool:
-        """Whether applying the event failed in a way that another delivery may mend; a parked event is at rest."""
-        return self.processing_status == "failed" and not self.at_rest_unapplied
+        """Whether applying the event failed in a way that another delivery may mend."""
+        return self.processing_status == "failed" and not self.is_parked
 
     @property
-    def at_rest_unapplied(self) -> bool:
-        """Whether the event was given up on: only a replay by hand applies it."""
+    def is_parked(self) -> bool:
+        """Whether the event is not tried again by itself: only a replay by hand applies it."""
         return self.event is not None and self.event["parked_at"] is not None

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - SQL is kept in one piece
-"""What is inside stays inside: private functions by whatever road, the service's and administrators' work, clock, settings, registry."""
+"""What is inside stays inside: private functions by whatever way, the service's and administrators' work, clock, settings, registry."""
 
 import pytest
 

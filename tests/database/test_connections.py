@@ -81,7 +81,7 @@ def test_a_delivery_is_taken_whatever_the_host_has_set(host_url: str) -> None:
 
 def test_every_setting_is_asked_for(host_url: str) -> None:
     with connect(host_url) as conn:
-        assert not conn.lent
+        assert not conn.pooled
         for name, value in SETTINGS.items():
             assert conn.execute(f"show {name}").fetchone() == (value,)
 
@@ -199,7 +199,7 @@ def test_behind_a_pooler_each_transaction_sets_them(
         statuses, _ = asyncio.run(received_and_read(url))
         assert statuses == ["processed", "processed"]
         with connect(url) as ours:
-            assert ours.lent
+            assert ours.pooled
             assert ours.execute("show search_path").fetchone() == (SETTINGS["search_path"],)
             with ours.transaction():
                 for name, value in SETTINGS.items():

@@ -372,7 +372,7 @@ def test_what_a_server_could_not_finish_is_kept_as_failed(conn: Connection, serv
 
 
 def test_what_is_still_under_way_is_kept_beside_it(conn: Connection) -> None:
-    """The backend that was given up on holds the ledger row; another connection keeps the event all the same."""
+    """A backend that nobody waits for holds the ledger row; another connection keeps the event all the same."""
     setting(conn, "lock_timeout", "200ms")
     install(conn)
     (body,), (event_id,) = customers("beside", 1)

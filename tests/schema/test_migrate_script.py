@@ -8,7 +8,7 @@ import pytest
 from pg_payments.schema.migrate import Outcome, migrate, rollback, status
 from tests.support.tools import command, pg_dump, psql, write
 
-BOOKS = """
+KEPT = """
 select 'migration', name, sha256 from payments_migrations.applied_migration
 union all select 'yoyo', migration_id, migration_hash from payments_migrations._yoyo_migration
 union all select 'yoyo version', version::text, null from payments_migrations._yoyo_version
@@ -26,16 +26,16 @@ def script(tmp_path: Path) -> Path:
     return write(tmp_path / "pg-payments.sql", printed.stdout)
 
 
-def books(url: str) -> list[tuple[object, ...]]:
+def bookkeeping(url: str) -> list[tuple[object, ...]]:
     with psycopg.connect(url) as conn:
-        return conn.execute(BOOKS).fetchall()
+        return conn.execute(KEPT).fetchall()
 
 
 def test_the_script_leaves_what_migrate_leaves(empty_database_url: str, database_url: str, script: Path) -> None:
     done = psql(empty_database_url, "-1", "-f", str(script))
     assert (done.returncode, done.stderr) == (0, "")
     assert pg_dump(empty_database_url) == pg_dump(database_url)
-    assert books(empty_database_url) == books(database_url)
+    assert bookkeeping(empty_database_url) == bookkeeping(database_url)
 
 
 def test_migrate_goes_on_from_the_script(empty_database_url: str, script: Path) -> None:

@@ -1,4 +1,4 @@
-"""The road: an event from its signature to its projections, beside the least that keeps it."""
+"""The pipeline: an event from its signature to its projections, beside the least that keeps it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from benchmarks.served import served
 from benchmarks.timing import Measurement, Stopwatch, known_median, ratio
 from pg_payments.cli.output import print_note
 
-ALL = ("floor-1", "one-1", "floor-16", "one-16", "batch-2", "http-64")
+ALL = ("baseline-1", "one-1", "baseline-16", "one-16", "batch-2", "http-64")
 COLUMNS = (
-    "contender", "events/s", "(from – to)", "of floor", "p50 ms", "p99 ms", "backend ms/event", "client ms/event",
+    "contender", "events/s", "(from – to)", "of baseline", "p50 ms", "p99 ms", "backend ms/event", "client ms/event",
     "WAL kB/event", "reads/event",
 )  # fmt: skip
 
 Rounds = dict[str, list[Measurement]]
 
 
-def road(bench: Bench, contenders: Sequence[Contender], workers: int | None = None) -> Part:
-    database = bench.database("road")
+def pipeline(bench: Bench, contenders: Sequence[Contender], workers: int | None = None) -> Part:
+    database = bench.database("pipeline")
     with ExitStack() as stack:
         url = None
         if any(contender.kind == "http" for contender in contenders):
@@ -32,7 +32,7 @@ def road(bench: Bench, contenders: Sequence[Contender], workers: int | None = No
     told = (
         f"{bench.options.runs} rounds of {bench.options.seconds:g} s each; bodies of {bench.tape.mean_bytes:.0f} bytes"
     )
-    return Part("road", told, [_table(rounds)], list(_goals(rounds)))
+    return Part("pipeline", told, [_table(rounds)], list(_goals(rounds)))
 
 
 def take_turns(bench: Bench, stopwatch: Stopwatch, contenders: Sequence[Contender], database: Database) -> Rounds:
@@ -49,11 +49,11 @@ def take_turns(bench: Bench, stopwatch: Stopwatch, contenders: Sequence[Contende
 
 
 def base_of(name: str, rounds: Rounds) -> str | None:
-    """The floor that a contender is held against: on as many connections, else on sixteen."""
+    """The baseline that a contender is held against: on as many connections, else on sixteen."""
     _, _, clients = name.partition("-")
     kind = name.partition("-")[0]
-    wanted = f"floor-{clients}" if kind == "one" else "floor-16"
-    return wanted if kind != "floor" and wanted in rounds else None
+    wanted = f"baseline-{clients}" if kind == "one" else "baseline-16"
+    return wanted if kind != "baseline" and wanted in rounds else None
 
 
 def _rates(measured: Iterable[Measurement]) -> list[float]:
@@ -83,13 +83,13 @@ def _table(rounds: Rounds) -> Table:
 
 def _goals(rounds: Rounds) -> Iterable[Goal]:
     for name, base, bound in (
-        ("one-1", "floor-1", 0.60),
-        ("one-16", "floor-16", 0.60),
-        ("batch-2", "floor-16", 1.2),
-        ("http-64", "floor-16", 1.0),
+        ("one-1", "baseline-1", 0.60),
+        ("one-16", "baseline-16", 0.60),
+        ("batch-2", "baseline-16", 1.2),
+        ("http-64", "baseline-16", 1.0),
     ):
         if name in rounds and base in rounds:
             yield Goal(f"{name} / {base}, events/s", ratio(_rates(rounds[name]), _rates(rounds[base])), bound)
-    if "one-1" in rounds and "floor-1" in rounds:
-        tails = ratio([m.p99 for m in rounds["one-1"]], [m.p99 for m in rounds["floor-1"]])
-        yield Goal("one-1 / floor-1, p99", tails, 3, at_least=False)
+    if "one-1" in rounds and "baseline-1" in rounds:
+        tails = ratio([m.p99 for m in rounds["one-1"]], [m.p99 for m in rounds["baseline-1"]])
+        yield Goal("one-1 / baseline-1, p99", tails, 3, at_least=False)
