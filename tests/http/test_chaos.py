@@ -272,10 +272,10 @@ def restart(s: Scene, mode: str = "fast") -> None:
     s.flows_within(AFTER_A_RESTART, time.monotonic(), f"a {mode} restart")
 
 
-def terminate(s: Scene) -> None:
+def terminate(s: Scene, within: float = AFTER_A_RESTART) -> None:
     """All connections of the server are ended at once, some in the middle of a batch."""
     s.conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'chaos_server'")
-    s.flows_within(AFTER_A_RESTART, time.monotonic(), "connections were ended")
+    s.flows_within(within, time.monotonic(), "connections were ended")
 
 
 def alter(s: Scene, seconds: float = 4) -> None:
@@ -318,7 +318,7 @@ def test_mixed(crash_server: Callable[..., LocalServer], tmp_path: Path) -> None
             s.afflicted("row")
             with psycopg.connect(s.server.url("postgres")) as holder, holder.transaction(force_rollback=True):
                 holder.execute("update public.orders set n = n where id = 1")
-                terminate(s)
+                terminate(s, within=AFTER_A_LOCK)
                 s.relay.abandon()
                 threading.Event().wait(1)
             s.flows_within(AFTER_SILENCE, time.monotonic(), "a lock, ended connections and a host that vanished")

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,6 +25,7 @@ from pg_payments.demo.deliveries import signed
 from pg_payments.http.metrics import is_alive
 from tests.http.test_webhooks import an_event
 from tests.support.crowd import ServedProcess, crowd, serving
+from tests.support.relay import Relay
 from tests.support.servers import Server
 from tests.support.site import TEST_SECRET, bring_application, shop_url
 from tests.support.waiting import wait_until
@@ -179,6 +181,26 @@ def test_what_is_blocked_for_good_is_answered_at_the_end_too(
         assert {(status.status_code, "Retry-After" in status.headers) for status in statuses} == {(503, True)}
         assert "Traceback" not in (tmp_path / "log").read_text()
         assert "unexpected" not in (tmp_path / "log").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), TWO], ids=["one process", "two processes"])
+def test_a_silent_database_does_not_keep_it_from_ending(
+    shop: str, tmp_path: Path, temporary: Path, options: tuple[str, ...]
+) -> None:
+    with (
+        Relay(shop) as relay,
+        serving(relay.url(shop), tmp_path / "log", *options, TMPDIR=str(temporary)) as running,
+        ThreadPoolExecutor(8) as background,
+    ):
+        assert deliver(running.base, an_event()).status_code == 200
+        relay.silent = True
+        answers = [background.submit(deliver, running.base, an_event()) for _ in range(8)]
+        time.sleep(1)  # they are on their way, wherever that ends
+        running.process.terminate()
+        assert running.process.wait(35) == 0
+        assert {answer.result(10).status_code for answer in answers} == {503}
+        assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 def test_workers_end_with_the_process_that_minds_them(shop: str, tmp_path: Path, temporary: Path) -> None:
