@@ -1824,6 +1824,14 @@ ALTER FUNCTION payments_private."json_object"(p_value jsonb) OWNER TO payments_o
 
 COMMENT ON FUNCTION payments_private."json_object"(p_value jsonb) IS 'A JSON object; anything else is null.';
 
+CREATE FUNCTION payments_private.json_of_columns(p_columns text[]) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.json_of_columns(p_columns text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.json_of_columns(p_columns text[]) IS 'Returns the SQL that makes an object of columns of t.';
+
 CREATE FUNCTION payments_private.json_text(p_value jsonb) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1962,6 +1970,14 @@ CREATE FUNCTION payments_private.linked_json(p_value jsonb) RETURNS jsonb
 ALTER FUNCTION payments_private.linked_json(p_value jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.linked_json(p_value jsonb) IS 'A JSON value as it is; JSON''s null is null.';
+
+CREATE FUNCTION payments_private.linked_rows_of(p_environment text, p_account text, p_object_type text, p_ids text[]) RETURNS TABLE(projection text, key text, content jsonb)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.linked_rows_of(p_environment text, p_account text, p_object_type text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.linked_rows_of(p_environment text, p_account text, p_object_type text, p_ids text[]) IS 'The linked columns of the rows that are linked to the given objects.';
 
 CREATE FUNCTION payments_private.linked_text(p_value jsonb) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -2714,6 +2730,14 @@ CREATE FUNCTION payments_private.rebuild_batch(p_environment text, p_after text,
 ALTER FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) IS 'One batch of a rebuild; answers where it is then, null at the end, and how many objects were read. p_alone: the caller has locked the environment.';
+
+CREATE FUNCTION payments_private.refill_linked_rows(p_environment text, p_account text, p_object_type text, p_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.refill_linked_rows(p_environment text, p_account text, p_object_type text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.refill_linked_rows(p_environment text, p_account text, p_object_type text, p_ids text[]) IS 'Copies stored objects to their anchor and fills the rows that are linked to them. The caller holds the locks of the objects.';
 
 CREATE FUNCTION payments_private.refund_facts(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
     LANGUAGE plpgsql IMMUTABLE
@@ -4593,6 +4617,8 @@ REVOKE ALL ON FUNCTION payments_private.json_ids(VARIADIC p_values jsonb[]) FROM
 
 REVOKE ALL ON FUNCTION payments_private."json_object"(p_value jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.json_of_columns(p_columns text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.json_text(p_value jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.json_texts(VARIADIC p_values jsonb[]) FROM PUBLIC;
@@ -4626,6 +4652,8 @@ REVOKE ALL ON FUNCTION payments_private.linked_column_type(p_path text) FROM PUB
 REVOKE ALL ON FUNCTION payments_private.linked_expression(p_object_type text, p_path text, p_type text, p_data text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.linked_json(p_value jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.linked_rows_of(p_environment text, p_account text, p_object_type text, p_ids text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.linked_text(p_value jsonb) FROM PUBLIC;
 
@@ -4792,6 +4820,8 @@ REVOKE ALL ON FUNCTION payments_private.reading_or_fail(p_what text) FROM PUBLIC
 REVOKE ALL ON FUNCTION payments_private.reapply_event(p_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.refill_linked_rows(p_environment text, p_account text, p_object_type text, p_ids text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.refund_facts(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
 

@@ -9,7 +9,7 @@
 --   outbox    Triggers on the application's table write down what Stripe is to be told; a worker sends it.
 --
 -- Two kinds of functions are generated, one of each for a link, so that all SQL is static: guard_linked_<n> and
--- check_linked_<n> belong to payments_owner and read the anchor; touch_linked_<n>, read_linked_<n> and write_linked_<n>
+-- check_linked_<n> belong to payments_owner and read the anchor; touch_linked_<n> and five more
 -- belong to the table's owner, have that owner's rights and no other, and may be executed by payments_owner alone.
 -- (Postgres documentation: CREATE TRIGGER; CREATE FUNCTION, Writing SECURITY DEFINER Functions Safely.)
 

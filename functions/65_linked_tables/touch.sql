@@ -3,6 +3,7 @@
 --   read_linked_<n>    reads the columns that are pushed, and the id
 --   write_linked_<n>   writes the id that a creation brought
 --   pull_linked_<n>    writes what Stripe says of pushed columns, into the rows of an object
+--   list_linked_<n>    lists the linked columns of the rows of given objects
 --   fill_linked_<n>    has the guard fill all rows, some at a time
 
 create or replace function payments_private.touch_body(p_link payments_private.linked_tables) returns text
@@ -121,6 +122,16 @@ $$;
 comment on function payments_private.owners_function(payments_private.linked_tables, text, text, text, text) is
   'Returns the statements that make one function of a link that belongs to the table''s owner.';
 
+create or replace function payments_private.json_of_columns(p_columns text[]) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return 'jsonb_build_object(' || (select string_agg(format('%L, t.%I', c, c), ', ' order by c) from unnest(p_columns) c) || ')';
+end
+$$;
+comment on function payments_private.json_of_columns(text[]) is 'Returns the SQL that makes an object of columns of t.';
+
 create or replace function payments_private.owners_functions(p_link payments_private.linked_tables) returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -138,6 +149,12 @@ begin
   return (select to_jsonb(r) from (select %1$s from %2$s t where %3$s) r);
 end
 $body$, (select string_agg(format('t.%I', c), ', ' order by c) from unnest(v_columns) c), p_link.target::text, v_condition))
+      || payments_private.owners_function(p_link, 'list', 'text[]', 'table (key jsonb, content jsonb)', format($body$
+begin
+  return query select %1$s, %2$s from %3$s t where t.%4$I = any ($1);
+end
+$body$, payments_private.json_of_columns(p_link.key_columns::text[]),
+        payments_private.json_of_columns(array(select jsonb_object_keys(p_link.columns))), p_link.target::text, p_link.id_column))
       || payments_private.owners_function(p_link, 'write', 'jsonb, jsonb', 'integer', format($body$
 declare
   v_count integer;

@@ -14,7 +14,7 @@ begin
     select format('drop function %s', p.oid::regprocedure)
       from pg_catalog.pg_proc p join pg_catalog.pg_class c on c.oid = p_link.target
      where p.pronamespace = 'payments_private'::regnamespace and p.proowner = c.relowner
-       and p.proname ~ format('^(touch|fill|read|write|pull)_linked_%s$', p_link.link_id));
+       and p.proname ~ format('^(touch|fill|read|write|pull|list)_linked_%s$', p_link.link_id));
 end
 $$;
 comment on function payments_private.detach_statements(payments_private.linked_tables) is

@@ -22,6 +22,7 @@ begin
     'payments charge', 'payments checkout.session', 'payments credit_note', 'payments dispute', 'payments invoice', 'payments invoice_payment',
     'payments payment_intent', 'payments refund',
     'subjects customer_mappings']
+    || array(select distinct 'linked ' || a.object_type from payments_private.object_anchors a order by 1)
     || array(select 'orphans ' || p.table_name from payments_private.projections p where not p.made_by_callers order by p.place);
 end
 $$;
@@ -66,7 +67,7 @@ declare
   v_what text := split_part(p_pass, ' ', 1);
   v_of   text := split_part(p_pass, ' ', 2);
 begin
-  if v_what in ('said', 'rows', 'payments') then
+  if v_what in ('said', 'rows', 'payments', 'linked') then
     select array_agg(b.object_id order by b.place), array_agg(b.account_id order by b.place) into keys, accounts
       from (select o.object_id, o.account_id, row_number() over () as place
               from (select x.object_id, x.account_id from payments.stripe_objects x
@@ -301,6 +302,7 @@ begin
     when p_pass like 'rows %' then perform payments_private.project_objects(p_environment, p_account, v_of, p_keys);
     when p_pass like 'payments %' then perform payments_private.project_transactions(p_environment, p_account, p_keys);
     when p_pass like 'subjects %' then perform payments_private.project_customer_mappings(p_environment, p_account, p_keys);
+    when p_pass like 'linked %' then perform payments_private.refill_linked_rows(p_environment, p_account, v_of, p_keys);
     when p_pass like 'orphans %' then perform payments_private.delete_orphans(p_environment, p_account, v_of, p_keys);
   end case;
 end

@@ -32,6 +32,9 @@ begin
                lateral (
                  select * from payments.stripe_checkout_sessions x where x.id = a.id and x.environment = p_environment and x.account_id is not distinct from p_account offset 0) s;
 
+    when p_pass like 'linked %' then
+      return query select * from payments_private.linked_rows_of(p_environment, p_account, v_of, p_keys);
+
     when p_pass like '% customer_mappings' then
       return query
         select 'customer_mappings', r.subject_key, to_jsonb(r) - array['id', 'created_at', 'updated_at']

@@ -37,7 +37,7 @@ begin
       -- application's table, with whose rights they run.
       select 'function', pg_catalog.format('%I.%I', o.name, p.proname), p.proowner
         from ours o join pg_catalog.pg_proc p on p.pronamespace = o.oid
-       where not (o.name = 'payments_private' and p.prosecdef and p.proname ~ '^(subjects_of_|(touch|fill|read|write|pull)_linked_[0-9]+$)')
+       where not (o.name = 'payments_private' and p.prosecdef and p.proname ~ '^(subjects_of_|(touch|fill|read|write|pull|list)_linked_[0-9]+$)')
       union all
       select 'function of a trigger on', pg_catalog.format('%I.%I', o.name, c.relname), p.proowner
         from ours o join pg_catalog.pg_class c on c.relnamespace = o.oid

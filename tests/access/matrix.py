@@ -395,6 +395,7 @@ INTERNALS: Final = """
     json_id
     json_ids
     json_object
+    json_of_columns
     json_text
     json_texts
     json_time
@@ -412,6 +413,7 @@ INTERNALS: Final = """
     linked_column_type
     linked_expression
     linked_json
+    linked_rows_of
     linked_text
     linked_types
     links_of
@@ -495,6 +497,7 @@ INTERNALS: Final = """
     reading_or_fail
     reapply_event
     rebuild_batch
+    refill_linked_rows
     refund_facts
     refund_or_dispute_row
     refuse

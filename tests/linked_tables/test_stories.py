@@ -186,3 +186,20 @@ def test_it_is_told_without_values(shop: Shop) -> None:
     assert "hush" not in told.payload
     assert '"object": "prod_1"' in told.payload
     assert '"table": "app.products"' in told.payload
+
+
+def test_verify_sees_a_linked_value_that_is_wrong_and_a_rebuild_mends_it(shop: Shop) -> None:
+    shop.link("app.products", "product")
+    shop.store(product())
+    shop.all("insert into app.products (stripe_product_id) values ('prod_1')")
+    assert shop.all("select * from payments.verify_projections('test')") == []
+    shop.all(
+        "alter table app.products disable trigger user; update app.products set stripe_price_id = 'price_forged';"
+        "alter table app.products enable trigger user"
+    )
+    (wrong,) = shop.all("select * from payments.verify_projections('test')")
+    assert (wrong["projection"], wrong["key"]) == ("app.products", '{"id": 1}')
+    assert wrong["expected"]["stripe_price_id"] == "price_1"
+    shop.all("select payments.rebuild_projections('test')")
+    assert shop.one("select stripe_price_id as p from app.products")["p"] == "price_1"
+    assert shop.all("select * from payments.verify_projections('test')") == []
