@@ -29,7 +29,7 @@ begin
     when 'payment_intent' then
       v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'latest_charge', p_data -> 'invoice');
       v_ids[1] := coalesce(v_ids[1], payments_private.json_id(p_data -> 'customer_account'));
-      if v_ids[3] is null and p_data #>> '{payment_details,order_reference}' like 'in\_%' then  -- since 2025-10-29.clover
+      if v_ids[3] is null and p_data #>> '{payment_details,order_reference}' ~ '^in_' then  -- since 2025-10-29.clover
         v_ids[3] := p_data #>> '{payment_details,order_reference}';
       end if;
       if p_data ? 'charges' then  -- until 2022-11-15
@@ -42,7 +42,7 @@ begin
       v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'charge', p_data -> 'subscription',
                                          p_data #> '{parent,subscription_details,subscription}');
       v_ids[1] := coalesce(v_ids[1], payments_private.json_id(p_data -> 'customer_account'));
-      if v_ids[2] is null and p_data #>> '{confirmation_secret,client_secret}' like 'pi\_%\_secret\_%' then
+      if v_ids[2] is null and p_data #>> '{confirmation_secret,client_secret}' ~ '^pi_.*_secret_' then
         v_ids[2] := split_part(p_data #>> '{confirmation_secret,client_secret}', '_secret_', 1);
       end if;
       if p_data ? 'payments' then  -- since 2025-03-31.basil

@@ -50,8 +50,8 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return p_member.node like 'invoice\_payment:%' and p_member.known
-     and not exists (select from unnest(p_member.links) l where l like any (array['payment\_intent:%', 'charge:%']));
+  return p_member.node like 'invoice_payment:%' and p_member.known
+     and not exists (select from unnest(p_member.links) l where l like any (array['payment_intent:%', 'charge:%']));
 end
 $$;
 comment on function payments_private.is_off_stripe(payments_private.payment_objects) is 'Whether a member of a group is an invoice payment made outside of Stripe.';
@@ -68,7 +68,7 @@ declare
   v_parts  payments_private.payment_objects[] := array[]::payments_private.payment_objects[];
 begin
   foreach v_member in array p_group loop
-    if not (p_key.node like 'payment\_intent:%' and payments_private.is_off_stripe(v_member))
+    if not (p_key.node like 'payment_intent:%' and payments_private.is_off_stripe(v_member))
        and (p_alone or payments_private.belongs_to(v_member, p_key, p_group))
     then
       v_parts := v_parts || v_member;
@@ -92,7 +92,7 @@ declare
   v_best   integer := 5;
 begin
   foreach v_member in array p_group loop
-    v_rank := case when v_member.node like 'payment\_intent:%' then 1
+    v_rank := case when v_member.node like 'payment_intent:%' then 1
                    when v_member.node like 'invoice:%' then 2
                    when v_member.node like 'charge:%' then 3
                    when v_member.node like 'checkout.session:%' and v_member.mode = 'payment' then 4 end;
@@ -257,9 +257,9 @@ begin
   if v_keys = '{}' then
     return v_rows;
   elsif cardinality(v_keys) > 1 or v_keys[1].mode = 'canceled' or exists (
-    select from unnest(p_group) m where v_keys[1].node like 'payment\_intent:%' and (m.mode = 'off_stripe' or payments_private.is_off_stripe(m)))
+    select from unnest(p_group) m where v_keys[1].node like 'payment_intent:%' and (m.mode = 'off_stripe' or payments_private.is_off_stripe(m)))
   then
-    if v_keys[1].node like 'payment\_intent:%' then
+    if v_keys[1].node like 'payment_intent:%' then
       v_rows := payments_private.payments_of_bill(p_environment, p_account, v_keys, p_group);
     else
       for i in 1 .. cardinality(v_keys) loop
@@ -269,7 +269,7 @@ begin
     end if;
   else  -- nearly always: one payment
     v_rows := array[payments_private.payment_row(p_environment, p_account, v_keys[1], true, null, p_group)];
-    if v_keys[1].node like 'payment\_intent:%' and v_rows[1].status not in ('pending', 'failed') then
+    if v_keys[1].node like 'payment_intent:%' and v_rows[1].status not in ('pending', 'failed') then
       v_bill := payments_private.shared_bill(p_group);
       if v_bill.node like 'invoice:%' then
         v_rest := payments_private.rest_of_bill(p_environment, p_account, v_bill, v_rows[1].amount, null, p_group);
@@ -299,7 +299,7 @@ declare
   v_place  integer;
 begin
   foreach v_member in array p_group loop
-    if v_member.node like 'credit\_note:%' and v_member.refunded > 0 then
+    if v_member.node like 'credit_note:%' and v_member.refunded > 0 then
       v_credit := v_credit + v_member.refunded;
       v_at := greatest(v_at, v_member.provider_created_at);
     end if;

@@ -46,7 +46,7 @@ begin
   v_charge := payments_private.charge_of_refund(p_refund, p_parts);
   v_captured := v_charge.received;
   foreach v_part in array p_parts loop
-    if v_part.node like 'payment\_intent:%' and v_part.known
+    if v_part.node like 'payment_intent:%' and v_part.known
        and (v_part.node = any (p_refund.links) or v_part.node = any (v_charge.links))
     then
       v_canceled := v_canceled or coalesce(v_part.mode = 'canceled', false);
