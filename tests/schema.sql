@@ -2545,13 +2545,21 @@ ALTER FUNCTION payments_private.project_references(p_environment text, p_account
 
 COMMENT ON FUNCTION payments_private.project_references(p_environment text, p_account text, p_references text[]) IS 'Computes the rows of stored objects of any types, given as type:id.';
 
+CREATE FUNCTION payments_private.project_subscription_items(p_environment text, p_account text, p_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.project_subscription_items(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_subscription_items(p_environment text, p_account text, p_ids text[]) IS 'Computes payments.stripe_subscription_items for the given subscription ids.';
+
 CREATE FUNCTION payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) IS 'Computes payments.stripe_subscriptions and their items for the given ids; answers those whose subject changed.';
+COMMENT ON FUNCTION payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) IS 'Computes payments.stripe_subscriptions and their items for the given ids. Returns the ids of those whose subject is another than before: their payments are to be computed again.';
 
 CREATE FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) RETURNS void
     LANGUAGE plpgsql
@@ -4784,6 +4792,8 @@ REVOKE ALL ON FUNCTION payments_private.project_prices(p_environment text, p_acc
 REVOKE ALL ON FUNCTION payments_private.project_products(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_references(p_environment text, p_account text, p_references text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.project_subscription_items(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 

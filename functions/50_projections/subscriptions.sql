@@ -37,13 +37,10 @@ end
 $$;
 comment on function payments_private.period_of(jsonb, text) is 'current_period_start or current_period_end of a subscription in any API version.';
 
--- Answers the ids of subscriptions whose subject is another than before: their payments are to be computed again.
-create or replace function payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) returns text[]
+create or replace function payments_private.project_subscription_items(p_environment text, p_account text, p_ids text[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  v_changed text[];
 begin
   delete from payments.stripe_subscription_items x
    where x.id = any (array(
@@ -88,6 +85,19 @@ begin
          is distinct from
          (excluded.subscription_id, excluded.product_id, excluded.price_id, excluded.quantity, excluded.current_period_start,
           excluded.current_period_end, excluded.metadata);
+end
+$$;
+comment on function payments_private.project_subscription_items(text, text, text[]) is
+  'Computes payments.stripe_subscription_items for the given subscription ids.';
+
+create or replace function payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) returns text[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_changed text[];
+begin
+  perform payments_private.project_subscription_items(p_environment, p_account, p_ids);
 
   with rows as (
     select o.object_id, o.data d, o.observed_at, payments_private.payer_in(o.data) as customer_id,
@@ -142,7 +152,7 @@ begin
 end
 $$;
 comment on function payments_private.project_subscriptions(text, text, text[]) is
-  'Computes payments.stripe_subscriptions and their items for the given ids; answers those whose subject changed.';
+  'Computes payments.stripe_subscriptions and their items for the given ids. Returns the ids of those whose subject is another than before: their payments are to be computed again.';
 
 do $$ begin
   perform payments_private.register_projection('stripe_subscriptions', '{subscription}', 'subscription_id', p_keeps_deleted => true);

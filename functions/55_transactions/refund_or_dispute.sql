@@ -160,7 +160,11 @@ begin
     end if;
   end loop;
 
-  t := p_payment;  -- whose it is, and what it belongs to
+  -- Only what is named here is the payment's too: whose it is. Anything else is null until it is decided otherwise.
+  t.subject_type := p_payment.subject_type;
+  t.subject_id := p_payment.subject_id;
+  t.provider_customer_id := p_payment.provider_customer_id;
+  t.customer_email_snapshot := p_payment.customer_email_snapshot;
   t.provider := 'stripe';
   t.environment := p_environment;
   t.account_id := p_account;
@@ -177,7 +181,6 @@ begin
   t.amount_refunded := 0;
   t.currency := p_object.currency;
   t.description := case when p_released then concat_ws(': ', 'released', p_object.description) else p_object.description end;
-  t.paid_at := null;
   t.failed_at := coalesce(p_object.first_failed_at, case when p_released then p_object.provider_created_at end);
   t.refunded_at := case when t.status = 'refunded' then p_object.provider_created_at end;
   t.provider_created_at := p_object.provider_created_at;

@@ -479,6 +479,7 @@ INTERNALS: Final = """
     project_prices
     project_products
     project_references
+    project_subscription_items
     project_subscriptions
     project_transactions
     projection_statement
