@@ -20,6 +20,9 @@ def mend(conn: Connection) -> list[str]:
         for kind, name, identity in state.added_objects(conn):
             conn.execute(f"drop {kind} {identity}".encode())
             done.append(f"dropped {kind} {name}, which was added by hand")
+        for table in state.forced_tables(conn):
+            conn.execute(f"alter table {table} no force row level security".encode())
+            done.append(f"let the owner past row-level security of {table} again")
         for grant in state.unmeant_grants(conn):
             conn.execute(grant.statement("revoke"))
             done.append(f"took back {grant}")

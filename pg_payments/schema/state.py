@@ -227,6 +227,15 @@ def added_objects(conn: Connection) -> list[tuple[str, str, str]]:
     ).fetchall()
 
 
+def forced_tables(conn: Connection) -> list[str]:
+    """The tables, as SQL, whose policies were made to hold for their owner too, who has none."""
+    rows = conn.execute(
+        "select o.identity from present_object o join pg_class c on c.oid = o.oid"
+        " where o.kind = 'table' and c.relforcerowsecurity order by 1"
+    ).fetchall()
+    return [identity for (identity,) in rows]
+
+
 def unmeant_grants(conn: Connection) -> list[Grant]:
     """The rights that no file gives, and those to read what is not open to users."""
     rows = conn.execute(
