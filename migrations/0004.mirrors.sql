@@ -104,19 +104,29 @@ create table payments.customers (
 comment on table payments.customers is 'Mirror of Stripe''s customers; a deleted one keeps its row, marked deleted.';
 comment on column payments.customers.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 
--- Who said that a Stripe customer stands for a billing subject, and when. customer_mappings shows the newest claim.
+-- Who said that a Stripe customer stands for a billing subject, and since when. What depends on the moment is decided once
+-- and kept: this is no projection.
 create table payments_private.customer_claims (
   environment          text not null,
   account              text not null default '',  -- '' for the account behind the environment's key
-  subject_type         text not null,
-  subject_id           text not null,
   provider_customer_id text not null,
+  source               text not null,
   claimed_at           timestamptz not null,
-  primary key (environment, subject_type, subject_id, provider_customer_id, account)
+  subject_type         text,
+  subject_id           text,
+  allowed              boolean not null default true,
+  decided_at           timestamptz not null default now(),
+  primary key (environment, provider_customer_id, source, claimed_at, account),
+  constraint subject_is_whole check ((subject_type is null) = (subject_id is null))
 );
-create index customer_claims_customer_idx on payments_private.customer_claims (provider_customer_id, environment);
+create index customer_claims_subject_idx on payments_private.customer_claims (subject_type, subject_id, environment, account);
 comment on table payments_private.customer_claims is
-  'Every pairing of a billing subject with a Stripe customer that a checkout, a subscription, a customer''s metadata or an administrator stated.';
+  'For whom a Stripe customer stands: mapped by hand, as its own metadata said since a time, or as sessions and subscriptions say.';
+comment on column payments_private.customer_claims.source is
+  'hand; customer: its own metadata, a row for each time at which it changed (no subject: it named none); or the session or subscription, type:id.';
+comment on column payments_private.customer_claims.claimed_at is 'Since when: the event''s time, the session''s or subscription''s created, or when it was written by hand.';
+comment on column payments_private.customer_claims.allowed is 'Whether who began the checkout could still bill the subject when the claim was first told.';
+comment on column payments_private.customer_claims.decided_at is 'When that was decided.';
 
 create table payments.customer_mappings (
   id                   uuid primary key default gen_random_uuid(),
@@ -139,7 +149,7 @@ create table payments.customer_mappings (
 );
 create index customer_mappings_subject_key_idx on payments.customer_mappings (subject_key);
 create index customer_mappings_customer_idx on payments.customer_mappings (provider_customer_id);
-comment on table payments.customer_mappings is 'The Stripe customer that stands for a billing subject: the one most recently claimed and not deleted.';
+comment on table payments.customer_mappings is 'The Stripe customer that stands for a billing subject: mapped by hand, or else by its own metadata, or else the first that a session or subscription claimed.';
 comment on column payments.customer_mappings.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 
 create table payments.stripe_subscriptions (

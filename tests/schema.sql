@@ -701,7 +701,7 @@ CREATE FUNCTION payments.trust_accounts(accounts text[]) RETURNS void
 
 ALTER FUNCTION payments.trust_accounts(accounts text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.trust_accounts(accounts text[]) IS 'Lets the objects of these connected accounts (acct_…, or * for all) name billing subjects of ours, in place of those that could before; null or {} for none, as it is at first. Only the owner may; what is stored already follows with rebuild_projections(). Raises PY001 for anything else.';
+COMMENT ON FUNCTION payments.trust_accounts(accounts text[]) IS 'Lets the objects of these connected accounts (acct_…, or * for all) name billing subjects of ours, in place of those that could before; null or {} for none, as it is at first. Only the owner may; what is stored already follows when it is told again or, but for mappings, with rebuild_projections(). Raises PY001 for anything else.';
 
 CREATE FUNCTION payments.unlink_table(target regclass, kind text DEFAULT NULL::text, drop_columns boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
@@ -1221,14 +1221,6 @@ ALTER FUNCTION payments_private.claim_by_hand() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.claim_by_hand() IS 'Gives earlier rows of a customer their subject when its mapping is written by hand.';
 
-CREATE FUNCTION payments_private.claim_of(p_account text, p_object_type text, p_object_id text, p_data jsonb) RETURNS TABLE(subject_key text, customer_id text, claimed_at timestamp with time zone)
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.claim_of(p_account text, p_object_type text, p_object_id text, p_data jsonb) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.claim_of(p_account text, p_object_type text, p_object_id text, p_data jsonb) IS 'Which customer a snapshot says stands for which subject, since when Stripe knows the object.';
-
 CREATE FUNCTION payments_private.clear_mirror(p_environment text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1316,6 +1308,14 @@ CREATE FUNCTION payments_private.current_subscription(p_environment text, p_acco
 ALTER FUNCTION payments_private.current_subscription(p_environment text, p_account_id text, p_subject_key text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.current_subscription(p_environment text, p_account_id text, p_subject_key text) IS 'Returns the subscription that counts for a subject: one that runs, else one that never began, else one that ended; of several the one whose period began last.';
+
+CREATE FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) IS 'The customer that stands for a billing subject and is not deleted, or null.';
 
 CREATE FUNCTION payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) RETURNS void
     LANGUAGE plpgsql
@@ -2212,6 +2212,22 @@ ALTER FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_i
 
 COMMENT ON FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) IS 'Where Stripe owns the pushed columns, writes what changed there into the rows that are linked to the object.';
 
+CREATE FUNCTION payments_private.note_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.note_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.note_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) IS 'Keeps for whom a customer, session or subscription says that a customer stands; the customer, if that is new. p_newest: the snapshot stored now, null if that is the same as before.';
+
+CREATE FUNCTION payments_private.note_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.note_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.note_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) IS 'Keeps whom a customer''s own metadata named at a time; whether that says anything new. p_is_change: the event says that it changed.';
+
 CREATE FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2381,13 +2397,13 @@ ALTER FUNCTION payments_private.payer_in(p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.payer_in(p_data jsonb) IS 'The customer (cus_…) or account (acct_…) that an object says pays.';
 
-CREATE FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text) RETURNS text
+CREATE FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text, p_at timestamp with time zone) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text, p_at timestamp with time zone) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text) IS 'The billing subject of a payment, as type:id, or null.';
+COMMENT ON FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text, p_at timestamp with time zone) IS 'The billing subject of a payment, as type:id, or null.';
 
 CREATE FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
     LANGUAGE plpgsql IMMUTABLE
@@ -3047,13 +3063,13 @@ ALTER FUNCTION payments_private.subject_keys_of(p_user text) OWNER TO payments_o
 
 COMMENT ON FUNCTION payments_private.subject_keys_of(p_user text) IS 'Generated from payments_private.subject_types: the subjects that a user may bill, as type:id: itself, and those of registered types.';
 
-CREATE FUNCTION payments_private.subject_of_customer(p_environment text, p_account text, p_customer_id text) RETURNS text
+CREATE FUNCTION payments_private.subject_of_customer(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.subject_of_customer(p_environment text, p_account text, p_customer_id text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.subject_of_customer(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.subject_of_customer(p_environment text, p_account text, p_customer_id text) IS 'The billing subject a customer stands for, as type:id; null when it stands for none or for several.';
+COMMENT ON FUNCTION payments_private.subject_of_customer(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone) IS 'The billing subject that a customer stood for at a time (null: stands for now), as type:id; where nobody had claimed it by then, the first who did.';
 
 CREATE FUNCTION payments_private.subject_type_in(p_subject_key text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -3078,6 +3094,14 @@ CREATE FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) 
 ALTER FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) IS 'The billing subject that metadata names under one prefix, as type:id, or null.';
+
+CREATE FUNCTION payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text) IS 'All that anybody said a customer stands for.';
 
 CREATE FUNCTION payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision) RETURNS boolean
     LANGUAGE plpgsql
@@ -3284,7 +3308,7 @@ CREATE TABLE payments.customer_mappings (
 
 ALTER TABLE payments.customer_mappings OWNER TO payments_owner;
 
-COMMENT ON TABLE payments.customer_mappings IS 'The Stripe customer that stands for a billing subject: the one most recently claimed and not deleted.';
+COMMENT ON TABLE payments.customer_mappings IS 'The Stripe customer that stands for a billing subject: mapped by hand, or else by its own metadata, or else the first that a session or subscription claimed.';
 
 COMMENT ON COLUMN payments.customer_mappings.account_id IS 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 
@@ -3558,15 +3582,27 @@ COMMENT ON TABLE payments_private.clock IS 'Empty in production: the time is the
 CREATE TABLE payments_private.customer_claims (
     environment text NOT NULL,
     account text DEFAULT ''::text NOT NULL,
-    subject_type text NOT NULL,
-    subject_id text NOT NULL,
     provider_customer_id text NOT NULL,
-    claimed_at timestamp with time zone NOT NULL
+    source text NOT NULL,
+    claimed_at timestamp with time zone NOT NULL,
+    subject_type text,
+    subject_id text,
+    allowed boolean DEFAULT true NOT NULL,
+    decided_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL)))
 );
 
 ALTER TABLE payments_private.customer_claims OWNER TO payments_owner;
 
-COMMENT ON TABLE payments_private.customer_claims IS 'Every pairing of a billing subject with a Stripe customer that a checkout, a subscription, a customer''s metadata or an administrator stated.';
+COMMENT ON TABLE payments_private.customer_claims IS 'For whom a Stripe customer stands: mapped by hand, as its own metadata said since a time, or as sessions and subscriptions say.';
+
+COMMENT ON COLUMN payments_private.customer_claims.source IS 'hand; customer: its own metadata, a row for each time at which it changed (no subject: it named none); or the session or subscription, type:id.';
+
+COMMENT ON COLUMN payments_private.customer_claims.claimed_at IS 'Since when: the event''s time, the session''s or subscription''s created, or when it was written by hand.';
+
+COMMENT ON COLUMN payments_private.customer_claims.allowed IS 'Whether who began the checkout could still bill the subject when the claim was first told.';
+
+COMMENT ON COLUMN payments_private.customer_claims.decided_at IS 'When that was decided.';
 
 CREATE TABLE payments_private.installation (
     one_row boolean DEFAULT true NOT NULL,
@@ -3838,7 +3874,7 @@ ALTER TABLE ONLY payments_private.clock
     ADD CONSTRAINT clock_pkey PRIMARY KEY (one_row);
 
 ALTER TABLE ONLY payments_private.customer_claims
-    ADD CONSTRAINT customer_claims_pkey PRIMARY KEY (environment, subject_type, subject_id, provider_customer_id, account);
+    ADD CONSTRAINT customer_claims_pkey PRIMARY KEY (environment, provider_customer_id, source, claimed_at, account);
 
 ALTER TABLE ONLY payments_private.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (one_row);
@@ -3974,7 +4010,7 @@ CREATE INDEX webhook_events_next_attempt_at_idx ON payments.webhook_events USING
 
 CREATE INDEX webhook_events_parked_at_idx ON payments.webhook_events USING btree (parked_at) WHERE (parked_at IS NOT NULL);
 
-CREATE INDEX customer_claims_customer_idx ON payments_private.customer_claims USING btree (provider_customer_id, environment);
+CREATE INDEX customer_claims_subject_idx ON payments_private.customer_claims USING btree (subject_type, subject_id, environment, account);
 
 CREATE INDEX linked_tables_anchor_id_idx ON payments_private.linked_tables USING btree (anchor_id);
 
@@ -4486,8 +4522,6 @@ REVOKE ALL ON FUNCTION payments_private.circles_of(p_environment text, p_account
 
 REVOKE ALL ON FUNCTION payments_private.claim_by_hand() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.claim_of(p_account text, p_object_type text, p_object_id text, p_data jsonb) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION payments_private.clear_mirror(p_environment text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.column_lines(p_link payments_private.linked_tables, p_line text) FROM PUBLIC;
@@ -4510,6 +4544,8 @@ REVOKE ALL ON FUNCTION payments_private.current_subject_keys() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_private.current_subject_keys() TO payments_user;
 
 REVOKE ALL ON FUNCTION payments_private.current_subscription(p_environment text, p_account_id text, p_subject_key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) FROM PUBLIC;
 
@@ -4719,6 +4755,10 @@ REVOKE ALL ON FUNCTION payments_private.note_again(p_environment text, p_account
 
 REVOKE ALL ON FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.note_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.note_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.note_payment_object(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
@@ -4753,7 +4793,7 @@ REVOKE ALL ON FUNCTION payments_private.passes() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.payer_in(p_data jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
 
@@ -4905,13 +4945,15 @@ REVOKE ALL ON FUNCTION payments_private.subject_in(p_account text, p_metadata js
 
 REVOKE ALL ON FUNCTION payments_private.subject_keys_of(p_user text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.subject_of_customer(p_environment text, p_account text, p_customer_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.subject_of_customer(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.subject_type_in(p_subject_key text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.subject_type_or_fail(p_subject_type text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision) FROM PUBLIC;
 

@@ -49,7 +49,7 @@ begin
             from unnest(p_customers) i (id),
                  lateral (
                    select c.subject_type, c.subject_id from payments_private.customer_claims c
-                    where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = i.id
+                    where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = i.id and c.subject_type is not null
                    offset 0) s);
       else
         v_found := '{}';

@@ -16,7 +16,7 @@ comment on function payments_private.settled_status(bigint, bigint, boolean) is 
 
 -- Who is named: by the payment itself, its subscription, the invoice, the session, or else its customer.
 create or replace function payments_private.payer_of(
-  p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text
+  p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text, p_at timestamptz
 ) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -31,12 +31,12 @@ begin
   end if;
   v_payer := coalesce(v_payer, p_shared);
   if v_payer is null and p_customer_id is not null then
-    v_payer := payments_private.subject_of_customer(p_environment, p_account, p_customer_id);
+    v_payer := payments_private.subject_of_customer(p_environment, p_account, p_customer_id, p_at);
   end if;
   return v_payer;
 end
 $$;
-comment on function payments_private.payer_of(text, text, text, text, text, text) is 'The billing subject of a payment, as type:id, or null.';
+comment on function payments_private.payer_of(text, text, text, text, text, text, timestamptz) is 'The billing subject of a payment, as type:id, or null.';
 
 create or replace function payments_private.related_ids(
   p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_objects,
@@ -215,7 +215,7 @@ begin
 
   v_payer := payments_private.payer_of(
     p_environment, p_account, coalesce(v_intent.payer, v_charge.payer, v_invoice.payer), v_subscription,
-    coalesce(v_invoice.own_payer, v_session.payer), t.provider_customer_id);
+    coalesce(v_invoice.own_payer, v_session.payer), t.provider_customer_id, t.provider_created_at);
   t.subject_type := split_part(v_payer, ':', 1);
   t.subject_id := substr(v_payer, strpos(v_payer, ':') + 1);
   t.related_object_ids := payments_private.related_ids(p_environment, p_account, t, v_charge, v_invoice, v_session, v_subscription);

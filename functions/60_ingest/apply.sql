@@ -23,9 +23,8 @@ begin
       if v_subject is not null then
         v_nodes := v_nodes || ('subject:' || v_subject);
       end if;
-      if v_snapshot.object_type = 'customer' then
-        v_customers := v_customers || v_snapshot.object_id;
-      end if;
+      v_customers := v_customers || case v_snapshot.object_type
+        when 'customer' then v_snapshot.object_id else payments_private.payer_in(v_snapshot.data) end;
     end if;
   end loop;
   return case when v_nodes <> '{}' then payments_private.lock_nodes(p_environment, p_account, v_nodes, v_customers) end;
@@ -128,6 +127,8 @@ declare
   v_subjects      text[] := array[]::text[];  -- whose customer mapping is to be computed again
   v_claimed       text[] := array[]::text[];  -- customers that stand for another subject than before
   v_resubjected   text[];
+  v_customer      text;
+  v_before        text[];
 begin
   foreach v_snapshot in array p_snapshots loop
     continue when v_snapshot.object_id is null or v_snapshot.object_type is null;
@@ -136,19 +137,17 @@ begin
     v_changed := v_newest.object_id is not null;
     v_count := v_count + v_changed::integer;
 
-    if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') and v_snapshot.data -> 'metadata' <> '{}' then
-      with claimed as (
-        insert into payments_private.customer_claims as c (environment, account, subject_type, subject_id, provider_customer_id, claimed_at)
-        select p_environment, coalesce(p_account, ''), payments_private.subject_type_in(n.subject_key), payments_private.subject_id_in(n.subject_key), n.customer_id, n.claimed_at
-          from payments_private.claim_of(p_account, v_snapshot.object_type, v_snapshot.object_id, v_snapshot.data) n
-        on conflict (environment, account, subject_type, subject_id, provider_customer_id) do update
-           set claimed_at = excluded.claimed_at
-         where c.claimed_at < excluded.claimed_at
-        returning c.subject_type || ':' || c.subject_id as subject_key, c.provider_customer_id
-      )
-      select v_subjects || array_agg(c.subject_key), v_claimed || array_agg(c.provider_customer_id)
-        into v_subjects, v_claimed
-        from claimed c;
+    if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') then
+      v_customer := case v_snapshot.object_type when 'customer' then v_snapshot.object_id else payments_private.payer_in(v_snapshot.data) end;
+      if v_customer is not null then
+        v_before := payments_private.subjects_claiming(p_environment, p_account, v_customer);
+        if payments_private.note_claim(p_environment, p_account, v_snapshot, v_newest) is not null then
+          v_claimed := v_claimed || v_customer;
+          v_subjects := v_subjects || v_before || payments_private.subjects_claiming(p_environment, p_account, v_customer);
+        elsif v_snapshot.object_type = 'customer' and v_changed then
+          v_subjects := v_subjects || v_before;  -- it may be gone
+        end if;
+      end if;
     end if;
 
     if payments_private.tells_of_payments(v_snapshot.object_type) then
@@ -178,12 +177,6 @@ begin
   end if;
   if v_customers <> '{}' then
     perform payments_private.project_customers(p_environment, p_account, v_customers);
-    select v_subjects || coalesce(array_agg(c.subject_type || ':' || c.subject_id), '{}') into v_subjects
-      from unnest(v_customers) i (id),
-           lateral (
-             select * from payments_private.customer_claims x
-              where x.environment = p_environment and x.account = coalesce(p_account, '') and x.provider_customer_id = i.id
-             offset 0) c;
   end if;
   if v_subjects <> '{}' then
     perform payments_private.project_customer_mappings(p_environment, p_account, v_subjects);

@@ -1,17 +1,21 @@
--- A mapping written by hand, e.g. when an application with existing customers moves in, is a claim like any other.
+-- A mapping written by hand, e.g. when an application with existing customers moves in, goes before what Stripe tells.
 
 create or replace function payments_private.claim_by_hand() returns trigger
 language plpgsql security definer  -- whoever may write mappings need not know of claims
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  insert into payments_private.customer_claims (environment, account, subject_type, subject_id, provider_customer_id, claimed_at)
-  values (new.environment, coalesce(new.account_id, ''), new.subject_type, new.subject_id, new.provider_customer_id, payments_private.now())
-  on conflict do nothing;
-  if found then  -- not one of our own projections, whose claims are there already
-    perform payments_private.lock_nodes(new.environment, new.account_id, array['customer:' || new.provider_customer_id, 'subject:' || new.subject_key]);
-    perform payments_private.reproject_customer(new.environment, new.account_id, new.provider_customer_id);
+  if payments_private.customer_of_subject(new.environment, new.account_id, new.subject_key) is not distinct from new.provider_customer_id then
+    return null;  -- one of our own projections
   end if;
+  insert into payments_private.customer_claims (environment, account, provider_customer_id, source, claimed_at, subject_type, subject_id)
+  values (new.environment, coalesce(new.account_id, ''), new.provider_customer_id, 'hand', payments_private.now(), new.subject_type, new.subject_id)
+  on conflict (environment, provider_customer_id, source, claimed_at, account) do update
+     set subject_type = excluded.subject_type, subject_id = excluded.subject_id;
+  perform payments_private.lock_nodes(new.environment, new.account_id, array['customer:' || new.provider_customer_id, 'subject:' || new.subject_key]);
+  perform payments_private.project_customer_mappings(
+    new.environment, new.account_id, payments_private.subjects_claiming(new.environment, new.account_id, new.provider_customer_id));
+  perform payments_private.reproject_customer(new.environment, new.account_id, new.provider_customer_id);
   return null;
 end
 $$;

@@ -78,7 +78,7 @@ begin
     select array_agg(b.key order by b.place), array_agg(b.account_id order by b.place) into keys, accounts
       from (select s.subject_type || ':' || s.subject_id as key, s.account_id, row_number() over () as place
               from (select distinct c.subject_type, c.subject_id, nullif(c.account, '') as account_id from payments_private.customer_claims c
-                     where c.environment = p_environment
+                     where c.environment = p_environment and c.subject_type is not null
                        and (c.subject_type, c.subject_id) > (payments_private.subject_type_in(p_after), payments_private.subject_id_in(p_after))
                      order by c.subject_type, c.subject_id
                      fetch first p_max rows with ties) s) b;

@@ -108,7 +108,7 @@ COLUMNS: Final = {
     "payments_private.outbox_state": ("environment paused_at system_identifier account_id "),
     "payments_private.rate_buckets": ("environment account name tokens filled_at "),
     "payments_private.customer_claims": (
-        "environment account subject_type subject_id provider_customer_id claimed_at "
+        "environment account provider_customer_id source claimed_at subject_type subject_id allowed decided_at "
     ),
     "payments_private.installation": (
         "one_row installation_id former_ids lock_secret strict_stamps closed_environments price_rule portal_configurations "
@@ -328,7 +328,6 @@ INTERNALS: Final = """
     checkout_session_facts
     circles_of
     claim_by_hand
-    claim_of
     clear_mirror
     column_lines
     column_statements
@@ -339,6 +338,7 @@ INTERNALS: Final = """
     credit_note_facts
     current_customer
     current_subscription
+    customer_of_subject
     delete_orphans
     detach_link
     detach_statements
@@ -442,6 +442,8 @@ INTERNALS: Final = """
     not_of_a_superuser
     note_again
     note_change_at_stripe
+    note_claim
+    note_customer_statement
     note_linked_row
     note_payment_object
     now
@@ -539,6 +541,7 @@ INTERNALS: Final = """
     subject_type_in
     subject_type_or_fail
     subject_under
+    subjects_claiming
     take_token
     tell_of_object
     tells_of_payments

@@ -187,7 +187,7 @@ ATTEMPTS = [
     Attempt(
         "claims a customer",
         MALLORY,
-        "insert into payments_private.customer_claims values ('test', 'user', 'mallory', 'cus_1', now())",
+        "insert into payments_private.customer_claims values ('test', '', 'cus_1', 'hand', now(), 'user', 'mallory')",
         "42501",
     ),
     Attempt("looks into what is installed", MALLORY, "select * from payments_migrations.applied_migration", "42501"),

@@ -105,8 +105,7 @@ def one_time_checkout(s: Stage) -> None:
         pay_outside(s)
         return
     purchase = s.merchant.checkout(s.price, subject, outcome, customer=s.buyers.get(subject))
-    if s.merchant.claims.get(subject):
-        s.remember(subject, s.merchant.claims[subject][-1])
+    s.remember(subject, s.merchant.customer_of(subject))
     if purchase.truth.status == "succeeded":
         s.paid.append(purchase)
 
@@ -118,7 +117,7 @@ def subscription_checkout(s: Stage) -> None:
         sub, _, purchase = s.merchant.subscribe(stranger(s), s.plan, trial=trial)
     else:
         sub, purchase = s.merchant.checkout_subscription(s.plan, subject, customer=s.buyers.get(subject), trial=trial)
-        s.remember(subject, sub.customer)
+        s.remember(subject, s.merchant.customer_of(subject))
     s.subscriptions.append(sub)
     if purchase is not None and purchase.truth.status == "succeeded":
         s.paid.append(purchase)

@@ -44,7 +44,7 @@ class Merchant(Billing):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.attempts: list[Attempt] = []
-        self.claims: dict[Subject, list[str]] = {}
+        self.claims: dict[Subject, dict[str, int]] = {}
         self.sessions: list[CheckoutSession] = []
         self.answers: dict[str, Json] = {}
 
@@ -157,7 +157,7 @@ class Merchant(Billing):
         session.subscription, session.invoice = sub.id, invoice.id
         session.status, session.payment_status = "complete", "no_payment_required" if trial else "paid"
         self.emit("checkout.session.completed", session)
-        self._claim(subject, customer.id)
+        self._claim(subject, customer.id, session.created)
         return sub, purchase
 
     def _complete(self, session: CheckoutSession, purchase: Purchase, *, paid: bool, subject: Subject) -> None:
@@ -167,13 +167,16 @@ class Merchant(Billing):
         session.payment_intent = purchase.intent.id
         purchase.truth.references["checkout_session"] = session.id
         self.emit("checkout.session.completed", session)
-        self._claim(subject, session.customer)
+        self._claim(subject, session.customer, session.created)
 
-    def _claim(self, subject: Subject, customer: str) -> None:
-        claims = self.claims.setdefault(subject, [])
-        if customer in claims:
-            claims.remove(customer)
-        claims.append(customer)
+    def _claim(self, subject: Subject, customer: str, created: int) -> None:
+        claims = self.claims.setdefault(subject, {})
+        claims[customer] = min(claims.get(customer, created), created)
+
+    def customer_of(self, subject: Subject) -> str | None:
+        """The customer that the first session of the subject led to and that lives."""
+        claims = {c: at for c, at in self.claims.get(subject, {}).items() if not self.find(c).deleted}
+        return min(claims, key=lambda c: (claims[c], c), default=None)
 
     def pay_outside(
         self, amount: int, currency: str = "usd", *, customer: Customer | None = None, failed: bool = False
@@ -200,12 +203,8 @@ class Merchant(Billing):
 
     def expected_facts(self) -> Facts:
         models = self.objects()
-        gone = {c.id for c in models if isinstance(c, Customer) and c.deleted}
-        mappings = {
-            subject: [c for c in customers if c not in gone][-1]
-            for subject, customers in self.claims.items()
-            if any(c not in gone for c in customers)
-        }
+        mapped = {subject: self.customer_of(subject) for subject in self.claims}
+        mappings = {subject: customer for subject, customer in mapped.items() if customer is not None}
         subject_of = {customer: subject for subject, customers in self.claims.items() for customer in customers}
         return Facts(
             transactions=transaction_facts(self.payments, subject_of),

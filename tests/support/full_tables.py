@@ -44,8 +44,9 @@ select 'test', 'one_time_payment', 'succeeded', 'user', 'old' || n / 9, 'old' ||
   from generate_series(1, {rows}) n;
 insert into payments.customers (environment, provider_customer_id, provider_created_at, synced_at)
 select 'test', 'old' || n, timestamptz '2024-01-01' + n * interval '1 min', now() from generate_series(1, {rows}) n;
-insert into payments_private.customer_claims (environment, subject_type, subject_id, provider_customer_id, claimed_at)
-select 'test', 'user', 'old' || n, 'old' || n, now() from generate_series(1, {rows}) n;
+insert into payments_private.customer_claims
+  (environment, source, subject_type, subject_id, provider_customer_id, claimed_at)
+select 'test', 'customer', 'user', 'old' || n, 'old' || n, now() from generate_series(1, {rows}) n;
 insert into payments.customer_mappings (environment, subject_type, subject_id, provider_customer_id)
 select 'test', 'user', 'old' || n, 'old' || n from generate_series(1, {rows}) n;
 insert into payments.stripe_products (environment, product_id, synced_at)

@@ -1,0 +1,193 @@
+-- For whom a customer stands: who mapped it by hand, else whom its own metadata names, else whom the first session or
+-- subscription named while nobody else had claimed it. A claim goes with the metadata that made it: moved, it leaves the former
+-- subject; removed, the mapping goes.
+--
+-- A payment that names nobody itself is that subject's for whom its customer stood when it was made, so that it stays so when
+-- the customer moves. What was paid before anybody claimed the customer goes to the first who does.
+
+-- Kept is each event that changed whom the customer names, and what else says otherwise than the statement before it.
+create or replace function payments_private.note_customer_statement(
+  p_environment text, p_account text, p_customer_id text, p_at timestamptz, p_subject_key text, p_is_newest boolean, p_is_change boolean
+) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_before payments_private.customer_claims;
+  v_told   text;
+begin
+  select c.* into v_before from payments_private.customer_claims c
+   where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = p_customer_id
+     and c.source = 'customer' and c.claimed_at <= p_at
+   order by c.claimed_at desc limit 1;
+  v_told := v_before.subject_type || ':' || v_before.subject_id;
+  if v_told is not distinct from p_subject_key and (v_before.claimed_at = p_at or not p_is_change) then
+    return false;
+  elsif v_before.claimed_at = p_at and not p_is_newest then
+    return false;  -- of one second the stored snapshot has the word
+  end if;
+  insert into payments_private.customer_claims as c
+    (environment, account, provider_customer_id, source, claimed_at, subject_type, subject_id)
+  values (p_environment, coalesce(p_account, ''), p_customer_id, 'customer', p_at,
+          payments_private.subject_type_in(p_subject_key), payments_private.subject_id_in(p_subject_key))
+  on conflict (environment, provider_customer_id, source, claimed_at, account) do update
+     set subject_type = excluded.subject_type, subject_id = excluded.subject_id;
+  return true;
+end
+$$;
+comment on function payments_private.note_customer_statement(text, text, text, timestamptz, text, boolean, boolean) is
+  'Keeps whom a customer''s own metadata named at a time; whether that says anything new. p_is_change: the event says that it changed.';
+
+-- Returns the customer whose claims are others than before, or null.
+create or replace function payments_private.note_claim(
+  p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot
+) returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_source   text := p_snapshot.object_type || ':' || p_snapshot.object_id;
+  v_subject  text;
+  v_customer text;
+  v_old      payments_private.customer_claims;
+begin
+  if p_snapshot.object_type = 'customer' then
+    if payments_private.is_deletion('customer', p_snapshot.event_type, p_snapshot.data) then
+      return p_snapshot.object_id;
+    end if;
+    v_subject := payments_private.subject_in(p_account, coalesce(p_newest.data, p_snapshot.data) -> 'metadata');
+    return case when payments_private.note_customer_statement(
+      p_environment, p_account, p_snapshot.object_id, date_trunc('second', coalesce(p_newest.observed_at, p_snapshot.observed_at)), v_subject,
+      p_newest.object_id is not null,
+      (p_snapshot.event_type like '%.created' and v_subject is not null) or coalesce(p_snapshot.previous_attributes #>> '{metadata}' like '%subject\_%', false))
+      then p_snapshot.object_id end;
+  elsif p_newest.object_id is null then
+    return null;
+  end if;
+
+  v_subject := payments_private.subject_in(p_account, p_newest.data -> 'metadata');
+  v_customer := payments_private.payer_in(p_newest.data);
+  if v_customer is null then
+    return null;
+  end if;
+  select c.* into v_old from payments_private.customer_claims c
+   where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = v_customer and c.source = v_source;
+  if v_subject is not distinct from v_old.subject_type || ':' || v_old.subject_id then
+    return null;
+  end if;
+  delete from payments_private.customer_claims c
+   where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = v_customer and c.source = v_source;
+  if v_subject is not null then
+    insert into payments_private.customer_claims
+      (environment, account, provider_customer_id, source, claimed_at, subject_type, subject_id, allowed, decided_at)
+    values (p_environment, coalesce(p_account, ''), v_customer, v_source,
+            coalesce(payments_private.json_time(p_newest.data -> 'created'), to_timestamp(0)),
+            payments_private.subject_type_in(v_subject), payments_private.subject_id_in(v_subject),
+            payments_private.may_claim(p_newest.data -> 'metadata', v_subject), payments_private.now());
+  end if;
+  return v_customer;
+end
+$$;
+comment on function payments_private.note_claim(text, text, payments_private.snapshot, payments_private.snapshot) is
+  'Keeps for whom a customer, session or subscription says that a customer stands; the customer, if that is new. p_newest: the snapshot stored now, null if that is the same as before.';
+
+create or replace function payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text) returns text[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return array(
+    select c.subject_type || ':' || c.subject_id from payments_private.customer_claims c
+     where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = p_customer_id
+       and c.subject_type is not null);
+end
+$$;
+comment on function payments_private.subjects_claiming(text, text, text) is 'All that anybody said a customer stands for.';
+
+create or replace function payments_private.subject_of_customer(
+  p_environment text, p_account text, p_customer_id text, p_at timestamptz default null
+) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_at      timestamptz := coalesce(p_at, 'infinity');
+  v_source  text;
+  v_since   timestamptz;
+  v_subject text;
+  v_hand    text;
+  v_own     text;
+  v_first   text;
+  v_later   text;
+begin
+  for v_source, v_since, v_subject in
+    select c.source, c.claimed_at, c.subject_type || ':' || c.subject_id
+      from payments_private.customer_claims c
+     where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = p_customer_id and c.allowed
+     order by c.claimed_at, c.source collate "C"
+  loop
+    if v_source not in ('hand', 'customer') then
+      v_first := coalesce(v_first, v_subject);
+    elsif v_since > v_at then
+      v_later := coalesce(v_later, v_subject);
+    elsif v_source = 'hand' then
+      v_hand := v_subject;
+    else
+      v_own := v_subject;
+    end if;
+  end loop;
+  return coalesce(v_hand, v_own, v_first, v_later);
+end
+$$;
+comment on function payments_private.subject_of_customer(text, text, text, timestamptz) is
+  'The billing subject that a customer stood for at a time (null: stands for now), as type:id; where nobody had claimed it by then, the first who did.';
+
+-- Which of a subject's customers is its own: mapped by hand, the latest; by its own metadata, the latest; else the first claimed.
+create or replace function payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select c.provider_customer_id
+      from payments_private.customer_claims c
+     where c.environment = p_environment and c.account = coalesce(p_account, '') and c.allowed
+       and c.subject_type = payments_private.subject_type_in(p_subject_key) and c.subject_id = payments_private.subject_id_in(p_subject_key)
+       and payments_private.subject_of_customer(p_environment, p_account, c.provider_customer_id) = p_subject_key
+       and (select o.deleted from payments.stripe_objects o
+             where o.environment = p_environment and o.account_id is not distinct from p_account
+               and o.object_type = 'customer' and o.object_id = c.provider_customer_id) is not true
+     order by case c.source when 'hand' then 1 when 'customer' then 2 else 3 end,
+              extract(epoch from c.claimed_at) * case when c.source in ('hand', 'customer') then -1 else 1 end,
+              c.provider_customer_id collate "C"
+     limit 1
+  );
+end
+$$;
+comment on function payments_private.customer_of_subject(text, text, text) is 'The customer that stands for a billing subject and is not deleted, or null.';
+
+create or replace function payments_private.project_customer_mappings(p_environment text, p_account text, p_subject_keys text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_key      text;
+  v_customer text;
+begin
+  for v_key in select distinct k from unnest(p_subject_keys) k where k is not null order by k loop
+    v_customer := payments_private.customer_of_subject(p_environment, p_account, v_key);
+    if v_customer is null then
+      delete from payments.customer_mappings m
+       where m.provider = 'stripe' and m.environment = p_environment and m.account_id is not distinct from p_account
+         and m.subject_type = payments_private.subject_type_in(v_key) and m.subject_id = payments_private.subject_id_in(v_key);
+    else
+      insert into payments.customer_mappings as m (provider, environment, account_id, subject_type, subject_id, provider_customer_id)
+      values ('stripe', p_environment, p_account, payments_private.subject_type_in(v_key), payments_private.subject_id_in(v_key), v_customer)
+      on conflict (provider, environment, account_id, subject_type, subject_id) do update
+         set provider_customer_id = excluded.provider_customer_id, updated_at = now()
+       where m.provider_customer_id <> excluded.provider_customer_id;
+    end if;
+  end loop;
+end
+$$;
+comment on function payments_private.project_customer_mappings(text, text, text[]) is 'Computes payments.customer_mappings for the given subjects.';

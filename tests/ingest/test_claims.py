@@ -1,0 +1,147 @@
+"""For whom a customer stands, and whose its payments are: in any order of the same events."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from tests.stripe_simulator.events import event
+from tests.stripe_simulator.models import Json
+from tests.stripe_simulator.projections import Connection, ingest
+
+T = 1_790_000_000
+DAY = 86_400
+
+
+@pytest.fixture
+def conn(scratch_conn: Connection) -> Connection:
+    return scratch_conn
+
+
+def names(subject: str | None) -> Json:
+    return {} if subject is None else {"payments_subject_type": "team", "payments_subject_id": subject}
+
+
+def customer(day: int, subject: str | None, was: str | None = None, customer_id: str = "cus_1") -> Json:
+    shown = {"id": customer_id, "object": "customer", "created": T, "metadata": names(subject)}
+    told = f"evt_{customer_id}_{day}"
+    if day == 0:
+        return event(told, "customer.created", shown, created=T)
+    previous: Json = {"metadata": {k: names(was).get(k) for k in {**names(subject), **names(was)}}}
+    return event(told, "customer.updated", shown, created=T + day * DAY, previous=previous)
+
+
+def renamed(day: int, subject: str | None) -> Json:
+    shown = {"id": "cus_1", "object": "customer", "created": T, "metadata": names(subject), "name": str(day)}
+    return event(f"evt_renamed_{day}", "customer.updated", shown, created=T + day * DAY, previous={"name": None})
+
+
+def payment(day: int, **values: Any) -> Json:
+    at = T + day * DAY
+    shown = {
+        "id": f"pi_{day}", "object": "payment_intent", "amount": 100, "amount_received": 100, "currency": "usd",
+        "status": "succeeded", "customer": "cus_1", "created": at, "metadata": {}, **values,
+    }  # fmt: skip
+    return event(f"evt_pi_{day}", "payment_intent.succeeded", shown, created=at)
+
+
+def subscription(day: int, subject: str | None, number: int = 1) -> Json:
+    shown = {
+        "id": f"sub_{number}", "object": "subscription", "customer": "cus_1", "status": "active",
+        "metadata": names(subject), "created": T + number * DAY, "items": {"data": []},
+    }  # fmt: skip
+    return event(f"evt_sub_{number}_{day}", "customer.subscription.updated", shown, created=T + day * DAY)
+
+
+def payers(conn: Connection) -> list[str | None]:
+    return [
+        r["subject_id"]
+        for r in conn.execute("select subject_id from payments.transactions order by provider_created_at")
+    ]
+
+
+def mappings(conn: Connection) -> dict[str, str]:
+    found = conn.execute("select subject_id, provider_customer_id from payments.customer_mappings")
+    return {r["subject_id"]: r["provider_customer_id"] for r in found}
+
+
+STORIES: dict[str, tuple[list[Json], list[str | None], dict[str, str]]] = {
+    "moved: what was paid before stays": (
+        [customer(0, "a"), payment(1), customer(2, "b", "a"), payment(3), renamed(4, "b")],
+        ["a", "b"],
+        {"b": "cus_1"},
+    ),
+    "moved there and back": (
+        [customer(0, "a"), payment(1), customer(2, "b", "a"), payment(3), customer(4, "a", "b"), payment(5)],
+        ["a", "b", "a"],
+        {"a": "cus_1"},
+    ),
+    "removed: the mapping goes": (
+        [customer(0, "a"), payment(1), customer(2, None, "a"), payment(3)],
+        ["a", None],
+        {},
+    ),
+    "named late: what was paid before is filled in": (
+        [customer(0, None), payment(1), customer(2, "a"), payment(3)],
+        ["a", "a"],
+        {"a": "cus_1"},
+    ),
+    "a subscription of another does not displace it": (
+        [customer(0, "a"), payment(1), subscription(2, "b"), payment(3)],
+        ["a", "a"],
+        {"a": "cus_1"},
+    ),
+    "of two subscriptions the first": (
+        [customer(0, None), subscription(2, "b", 1), subscription(3, "c", 2), payment(4)],
+        ["b"],
+        {"b": "cus_1"},
+    ),
+    "a subscription's claim goes with its metadata": (
+        [customer(0, None), subscription(2, "b"), subscription(5, "c"), payment(6)],
+        ["c"],
+        {"c": "cus_1"},
+    ),
+    "a payment that names somebody is theirs": (
+        [customer(0, "a"), payment(1, metadata=names("z")), customer(2, "b", "a")],
+        ["z"],
+        {"b": "cus_1"},
+    ),
+    "the customer named last has the subject": (
+        [customer(0, "a"), customer(1, "a", None, "cus_2"), payment(3)],
+        ["a"],
+        {"a": "cus_2"},
+    ),
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_whose_it_is(conn: Connection, story: str) -> None:
+    events, whose, mapped = STORIES[story]
+    for seed in range(5):
+        order = (
+            list(events) if seed == 0 else events[::-1] if seed == 1 else events + random.Random(seed).sample(events, 2)
+        )
+        if seed > 1:
+            random.Random(seed).shuffle(order)
+        with conn.transaction(force_rollback=True):
+            ingest(conn, order)
+            assert (payers(conn), mappings(conn)) == (whose, mapped), [e["id"] for e in order]
+            assert not conn.execute("select * from payments.verify_projections('test')").fetchall()
+            conn.execute("select payments.rebuild_projections('test')")
+            assert (payers(conn), mappings(conn)) == (whose, mapped)
+
+
+def test_what_is_mapped_by_hand_goes_before_what_stripe_tells(conn: Connection) -> None:
+    ingest(conn, [customer(0, "a"), payment(1)])
+    conn.execute(
+        """insert into payments.customer_mappings (environment, subject_type, subject_id, provider_customer_id)
+           values ('test', 'team', 'z', 'cus_1')"""
+    )
+    assert mappings(conn) == {"z": "cus_1"}
+    ingest(conn, [renamed(3, "a"), subscription(4, "b")])
+    assert mappings(conn) == {"z": "cus_1"}
+    assert payers(conn) == ["a"]
+    conn.execute("select payments.rebuild_projections('test')")
+    assert (mappings(conn), payers(conn)) == ({"z": "cus_1"}, ["a"])
