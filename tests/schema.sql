@@ -440,7 +440,7 @@ CREATE FUNCTION payments.open_to_users(what text) RETURNS void
 
 ALTER FUNCTION payments.open_to_users(what text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.open_to_users(what text) IS 'Lets users read their own ''subscriptions'' (with items) or ''transactions'', or lets users and guests read the active ''catalogue''. Stays open through migrations, until close_to_users(). For members of payments_owner. Raises PY001 for anything else to read.';
+COMMENT ON FUNCTION payments.open_to_users(what text) IS 'Lets users read their own ''subscriptions'' (with items) ''transactions'' or ''payment_methods'', or lets users and guests read the active ''catalogue''. Stays open through migrations, until close_to_users(). For members of payments_owner. Raises PY001 for anything else to read.';
 
 CREATE TABLE payments.webhook_events (
     id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
@@ -1293,6 +1293,14 @@ ALTER FUNCTION payments_private.current_customer(p_environment text, p_account_i
 
 COMMENT ON FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) IS 'Returns the Stripe customer that a subject is mapped to, or null.';
 
+CREATE FUNCTION payments_private.current_customer_ids() RETURNS text[]
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.current_customer_ids() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.current_customer_ids() IS 'The Stripe customers of the billing subjects that the caller may bill.';
+
 CREATE FUNCTION payments_private.current_subject_keys() RETURNS text[]
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1316,6 +1324,14 @@ CREATE FUNCTION payments_private.customer_of_subject(p_environment text, p_accou
 ALTER FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) IS 'The customer that stands for a billing subject and is not deleted, or null.';
+
+CREATE FUNCTION payments_private.default_method_of(p_environment text, p_account text, p_customer_id text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.default_method_of(p_environment text, p_account text, p_customer_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.default_method_of(p_environment text, p_account text, p_customer_id text) IS 'Returns the id of a customer''s default payment method or source, or null.';
 
 CREATE FUNCTION payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) RETURNS void
     LANGUAGE plpgsql
@@ -2529,6 +2545,14 @@ ALTER FUNCTION payments_private.project_customers(p_environment text, p_account 
 
 COMMENT ON FUNCTION payments_private.project_customers(p_environment text, p_account text, p_ids text[]) IS 'Computes payments.customers for the given customer ids.';
 
+CREATE FUNCTION payments_private.project_methods_of_customers(p_environment text, p_account text, p_customers text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.project_methods_of_customers(p_environment text, p_account text, p_customers text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_methods_of_customers(p_environment text, p_account text, p_customers text[]) IS 'Computes the payment methods of the given customers again.';
+
 CREATE FUNCTION payments_private.project_objects(p_environment text, p_account text, p_object_type text, p_ids text[]) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2536,6 +2560,14 @@ CREATE FUNCTION payments_private.project_objects(p_environment text, p_account t
 ALTER FUNCTION payments_private.project_objects(p_environment text, p_account text, p_object_type text, p_ids text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.project_objects(p_environment text, p_account text, p_object_type text, p_ids text[]) IS 'Computes the rows of stored objects of one type. Returns the ids of those whose payments are to be computed again.';
+
+CREATE FUNCTION payments_private.project_payment_methods(p_environment text, p_account text, p_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.project_payment_methods(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_payment_methods(p_environment text, p_account text, p_ids text[]) IS 'Computes payments.stripe_payment_methods for the given ids.';
 
 CREATE FUNCTION payments_private.project_prices(p_environment text, p_account text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
@@ -3455,6 +3487,36 @@ COMMENT ON COLUMN payments.stripe_objects.previous_attributes IS 'What the event
 
 COMMENT ON COLUMN payments.stripe_objects.tied IS 'Other snapshots of the same second exist; payments_private.rival_snapshots has them all.';
 
+CREATE TABLE payments.stripe_payment_methods (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    environment text NOT NULL,
+    account_id text,
+    payment_method_id text NOT NULL,
+    customer_id text,
+    type text,
+    brand text,
+    last4 text,
+    exp_month bigint,
+    exp_year bigint,
+    is_default boolean DEFAULT false NOT NULL,
+    metadata jsonb,
+    synced_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
+)
+WITH (fillfactor='80');
+
+ALTER TABLE payments.stripe_payment_methods OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.stripe_payment_methods IS 'Mirror of Stripe''s payment methods. One that was detached keeps its row, without a customer.';
+
+COMMENT ON COLUMN payments.stripe_payment_methods.account_id IS 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
+
+COMMENT ON COLUMN payments.stripe_payment_methods.type IS 'card, sepa_debit, …: Stripe''s own name; brand, last4 and expiry are what its details of that type say.';
+
+COMMENT ON COLUMN payments.stripe_payment_methods.is_default IS 'The customer''s invoice_settings.default_payment_method, or its default_source, is this one.';
+
 CREATE TABLE payments.stripe_prices (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     environment text NOT NULL,
@@ -3700,7 +3762,7 @@ COMMENT ON TABLE payments_private.object_links IS 'The links of payments_private
 CREATE TABLE payments_private.open_readings (
     what text NOT NULL,
     opened_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT what_is_known CHECK ((what = ANY ('{subscriptions,transactions,catalogue}'::text[])))
+    CONSTRAINT what_is_known CHECK ((what = ANY ('{subscriptions,transactions,catalogue,payment_methods}'::text[])))
 );
 
 ALTER TABLE payments_private.open_readings OWNER TO payments_owner;
@@ -3833,6 +3895,12 @@ ALTER TABLE ONLY payments.stripe_objects
 
 ALTER TABLE ONLY payments.stripe_objects
     ADD CONSTRAINT stripe_objects_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments.stripe_payment_methods
+    ADD CONSTRAINT stripe_payment_methods_method_is_mirrored_once UNIQUE NULLS NOT DISTINCT (environment, payment_method_id, account_id);
+
+ALTER TABLE ONLY payments.stripe_payment_methods
+    ADD CONSTRAINT stripe_payment_methods_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY payments.stripe_prices
     ADD CONSTRAINT stripe_prices_pkey PRIMARY KEY (id);
@@ -3982,6 +4050,8 @@ CREATE INDEX stripe_checkout_sessions_subscription_id_idx ON payments.stripe_che
 
 CREATE INDEX stripe_customer_portal_sessions_subject_key_idx ON payments.stripe_customer_portal_sessions USING btree (subject_key);
 
+CREATE INDEX stripe_payment_methods_customer_id_idx ON payments.stripe_payment_methods USING btree (customer_id);
+
 CREATE INDEX stripe_prices_product_idx ON payments.stripe_prices USING btree (product_id);
 
 CREATE INDEX stripe_subscription_items_subscription_idx ON payments.stripe_subscription_items USING btree (subscription_id);
@@ -4050,6 +4120,8 @@ CREATE POLICY administrators_read_all ON payments.stripe_customer_portal_session
 
 CREATE POLICY administrators_read_all ON payments.stripe_objects FOR SELECT TO payments_admin USING (true);
 
+CREATE POLICY administrators_read_all ON payments.stripe_payment_methods FOR SELECT TO payments_admin USING (true);
+
 CREATE POLICY administrators_read_all ON payments.stripe_prices FOR SELECT TO payments_admin USING (true);
 
 CREATE POLICY administrators_read_all ON payments.stripe_products FOR SELECT TO payments_admin USING (true);
@@ -4088,6 +4160,8 @@ ALTER TABLE payments.stripe_customer_portal_sessions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments.stripe_objects ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE payments.stripe_payment_methods ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE payments.stripe_prices ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments.stripe_products ENABLE ROW LEVEL SECURITY;
@@ -4107,6 +4181,8 @@ CREATE POLICY users_read_the_items_of_subscriptions_they_read ON payments.stripe
   WHERE (s.environment = 'test'::text))))) OR ((environment = 'live'::text) AND (subscription_id = ANY (ARRAY( SELECT s.subscription_id
    FROM payments.stripe_subscriptions s
   WHERE (s.environment = 'live'::text)))))));
+
+CREATE POLICY users_read_the_methods_of_their_customers ON payments.stripe_payment_methods FOR SELECT TO payments_user USING (((account_id IS NULL) AND (customer_id = ANY (( SELECT payments_private.current_customer_ids() AS current_customer_ids)::text[]))));
 
 CREATE POLICY users_read_the_portals_they_opened ON payments.stripe_customer_portal_sessions FOR SELECT TO payments_user USING (((owner_key = ( SELECT payments.caller_key() AS caller_key)) AND (subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[]))));
 
@@ -4540,12 +4616,17 @@ REVOKE ALL ON FUNCTION payments_private.credit_note_facts(p_data jsonb, o paymen
 
 REVOKE ALL ON FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.current_customer_ids() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_private.current_customer_ids() TO payments_user;
+
 REVOKE ALL ON FUNCTION payments_private.current_subject_keys() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_private.current_subject_keys() TO payments_user;
 
 REVOKE ALL ON FUNCTION payments_private.current_subscription(p_environment text, p_account_id text, p_subject_key text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.default_method_of(p_environment text, p_account text, p_customer_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) FROM PUBLIC;
 
@@ -4825,7 +4906,11 @@ REVOKE ALL ON FUNCTION payments_private.project_customer_mappings(p_environment 
 
 REVOKE ALL ON FUNCTION payments_private.project_customers(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.project_methods_of_customers(p_environment text, p_account text, p_customers text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.project_objects(p_environment text, p_account text, p_object_type text, p_ids text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.project_payment_methods(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_prices(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
@@ -5010,6 +5095,8 @@ GRANT SELECT ON TABLE payments.dead_events TO payments_admin;
 GRANT SELECT ON TABLE payments.linked_tables TO payments_admin;
 
 GRANT SELECT ON TABLE payments.stripe_objects TO payments_admin;
+
+GRANT SELECT ON TABLE payments.stripe_payment_methods TO payments_admin;
 
 GRANT SELECT ON TABLE payments.stripe_prices TO payments_admin;
 

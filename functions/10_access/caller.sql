@@ -63,6 +63,19 @@ $$;
 comment on function payments_private.current_subject_keys() is 'The billing subjects that the caller may bill, as type:id: itself, and those of registered types. Raises PY009 for a stale registration.';
 grant execute on function payments_private.current_subject_keys() to payments_user;
 
+create or replace function payments_private.current_customer_ids() returns text[]
+language plpgsql stable security definer  -- policies call it as callers, who have no usage of payments_private
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return array(
+    select m.provider_customer_id from payments.customer_mappings m
+     where m.account_id is null and m.subject_key = any (payments_private.current_subject_keys()));
+end
+$$;
+comment on function payments_private.current_customer_ids() is 'The Stripe customers of the billing subjects that the caller may bill.';
+grant execute on function payments_private.current_customer_ids() to payments_user;
+
 create or replace function payments.billable_subjects() returns table (subject_type text, subject_id text)
 language plpgsql stable security definer  -- its callers have no usage of payments_private
 set search_path = pg_catalog, pg_temp

@@ -68,7 +68,7 @@ begin
     when 'credit_note' then
       v_ids := payments_private.json_ids(p_data -> 'invoice');
       return array_remove(array['invoice:' || v_ids[1]], null);
-    when 'subscription' then
+    when 'subscription', 'payment_method' then
       return array_remove(array['customer:' || payments_private.payer_in(p_data)], null);
     else
       return array[]::text[];

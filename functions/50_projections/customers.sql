@@ -27,6 +27,7 @@ begin
          is distinct from
          (excluded.email, excluded.name, excluded.phone, excluded.deleted, excluded.metadata,
           excluded.provider_created_at, excluded.synced_at);
+  perform payments_private.project_methods_of_customers(p_environment, p_account, p_ids);
 end
 $$;
 comment on function payments_private.project_customers(text, text, text[]) is 'Computes payments.customers for the given customer ids.';

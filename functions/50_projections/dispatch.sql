@@ -13,6 +13,8 @@ begin
       perform payments_private.project_prices(p_environment, p_account, p_ids);
     when 'customer' then
       perform payments_private.project_customers(p_environment, p_account, p_ids);
+    when 'payment_method' then
+      perform payments_private.project_payment_methods(p_environment, p_account, p_ids);
     when 'checkout.session' then
       perform payments_private.project_checkout_sessions(p_environment, p_account, p_ids);
     when 'subscription' then

@@ -163,6 +163,7 @@ begin
     case v_snapshot.object_type
       when 'customer' then v_customers := v_customers || v_snapshot.object_id;
       when 'subscription' then v_subscriptions := v_subscriptions || v_snapshot.object_id;
+      when 'payment_method' then perform payments_private.project_payment_methods(p_environment, p_account, array[v_snapshot.object_id]);
       when 'checkout.session' then
         if p_account is null and payments_private.attempt_of(p_environment, v_newest.data) is not null then
           v_sessions := v_sessions || v_snapshot.object_id;

@@ -18,6 +18,7 @@ return array[
   'customer.subscription.created', 'customer.subscription.updated', 'customer.subscription.deleted',
   'customer.subscription.paused', 'customer.subscription.resumed', 'customer.subscription.trial_will_end',
   'customer.subscription.pending_update_applied', 'customer.subscription.pending_update_expired',
+  'payment_method.attached', 'payment_method.updated', 'payment_method.automatically_updated', 'payment_method.detached',
   -- what tells of payments
   'checkout.session.completed', 'checkout.session.expired',
   'checkout.session.async_payment_succeeded', 'checkout.session.async_payment_failed',

@@ -60,6 +60,10 @@ COLUMNS: Final = {
         "id environment account_id object_type object_id data deleted observed_at provider_event_id event_type "
         "previous_attributes tied created_at updated_at "
     ),
+    "payments.stripe_payment_methods": (
+        "id environment account_id payment_method_id customer_id type brand last4 exp_month exp_year is_default metadata "
+        "synced_at created_at updated_at "
+    ),
     "payments.stripe_prices": (
         "id environment account_id price_id product_id active currency unit_amount unit_amount_decimal type lookup_key "
         "billing_scheme tax_behavior recurring_interval recurring_interval_count metadata synced_at "
@@ -200,6 +204,11 @@ OPENED: Final = {
             "current_period_end"
         ),
     },
+    "payment_methods": {
+        ("payments_user", "select", "payments.stripe_payment_methods"): (
+            "id environment payment_method_id type brand last4 exp_month exp_year is_default"
+        ),
+    },
     "transactions": {
         ("payments_user", "select", "payments.transactions"): (
             "id environment type status subject_type subject_id provider_object_type provider_object_id "
@@ -285,6 +294,7 @@ FUNCTIONS: Final = {
     "payments.verify_projections(text)": "payments_admin",
     "payments.webhook_endpoint(text)": "payments_service",
     "payments.webhook_secrets(text)": "payments_service",
+    "payments_private.current_customer_ids()": "payments_user",  # as below
     "payments_private.current_subject_keys()": "payments_user",  # the policies call it; nobody else can name it
 }
 """Who may execute it, besides the owner."""
@@ -339,6 +349,7 @@ INTERNALS: Final = """
     current_customer
     current_subscription
     customer_of_subject
+    default_method_of
     delete_orphans
     detach_link
     detach_statements
@@ -477,7 +488,9 @@ INTERNALS: Final = """
     project_circle
     project_customer_mappings
     project_customers
+    project_methods_of_customers
     project_objects
+    project_payment_methods
     project_prices
     project_products
     project_references

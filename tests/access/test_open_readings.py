@@ -17,6 +17,7 @@ TABLES = {
     "subscriptions": ("stripe_subscriptions", "stripe_subscription_items"),
     "transactions": ("transactions",),
     "catalogue": ("stripe_products", "stripe_prices"),
+    "payment_methods": ("stripe_payment_methods",),
 }
 COLUMNS = {
     "stripe_subscriptions": """id environment subscription_id subject_type subject_id status current_period_start
@@ -26,6 +27,7 @@ COLUMNS = {
     "transactions": """id environment type status subject_type subject_id provider_object_type provider_object_id
         provider_parent_object_type provider_parent_object_id amount amount_refunded currency description paid_at
         failed_at refunded_at provider_created_at""",
+    "stripe_payment_methods": "id environment payment_method_id type brand last4 exp_month exp_year is_default",
     "stripe_products": "id environment product_id name description active default_price_id",
     "stripe_prices": """id environment price_id product_id active currency unit_amount unit_amount_decimal type
         lookup_key billing_scheme tax_behavior recurring_interval recurring_interval_count""",

@@ -66,6 +66,7 @@ select set_eq($$ select role || ' ' || name from callable where schema = 'paymen
 ], 'the interface');
 
 select set_eq($$ select role || ' ' || name from callable where schema = 'payments_private' $$, array[
+  'payments_user current_customer_ids',
   'payments_user current_subject_keys'
 ], 'internals: only what policies call, and that without usage of the schema');
 

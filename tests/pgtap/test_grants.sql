@@ -24,6 +24,7 @@ select set_eq('select line from granted', array[
   'payments_admin select payments.stripe_checkout_sessions',
   'payments_admin select payments.stripe_customer_portal_sessions',
   'payments_admin select payments.stripe_objects',
+  'payments_admin select payments.stripe_payment_methods',
   'payments_admin select payments.stripe_prices',
   'payments_admin select payments.stripe_products',
   'payments_admin select payments.stripe_subscription_items',
