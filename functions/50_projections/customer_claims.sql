@@ -59,7 +59,7 @@ begin
     return case when payments_private.note_customer_statement(
       p_environment, p_account, p_snapshot.object_id, date_trunc('second', coalesce(p_newest.observed_at, p_snapshot.observed_at)), v_subject,
       p_newest.object_id is not null,
-      (p_snapshot.event_type like '%.created' and v_subject is not null) or coalesce(p_snapshot.previous_attributes #>> '{metadata}' like '%subject\_%', false))
+      (p_snapshot.event_type like '%.created' and v_subject is not null) or coalesce(p_snapshot.previous_attributes #>> '{metadata}' like '%subject_%', false))
       then p_snapshot.object_id end;
   elsif p_newest.object_id is null then
     return null;
