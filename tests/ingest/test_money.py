@@ -1,0 +1,157 @@
+"""What moved money decides: holds, refunds and shared invoices, told in several orders, and what must be in."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from tests.stripe_simulator.events import event
+from tests.stripe_simulator.models import Json
+from tests.stripe_simulator.projections import Connection, ingest
+
+T = 1_790_000_000
+HOUR = 3_600
+
+
+@pytest.fixture
+def conn(scratch_conn: Connection) -> Connection:
+    return scratch_conn
+
+
+def told(hour: int, event_type: str, object_type: str, object_id: str, **values: Any) -> Json:
+    shown = {"id": object_id, "object": object_type, "currency": "usd", "created": T, "metadata": {}, **values}
+    return event(f"evt_{object_id}_{hour}", event_type, shown, created=T + hour * HOUR)
+
+
+def intent(hour: int, status: str, number: int = 1, amount: int = 1000, **values: Any) -> Json:
+    received = amount if status == "succeeded" else 0
+    shown = {"amount": amount, "amount_received": received, "status": status, **values}
+    return told(hour, "payment_intent.updated", "payment_intent", f"pi_{number}", **shown)
+
+
+def charge(
+    hour: int, captured: int | None, refunded: int = 0, amount: int = 1000, number: int = 1, **values: Any
+) -> Json:
+    return told(
+        hour, "charge.updated", "charge", f"ch_{number}", amount=amount, amount_captured=captured or 0,
+        amount_refunded=refunded, captured=captured is not None, refunded=refunded == amount, status="succeeded",
+        payment_intent=f"pi_{number}", **values,
+    )  # fmt: skip
+
+
+def refund(
+    hour: int, amount: int, number: int, status: str = "succeeded", made: int | None = None, **values: Any
+) -> Json:
+    return told(
+        hour, "refund.updated", "refund", f"re_{number}", amount=amount, status=status, charge="ch_1",
+        payment_intent="pi_1", created=T + (hour if made is None else made) * HOUR, **values,
+    )  # fmt: skip
+
+
+def invoice(hour: int, status: str, paid: int, due: int = 1000, **values: Any) -> Json:
+    return told(hour, "invoice.updated", "invoice", "in_1", amount_due=due, amount_paid=paid, status=status, **values)
+
+
+def part(hour: int, number: int, amount: int, status: str = "paid", kind: str = "payment_intent") -> Json:
+    paid = {"type": kind, kind: f"pi_{number}" if kind == "payment_intent" else f"pr_{number}"}
+    return told(
+        hour, "invoice_payment.paid", "invoice_payment", f"inpay_{number}", invoice="in_1", amount_requested=amount,
+        amount_paid=amount if status == "paid" else None, status=status, payment=paid,
+    )  # fmt: skip
+
+
+STORIES: dict[str, tuple[list[Json], list[tuple[str, str, int, int]]]] = {
+    "an expired hold, its charge not told": (
+        [intent(0, "requires_capture"), refund(9, 1000, 1, reason="expired_uncaptured_charge"),
+         intent(9, "canceled", canceled_at=T)],
+        [("pi_1", "failed", 1000, 0), ("re_1", "failed", 1000, 0)],
+    ),
+    "a partial capture, then a refund of the same amount as the rest": (
+        [charge(0, None), refund(2, 400, 1), charge(2, 600, 400), refund(5, 400, 2), charge(5, 600, 800)],
+        [("pi_1", "partially_refunded", 600, 400), ("re_1", "failed", 400, 0), ("re_2", "refunded", 400, 0)],
+    ),
+    "a capture that only the intent told, refunded": (
+        [charge(0, None), intent(2, "succeeded"), refund(5, 300, 1)],
+        [("pi_1", "partially_refunded", 1000, 300), ("re_1", "refunded", 300, 0)],
+    ),
+    "one refund before we listened, one since": (
+        [charge(2, 1000, 300), refund(5, 200, 2), charge(5, 1000, 500), intent(0, "succeeded")],
+        [("pi_1", "partially_refunded", 1000, 500), ("re_2", "refunded", 200, 0)],
+    ),
+    "one refund before we listened, one since that the charge has not told": (
+        [charge(2, 1000, 300), refund(5, 200, 2), intent(0, "succeeded")],
+        [("pi_1", "partially_refunded", 1000, 500), ("re_2", "refunded", 200, 0)],
+    ),
+    "of two refunds one failed later": (
+        [refund(2, 300, 1), refund(3, 200, 2), charge(3, 1000, 500), refund(9, 200, 2, "failed", made=3),
+         intent(0, "succeeded")],
+        [("pi_1", "partially_refunded", 1000, 300), ("re_1", "refunded", 300, 0), ("re_2", "failed", 200, 0)],
+    ),
+    "a dispute that ended with a refund": (
+        [intent(0, "succeeded"), charge(9, 1000, 1000), refund(9, 1000, 1),
+         told(9, "charge.dispute.closed", "dispute", "dp_1", charge="ch_1", payment_intent="pi_1", amount=1000,
+         status="charge_refunded")],
+        [("dp_1", "failed", 1000, 0), ("pi_1", "refunded", 1000, 1000), ("re_1", "refunded", 1000, 0)],
+    ),
+    "two intents and a payment record": (
+        [intent(1, "succeeded", 1, 300), part(1, 1, 300), intent(2, "succeeded", 2, 200), part(2, 2, 200),
+         part(3, 3, 500, kind="payment_record"), invoice(3, "paid", 1000)],
+        [("in_1", "succeeded", 500, 0), ("pi_1", "succeeded", 300, 0), ("pi_2", "succeeded", 200, 0)],
+    ),
+    "partly paid, the rest is open": (
+        [intent(1, "succeeded", 1, 300), part(1, 1, 300), invoice(1, "open", 300)],
+        [("in_1", "pending", 700, 0), ("pi_1", "succeeded", 300, 0)],
+    ),
+    "out of band, the intent canceled": (
+        [intent(1, "canceled", canceled_at=T, invoice="in_1"), invoice(3, "paid", 1000, paid_out_of_band=True)],
+        [("in_1", "succeeded", 1000, 0), ("pi_1", "failed", 1000, 0)],
+    ),
+    "an untried spare beside the paid intent": (
+        [intent(1, "requires_payment_method", 2), part(1, 2, 1000, "open"), intent(2, "succeeded", 1), part(2, 1, 1000),
+         invoice(2, "paid", 1000)],
+        [("pi_1", "succeeded", 1000, 0)],
+    ),
+    "an intent that has not told yet": (
+        [part(2, 1, 1000), invoice(2, "paid", 1000)],
+        [("pi_1", "succeeded", 1000, 0)],
+    ),
+    "a void invoice": (
+        [intent(1, "canceled", canceled_at=T, invoice="in_1"), invoice(3, "void", 0)],
+        [("pi_1", "failed", 1000, 0)],
+    ),
+    "invoice payments that come with the invoice only": (
+        [intent(1, "succeeded", 1),
+         invoice(2, "paid", 1000, payments={"object": "list", "data": [part(2, 1, 1000)["data"]["object"]]})],
+        [("pi_1", "succeeded", 1000, 0)],
+    ),
+    "a credit note outside of Stripe, of an invoice paid in two ways": (
+        [intent(1, "succeeded", 1, 400), part(1, 1, 400), invoice(2, "paid", 1000),
+         told(5, "credit_note.created", "credit_note", "cn_1", invoice="in_1", out_of_band_amount=100,
+         status="issued")],
+        [("in_1", "partially_refunded", 600, 100), ("pi_1", "succeeded", 400, 0)],
+    ),
+    "a credit note that was voided": (
+        [invoice(2, "paid", 1000),
+         told(5, "credit_note.created", "credit_note", "cn_1", invoice="in_1", out_of_band_amount=100, status="issued"),
+         told(6, "credit_note.voided", "credit_note", "cn_1", invoice="in_1", out_of_band_amount=100, status="void")],
+        [("in_1", "succeeded", 1000, 0)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_what_came_in_and_went_back(conn: Connection, story: str) -> None:
+    events, expected = STORIES[story]
+    for seed in range(5):
+        order = list(events) if seed == 0 else events[::-1] if seed == 1 else [*events, events[seed % len(events)]]
+        if seed > 1:
+            random.Random(seed).shuffle(order)
+        with conn.transaction(force_rollback=True):
+            ingest(conn, order)
+            found = conn.execute(
+                "select provider_object_id, status, amount, amount_refunded from payments.transactions order by 1"
+            ).fetchall()
+            assert [tuple(r.values()) for r in found] == expected, [e["id"] for e in order]
+            assert not conn.execute("select * from payments.verify_projections('test')").fetchall()
