@@ -45,7 +45,7 @@ select a.attname as name, a.atttypid::regtype::text as type
 """
 
 
-LEDGER, STORE, TRANSACTIONS = "payments.webhook_events", "payments.stripe_objects", "payments.transactions"
+LEDGER, STORE, TRANSACTIONS = "payments.webhook_events", "payments_private.stored_objects", "payments.transactions"
 
 
 def load(
@@ -138,6 +138,6 @@ def _value(conn: Connection, name: str, kind: str, *, shift: bool) -> str:
             return f"case substr({column}::text, 15, 1) when '7' then uuidv7() else gen_random_uuid() end"
     elif kind == "timestamp with time zone":
         return f"{column} + lap.k * interval '{LAP_SECONDS} s'" if shift and name not in OUR_TIMES else column
-    elif kind not in ("text", "text[]", "jsonb", "json"):
+    elif kind not in ("text", "text[]", "jsonb", "json") and not kind.startswith("payments_private."):
         return column
     return f"replace({column}::text, '{digits(0)}', lap.code)::{kind}"

@@ -1,76 +1,17 @@
 -- The store: the newest snapshot of every Stripe object of any type, verbatim, and the references between them.
 set local role payments_owner;
 
-create table payments.stripe_objects (
-  -- time-ordered, so that the index grows at its right edge (RFC 9562, UUID version 7)
-  id                  uuid primary key default (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0')
-                        || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid,
-  environment         text not null,
-  account_id          text,
-  object_type         text not null,
-  object_id           text not null,
-  data                jsonb not null,
-  deleted             boolean not null default false,
-  observed_at         timestamptz not null,
-  provider_event_id   text,
-  event_type          text,
-  previous_attributes jsonb,
-  tied                boolean not null default false,
-  created_at          timestamptz not null default now(),
-  updated_at          timestamptz not null default now(),
-
-  constraint stripe_objects_object_is_stored_once unique nulls not distinct (environment, object_type, object_id, account_id),
-  constraint environment_is_known check (environment = any ('{test,live}'))
-) with (fillfactor = 70);  -- room for an object's next snapshot
-
-comment on table payments.stripe_objects is 'The newest known snapshot of each Stripe object, whether an event or the API told of it.';
-comment on column payments.stripe_objects.account_id is 'The connected account (acct_…) that the object is of; null for the account behind the environment''s key.';
-comment on column payments.stripe_objects.object_type is 'Stripe''s name of the type, as in the object''s own "object" field: payment_intent, checkout.session, ….';
-comment on column payments.stripe_objects.data is 'The object exactly as Stripe sent it.';
-comment on column payments.stripe_objects.deleted is 'A tombstone: Stripe said the object is deleted. Only a newer snapshot can undo it.';
-comment on column payments.stripe_objects.observed_at is 'When the object looked like this: the event''s created (whole seconds), or when the API was asked.';
-comment on column payments.stripe_objects.provider_event_id is 'The event that carried this snapshot; null when it came from the API.';
-comment on column payments.stripe_objects.previous_attributes is 'What the event says was different before it; null when the snapshot came from the API or the event does not say.';
-comment on column payments.stripe_objects.tied is 'Other snapshots of the same second exist; payments_private.rival_snapshots has them all.';
-
-create table payments_private.rival_snapshots (
-  environment         text not null,
-  account             text not null default '',  -- '' for the account behind the environment's key
-  object_type         text not null,
-  object_id           text not null,
-  source              text not null,
-  event_type          text,
-  observed_at         timestamptz not null,
-  data                jsonb,
-  deleted             boolean not null,
-  previous_attributes jsonb,
-  stage               numeric,
-  state               bigint not null,
-  state_before        bigint,
-  primary key (environment, object_type, object_id, source, account)
-);
-
-comment on table payments_private.rival_snapshots is
-  'All snapshots of one object that share the newest second. Which of them is the latest is decided over the whole set, so arrival does not matter.';
-comment on column payments_private.rival_snapshots.source is 'The event''s id, or api:<time> for a snapshot from the API.';
-comment on column payments_private.rival_snapshots.data is 'The object, unless it is the one that the event in the ledger carries.';
-comment on column payments_private.rival_snapshots.stage is 'How far along its life the object is; null where its type has no stages.';
-comment on column payments_private.rival_snapshots.state is 'Hash of the object as the snapshot shows it.';
-comment on column payments_private.rival_snapshots.state_before is 'Hash of the object before the event, from data.previous_attributes; null when the event says nothing about it.';
-
--- What payments are computed from. One narrow row per object, so that a payment is read without opening large documents.
-create table payments_private.payment_objects (
-  environment         text not null,
-  account             text not null default '',  -- '' for the account behind the environment's key
-  node                text not null,
-  links               text[] not null default '{}',
+-- What payments are computed from: the part of a stored object that is read once, when it is stored, so that a payment is
+-- computed without opening large documents.
+create type payments_private.payment_objects as (
+  node                text,
+  links               text[],
   first_succeeded_at  timestamptz,
   first_failed_at     timestamptz,
   first_refunded_at   timestamptz,
   first_held_at       timestamptz,
-
   -- read from the newest snapshot
-  known               boolean not null default false,
+  known               boolean,
   status              text,
   mode                text,
   asked               bigint,
@@ -90,13 +31,11 @@ create table payments_private.payment_objects (
   provider_created_at timestamptz,
   paid_at             timestamptz,
   failed_at           timestamptz,
-  amounts_as_of       timestamptz,
+  amounts_as_of       timestamptz
+);
 
-  primary key (environment, node, account)
-) with (fillfactor = 80);  -- room for updates that touch no index
-
-comment on table payments_private.payment_objects is
-  'What each Stripe object that tells of payments refers to and says: its links, ever; the first times events showed something; the rest from its newest snapshot.';
+comment on type payments_private.payment_objects is
+  'What a Stripe object that tells of payments refers to and says: its links, ever; the first times events showed something; the rest from its newest snapshot.';
 comment on column payments_private.payment_objects.node is 'Type and id of the object, e.g. charge:ch_….';
 comment on column payments_private.payment_objects.links is
   'The nodes it refers to. A reference once told stays true, also when a newer API version leaves it out.';
@@ -108,24 +47,94 @@ comment on column payments_private.payment_objects.mode is
   'A session''s mode; canceled (an intent, or an invoice payment that was taken away); held or released (a charge, a refund of what was never captured); off_stripe (an invoice).';
 comment on column payments_private.payment_objects.products is 'All products that were bought, where there are several lines; prices likewise.';
 comment on column payments_private.payment_objects.known is 'A snapshot is stored and does not say that the object is gone.';
-comment on column payments_private.payment_objects.status is 'What the object alone says of its payment: pending, succeeded or failed; null if nothing. Refunds: refunded. Disputes: disputed.';
-comment on column payments_private.payment_objects.asked is 'Minor units to be paid; of refunds and disputes their amount.';
-comment on column payments_private.payment_objects.received is 'Minor units that this object says came in; null where it does not say.';
 comment on column payments_private.payment_objects.refunded is 'Minor units given back of what a charge captured, or by a refund that has not failed.';
-comment on column payments_private.payment_objects.payer is 'The billing subject that its metadata names, as type:id; for an invoice, that of its subscription.';
 comment on column payments_private.payment_objects.own_payer is 'The billing subject that an invoice''s own metadata names.';
 comment on column payments_private.payment_objects.amounts_as_of is 'When a charge with refunds, or a failed refund, was seen like this.';
 
-create table payments_private.object_links (
-  environment text not null,
-  account     text not null default '',  -- '' for the account behind the environment's key
-  to_node     text not null,
-  from_node   text not null,
-  primary key (environment, to_node, from_node, account)
-);
+-- One row an object, with what it says of its payment. Its body is kept once: the ledger has it while the newest snapshot is
+-- an event's, the row itself when it came from the API, when the event was purged, and for what is mirrored in a table of
+-- its own. See docs/decisions/one-row-an-object.md.
+create table payments_private.stored_objects (
+  environment         text not null,
+  account             text not null default '',  -- '' for the account behind the environment's key
+  object_type         text not null,
+  object_id           text not null,
+  payment_group       text collate "C",
+  subscription_id     text,
+  observed_at         timestamptz,
+  provider_event_id   text,
+  event_type          text,
+  deleted             boolean not null default false,
+  tied                boolean not null default false,
+  created_at          timestamptz not null default now(),
+  updated_at          timestamptz not null default now(),
+  facts               payments_private.payment_objects,
+  data                jsonb,
+  previous_attributes jsonb,
 
-comment on table payments_private.object_links is
-  'The links of payments_private.payment_objects, found from the other end.';
+  -- led by the id: an index led by the environment would tempt the planner, while the table is small, to look up groups in it
+  primary key (object_id, object_type, environment, account)
+) with (
+  toast_tuple_target = 8160,  -- bodies in the row: putting them elsewhere costs more than all else that an event does
+  fillfactor = 85             -- room for an object's next snapshot
+);
+create index stored_objects_payment_group_idx on payments_private.stored_objects (payment_group) where payment_group is not null;
+create index stored_objects_subscription_idx on payments_private.stored_objects (subscription_id) where subscription_id is not null;
+
+comment on table payments_private.stored_objects is 'The store: one row for each Stripe object that was seen or, in payments, referred to. Read it as payments.stripe_objects.';
+comment on column payments_private.stored_objects.payment_group is
+  'Which payment the object is part of: the reference (type:id) of the intent, else the invoice, else the charge, else the session of it all. An object without a row is in the group of its own reference.';
+comment on column payments_private.stored_objects.subscription_id is 'The subscription that an invoice or session refers to.';
+comment on column payments_private.stored_objects.observed_at is 'When the object looked like this: the event''s created (whole seconds), or when the API was asked; null while it was only referred to.';
+comment on column payments_private.stored_objects.provider_event_id is 'The event that carried this snapshot; null when it came from the API.';
+comment on column payments_private.stored_objects.deleted is 'A tombstone: Stripe said the object is deleted. Only a newer snapshot can undo it.';
+comment on column payments_private.stored_objects.tied is 'Other snapshots of the same second exist; payments_private.rival_snapshots has them all.';
+comment on column payments_private.stored_objects.facts is 'What the object says of its payment; null for what tells of none.';
+comment on column payments_private.stored_objects.data is 'The object exactly as Stripe sent it; null while the ledger has it with the event.';
+comment on column payments_private.stored_objects.previous_attributes is 'What the event says was different before it, where the body is kept here.';
+
+create view payments.stripe_objects with (security_invoker = true) as
+  select o.environment, nullif(o.account, '') as account_id, o.object_type, o.object_id,
+         coalesce(o.data, (
+           select e.payload #> '{data,object}' from payments.webhook_events e
+            where e.provider = 'stripe' and e.environment = o.environment and e.provider_event_id = o.provider_event_id
+              and e.account_id is not distinct from nullif(o.account, ''))) as data,
+         o.deleted, o.observed_at, o.provider_event_id, o.event_type, o.tied, o.created_at, o.updated_at
+    from payments_private.stored_objects o
+   where o.observed_at is not null;
+comment on view payments.stripe_objects is 'The newest known snapshot of each Stripe object, whether an event or the API told of it.';
+comment on column payments.stripe_objects.account_id is 'The connected account (acct_…) that the object is of; null for the account behind the environment''s key.';
+comment on column payments.stripe_objects.object_type is 'Stripe''s name of the type, as in the object''s own "object" field: payment_intent, checkout.session, ….';
+comment on column payments.stripe_objects.data is 'The object exactly as Stripe sent it.';
+comment on column payments.stripe_objects.deleted is 'A tombstone: Stripe said the object is deleted. Only a newer snapshot can undo it.';
+comment on column payments.stripe_objects.observed_at is 'When the object looked like this: the event''s created (whole seconds), or when the API was asked.';
+comment on column payments.stripe_objects.provider_event_id is 'The event that carried this snapshot; null when it came from the API.';
+comment on column payments.stripe_objects.tied is 'Other snapshots of the same second exist; payments_private.rival_snapshots has them all.';
+
+create table payments_private.rival_snapshots (
+  environment         text not null,
+  account             text not null default '',  -- '' for the account behind the environment's key
+  object_type         text not null,
+  object_id           text not null,
+  source              text not null,
+  event_type          text,
+  observed_at         timestamptz not null,
+  data                jsonb,
+  deleted             boolean not null,
+  previous_attributes jsonb,
+  stage               numeric,
+  state               bigint not null,
+  state_before        bigint,
+  primary key (environment, object_type, object_id, source, account)
+) with (toast_tuple_target = 8160);
+
+comment on table payments_private.rival_snapshots is
+  'All snapshots of one object that share the newest second. Which of them is the latest is decided over the whole set, so arrival does not matter.';
+comment on column payments_private.rival_snapshots.source is 'The event''s id, or api:<time> for a snapshot from the API.';
+comment on column payments_private.rival_snapshots.data is 'The object, unless it is the one that the event in the ledger carries.';
+comment on column payments_private.rival_snapshots.stage is 'How far along its life the object is; null where its type has no stages.';
+comment on column payments_private.rival_snapshots.state is 'Hash of the object as the snapshot shows it.';
+comment on column payments_private.rival_snapshots.state_before is 'Hash of the object before the event, from data.previous_attributes; null when the event says nothing about it.';
 
 create table payments_private.refresh_queue (
   environment text not null,
@@ -174,7 +183,7 @@ comment on type payments_private.incoming is 'A verified webhook body on its way
 do $$
 begin
   if 'lz4' = any ((select s.enumvals from pg_catalog.pg_settings s where s.name = 'default_toast_compression')::text[]) then
-    alter table payments.stripe_objects alter column data set compression lz4;
+    alter table payments_private.stored_objects alter column data set compression lz4;
     alter table payments_private.rival_snapshots alter column data set compression lz4;
   end if;
 end

@@ -2,8 +2,7 @@
 alter table payments_private.stashed_events enable row level security;
 alter table payments_private.purged_events enable row level security;
 alter table payments_private.rival_snapshots enable row level security;
-alter table payments_private.payment_objects enable row level security;
-alter table payments_private.object_links enable row level security;
+alter table payments_private.stored_objects enable row level security;
 alter table payments_private.refresh_queue enable row level security;
 alter table payments_private.customer_claims enable row level security;
 alter table payments_private.projections enable row level security;
@@ -34,4 +33,10 @@ create policy administrators_read_dead_events on payments_private.stashed_events
 grant select on payments_private.linked_tables to payments_admin;
 drop policy if exists administrators_read_all on payments_private.linked_tables;
 create policy administrators_read_all on payments_private.linked_tables
+  for select to payments_admin using (true);
+
+-- So does the view of the store, which administrators read.
+grant select on payments_private.stored_objects to payments_admin;
+drop policy if exists administrators_read_all on payments_private.stored_objects;
+create policy administrators_read_all on payments_private.stored_objects
   for select to payments_admin using (true);

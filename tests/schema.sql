@@ -46,6 +46,64 @@ ALTER TYPE payments_private.incoming OWNER TO payments_owner;
 
 COMMENT ON TYPE payments_private.incoming IS 'A verified webhook body on its way into the ledger.';
 
+CREATE TYPE payments_private.payment_objects AS (
+	node text,
+	links text[],
+	first_succeeded_at timestamp with time zone,
+	first_failed_at timestamp with time zone,
+	first_refunded_at timestamp with time zone,
+	first_held_at timestamp with time zone,
+	known boolean,
+	status text,
+	mode text,
+	asked bigint,
+	received bigint,
+	refunded bigint,
+	currency text,
+	disputed boolean,
+	customer_id text,
+	payer text,
+	own_payer text,
+	email text,
+	description text,
+	product_id text,
+	price_id text,
+	products text[],
+	prices text[],
+	provider_created_at timestamp with time zone,
+	paid_at timestamp with time zone,
+	failed_at timestamp with time zone,
+	amounts_as_of timestamp with time zone
+);
+
+ALTER TYPE payments_private.payment_objects OWNER TO payments_owner;
+
+COMMENT ON TYPE payments_private.payment_objects IS 'What a Stripe object that tells of payments refers to and says: its links, ever; the first times events showed something; the rest from its newest snapshot.';
+
+COMMENT ON COLUMN payments_private.payment_objects.node IS 'Type and id of the object, e.g. charge:ch_….';
+
+COMMENT ON COLUMN payments_private.payment_objects.links IS 'The nodes it refers to. A reference once told stays true, also when a newer API version leaves it out.';
+
+COMMENT ON COLUMN payments_private.payment_objects.first_succeeded_at IS 'Created time of the earliest event, kept or overtaken, that showed the payment as made.';
+
+COMMENT ON COLUMN payments_private.payment_objects.first_failed_at IS 'Created time of the earliest event that showed the payment as failed.';
+
+COMMENT ON COLUMN payments_private.payment_objects.first_refunded_at IS 'Created time of the earliest event that showed money given back.';
+
+COMMENT ON COLUMN payments_private.payment_objects.first_held_at IS 'When the charge was first seen as a hold: then it was not paid when it was created.';
+
+COMMENT ON COLUMN payments_private.payment_objects.known IS 'A snapshot is stored and does not say that the object is gone.';
+
+COMMENT ON COLUMN payments_private.payment_objects.mode IS 'A session''s mode; canceled (an intent, or an invoice payment that was taken away); held or released (a charge, a refund of what was never captured); off_stripe (an invoice).';
+
+COMMENT ON COLUMN payments_private.payment_objects.refunded IS 'Minor units given back of what a charge captured, or by a refund that has not failed.';
+
+COMMENT ON COLUMN payments_private.payment_objects.own_payer IS 'The billing subject that an invoice''s own metadata names.';
+
+COMMENT ON COLUMN payments_private.payment_objects.products IS 'All products that were bought, where there are several lines; prices likewise.';
+
+COMMENT ON COLUMN payments_private.payment_objects.amounts_as_of IS 'When a charge with refunds, or a failed refund, was seen like this.';
+
 CREATE FUNCTION payments.adopt_outbox(environment text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -465,18 +523,9 @@ CREATE TABLE payments.webhook_events (
     received_at timestamp with time zone DEFAULT now() NOT NULL,
     processed_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT body_is_kept_once CHECK (((payload IS NULL) OR (raw_payload IS NULL))),
-    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
-    CONSTRAINT only_failed_events_wait_or_are_parked CHECK (
-CASE
-    WHEN (processing_status = 'failed'::text) THEN ((next_attempt_at IS NULL) OR (parked_at IS NULL))
-    ELSE ((next_attempt_at IS NULL) AND (parked_at IS NULL))
-END),
-    CONSTRAINT processing_status_is_known CHECK ((processing_status = ANY ('{pending,processed,failed,ignored}'::text[]))),
-    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text))
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
 )
-WITH (toast_tuple_target='256', fillfactor='50');
+WITH (toast_tuple_target='8160');
 
 ALTER TABLE payments.webhook_events OWNER TO payments_owner;
 
@@ -769,13 +818,13 @@ ALTER FUNCTION payments_private.account_name(p_account jsonb) OWNER TO payments_
 
 COMMENT ON FUNCTION payments_private.account_name(p_account jsonb) IS 'What Stripe''s account object says it is called.';
 
-CREATE FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot) RETURNS void
+CREATE FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot) IS 'Enters a snapshot into the set among which the latest of its second is chosen.';
+COMMENT ON FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) IS 'Enters a snapshot into the set among which the latest of its second is chosen. p_body: its body, null where the ledger has it or is about to.';
 
 CREATE FUNCTION payments_private.allow_link(p_link integer, p_object_id text) RETURNS void
     LANGUAGE plpgsql
@@ -784,75 +833,6 @@ CREATE FUNCTION payments_private.allow_link(p_link integer, p_object_id text) RE
 ALTER FUNCTION payments_private.allow_link(p_link integer, p_object_id text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.allow_link(p_link integer, p_object_id text) IS 'Raises PY011 where the caller may not link a row to an object.';
-
-CREATE TABLE payments_private.payment_objects (
-    environment text NOT NULL,
-    account text DEFAULT ''::text NOT NULL,
-    node text NOT NULL,
-    links text[] DEFAULT '{}'::text[] NOT NULL,
-    first_succeeded_at timestamp with time zone,
-    first_failed_at timestamp with time zone,
-    first_refunded_at timestamp with time zone,
-    first_held_at timestamp with time zone,
-    known boolean DEFAULT false NOT NULL,
-    status text,
-    mode text,
-    asked bigint,
-    received bigint,
-    refunded bigint,
-    currency text,
-    disputed boolean,
-    customer_id text,
-    payer text,
-    own_payer text,
-    email text,
-    description text,
-    product_id text,
-    price_id text,
-    products text[],
-    prices text[],
-    provider_created_at timestamp with time zone,
-    paid_at timestamp with time zone,
-    failed_at timestamp with time zone,
-    amounts_as_of timestamp with time zone
-)
-WITH (fillfactor='80');
-
-ALTER TABLE payments_private.payment_objects OWNER TO payments_owner;
-
-COMMENT ON TABLE payments_private.payment_objects IS 'What each Stripe object that tells of payments refers to and says: its links, ever; the first times events showed something; the rest from its newest snapshot.';
-
-COMMENT ON COLUMN payments_private.payment_objects.node IS 'Type and id of the object, e.g. charge:ch_….';
-
-COMMENT ON COLUMN payments_private.payment_objects.links IS 'The nodes it refers to. A reference once told stays true, also when a newer API version leaves it out.';
-
-COMMENT ON COLUMN payments_private.payment_objects.first_succeeded_at IS 'Created time of the earliest event, kept or overtaken, that showed the payment as made.';
-
-COMMENT ON COLUMN payments_private.payment_objects.first_failed_at IS 'Created time of the earliest event that showed the payment as failed.';
-
-COMMENT ON COLUMN payments_private.payment_objects.first_refunded_at IS 'Created time of the earliest event that showed money given back.';
-
-COMMENT ON COLUMN payments_private.payment_objects.first_held_at IS 'When the charge was first seen as a hold: then it was not paid when it was created.';
-
-COMMENT ON COLUMN payments_private.payment_objects.known IS 'A snapshot is stored and does not say that the object is gone.';
-
-COMMENT ON COLUMN payments_private.payment_objects.status IS 'What the object alone says of its payment: pending, succeeded or failed; null if nothing. Refunds: refunded. Disputes: disputed.';
-
-COMMENT ON COLUMN payments_private.payment_objects.mode IS 'A session''s mode; canceled (an intent, or an invoice payment that was taken away); held or released (a charge, a refund of what was never captured); off_stripe (an invoice).';
-
-COMMENT ON COLUMN payments_private.payment_objects.asked IS 'Minor units to be paid; of refunds and disputes their amount.';
-
-COMMENT ON COLUMN payments_private.payment_objects.received IS 'Minor units that this object says came in; null where it does not say.';
-
-COMMENT ON COLUMN payments_private.payment_objects.refunded IS 'Minor units given back of what a charge captured, or by a refund that has not failed.';
-
-COMMENT ON COLUMN payments_private.payment_objects.payer IS 'The billing subject that its metadata names, as type:id; for an invoice, that of its subscription.';
-
-COMMENT ON COLUMN payments_private.payment_objects.own_payer IS 'The billing subject that an invoice''s own metadata names.';
-
-COMMENT ON COLUMN payments_private.payment_objects.products IS 'All products that were bought, where there are several lines; prices likewise.';
-
-COMMENT ON COLUMN payments_private.payment_objects.amounts_as_of IS 'When a charge with refunds, or a failed refund, was seen like this.';
 
 CREATE FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_objects[]) RETURNS bigint
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -886,16 +866,16 @@ ALTER FUNCTION payments_private.apply_alone(p_environment text, p_event payments
 
 COMMENT ON FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) IS 'Enters and applies one event of a batch; whatever it raises, it is kept as failed or in quarantine. Raises only where neither can be written.';
 
-CREATE FUNCTION payments_private.apply_events(p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[] DEFAULT NULL::text[]) RETURNS void
+CREATE FUNCTION payments_private.apply_events(p_ids uuid[], p_snapshots payments_private.snapshot[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.apply_events(p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.apply_events(p_ids uuid[], p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.apply_events(p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[]) IS 'Everything the given ledger rows say is put in place and the rows become processed. Raises what a projection or trigger raises.';
+COMMENT ON FUNCTION payments_private.apply_events(p_ids uuid[], p_snapshots payments_private.snapshot[]) IS 'Everything the given ledger rows say is put in place and the rows become processed. Raises what a projection or trigger raises.';
 
 CREATE FUNCTION payments_private.apply_one_by_one(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked boolean, p_wait integer, p_cancelled text) RETURNS payments_private.incoming[]
     LANGUAGE plpgsql
@@ -905,32 +885,32 @@ ALTER FUNCTION payments_private.apply_one_by_one(p_environment text, p_events pa
 
 COMMENT ON FUNCTION payments_private.apply_one_by_one(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked boolean, p_wait integer, p_cancelled text) IS 'Enters and applies the events of a batch each on its own; together they wait for locks no longer than p_wait ms, and 10 ms each after that.';
 
-CREATE FUNCTION payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_locked text[] DEFAULT NULL::text[]) RETURNS integer
+CREATE FUNCTION payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_locked text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_locked text[]) IS 'Stores snapshots, links them and computes what depends on them; answers how many changed the store. The caller holds the locks.';
+COMMENT ON FUNCTION payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) IS 'Stores snapshots, links them and computes what depends on them; answers how many changed the store. The caller holds the locks.';
 
-CREATE FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked text[]) RETURNS payments_private.incoming[]
+CREATE FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[]) RETURNS payments_private.incoming[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked text[]) IS 'Enters and applies all events of a batch, whose objects are locked. Raises what any of them raises.';
+COMMENT ON FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[]) IS 'Enters and applies all events of a batch, whose objects are locked. Raises what any of them raises.';
 
-CREATE FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[], p_locked text[] DEFAULT NULL::text[]) RETURNS integer
+CREATE FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[]) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[], p_locked text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[], p_locked text[]) IS 'Applies snapshots of one or more environments and accounts. The caller holds the locks.';
+COMMENT ON FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[]) IS 'Applies snapshots of one or more environments and accounts. The caller holds the locks.';
 
 CREATE TABLE payments.outbox (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1081,6 +1061,14 @@ ALTER FUNCTION payments_private.belongs_to(p_member payments_private.payment_obj
 
 COMMENT ON FUNCTION payments_private.belongs_to(p_member payments_private.payment_objects, p_payment payments_private.payment_objects, p_circle payments_private.payment_objects[]) IS 'Whether an object of a circle tells of this one of its payments.';
 
+CREATE FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) IS 'Whether a snapshot''s body need not be stored, because its event''s ledger row has it. What came inside another object is in no ledger row of its own. p_carry: as for store_snapshot.';
+
 CREATE FUNCTION payments_private.caller_claims() RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1211,7 +1199,7 @@ CREATE FUNCTION payments_private.circles_of(p_environment text, p_account text, 
 
 ALTER FUNCTION payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) IS 'The nodes of the circle around each of the given ones.';
+COMMENT ON FUNCTION payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) IS 'The members of the groups that each of the given references is in.';
 
 CREATE FUNCTION payments_private.claim_by_hand() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1426,6 +1414,17 @@ ALTER FUNCTION payments_private.enter_events(p_events payments_private.incoming[
 
 COMMENT ON FUNCTION payments_private.enter_events(p_events payments_private.incoming[], p_bodies text[]) IS 'The ledger rows of verified events. A redelivered event that failed, and is not parked, is applied again. Raises PY006 where a trigger keeps an event out without a word.';
 
+CREATE FUNCTION payments_private.enter_processed(p_events payments_private.incoming[]) RETURNS payments_private.incoming[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.enter_processed(p_events payments_private.incoming[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.enter_processed(p_events payments_private.incoming[]) IS 'Applies events and enters them into the ledger as processed or ignored; null, and nothing done, where they are not all new or settled. Raises what a projection or trigger raises.';
+
 CREATE FUNCTION payments_private.environment_or_fail(p_environment text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1441,6 +1440,14 @@ CREATE FUNCTION payments_private.event_snapshot(p_environment text, p_account te
 ALTER FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) IS 'The snapshot an event carries. An event without a created time counts as older than any other.';
+
+CREATE FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_objects, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) RETURNS payments_private.payment_objects
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_objects, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_objects, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) IS 'What an object says of payments after this snapshot, given what it said before. p_newest: the snapshot stored now, null if that is the same as before.';
 
 CREATE FUNCTION payments_private.fill_anchor(p_anchor integer) RETURNS void
     LANGUAGE plpgsql
@@ -1546,6 +1553,14 @@ ALTER FUNCTION payments_private.freeze_processed_event() OWNER TO payments_owner
 
 COMMENT ON FUNCTION payments_private.freeze_processed_event() IS 'Refuses every update of a processed event but that of replay_event().';
 
+CREATE FUNCTION payments_private.further_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.further_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.further_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) IS 'What else is to be locked once these are: the groups they are in, and the subjects of the given customers.';
+
 CREATE FUNCTION payments_private.generate_linked_dispatch() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1586,6 +1601,22 @@ ALTER FUNCTION payments_private.grant_reading(p_what text) OWNER TO payments_own
 
 COMMENT ON FUNCTION payments_private.grant_reading(p_what text) IS 'Grants users the columns meant for them.';
 
+CREATE FUNCTION payments_private.group_rank(p_node text) RETURNS integer
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.group_rank(p_node text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.group_rank(p_node text) IS 'In which order objects name a group.';
+
+CREATE FUNCTION payments_private.groups_of(p_environment text, p_account text, p_nodes text[]) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.groups_of(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.groups_of(p_environment text, p_account text, p_nodes text[]) IS 'The group of each of the given references.';
+
 CREATE FUNCTION payments_private.guard_body(p_link payments_private.linked_tables) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1609,6 +1640,14 @@ CREATE FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) RETU
 ALTER FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) IS 'Whether an object shows all the values that another event calls previous.';
+
+CREATE FUNCTION payments_private.has_facts(p_object_type text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.has_facts(p_object_type text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.has_facts(p_object_type text) IS 'Whether payments are computed from objects of this type.';
 
 CREATE TABLE payments.transactions (
     id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
@@ -1636,13 +1675,7 @@ CREATE TABLE payments.transactions (
     refunded_at timestamp with time zone,
     provider_created_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
-    CONSTRAINT failed_payment_has_failed CHECK (((type <> 'failed_payment'::text) OR (status = 'failed'::text))),
-    CONSTRAINT provider_is_known CHECK ((provider = 'stripe'::text)),
-    CONSTRAINT status_is_known CHECK ((status = ANY ('{pending,succeeded,failed,refunded,partially_refunded,disputed}'::text[]))),
-    CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL))),
-    CONSTRAINT type_is_known CHECK ((type = ANY ('{one_time_payment,subscription_invoice,refund,failed_payment,dispute}'::text[])))
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
 )
 WITH (fillfactor='85');
 
@@ -1784,6 +1817,14 @@ ALTER FUNCTION payments_private.items_of(p_subscription jsonb) OWNER TO payments
 
 COMMENT ON FUNCTION payments_private.items_of(p_subscription jsonb) IS 'The items of a subscription, with their ids.';
 
+CREATE FUNCTION payments_private.join_group(p_environment text, p_account text, p_node text, p_links text[], p_group text) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.join_group(p_environment text, p_account text, p_node text, p_links text[], p_group text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.join_group(p_environment text, p_account text, p_node text, p_links text[], p_group text) IS 'The group of an object with these references; other groups among them go over to it. p_group: its group so far, null for an object that has no row.';
+
 CREATE FUNCTION payments_private."json_array"(p_value jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1912,6 +1953,14 @@ ALTER FUNCTION payments_private.keys_by_account(p_environment text, p_pass text,
 
 COMMENT ON FUNCTION payments_private.keys_by_account(p_environment text, p_pass text, p_keys text[], p_accounts text[]) IS 'What a batch does for each account.';
 
+CREATE FUNCTION payments_private.know_again(p_events payments_private.incoming[], OUT events payments_private.incoming[], OUT simple boolean) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.know_again(p_events payments_private.incoming[], OUT events payments_private.incoming[], OUT simple boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.know_again(p_events payments_private.incoming[], OUT events payments_private.incoming[], OUT simple boolean) IS 'Events with what the ledger says of those that it knows. Not simple: one of them is to be tried again, or can''t be read.';
+
 CREATE FUNCTION payments_private.lacking_indexes(p_link payments_private.linked_tables) RETURNS SETOF name
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1920,13 +1969,21 @@ ALTER FUNCTION payments_private.lacking_indexes(p_link payments_private.linked_t
 
 COMMENT ON FUNCTION payments_private.lacking_indexes(p_link payments_private.linked_tables) IS 'Returns the columns by which rows are found and which no index begins with.';
 
-CREATE FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) RETURNS record
+CREATE FUNCTION payments_private.latest_of_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean) RETURNS payments_private.snapshot
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.latest_of_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.latest_of_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean) IS 'The latest of an object''s snapshots of one second, now that this one is among them. p_tied: whether there were several before; p_carry: as for store_snapshot.';
+
+CREATE FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, OUT latest_source text, OUT settled boolean) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, OUT latest_source text, OUT settled boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) IS 'Which of an object''s rival snapshots is the latest, by its source, and whether more than the arbitrary last rule says so.';
+COMMENT ON FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, OUT latest_source text, OUT settled boolean) IS 'Which of the rival snapshots of this one''s object is the latest, by its source, and whether more than the arbitrary last rule says so.';
 
 CREATE FUNCTION payments_private.leaders(p_environment text, p_account text, p_nodes text[]) RETURNS text[]
     LANGUAGE plpgsql STABLE
@@ -1937,7 +1994,7 @@ CREATE FUNCTION payments_private.leaders(p_environment text, p_account text, p_n
 
 ALTER FUNCTION payments_private.leaders(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.leaders(p_environment text, p_account text, p_nodes text[]) IS 'Those of the given nodes that are the first stored object of their circle.';
+COMMENT ON FUNCTION payments_private.leaders(p_environment text, p_account text, p_nodes text[]) IS 'Those of the given nodes that are the first stored object of their group.';
 
 CREATE FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) RETURNS numeric
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -2035,13 +2092,13 @@ ALTER FUNCTION payments_private.lock_batch(p_environment text, p_account text, p
 
 COMMENT ON FUNCTION payments_private.lock_batch(p_environment text, p_account text, p_pass text, p_keys text[]) IS 'Waits for the deliveries that work on the same objects, and lets no other begin.';
 
-CREATE FUNCTION payments_private.lock_events(p_events payments_private.incoming[]) RETURNS text[]
+CREATE FUNCTION payments_private.lock_events(p_events payments_private.incoming[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.lock_events(p_events payments_private.incoming[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.lock_events(p_events payments_private.incoming[]) IS 'Locks what the events touch until the transaction ends; what is locked if there is one snapshot only, for apply_snapshots. Raises 55P03 where a lock is not to be had in time.';
+COMMENT ON FUNCTION payments_private.lock_events(p_events payments_private.incoming[]) IS 'Locks what the events touch until the transaction ends. Raises 55P03 where a lock is not to be had in time.';
 
 CREATE FUNCTION payments_private.lock_key(p_name text, p_secret bytea DEFAULT NULL::bytea) RETURNS bigint
     LANGUAGE plpgsql STABLE
@@ -2051,16 +2108,16 @@ ALTER FUNCTION payments_private.lock_key(p_name text, p_secret bytea) OWNER TO p
 
 COMMENT ON FUNCTION payments_private.lock_key(p_name text, p_secret bytea) IS 'The key of the advisory lock of this name. Pass lock_secret() where many are derived.';
 
-CREATE FUNCTION payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[] DEFAULT '{}'::text[]) RETURNS text[]
+CREATE FUNCTION payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[] DEFAULT '{}'::text[], p_shared text[] DEFAULT '{}'::text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[], p_shared text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) IS 'Locks the given objects (type:id) of an account and all that their links lead to, and the subjects that the given customers stand for, until the transaction ends. Answers what is locked; null for the whole environment. Raises 55P03 where another session is in the way for too long.';
+COMMENT ON FUNCTION payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[], p_shared text[]) IS 'Locks the given objects (type:id), the groups of payments that they are in, and the subjects that the given customers stand for, until the transaction ends; with the last ones it shares the lock. Raises 55P03 where another session is in the way for too long.';
 
 CREATE FUNCTION payments_private.lock_secret() RETURNS bytea
     LANGUAGE plpgsql STABLE
@@ -2070,13 +2127,13 @@ ALTER FUNCTION payments_private.lock_secret() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.lock_secret() IS 'What lock_key() derives with, for who derives many.';
 
-CREATE FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) RETURNS text[]
+CREATE FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) IS 'Takes the locks that apply_snapshots needs; answers what is locked, or null if there is nothing to lock or too much to list.';
+COMMENT ON FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) IS 'Takes the locks that apply_snapshots needs.';
 
 CREATE FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -2086,13 +2143,13 @@ ALTER FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with 
 
 COMMENT ON FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) IS 'Whether the lock could be had by then; it is held until the transaction ends. Tries at least once.';
 
-CREATE FUNCTION payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) RETURNS text[]
+CREATE FUNCTION payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) IS 'Takes the locks that apply_worlds needs. Returns what is locked where that is of one account and could be listed, else null.';
+COMMENT ON FUNCTION payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) IS 'Takes the locks that apply_worlds needs.';
 
 CREATE FUNCTION payments_private.longest_lock_wait() RETURNS text
     LANGUAGE plpgsql STABLE
@@ -2218,7 +2275,7 @@ CREATE FUNCTION payments_private.note_again(p_environment text, p_account text, 
 
 ALTER FUNCTION payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) IS 'Reads payments_private.payment_objects again from the store.';
+COMMENT ON FUNCTION payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) IS 'Reads what stored objects say of payments again.';
 
 CREATE FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -2251,14 +2308,6 @@ CREATE FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_
 ALTER FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) IS 'Writes down which object a row was linked to, and tells whoever listens on payments_objects.';
-
-CREATE FUNCTION payments_private.note_payment_object(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) RETURNS boolean
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.note_payment_object(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.note_payment_object(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) IS 'Keeps what a snapshot says of payments; answers whether it says anything new. p_newest: the snapshot stored now, null if that is the same as before.';
 
 CREATE FUNCTION payments_private.now() RETURNS timestamp with time zone
     LANGUAGE plpgsql
@@ -2333,7 +2382,8 @@ CREATE TABLE payments_private.rival_snapshots (
     stage numeric,
     state bigint NOT NULL,
     state_before bigint
-);
+)
+WITH (toast_tuple_target='8160');
 
 ALTER TABLE payments_private.rival_snapshots OWNER TO payments_owner;
 
@@ -2372,6 +2422,14 @@ CREATE FUNCTION payments_private.owners_functions(p_link payments_private.linked
 ALTER FUNCTION payments_private.owners_functions(p_link payments_private.linked_tables) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.owners_functions(p_link payments_private.linked_tables) IS 'Returns the statements that make the functions of a link that belong to the table''s owner.';
+
+CREATE FUNCTION payments_private.owners_of_groups(p_environment text, p_account text, p_groups text[]) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.owners_of_groups(p_environment text, p_account text, p_groups text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.owners_of_groups(p_environment text, p_account text, p_groups text[]) IS 'The customers and subscriptions that tell whose the payments of these groups are.';
 
 CREATE FUNCTION payments_private.parameters_of(o payments.outbox) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -2437,6 +2495,14 @@ ALTER FUNCTION payments_private.payment_keys(p_group payments_private.payment_ob
 
 COMMENT ON FUNCTION payments_private.payment_keys(p_group payments_private.payment_objects[]) IS 'The objects that identify the payments of a group, in the order of the group.';
 
+CREATE FUNCTION payments_private.payment_nodes(p_nodes text[]) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.payment_nodes(p_nodes text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.payment_nodes(p_nodes text[]) IS 'Those of the references that a payment''s group is made of.';
+
 CREATE FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_heir boolean, p_share bigint, p_parts payments_private.payment_objects[]) RETURNS payments.transactions
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2460,6 +2526,28 @@ CREATE FUNCTION payments_private.payments_of_bill(p_environment text, p_account 
 ALTER FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_objects[], p_group payments_private.payment_objects[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_objects[], p_group payments_private.payment_objects[]) IS 'The payments of a group by the payment intents that identify them, and by the invoice what was paid outside of these.';
+
+CREATE FUNCTION payments_private.payments_of_customers(p_environment text, p_account text, p_ids text[]) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.payments_of_customers(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.payments_of_customers(p_environment text, p_account text, p_ids text[]) IS 'References (type:id) of the payments that these customers made.';
+
+CREATE FUNCTION payments_private.payments_of_subscriptions(p_environment text, p_account text, p_ids text[]) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.payments_of_subscriptions(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.payments_of_subscriptions(p_environment text, p_account text, p_ids text[]) IS 'References (type:id) of the invoices and sessions of these subscriptions.';
 
 CREATE FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) RETURNS timestamp with time zone
     LANGUAGE plpgsql IMMUTABLE
@@ -2521,14 +2609,6 @@ ALTER FUNCTION payments_private.project_checkout_sessions(p_environment text, p_
 
 COMMENT ON FUNCTION payments_private.project_checkout_sessions(p_environment text, p_account text, p_ids text[]) IS 'Brings the checkout attempts behind the given Stripe session ids up to date.';
 
-CREATE FUNCTION payments_private.project_circle(p_environment text, p_account text, p_nodes text[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.project_circle(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.project_circle(p_environment text, p_account text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes of a group, given all its objects.';
-
 CREATE FUNCTION payments_private.project_customer_mappings(p_environment text, p_account text, p_subject_keys text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2544,6 +2624,22 @@ CREATE FUNCTION payments_private.project_customers(p_environment text, p_account
 ALTER FUNCTION payments_private.project_customers(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.project_customers(p_environment text, p_account text, p_ids text[]) IS 'Computes payments.customers for the given customer ids.';
+
+CREATE FUNCTION payments_private.project_group(p_environment text, p_account text, p_group text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.project_group(p_environment text, p_account text, p_group text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_group(p_environment text, p_account text, p_group text) IS 'Computes payments.transactions for all payments, refunds and disputes of a group.';
+
+CREATE FUNCTION payments_private.project_groups(p_environment text, p_account text, p_groups text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.project_groups(p_environment text, p_account text, p_groups text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_groups(p_environment text, p_account text, p_groups text[]) IS 'Computes payments.transactions for groups, each once.';
 
 CREATE FUNCTION payments_private.project_methods_of_customers(p_environment text, p_account text, p_customers text[]) RETURNS void
     LANGUAGE plpgsql
@@ -2615,7 +2711,7 @@ CREATE FUNCTION payments_private.project_transactions(p_environment text, p_acco
 
 ALTER FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes in the circles around the given objects (type:id).';
+COMMENT ON FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes in the groups of the given objects (type:id).';
 
 CREATE TABLE payments_private.projections (
     table_name name NOT NULL,
@@ -2746,6 +2842,14 @@ CREATE FUNCTION payments_private.read_events(p_environment text, p_bodies text[]
 ALTER FUNCTION payments_private.read_events(p_environment text, p_bodies text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.read_events(p_environment text, p_bodies text[]) IS 'Reads verified bodies, in the order of their event ids. Never raises.';
+
+CREATE FUNCTION payments_private.read_group(p_environment text, p_account text, p_group text, OUT members payments_private.payment_objects[], OUT stored payments.transactions[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.read_group(p_environment text, p_account text, p_group text, OUT members payments_private.payment_objects[], OUT stored payments.transactions[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.read_group(p_environment text, p_account text, p_group text, OUT members payments_private.payment_objects[], OUT stored payments.transactions[]) IS 'The members of a group of payments, and the transactions that there are of it.';
 
 CREATE FUNCTION payments_private.read_link(p_target regclass, p_kind text, p_environment text, p_by text, p_match jsonb, p_columns jsonb, p_push jsonb, p_owner text, p_create boolean, p_object_type text, p_account_id text, p_archive boolean) RETURNS payments_private.linked_tables
     LANGUAGE plpgsql STABLE
@@ -3039,13 +3143,21 @@ ALTER FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_i
 
 COMMENT ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) IS 'An object with an event''s previous_attributes laid over it: how it looked before the event.';
 
-CREATE FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot) RETURNS payments_private.snapshot
+CREATE FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot) IS 'Stores a snapshot where it is the newest. Answers what is stored now, or null if it was older than that.';
+COMMENT ON FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) IS 'Stores a snapshot where it is the newest, and what it says of payments also where it is not. The caller holds the locks.';
+
+CREATE FUNCTION payments_private.stored_snapshot(p_environment text, p_account text, p_object_type text, p_object_id text) RETURNS payments_private.snapshot
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.stored_snapshot(p_environment text, p_account text, p_object_type text, p_object_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.stored_snapshot(p_environment text, p_account text, p_object_type text, p_object_id text) IS 'The stored snapshot of an object with its body, wherever that is kept; null if there is none.';
 
 CREATE FUNCTION payments_private.stripe_path(p_object_type text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -3135,6 +3247,47 @@ ALTER FUNCTION payments_private.subjects_claiming(p_environment text, p_account 
 
 COMMENT ON FUNCTION payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text) IS 'All that anybody said a customer stands for.';
 
+CREATE FUNCTION payments_private.subscription_in(p_links text[]) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.subscription_in(p_links text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.subscription_in(p_links text[]) IS 'The id of the subscription among references; null where there is none.';
+
+CREATE FUNCTION payments_private.subscriptions_of_customers(p_environment text, p_account text, p_ids text[]) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.subscriptions_of_customers(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.subscriptions_of_customers(p_environment text, p_account text, p_ids text[]) IS 'The ids of the mirrored subscriptions of these customers.';
+
+CREATE FUNCTION payments_private.take_bodies_over(p_events uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.take_bodies_over(p_events uuid[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.take_bodies_over(p_events uuid[]) IS 'Stores the bodies of objects whose newest snapshot is one of these events with the objects themselves.';
+
+CREATE FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, OUT event_id uuid, OUT status text, OUT duplicate boolean) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, OUT event_id uuid, OUT status text, OUT duplicate boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, OUT event_id uuid, OUT status text, OUT duplicate boolean) IS 'Applies one new event and enters it into the ledger as processed, or says what became of one that is settled; status null, and nothing done, where it is not so simple. Raises what a projection or trigger raises.';
+
 CREATE FUNCTION payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3223,6 +3376,14 @@ ALTER FUNCTION payments_private.update_linked_rows(p_environment text, p_account
 
 COMMENT ON FUNCTION payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb) IS 'Generated from payments_private.linked_tables: keeps the anchor of an object that was stored, and fills the rows that are linked to it.';
 
+CREATE FUNCTION payments_private.updates_are_watched() RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.updates_are_watched() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.updates_are_watched() IS 'Whether a trigger of an application on payments.webhook_events has to see rows change from pending to processed.';
+
 CREATE FUNCTION payments_private.validation_statements(p_link payments_private.linked_tables) RETURNS text[]
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3231,13 +3392,13 @@ ALTER FUNCTION payments_private.validation_statements(p_link payments_private.li
 
 COMMENT ON FUNCTION payments_private.validation_statements(p_link payments_private.linked_tables) IS 'Returns the statements that validate the foreign key of a link, which reads the table while it is used; on a partitioned table also the one that adds its own key.';
 
-CREATE FUNCTION payments_private.wait_for_locks(p_keys bigint[]) RETURNS void
+CREATE FUNCTION payments_private.wait_for_locks(p_keys bigint[], p_shared bigint[] DEFAULT '{}'::bigint[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.wait_for_locks(p_keys bigint[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.wait_for_locks(p_keys bigint[], p_shared bigint[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.wait_for_locks(p_keys bigint[]) IS 'Takes advisory locks until the transaction ends, in the order of their keys. Waits for each as long as lock_timeout says, or else the setting; then raises 55P03.';
+COMMENT ON FUNCTION payments_private.wait_for_locks(p_keys bigint[], p_shared bigint[]) IS 'Takes advisory locks until the transaction ends, and shares others, in the order of their keys. Waits for each as long as lock_timeout says, or else the setting; then raises 55P03.';
 
 CREATE FUNCTION payments_private.wait_for_locks_until(p_deadline timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -3448,28 +3609,69 @@ ALTER VIEW payments.linked_tables OWNER TO payments_owner;
 
 COMMENT ON VIEW payments.linked_tables IS 'The tables that payments.link_table() has linked: rows is the planner''s estimate, pending and refused count what Stripe is to be told, lag is the age of the oldest of it.';
 
-CREATE TABLE payments.stripe_objects (
-    id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
+CREATE TABLE payments_private.stored_objects (
     environment text NOT NULL,
-    account_id text,
+    account text DEFAULT ''::text NOT NULL,
     object_type text NOT NULL,
     object_id text NOT NULL,
-    data jsonb NOT NULL,
-    deleted boolean DEFAULT false NOT NULL,
-    observed_at timestamp with time zone NOT NULL,
+    payment_group text COLLATE pg_catalog."C",
+    subscription_id text,
+    observed_at timestamp with time zone,
     provider_event_id text,
     event_type text,
-    previous_attributes jsonb,
+    deleted boolean DEFAULT false NOT NULL,
     tied boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
+    facts payments_private.payment_objects,
+    data jsonb,
+    previous_attributes jsonb
 )
-WITH (fillfactor='70');
+WITH (toast_tuple_target='8160', fillfactor='85');
 
-ALTER TABLE payments.stripe_objects OWNER TO payments_owner;
+ALTER TABLE payments_private.stored_objects OWNER TO payments_owner;
 
-COMMENT ON TABLE payments.stripe_objects IS 'The newest known snapshot of each Stripe object, whether an event or the API told of it.';
+COMMENT ON TABLE payments_private.stored_objects IS 'The store: one row for each Stripe object that was seen or, in payments, referred to. Read it as payments.stripe_objects.';
+
+COMMENT ON COLUMN payments_private.stored_objects.payment_group IS 'Which payment the object is part of: the reference (type:id) of the intent, else the invoice, else the charge, else the session of it all. An object without a row is in the group of its own reference.';
+
+COMMENT ON COLUMN payments_private.stored_objects.subscription_id IS 'The subscription that an invoice or session refers to.';
+
+COMMENT ON COLUMN payments_private.stored_objects.observed_at IS 'When the object looked like this: the event''s created (whole seconds), or when the API was asked; null while it was only referred to.';
+
+COMMENT ON COLUMN payments_private.stored_objects.provider_event_id IS 'The event that carried this snapshot; null when it came from the API.';
+
+COMMENT ON COLUMN payments_private.stored_objects.deleted IS 'A tombstone: Stripe said the object is deleted. Only a newer snapshot can undo it.';
+
+COMMENT ON COLUMN payments_private.stored_objects.tied IS 'Other snapshots of the same second exist; payments_private.rival_snapshots has them all.';
+
+COMMENT ON COLUMN payments_private.stored_objects.facts IS 'What the object says of its payment; null for what tells of none.';
+
+COMMENT ON COLUMN payments_private.stored_objects.data IS 'The object exactly as Stripe sent it; null while the ledger has it with the event.';
+
+COMMENT ON COLUMN payments_private.stored_objects.previous_attributes IS 'What the event says was different before it, where the body is kept here.';
+
+CREATE VIEW payments.stripe_objects WITH (security_invoker='true') AS
+ SELECT environment,
+    NULLIF(account, ''::text) AS account_id,
+    object_type,
+    object_id,
+    COALESCE(data, ( SELECT (e.payload #> '{data,object}'::text[])
+           FROM payments.webhook_events e
+          WHERE ((e.provider = 'stripe'::text) AND (e.environment = o.environment) AND (e.provider_event_id = o.provider_event_id) AND (NOT (e.account_id IS DISTINCT FROM NULLIF(o.account, ''::text)))))) AS data,
+    deleted,
+    observed_at,
+    provider_event_id,
+    event_type,
+    tied,
+    created_at,
+    updated_at
+   FROM payments_private.stored_objects o
+  WHERE (observed_at IS NOT NULL);
+
+ALTER VIEW payments.stripe_objects OWNER TO payments_owner;
+
+COMMENT ON VIEW payments.stripe_objects IS 'The newest known snapshot of each Stripe object, whether an event or the API told of it.';
 
 COMMENT ON COLUMN payments.stripe_objects.account_id IS 'The connected account (acct_…) that the object is of; null for the account behind the environment''s key.';
 
@@ -3482,8 +3684,6 @@ COMMENT ON COLUMN payments.stripe_objects.deleted IS 'A tombstone: Stripe said t
 COMMENT ON COLUMN payments.stripe_objects.observed_at IS 'When the object looked like this: the event''s created (whole seconds), or when the API was asked.';
 
 COMMENT ON COLUMN payments.stripe_objects.provider_event_id IS 'The event that carried this snapshot; null when it came from the API.';
-
-COMMENT ON COLUMN payments.stripe_objects.previous_attributes IS 'What the event says was different before it; null when the snapshot came from the API or the event does not say.';
 
 COMMENT ON COLUMN payments.stripe_objects.tied IS 'Other snapshots of the same second exist; payments_private.rival_snapshots has them all.';
 
@@ -3748,17 +3948,6 @@ ALTER TABLE payments_private.object_anchors OWNER TO payments_owner;
 
 COMMENT ON TABLE payments_private.object_anchors IS 'For each type of object that a table is linked to: the table payments_private.anchors_<anchor_id> holds its objects, keyed by Stripe''s id. Applications'' foreign keys refer to it.';
 
-CREATE TABLE payments_private.object_links (
-    environment text NOT NULL,
-    account text DEFAULT ''::text NOT NULL,
-    to_node text NOT NULL,
-    from_node text NOT NULL
-);
-
-ALTER TABLE payments_private.object_links OWNER TO payments_owner;
-
-COMMENT ON TABLE payments_private.object_links IS 'The links of payments_private.payment_objects, found from the other end.';
-
 CREATE TABLE payments_private.open_readings (
     what text NOT NULL,
     opened_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -3890,12 +4079,6 @@ ALTER TABLE ONLY payments.stripe_checkout_sessions
 ALTER TABLE ONLY payments.stripe_customer_portal_sessions
     ADD CONSTRAINT stripe_customer_portal_sessions_pkey PRIMARY KEY (id);
 
-ALTER TABLE ONLY payments.stripe_objects
-    ADD CONSTRAINT stripe_objects_object_is_stored_once UNIQUE NULLS NOT DISTINCT (environment, object_type, object_id, account_id);
-
-ALTER TABLE ONLY payments.stripe_objects
-    ADD CONSTRAINT stripe_objects_pkey PRIMARY KEY (id);
-
 ALTER TABLE ONLY payments.stripe_payment_methods
     ADD CONSTRAINT stripe_payment_methods_method_is_mirrored_once UNIQUE NULLS NOT DISTINCT (environment, payment_method_id, account_id);
 
@@ -3965,9 +4148,6 @@ ALTER TABLE ONLY payments_private.metadata_matches
 ALTER TABLE ONLY payments_private.object_anchors
     ADD CONSTRAINT object_anchors_pkey PRIMARY KEY (anchor_id);
 
-ALTER TABLE ONLY payments_private.object_links
-    ADD CONSTRAINT object_links_pkey PRIMARY KEY (environment, to_node, from_node, account);
-
 ALTER TABLE ONLY payments_private.object_anchors
     ADD CONSTRAINT objects_of_a_type_are_anchored_once UNIQUE NULLS NOT DISTINCT (environment, account_id, object_type);
 
@@ -3976,9 +4156,6 @@ ALTER TABLE ONLY payments_private.open_readings
 
 ALTER TABLE ONLY payments_private.outbox_state
     ADD CONSTRAINT outbox_state_pkey PRIMARY KEY (environment);
-
-ALTER TABLE ONLY payments_private.payment_objects
-    ADD CONSTRAINT payment_objects_pkey PRIMARY KEY (environment, node, account);
 
 ALTER TABLE ONLY payments_private.projections
     ADD CONSTRAINT projections_pkey PRIMARY KEY (table_name);
@@ -4003,6 +4180,9 @@ ALTER TABLE ONLY payments_private.settings
 
 ALTER TABLE ONLY payments_private.stashed_events
     ADD CONSTRAINT stashed_events_pkey PRIMARY KEY (environment, provider_event_id);
+
+ALTER TABLE ONLY payments_private.stored_objects
+    ADD CONSTRAINT stored_objects_pkey PRIMARY KEY (object_id, object_type, environment, account);
 
 ALTER TABLE ONLY payments_private.subject_types
     ADD CONSTRAINT subject_types_pkey PRIMARY KEY (subject_type);
@@ -4088,6 +4268,10 @@ CREATE INDEX metadata_matches_value_idx ON payments_private.metadata_matches USI
 
 CREATE INDEX stashed_events_next_attempt_at_idx ON payments_private.stashed_events USING btree (environment, next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
 
+CREATE INDEX stored_objects_payment_group_idx ON payments_private.stored_objects USING btree (payment_group) WHERE (payment_group IS NOT NULL);
+
+CREATE INDEX stored_objects_subscription_idx ON payments_private.stored_objects USING btree (subscription_id) WHERE (subscription_id IS NOT NULL);
+
 CREATE TRIGGER audit_log_only_grows BEFORE DELETE OR UPDATE OR TRUNCATE ON payments.audit_log FOR EACH STATEMENT EXECUTE FUNCTION payments_private.refuse_change_of_audit_log();
 
 CREATE TRIGGER claim_by_hand AFTER INSERT OR UPDATE OF provider_customer_id ON payments.customer_mappings FOR EACH ROW EXECUTE FUNCTION payments_private.claim_by_hand();
@@ -4117,8 +4301,6 @@ CREATE POLICY administrators_read_all ON payments.provider_connections FOR SELEC
 CREATE POLICY administrators_read_all ON payments.stripe_checkout_sessions FOR SELECT TO payments_admin USING (true);
 
 CREATE POLICY administrators_read_all ON payments.stripe_customer_portal_sessions FOR SELECT TO payments_admin USING (true);
-
-CREATE POLICY administrators_read_all ON payments.stripe_objects FOR SELECT TO payments_admin USING (true);
 
 CREATE POLICY administrators_read_all ON payments.stripe_payment_methods FOR SELECT TO payments_admin USING (true);
 
@@ -4158,8 +4340,6 @@ ALTER TABLE payments.stripe_checkout_sessions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments.stripe_customer_portal_sessions ENABLE ROW LEVEL SECURITY;
 
-ALTER TABLE payments.stripe_objects ENABLE ROW LEVEL SECURITY;
-
 ALTER TABLE payments.stripe_payment_methods ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments.stripe_prices ENABLE ROW LEVEL SECURITY;
@@ -4196,6 +4376,8 @@ ALTER TABLE payments.webhook_events ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY administrators_read_all ON payments_private.linked_tables FOR SELECT TO payments_admin USING (true);
 
+CREATE POLICY administrators_read_all ON payments_private.stored_objects FOR SELECT TO payments_admin USING (true);
+
 CREATE POLICY administrators_read_dead_events ON payments_private.stashed_events FOR SELECT TO payments_admin USING ((parked_at IS NOT NULL));
 
 ALTER TABLE payments_private.clock ENABLE ROW LEVEL SECURITY;
@@ -4216,13 +4398,9 @@ ALTER TABLE payments_private.metadata_matches ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.object_anchors ENABLE ROW LEVEL SECURITY;
 
-ALTER TABLE payments_private.object_links ENABLE ROW LEVEL SECURITY;
-
 ALTER TABLE payments_private.open_readings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.outbox_state ENABLE ROW LEVEL SECURITY;
-
-ALTER TABLE payments_private.payment_objects ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.projections ENABLE ROW LEVEL SECURITY;
 
@@ -4239,6 +4417,8 @@ ALTER TABLE payments_private.rival_snapshots ENABLE ROW LEVEL SECURITY;
 ALTER TABLE payments_private.settings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.stashed_events ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.stored_objects ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.subject_types ENABLE ROW LEVEL SECURITY;
 
@@ -4522,7 +4702,7 @@ REVOKE ALL ON FUNCTION payments_private.account_is_trusted(p_account text) FROM 
 
 REVOKE ALL ON FUNCTION payments_private.account_name(p_account jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.allow_link(p_link integer, p_object_id text) FROM PUBLIC;
 
@@ -4534,15 +4714,15 @@ REVOKE ALL ON FUNCTION payments_private.anchored(p_anchor integer, p_object_id t
 
 REVOKE ALL ON FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.apply_events(p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.apply_events(p_ids uuid[], p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.apply_one_by_one(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked boolean, p_wait integer, p_cancelled text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_locked text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[], p_locked text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 GRANT SELECT ON TABLE payments.outbox TO payments_admin;
 
@@ -4563,6 +4743,8 @@ REVOKE ALL ON FUNCTION payments_private.audit(p_action text, p_target text, p_de
 REVOKE ALL ON FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.belongs_to(p_member payments_private.payment_objects, p_payment payments_private.payment_objects, p_circle payments_private.payment_objects[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.caller_claims() FROM PUBLIC;
 
@@ -4650,9 +4832,13 @@ REVOKE ALL ON FUNCTION payments_private.enqueue_push(p_link integer, p_operation
 
 REVOKE ALL ON FUNCTION payments_private.enter_events(p_events payments_private.incoming[], p_bodies text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.enter_processed(p_events payments_private.incoming[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.environment_or_fail(p_environment text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_objects, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.fill_anchor(p_anchor integer) FROM PUBLIC;
 
@@ -4680,6 +4866,8 @@ REVOKE ALL ON FUNCTION payments_private.form_of(p_values jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.freeze_processed_event() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.further_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.generate_linked_dispatch() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.generate_subject_lookup() FROM PUBLIC;
@@ -4690,11 +4878,17 @@ REVOKE ALL ON FUNCTION payments_private.grant_open_reading(p_what text) FROM PUB
 
 REVOKE ALL ON FUNCTION payments_private.grant_reading(p_what text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.group_rank(p_node text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.groups_of(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.guard_body(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.guest_secret() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.has_facts(p_object_type text) FROM PUBLIC;
 
 GRANT SELECT ON TABLE payments.transactions TO payments_admin;
 
@@ -4728,6 +4922,8 @@ REVOKE ALL ON FUNCTION payments_private.is_same_event(p_event payments_private.i
 
 REVOKE ALL ON FUNCTION payments_private.items_of(p_subscription jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.join_group(p_environment text, p_account text, p_node text, p_links text[], p_group text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private."json_array"(p_value jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.json_bigint(p_value jsonb) FROM PUBLIC;
@@ -4760,9 +4956,13 @@ REVOKE ALL ON FUNCTION payments_private.key_condition(p_link payments_private.li
 
 REVOKE ALL ON FUNCTION payments_private.keys_by_account(p_environment text, p_pass text, p_keys text[], p_accounts text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.know_again(p_events payments_private.incoming[], OUT events payments_private.incoming[], OUT simple boolean) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.lacking_indexes(p_link payments_private.linked_tables) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_object_type text, p_object_id text, OUT latest_source text, OUT settled boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.latest_of_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, OUT latest_source text, OUT settled boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.leaders(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
 
@@ -4794,7 +4994,7 @@ REVOKE ALL ON FUNCTION payments_private.lock_events(p_events payments_private.in
 
 REVOKE ALL ON FUNCTION payments_private.lock_key(p_name text, p_secret bytea) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[], p_shared text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_secret() FROM PUBLIC;
 
@@ -4842,8 +5042,6 @@ REVOKE ALL ON FUNCTION payments_private.note_customer_statement(p_environment te
 
 REVOKE ALL ON FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.note_payment_object(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION payments_private.now() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.object_of_checkout(p_environment text, p_object_type text, p_checkout_id text) FROM PUBLIC;
@@ -4864,6 +5062,8 @@ REVOKE ALL ON FUNCTION payments_private.owners_function(p_link payments_private.
 
 REVOKE ALL ON FUNCTION payments_private.owners_functions(p_link payments_private.linked_tables) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.owners_of_groups(p_environment text, p_account text, p_groups text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.parameters_of(o payments.outbox) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.parent_of(p_member payments_private.payment_objects, p_payments payments.transactions[], p_group payments_private.payment_objects[]) FROM PUBLIC;
@@ -4880,11 +5080,17 @@ REVOKE ALL ON FUNCTION payments_private.payment_intent_facts(p_data jsonb, o pay
 
 REVOKE ALL ON FUNCTION payments_private.payment_keys(p_group payments_private.payment_objects[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.payment_nodes(p_nodes text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_heir boolean, p_share bigint, p_parts payments_private.payment_objects[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_objects[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_objects[], p_group payments_private.payment_objects[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.payments_of_customers(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.payments_of_subscriptions(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) FROM PUBLIC;
 
@@ -4900,11 +5106,13 @@ REVOKE ALL ON FUNCTION payments_private.prepare_update(o payments.outbox, l paym
 
 REVOKE ALL ON FUNCTION payments_private.project_checkout_sessions(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.project_circle(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION payments_private.project_customer_mappings(p_environment text, p_account text, p_subject_keys text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_customers(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.project_group(p_environment text, p_account text, p_group text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.project_groups(p_environment text, p_account text, p_groups text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_methods_of_customers(p_environment text, p_account text, p_customers text[]) FROM PUBLIC;
 
@@ -4945,6 +5153,8 @@ REVOKE ALL ON FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate 
 REVOKE ALL ON FUNCTION payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.read_events(p_environment text, p_bodies text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.read_group(p_environment text, p_account text, p_group text, OUT members payments_private.payment_objects[], OUT stored payments.transactions[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.read_link(p_target regclass, p_kind text, p_environment text, p_by text, p_match jsonb, p_columns jsonb, p_push jsonb, p_owner text, p_create boolean, p_object_type text, p_account_id text, p_archive boolean) FROM PUBLIC;
 
@@ -5016,7 +5226,9 @@ REVOKE ALL ON FUNCTION payments_private.stash_event(p_environment text, p_event_
 
 REVOKE ALL ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.stored_snapshot(p_environment text, p_account text, p_object_type text, p_object_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.stripe_path(p_object_type text) FROM PUBLIC;
 
@@ -5040,6 +5252,14 @@ REVOKE ALL ON FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix
 
 REVOKE ALL ON FUNCTION payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.subscription_in(p_links text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.subscriptions_of_customers(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.take_bodies_over(p_events uuid[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, OUT event_id uuid, OUT status text, OUT duplicate boolean) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.tell_of_object(p_link payments_private.linked_tables, p_key jsonb, p_object_id text, p_direction text) FROM PUBLIC;
@@ -5062,9 +5282,11 @@ REVOKE ALL ON FUNCTION payments_private.type_of_kind(p_kind text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.updates_are_watched() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.validation_statements(p_link payments_private.linked_tables) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.wait_for_locks(p_keys bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.wait_for_locks(p_keys bigint[], p_shared bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.wait_for_locks_until(p_deadline timestamp with time zone) FROM PUBLIC;
 
@@ -5093,6 +5315,8 @@ GRANT SELECT ON TABLE payments_private.stashed_events TO payments_admin;
 GRANT SELECT ON TABLE payments.dead_events TO payments_admin;
 
 GRANT SELECT ON TABLE payments.linked_tables TO payments_admin;
+
+GRANT SELECT ON TABLE payments_private.stored_objects TO payments_admin;
 
 GRANT SELECT ON TABLE payments.stripe_objects TO payments_admin;
 

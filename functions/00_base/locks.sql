@@ -52,7 +52,7 @@ end
 $$;
 comment on function payments_private.refuse_to_wait(text, integer[]) is 'Raises 55P03 and names the sessions that hold the lock: pid, user, application.';
 
-create or replace function payments_private.wait_for_locks(p_keys bigint[]) returns void
+create or replace function payments_private.wait_for_locks(p_keys bigint[], p_shared bigint[] default '{}') returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -64,8 +64,12 @@ begin
     perform set_config('lock_timeout', payments_private.longest_lock_wait(), true);
   end if;
   begin
-    for v_key in select distinct k from unnest(p_keys) k order by k loop  -- in one order everywhere
-      perform pg_advisory_xact_lock(v_key);
+    for v_key in select k from unnest(p_keys || p_shared) k group by k order by k loop  -- in one order everywhere
+      if v_key = any (p_keys) then
+        perform pg_advisory_xact_lock(v_key);
+      else
+        perform pg_advisory_xact_lock_shared(v_key);
+      end if;
     end loop;
   exception
     when lock_not_available then
@@ -80,8 +84,8 @@ begin
   end if;
 end
 $$;
-comment on function payments_private.wait_for_locks(bigint[]) is
-  'Takes advisory locks until the transaction ends, in the order of their keys. Waits for each as long as lock_timeout says, or else the setting; then raises 55P03.';
+comment on function payments_private.wait_for_locks(bigint[], bigint[]) is
+  'Takes advisory locks until the transaction ends, and shares others, in the order of their keys. Waits for each as long as lock_timeout says, or else the setting; then raises 55P03.';
 
 create or replace function payments_private.lock_area(p_area text, p_whole boolean default false) returns void
 language plpgsql

@@ -2,12 +2,15 @@
 --
 -- A projection reads several objects and writes one row. Two transactions that each store one object of a payment and
 -- compute its row from what they see would both miss the other's object. So every transaction first locks everything its
--- snapshots touch: the objects themselves, what they refer to, what those are linked to, their customers and their
--- billing subjects. A node's links are read only once it is locked. Nobody waits for a lock while holding one, unless all
--- are asked for in one order, hence no deadlocks: where a lock can't be had at once, everything is released and what is
--- known to be needed is asked for again, in order.
+-- snapshots touch: the objects themselves, what they refer to, the groups of payments that those are in, and their billing
+-- subjects. The customers and subscriptions of a group, from which a payment only learns whose it is, are shared, except by
+-- what may change that: so whoever computes the payments of a customer again has their groups to himself. A reference's group is read only once it is locked, and read again if that led to another. Nobody waits for a lock
+-- while holding one, unless all are asked for in one order, hence no deadlocks: where a lock can't be had at once,
+-- everything is released and what is known to be needed is asked for again, in order.
 
-create or replace function payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[] default '{}') returns text[]
+create or replace function payments_private.lock_nodes(
+  p_environment text, p_account text, p_nodes text[], p_customers text[] default '{}', p_shared text[] default '{}'
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -15,82 +18,92 @@ set enable_seqscan = off
 set jit = off
 as $$
 declare
-  v_name   text := 'payments:' || p_environment;
-  v_world  text := v_name || ':' || coalesce(p_account || '/', '');
+  v_world  text := 'payments:' || p_environment || ':' || coalesce(p_account || '/', '');
   v_secret bytea := payments_private.lock_secret();
   v_wait   boolean := false;
   v_node   text;
-  v_new    text[];
-  v_found  text[];
+  v_nodes  text[];
+  v_new    text[] := p_nodes;
+  v_owners text[];
 begin
   -- A very large batch would fill the server's lock table: it takes the whole environment instead.
   perform payments_private.lock_area(p_environment, p_whole => cardinality(p_nodes) > 400);
   if cardinality(p_nodes) > 400 then
-    return null;
+    return;
   end if;
 
   <<attempts>>
   loop
     begin
       if v_wait then
-        perform payments_private.wait_for_locks(array(select payments_private.lock_key(v_world || n, v_secret) from unnest(p_nodes) n));
+        perform payments_private.wait_for_locks(
+          array(select payments_private.lock_key(v_world || n, v_secret) from unnest(v_nodes) n),
+          array(select payments_private.lock_key(v_world || n, v_secret) from unnest(p_shared) n));
+        v_new := '{}';
       else
-        foreach v_node in array p_nodes loop
-          if not pg_try_advisory_xact_lock(payments_private.lock_key(v_world || v_node, v_secret)) then
+        v_nodes := p_nodes;
+        foreach v_node in array p_shared loop
+          if v_node <> all (p_nodes) and not pg_try_advisory_xact_lock_shared(payments_private.lock_key(v_world || v_node, v_secret)) then
             raise exception 'taken' using errcode = 'PY099';
           end if;
         end loop;
       end if;
 
-      v_new := p_nodes;
-      if p_customers <> '{}' then
-        v_found := array(
-          select 'subject:' || s.subject_type || ':' || s.subject_id
-            from unnest(p_customers) i (id),
-                 lateral (
-                   select c.subject_type, c.subject_id from payments_private.customer_claims c
-                    where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = i.id and c.subject_type is not null
-                   offset 0) s);
-      else
-        v_found := '{}';
-      end if;
       loop
-        select v_found || array_agg(l.node) into v_found
-          from unnest(v_new) n (node),
-               lateral (
-                 select unnest(o.links) from payments_private.payment_objects o
-                  where o.environment = p_environment and o.account = coalesce(p_account, '') and o.node = n.node
-                 union all
-                 select k.from_node from payments_private.object_links k
-                  where k.environment = p_environment and k.account = coalesce(p_account, '') and k.to_node = n.node
-                 offset 0) l (node)
-         where n.node not like all (array['customer:%', 'subscription:%'])  -- ends, not passages: they join many payments
-           and l.node <> all (p_nodes);
-        if v_found = '{}' then
-          exit attempts;
-        end if;
-        p_nodes := p_nodes || v_found;
-        v_new := '{}';
-        foreach v_node in array v_found loop
+        foreach v_node in array v_new loop
           if not pg_try_advisory_xact_lock(payments_private.lock_key(v_world || v_node, v_secret)) then
             raise exception 'taken' using errcode = 'PY099';
           end if;
-          if v_node not like all (array['customer:%', 'subscription:%', 'subject:%']) then
-            v_new := v_new || v_node;
-          end if;
         end loop;
+        v_new := payments_private.further_nodes(p_environment, p_account, v_nodes, p_customers);
         if v_new = '{}' then
+          v_owners := payments_private.owners_of_groups(p_environment, p_account, payments_private.payment_nodes(v_nodes));
+          foreach v_node in array v_owners loop
+            if v_node <> all (p_shared) and v_node <> all (v_nodes)
+               and not pg_try_advisory_xact_lock_shared(payments_private.lock_key(v_world || v_node, v_secret))
+            then
+              p_shared := p_shared || v_owners;
+              raise exception 'taken' using errcode = 'PY099';
+            end if;
+          end loop;
           exit attempts;
         end if;
-        v_found := '{}';
+        v_nodes := v_nodes || v_new;
       end loop;
     exception
       when sqlstate 'PY099' then  -- all locks of this block are released
         v_wait := true;
     end;
   end loop attempts;
-  return p_nodes;
 end
 $$;
-comment on function payments_private.lock_nodes(text, text, text[], text[]) is
-  'Locks the given objects (type:id) of an account and all that their links lead to, and the subjects that the given customers stand for, until the transaction ends. Answers what is locked; null for the whole environment. Raises 55P03 where another session is in the way for too long.';
+comment on function payments_private.lock_nodes(text, text, text[], text[], text[]) is
+  'Locks the given objects (type:id), the groups of payments that they are in, and the subjects that the given customers stand for, until the transaction ends; with the last ones it shares the lock. Raises 55P03 where another session is in the way for too long.';
+
+create or replace function payments_private.further_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) returns text[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_node  text;
+  v_found text[] := payments_private.groups_of(p_environment, p_account, payments_private.payment_nodes(p_nodes));
+  v_more  text[] := array[]::text[];
+begin
+  if p_customers <> '{}' then
+    v_found := v_found || array(
+      select 'subject:' || s.subject_type || ':' || s.subject_id
+        from unnest(p_customers) i (id),
+             lateral (
+               select c.subject_type, c.subject_id from payments_private.customer_claims c
+                where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = i.id and c.subject_type is not null
+               offset 0) s);
+  end if;
+  foreach v_node in array v_found loop
+    if v_node <> all (p_nodes) and v_node <> all (v_more) then
+      v_more := v_more || v_node;
+    end if;
+  end loop;
+  return v_more;
+end
+$$;
+comment on function payments_private.further_nodes(text, text, text[], text[]) is 'What else is to be locked once these are: the groups they are in, and the subjects of the given customers.';

@@ -44,25 +44,49 @@ end
 $$;
 comment on function payments_private.read_payment_object(text, text, jsonb) is 'What a snapshot says of its payment.';
 
+create or replace function payments_private.has_facts(p_object_type text) returns boolean
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return p_object_type = 'subscription' or payments_private.tells_of_payments(p_object_type);
+end
+$$;
+comment on function payments_private.has_facts(text) is 'Whether payments are computed from objects of this type.';
+
+create or replace function payments_private.subscription_in(p_links text[]) returns text
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_link  text;
+  v_least text;
+begin
+  foreach v_link in array coalesce(p_links, '{}') loop
+    if v_link like 'subscription:%' and (v_least is null or v_link collate "C" < v_least) then
+      v_least := v_link;
+    end if;
+  end loop;
+  return substr(v_least, 14);
+end
+$$;
+comment on function payments_private.subscription_in(text[]) is 'The id of the subscription among references; null where there is none.';
+
 -- Every snapshot adds its links and times, also one that is older than what is stored; only the newest one's facts count.
-create or replace function payments_private.note_payment_object(
-  p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot
-) returns boolean
+create or replace function payments_private.facts_after(
+  p_account text, p_old payments_private.payment_objects, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot
+) returns payments_private.payment_objects
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_node  text := p_snapshot.object_type || ':' || p_snapshot.object_id;
-  v_old   payments_private.payment_objects;
   v_new   payments_private.payment_objects;
   v_facts payments_private.payment_objects := payments_private.read_payment_object(p_account, p_snapshot.object_type, p_snapshot.data);
   v_link  text;
-  v_added text[] := array[]::text[];
+  v_links text[] := coalesce(p_old.links, '{}');
 begin
-  select o.* into v_old from payments_private.payment_objects o where o.environment = p_environment and o.account = coalesce(p_account, '') and o.node = v_node;
-
   if p_newest.object_id is null then
-    v_new := v_old;
+    v_new := p_old;
   elsif p_newest.data = p_snapshot.data then
     v_new := v_facts;
   else
@@ -72,62 +96,40 @@ begin
     v_new := null;
     v_new.known := false;
   end if;
-  if ((p_newest.object_type = 'charge' and v_new.refunded > 0) or (p_newest.object_type = 'refund' and v_new.status = 'failed')) and p_newest.object_id is not null then
+  if p_newest.object_id is not null
+     and ((p_newest.object_type = 'charge' and v_new.refunded > 0) or (p_newest.object_type = 'refund' and v_new.status = 'failed'))
+  then
     v_new.amounts_as_of := p_newest.observed_at;
   end if;
-  v_new.environment := p_environment;
-  v_new.account := coalesce(p_account, '');
-  v_new.node := v_node;
+  v_new.node := p_snapshot.object_type || ':' || p_snapshot.object_id;
 
   foreach v_link in array p_snapshot.links loop
-    if v_link <> all (v_added) and (v_old.links is null or v_link <> all (v_old.links)) then
-      v_added := v_added || v_link;
+    if v_link <> all (v_links) then
+      v_links := v_links || v_link;
     end if;
   end loop;
-  v_new.links := coalesce(v_old.links || v_added, v_added);
+  v_new.links := v_links;
 
-  v_new.first_succeeded_at := v_old.first_succeeded_at;
-  v_new.first_failed_at := v_old.first_failed_at;
-  v_new.first_refunded_at := v_old.first_refunded_at;
-  v_new.first_held_at := v_old.first_held_at;
+  v_new.first_succeeded_at := p_old.first_succeeded_at;
+  v_new.first_failed_at := p_old.first_failed_at;
+  v_new.first_refunded_at := p_old.first_refunded_at;
+  v_new.first_held_at := p_old.first_held_at;
   if v_facts.mode = 'held' then
-    v_new.first_held_at := least(v_old.first_held_at, p_snapshot.observed_at);
+    v_new.first_held_at := least(p_old.first_held_at, p_snapshot.observed_at);
   end if;
   if p_snapshot.provider_event_id is not null then  -- the API does not say since when
     if v_facts.status = 'succeeded' then
-      v_new.first_succeeded_at := least(v_old.first_succeeded_at, p_snapshot.observed_at);
+      v_new.first_succeeded_at := least(p_old.first_succeeded_at, p_snapshot.observed_at);
     end if;
     if payments_private.shows_failure(p_snapshot.object_type, p_snapshot.event_type, p_snapshot.data) then
-      v_new.first_failed_at := least(v_old.first_failed_at, p_snapshot.observed_at);
+      v_new.first_failed_at := least(p_old.first_failed_at, p_snapshot.observed_at);
     end if;
     if p_snapshot.object_type = 'charge' and v_facts.refunded > 0 then
-      v_new.first_refunded_at := least(v_old.first_refunded_at, p_snapshot.observed_at);
+      v_new.first_refunded_at := least(p_old.first_refunded_at, p_snapshot.observed_at);
     end if;
   end if;
-
-  if v_old.node is null then
-    insert into payments_private.payment_objects select v_new.*;
-  elsif v_new is distinct from v_old then
-    update payments_private.payment_objects o
-       set links = v_new.links, first_succeeded_at = v_new.first_succeeded_at, first_failed_at = v_new.first_failed_at,
-           first_refunded_at = v_new.first_refunded_at, first_held_at = v_new.first_held_at, products = v_new.products, prices = v_new.prices, known = v_new.known, status = v_new.status, mode = v_new.mode,
-           asked = v_new.asked, received = v_new.received, refunded = v_new.refunded, currency = v_new.currency,
-           disputed = v_new.disputed, customer_id = v_new.customer_id, payer = v_new.payer, own_payer = v_new.own_payer,
-           email = v_new.email, description = v_new.description, product_id = v_new.product_id, price_id = v_new.price_id,
-           provider_created_at = v_new.provider_created_at, paid_at = v_new.paid_at, failed_at = v_new.failed_at,
-           amounts_as_of = v_new.amounts_as_of
-     where o.environment = p_environment and o.account = coalesce(p_account, '') and o.node = v_node;
-  else
-    return false;
-  end if;
-
-  if v_added <> '{}' then
-    insert into payments_private.object_links (environment, account, to_node, from_node)
-    select p_environment, coalesce(p_account, ''), l, v_node from unnest(v_added) l
-    on conflict do nothing;
-  end if;
-  return true;
+  return v_new;
 end
 $$;
-comment on function payments_private.note_payment_object(text, text, payments_private.snapshot, payments_private.snapshot) is
-  'Keeps what a snapshot says of payments; answers whether it says anything new. p_newest: the snapshot stored now, null if that is the same as before.';
+comment on function payments_private.facts_after(text, payments_private.payment_objects, payments_private.snapshot, payments_private.snapshot) is
+  'What an object says of payments after this snapshot, given what it said before. p_newest: the snapshot stored now, null if that is the same as before.';

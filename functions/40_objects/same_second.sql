@@ -72,7 +72,7 @@ end
 $$;
 comment on function payments_private.rival_data(payments_private.rival_snapshots) is 'The object as a rival snapshot shows it.';
 
-create or replace function payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot) returns void
+create or replace function payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -83,14 +83,7 @@ begin
     p_environment, coalesce(p_account, ''), p_snapshot.object_type, p_snapshot.object_id,
     coalesce(p_snapshot.provider_event_id, 'api:' || extract(epoch from p_snapshot.observed_at)),
     p_snapshot.event_type, p_snapshot.observed_at,
-    -- an event's own object is in the ledger, unless it was purged
-    case when p_snapshot.provider_event_id is null
-           or (p_snapshot.object_type = 'refund' and p_snapshot.event_type like 'charge.%')
-           or (p_snapshot.object_type = 'invoice_payment' and p_snapshot.event_type like 'invoice.%')
-           or not exists (
-             select from payments.webhook_events e
-              where e.provider = 'stripe' and e.environment = p_environment and e.account_id is not distinct from p_account and e.provider_event_id = p_snapshot.provider_event_id)
-         then p_snapshot.data end,
+    p_body,
     payments_private.is_deletion(p_snapshot.object_type, p_snapshot.event_type, p_snapshot.data),
     p_snapshot.previous_attributes,
     payments_private.lifecycle_stage(p_snapshot.object_type, p_snapshot.data),
@@ -101,7 +94,7 @@ begin
   on conflict do nothing;
 end
 $$;
-comment on function payments_private.add_rival(text, text, payments_private.snapshot) is 'Enters a snapshot into the set among which the latest of its second is chosen.';
+comment on function payments_private.add_rival(text, text, payments_private.snapshot, jsonb) is 'Enters a snapshot into the set among which the latest of its second is chosen. p_body: its body, null where the ledger has it or is about to.';
 
 -- Whether another rival's previous values match this one's current ones, but not the other way round.
 create or replace function payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) returns boolean
@@ -128,7 +121,8 @@ comment on function payments_private.overtaken(payments_private.rival_snapshots,
   'Whether what another of the rivals calls previous is what this one shows.';
 
 create or replace function payments_private.latest_rival(
-  p_environment text, p_account text, p_object_type text, p_object_id text, out latest_source text, out settled boolean
+  p_environment text, p_account text, p_snapshot payments_private.snapshot,
+  out latest_source text, out settled boolean
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -147,7 +141,14 @@ declare
 begin
   select array_agg(r order by r.source collate "C" desc) into v_rivals
     from payments_private.rival_snapshots r
-   where r.environment = p_environment and r.account = coalesce(p_account, '') and r.object_type = p_object_type and r.object_id = p_object_id;
+   where r.environment = p_environment and r.account = coalesce(p_account, '') and r.object_type = p_snapshot.object_type and r.object_id = p_snapshot.object_id;
+  for i in 1 .. cardinality(v_rivals) loop  -- what has just come is not in the ledger yet
+    if v_rivals[i].source = p_snapshot.provider_event_id and v_rivals[i].data is null then
+      v_rival := v_rivals[i];
+      v_rival.data := p_snapshot.data;
+      v_rivals[i] := v_rival;
+    end if;
+  end loop;
 
   -- Deletions, then what is no creation, then states that were not left again.
   foreach v_rival in array v_rivals loop
@@ -201,5 +202,5 @@ begin
   end loop;
 end
 $$;
-comment on function payments_private.latest_rival(text, text, text, text) is
-  'Which of an object''s rival snapshots is the latest, by its source, and whether more than the arbitrary last rule says so.';
+comment on function payments_private.latest_rival(text, text, payments_private.snapshot) is
+  'Which of the rival snapshots of this one''s object is the latest, by its source, and whether more than the arbitrary last rule says so.';

@@ -25,9 +25,10 @@ declare
   v_payer text := p_named;
 begin
   if v_payer is null and p_subscription is not null then
-    select o.payer into v_payer
-      from payments_private.payment_objects o
-     where o.environment = p_environment and o.account = coalesce(p_account, '') and o.node = p_subscription;
+    select (o.facts).payer into v_payer
+      from payments_private.stored_objects o
+     where o.environment = p_environment and o.account = coalesce(p_account, '')
+       and o.object_type = 'subscription' and o.object_id = substr(p_subscription, 14);
   end if;
   v_payer := coalesce(v_payer, p_shared);
   if v_payer is null and p_customer_id is not null then

@@ -325,12 +325,56 @@ $$;
 comment on function payments_private.with_credits(payments.transactions[], payments_private.payment_objects[]) is
   'The payments of a group with what credit notes say was given back outside of Stripe.';
 
--- p_nodes: a whole group.
-create or replace function payments_private.project_circle(p_environment text, p_account text, p_nodes text[]) returns void
+-- What a group consists of: each member, stored or only referred to, in the order in which they are to be believed, and the
+-- transactions that stand for them.
+create or replace function payments_private.read_group(
+  p_environment text, p_account text, p_group text, out members payments_private.payment_objects[], out stored payments.transactions[]
+)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  v_nodes text[];
+  v_name  payments_private.payment_objects;
+begin
+  select array_agg(o.facts order by (o.facts).known is not true, (o.facts).status is distinct from 'succeeded', (o.facts).provider_created_at desc nulls last,
+                                    (o.facts).node collate "C" desc) filter (where (o.facts).node is not null),
+         array_agg(o.object_type || ':' || o.object_id)
+    into members, v_nodes
+    from payments_private.stored_objects o
+   where o.payment_group = p_group and o.environment = p_environment and o.account = coalesce(p_account, '');
+
+  members := coalesce(members, array[]::payments_private.payment_objects[]);
+  if v_nodes is null or p_group <> all (v_nodes) then
+    v_nodes := v_nodes || p_group;
+  end if;
+  if cardinality(members) < cardinality(v_nodes) then  -- the rest is only referred to
+    v_name := null;
+    v_name.links := array[]::text[];
+    for v_name.node in
+      select n from unnest(v_nodes) n where not exists (select from unnest(members) m where m.node = n) order by n collate "C" desc
+    loop
+      members := members || v_name;
+    end loop;
+  end if;
+  stored := array(
+    select t
+      from unnest(v_nodes) n,
+           lateral (
+             select x from payments.transactions x
+              where x.provider = 'stripe' and x.environment = p_environment and x.account_id is not distinct from p_account
+                and x.provider_object_type = replace(split_part(n, ':', 1), '.', '_') and x.provider_object_id = substr(n, strpos(n, ':') + 1)
+              limit 1) t (t));
+end
+$$;
+comment on function payments_private.read_group(text, text, text) is 'The members of a group of payments, and the transactions that there are of it.';
+
+create or replace function payments_private.project_group(p_environment text, p_account text, p_group text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_read     record;
   v_group    payments_private.payment_objects[];
   v_stored   payments.transactions[];
   v_member   payments_private.payment_objects;
@@ -339,22 +383,9 @@ declare
   v_told     text[] := array[]::text[];
   v_gone     uuid[];
 begin
-  select array_agg(
-           coalesce(o.o, jsonb_populate_record(null::payments_private.payment_objects, jsonb_build_object('node', c.node, 'links', array[]::text[])))
-           order by (o.o).known is not true, (o.o).status is distinct from 'succeeded', (o.o).provider_created_at desc nulls last, c.node collate "C" desc),
-         coalesce(array_agg(t.t) filter (where (t.t).id is not null), '{}')
-    into v_group, v_stored
-    from unnest(p_nodes) c (node)
-    left join lateral (
-      select x from payments_private.payment_objects x
-       where x.environment = p_environment and x.account = coalesce(p_account, '') and x.node = c.node
-       limit 1) o (o) on true
-    left join lateral (
-      select x from payments.transactions x
-       where x.provider = 'stripe' and x.environment = p_environment and x.account_id is not distinct from p_account
-         and x.provider_object_type = case split_part(c.node, ':', 1) when 'checkout.session' then 'checkout_session' else split_part(c.node, ':', 1) end
-         and x.provider_object_id = substr(c.node, strpos(c.node, ':') + 1)
-       limit 1) t (t) on true;
+  v_read := payments_private.read_group(p_environment, p_account, p_group);
+  v_group := v_read.members;
+  v_stored := v_read.stored;
 
   v_payments := payments_private.payments_of(p_environment, p_account, v_group);
   foreach v_row in array v_payments loop
@@ -382,8 +413,37 @@ begin
   end if;
 end
 $$;
-comment on function payments_private.project_circle(text, text, text[]) is
-  'Computes payments.transactions for all payments, refunds and disputes of a group, given all its objects.';
+comment on function payments_private.project_group(text, text, text) is
+  'Computes payments.transactions for all payments, refunds and disputes of a group.';
+
+create or replace function payments_private.project_groups(p_environment text, p_account text, p_groups text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_done  text[] := array[]::text[];
+  v_group text;
+begin
+  foreach v_group in array p_groups loop
+    if v_group <> all (v_done) then
+      perform payments_private.project_group(p_environment, p_account, v_group);
+      v_done := array_append(v_done, v_group);
+    end if;
+  end loop;
+end
+$$;
+comment on function payments_private.project_groups(text, text, text[]) is 'Computes payments.transactions for groups, each once.';
+
+create or replace function payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform payments_private.project_groups(p_environment, p_account, payments_private.groups_of(p_environment, p_account, p_nodes));
+end
+$$;
+comment on function payments_private.project_transactions(text, text, text[]) is
+  'Computes payments.transactions for all payments, refunds and disputes in the groups of the given objects (type:id).';
 
 create or replace function payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) returns table (start text, node text)
 language plpgsql stable
@@ -394,45 +454,72 @@ set jit = off
 as $$
 begin
   return query
-    with recursive circle (start, node) as (
-      select n, n from unnest(p_nodes) n
-      union
-      select c.start, l.node
-        from circle c,
-             lateral (
-               select unnest(o.links) from payments_private.payment_objects o
-                where o.environment = p_environment and o.account = coalesce(p_account, '') and o.node = c.node
-               union all
-               select k.from_node from payments_private.object_links k
-                where k.environment = p_environment and k.account = coalesce(p_account, '') and k.to_node = c.node
-               offset 0) l (node)
-       where l.node not like all (array['customer:%', 'subscription:%'])  -- they join many payments
-    )
-    select c.start, c.node from circle c;
+    select n.node, unnest(array[n.node, o.node] || payments_private.payment_nodes(o.links))
+      from unnest(p_nodes) n (node),
+           lateral (
+             select x.object_type || ':' || x.object_id, coalesce((x.facts).links, '{}')
+               from payments_private.stored_objects x
+              where x.payment_group = (payments_private.groups_of(p_environment, p_account, array[n.node]))[1]
+                and x.environment = p_environment and x.account = coalesce(p_account, '')
+             offset 0) o (node, links);
 end
 $$;
-comment on function payments_private.circles_of(text, text, text[]) is 'The nodes of the circle around each of the given ones.';
+comment on function payments_private.circles_of(text, text, text[]) is 'The members of the groups that each of the given references is in.';
 
-create or replace function payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) returns void
-language plpgsql
+-- Whose payments they are depends on customers and subscriptions.
+create or replace function payments_private.payments_of_customers(p_environment text, p_account text, p_ids text[]) returns text[]
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
 as $$
-declare
-  v_circle text[];
-  v_done   text[];
 begin
-  while p_nodes <> '{}' loop
-    v_done := '{}';
-    -- Some at a time: from each node its whole circle is walked, and all of them may be of one.
-    for v_circle in
-      select distinct array_agg(c.node order by c.node collate "C") from payments_private.circles_of(p_environment, p_account, p_nodes[:32]) c group by c.start
-    loop
-      perform payments_private.project_circle(p_environment, p_account, v_circle);
-      v_done := v_done || v_circle;
-    end loop;
-    p_nodes := array(select n from unnest(p_nodes) n where n <> all (v_done));
-  end loop;
+  return array(
+    select distinct replace(coalesce(t.provider_parent_object_type, t.provider_object_type), '_session', '.session') || ':' || coalesce(t.provider_parent_object_id, t.provider_object_id)
+      from unnest(p_ids) i (id),
+           lateral (
+             select x.* from payments.transactions x
+              where x.provider_customer_id = i.id and x.environment = p_environment and x.account_id is not distinct from p_account
+             offset 0) t);
 end
 $$;
-comment on function payments_private.project_transactions(text, text, text[]) is
-  'Computes payments.transactions for all payments, refunds and disputes in the circles around the given objects (type:id).';
+comment on function payments_private.payments_of_customers(text, text, text[]) is 'References (type:id) of the payments that these customers made.';
+
+create or replace function payments_private.payments_of_subscriptions(p_environment text, p_account text, p_ids text[]) returns text[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+begin
+  return array(
+    select o.node
+      from unnest(p_ids) i (id),
+           lateral (
+             select x.object_type || ':' || x.object_id from payments_private.stored_objects x
+              where x.subscription_id = i.id and x.environment = p_environment and x.account = coalesce(p_account, '')
+             offset 0) o (node));
+end
+$$;
+comment on function payments_private.payments_of_subscriptions(text, text, text[]) is 'References (type:id) of the invoices and sessions of these subscriptions.';
+
+create or replace function payments_private.subscriptions_of_customers(p_environment text, p_account text, p_ids text[]) returns text[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+begin
+  return array(
+    select s.subscription_id
+      from unnest(p_ids) i (id),
+           lateral (
+             select x.subscription_id from payments.stripe_subscriptions x
+              where x.customer_id = i.id and x.environment = p_environment and x.account_id is not distinct from p_account
+             offset 0) s);
+end
+$$;
+comment on function payments_private.subscriptions_of_customers(text, text, text[]) is 'The ids of the mirrored subscriptions of these customers.';

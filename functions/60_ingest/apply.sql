@@ -5,7 +5,7 @@
 -- that the planner does not take apart, and "= any (array)" on the primary key alone.
 
 -- What a set of snapshots touches is locked: the objects, what they refer to, and the subjects they name.
-create or replace function payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) returns text[]
+create or replace function payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -13,25 +13,38 @@ declare
   v_snapshot  payments_private.snapshot;
   v_nodes     text[] := array[]::text[];
   v_customers text[] := array[]::text[];
+  v_shared    text[] := array[]::text[];
+  v_link      text;
   v_subject   text;
 begin
   foreach v_snapshot in array p_snapshots loop
     continue when v_snapshot.object_id is null or v_snapshot.object_type is null;
-    v_nodes := v_nodes || (v_snapshot.object_type || ':' || v_snapshot.object_id) || v_snapshot.links;
-    if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') then
+    v_nodes := v_nodes || (v_snapshot.object_type || ':' || v_snapshot.object_id);
+    if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') then  -- they may say whom a customer stands for
+      v_nodes := v_nodes || v_snapshot.links;
       v_subject := payments_private.subject_in(p_account, v_snapshot.data -> 'metadata');
       if v_subject is not null then
         v_nodes := v_nodes || ('subject:' || v_subject);
       end if;
       v_customers := v_customers || case v_snapshot.object_type
         when 'customer' then v_snapshot.object_id else payments_private.payer_in(v_snapshot.data) end;
+    else
+      foreach v_link in array v_snapshot.links loop
+        if v_link like 'customer:%' or v_link like 'subscription:%' then
+          v_shared := v_shared || v_link;
+        else
+          v_nodes := v_nodes || v_link;
+        end if;
+      end loop;
     end if;
   end loop;
-  return case when v_nodes <> '{}' then payments_private.lock_nodes(p_environment, p_account, v_nodes, v_customers) end;
+  if v_nodes <> '{}' then
+    perform payments_private.lock_nodes(p_environment, p_account, v_nodes, v_customers, v_shared);
+  end if;
 end
 $$;
 comment on function payments_private.lock_snapshots(text, text, payments_private.snapshot[]) is
-  'Takes the locks that apply_snapshots needs; answers what is locked, or null if there is nothing to lock or too much to list.';
+  'Takes the locks that apply_snapshots needs.';
 
 -- A batch may tell of several accounts, and a live endpoint is told of connected accounts' test objects too: each environment
 -- and account is a world of its own. The worlds are locked in one order, and within each lock_nodes() sees to the order.
@@ -51,7 +64,7 @@ end
 $$;
 comment on function payments_private.worlds_of(payments_private.snapshot[]) is 'Snapshots by environment and account, in the order in which these are locked.';
 
-create or replace function payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) returns text[]
+create or replace function payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -61,31 +74,31 @@ declare
   v_size  integer := 0;
 begin
   if coalesce(cardinality(p_snapshots), 0) = 0 then
-    return null;
+    return;
   end if;
   for i in 2 .. cardinality(p_snapshots) loop
     v_alone := v_alone and (p_snapshots[i].environment, p_snapshots[i].account_id) is not distinct from (p_snapshots[1].environment, p_snapshots[1].account_id);
     v_size := v_size + 2 + cardinality(p_snapshots[i].links);
   end loop;
   if v_alone then
-    return payments_private.lock_snapshots(p_snapshots[1].environment, p_snapshots[1].account_id, p_snapshots);
+    perform payments_private.lock_snapshots(p_snapshots[1].environment, p_snapshots[1].account_id, p_snapshots);
+    return;
   end if;
 
   if v_size > 300 then  -- all of their environments at once: nobody may ask for one whole while holding a part of it
     perform payments_private.lock_area(w.environment, p_whole => true)
        from (select distinct s.environment from unnest(p_snapshots) s order by 1) w;
-    return null;
+    return;
   end if;
   for v_world in select * from payments_private.worlds_of(p_snapshots) loop
     perform payments_private.lock_snapshots(v_world.environment, v_world.account_id, v_world.snapshots);
   end loop;
-  return null;
 end
 $$;
 comment on function payments_private.lock_worlds(payments_private.snapshot[]) is
-  'Takes the locks that apply_worlds needs. Returns what is locked where that is of one account and could be listed, else null.';
+  'Takes the locks that apply_worlds needs.';
 
-create or replace function payments_private.apply_worlds(p_snapshots payments_private.snapshot[], p_locked text[] default null) returns integer
+create or replace function payments_private.apply_worlds(p_snapshots payments_private.snapshot[]) returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -94,7 +107,7 @@ declare
   v_count integer := 0;
 begin
   if cardinality(p_snapshots) = 1 then
-    return payments_private.apply_snapshots(p_snapshots[1].environment, p_snapshots[1].account_id, p_snapshots, p_locked);
+    return payments_private.apply_snapshots(p_snapshots[1].environment, p_snapshots[1].account_id, p_snapshots);
   end if;
   for v_world in select * from payments_private.worlds_of(p_snapshots) loop
     v_count := v_count + payments_private.apply_snapshots(v_world.environment, v_world.account_id, v_world.snapshots);
@@ -102,11 +115,10 @@ begin
   return v_count;
 end
 $$;
-comment on function payments_private.apply_worlds(payments_private.snapshot[], text[]) is
+comment on function payments_private.apply_worlds(payments_private.snapshot[]) is
   'Applies snapshots of one or more environments and accounts. The caller holds the locks.';
 
--- p_locked: what lock_snapshots answered for a single snapshot, which is its whole circle; null for several.
-create or replace function payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_locked text[] default null)
+create or replace function payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[])
   returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -116,56 +128,56 @@ set jit = off
 as $$
 declare
   v_snapshot      payments_private.snapshot;
-  v_newest        payments_private.snapshot;
-  v_changed       boolean;
+  v_stored        record;
+  v_repeated      text[] := array[]::text[];  -- objects with several snapshots here, whose bodies are asked for before the ledger has them
   v_count         integer := 0;
   v_others        text[] := array[]::text[];  -- type:id of what has rows of its own and nothing that depends on it
   v_customers     text[] := array[]::text[];
   v_subscriptions text[] := array[]::text[];
   v_sessions      text[] := array[]::text[];
-  v_payments      text[] := array[]::text[];
+  v_groups        text[] := array[]::text[];  -- whose payments are to be computed again
+  v_payments      text[] := array[]::text[];  -- and those of these objects
   v_subjects      text[] := array[]::text[];  -- whose customer mapping is to be computed again
   v_claimed       text[] := array[]::text[];  -- customers that stand for another subject than before
   v_resubjected   text[];
   v_customer      text;
   v_before        text[];
 begin
+  if cardinality(p_snapshots) > 1 then
+    v_repeated := array(select s.object_type || ':' || s.object_id from unnest(p_snapshots) s group by 1 having count(*) > 1);
+  end if;
   foreach v_snapshot in array p_snapshots loop
     continue when v_snapshot.object_id is null or v_snapshot.object_type is null;
 
-    v_newest := payments_private.store_snapshot(p_environment, p_account, v_snapshot);
-    v_changed := v_newest.object_id is not null;
-    v_count := v_count + v_changed::integer;
+    v_stored := payments_private.store_snapshot(
+      p_environment, p_account, v_snapshot, v_snapshot.object_type || ':' || v_snapshot.object_id = any (v_repeated));
+    v_count := v_count + v_stored.changed::integer;
 
     if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') then
       v_customer := case v_snapshot.object_type when 'customer' then v_snapshot.object_id else payments_private.payer_in(v_snapshot.data) end;
       if v_customer is not null then
         v_before := payments_private.subjects_claiming(p_environment, p_account, v_customer);
-        if payments_private.note_claim(p_environment, p_account, v_snapshot, v_newest) is not null then
+        if payments_private.note_claim(p_environment, p_account, v_snapshot, v_stored.newest) is not null then
           v_claimed := v_claimed || v_customer;
           v_subjects := v_subjects || v_before || payments_private.subjects_claiming(p_environment, p_account, v_customer);
-        elsif v_snapshot.object_type = 'customer' and v_changed then
+        elsif v_snapshot.object_type = 'customer' and v_stored.changed then
           v_subjects := v_subjects || v_before;  -- it may be gone
         end if;
       end if;
     end if;
 
-    if payments_private.tells_of_payments(v_snapshot.object_type) then
-      if payments_private.note_payment_object(p_environment, p_account, v_snapshot, v_newest) then
-        v_payments := v_payments || (v_snapshot.object_type || ':' || v_snapshot.object_id);
-      end if;
-    elsif v_snapshot.object_type = 'subscription' then
-      perform payments_private.note_payment_object(p_environment, p_account, v_snapshot, v_newest);
+    if v_stored.told and v_stored.payment_group is not null and v_stored.payment_group <> all (v_groups) then
+      v_groups := v_groups || v_stored.payment_group;
     end if;
 
-    continue when not v_changed;
-    perform payments_private.update_linked_rows(p_environment, p_account, v_newest.object_type, v_newest.object_id, v_newest.data);
+    continue when not v_stored.changed;
+    perform payments_private.update_linked_rows(p_environment, p_account, v_snapshot.object_type, v_snapshot.object_id, (v_stored.newest).data);
     case v_snapshot.object_type
       when 'customer' then v_customers := v_customers || v_snapshot.object_id;
       when 'subscription' then v_subscriptions := v_subscriptions || v_snapshot.object_id;
       when 'payment_method' then perform payments_private.project_payment_methods(p_environment, p_account, array[v_snapshot.object_id]);
       when 'checkout.session' then
-        if p_account is null and payments_private.attempt_of(p_environment, v_newest.data) is not null then
+        if p_account is null and payments_private.attempt_of(p_environment, (v_stored.newest).data) is not null then
           v_sessions := v_sessions || v_snapshot.object_id;
         end if;
       when 'payment_intent', 'charge', 'invoice', 'invoice_payment', 'refund', 'dispute' then null;  -- these have no rows of their own
@@ -184,38 +196,28 @@ begin
   end if;
   if v_claimed <> '{}' then
     -- Earlier rows of these customers may get their subject now.
-    select v_subscriptions || coalesce(array_agg(substr(k.from_node, 14)) filter (where k.from_node like 'subscription:%'), '{}'),
-           v_payments || coalesce(array_agg(k.from_node) filter (where k.from_node not like 'subscription:%'), '{}')
-      into v_subscriptions, v_payments
-      from unnest(v_claimed) i (id),
-           lateral (
-             select x.from_node from payments_private.object_links x
-              where x.environment = p_environment and x.account = coalesce(p_account, '') and x.to_node = 'customer:' || i.id
-             offset 0) k;
+    v_subscriptions := v_subscriptions || payments_private.subscriptions_of_customers(p_environment, p_account, v_claimed);
+    v_payments := payments_private.payments_of_customers(p_environment, p_account, v_claimed);
   end if;
   if v_subscriptions <> '{}' then
     v_resubjected := payments_private.project_subscriptions(p_environment, p_account, v_subscriptions);
     if v_resubjected <> '{}' then
-      select v_payments || coalesce(array_agg(k.from_node), '{}') into v_payments
-        from unnest(v_resubjected) i (id),
-             lateral (
-               select x.from_node from payments_private.object_links x
-                where x.environment = p_environment and x.account = coalesce(p_account, '') and x.to_node = 'subscription:' || i.id
-               offset 0) k;
+      v_payments := v_payments || payments_private.payments_of_subscriptions(p_environment, p_account, v_resubjected);
     end if;
   end if;
   if v_sessions <> '{}' then
     perform payments_private.project_checkout_sessions(p_environment, p_account, v_sessions);
   end if;
-  if p_locked is not null and v_payments = array[v_snapshot.object_type || ':' || v_snapshot.object_id] then
-    perform payments_private.project_circle(p_environment, p_account, array(
-      select distinct n from unnest(p_locked) n where n not like all (array['customer:%', 'subscription:%', 'subject:%'])));
-  elsif v_payments <> '{}' then
-    perform payments_private.project_transactions(p_environment, p_account, v_payments);
+  if cardinality(v_groups) > 1 then  -- some may have been joined since
+    v_groups := payments_private.groups_of(p_environment, p_account, v_groups);
   end if;
+  if v_payments <> '{}' then
+    v_groups := v_groups || payments_private.groups_of(p_environment, p_account, v_payments);
+  end if;
+  perform payments_private.project_groups(p_environment, p_account, v_groups);
 
   return v_count;
 end
 $$;
-comment on function payments_private.apply_snapshots(text, text, payments_private.snapshot[], text[]) is
+comment on function payments_private.apply_snapshots(text, text, payments_private.snapshot[]) is
   'Stores snapshots, links them and computes what depends on them; answers how many changed the store. The caller holds the locks.';

@@ -101,9 +101,8 @@ $$;
 comment on function payments_private.read_event(text, bigint, text, jsonb) is 'Reads a verified body.';
 
 -- Applies events that are in the ledger as pending or failed, all together, and marks them processed or ignored.
--- p_locked: as for apply_snapshots.
 create or replace function payments_private.apply_events(
-  p_ids uuid[], p_snapshots payments_private.snapshot[], p_locked text[] default null
+  p_ids uuid[], p_snapshots payments_private.snapshot[]
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -115,7 +114,7 @@ declare
   v_now timestamptz := payments_private.now();
 begin
   if p_snapshots <> '{}' then
-    perform payments_private.apply_worlds(p_snapshots, p_locked);
+    perform payments_private.apply_worlds(p_snapshots);
   end if;
 
   update payments.webhook_events e
@@ -128,7 +127,7 @@ begin
   set constraints all immediate;
 end
 $$;
-comment on function payments_private.apply_events(uuid[], payments_private.snapshot[], text[]) is
+comment on function payments_private.apply_events(uuid[], payments_private.snapshot[]) is
   'Everything the given ledger rows say is put in place and the rows become processed. Raises what a projection or trigger raises.';
 
 -- Writes events into the ledger, or finds them there. Status null: it waits for being applied, now or again.
@@ -245,29 +244,27 @@ end
 $$;
 comment on function payments_private.read_events(text, text[]) is 'Reads verified bodies, in the order of their event ids. Never raises.';
 
-create or replace function payments_private.lock_events(p_events payments_private.incoming[]) returns text[]
+create or replace function payments_private.lock_events(p_events payments_private.incoming[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_event     payments_private.incoming;
   v_snapshots payments_private.snapshot[] := array[]::payments_private.snapshot[];
-  v_locked    text[];
 begin
   foreach v_event in array p_events loop
     if (v_event.snapshot).object_id is not null and (v_event.snapshot).object_type is not null then
       v_snapshots := array_append(v_snapshots, v_event.snapshot);
     end if;
   end loop;
-  v_locked := payments_private.lock_worlds(payments_private.with_contents(v_snapshots));
-  return case when cardinality(v_snapshots) <= 1 then v_locked end;  -- several: of several circles, perhaps
+  perform payments_private.lock_worlds(payments_private.with_contents(v_snapshots));
 end
 $$;
 comment on function payments_private.lock_events(payments_private.incoming[]) is
-  'Locks what the events touch until the transaction ends; what is locked if there is one snapshot only, for apply_snapshots. Raises 55P03 where a lock is not to be had in time.';
+  'Locks what the events touch until the transaction ends. Raises 55P03 where a lock is not to be had in time.';
 
 create or replace function payments_private.apply_together(
-  p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked text[]
+  p_environment text, p_events payments_private.incoming[], p_bodies text[]
 ) returns payments_private.incoming[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -279,6 +276,11 @@ declare
   v_todo     uuid[] := array[]::uuid[];
   v_to_apply payments_private.snapshot[] := array[]::payments_private.snapshot[];
 begin
+  v_answers := payments_private.enter_processed(p_events);
+  if v_answers is not null then
+    return v_answers;
+  end if;
+  v_answers := array[]::payments_private.incoming[];
   foreach v_event in array payments_private.enter_events(p_events, p_bodies) loop
     if v_event.verdict is not null then
       v_event.status := 'rejected';
@@ -299,12 +301,12 @@ begin
     v_answers := array_append(v_answers, v_event);
   end loop;
   if v_todo <> '{}' then
-    perform payments_private.apply_events(v_todo, payments_private.with_contents(v_to_apply), p_locked);
+    perform payments_private.apply_events(v_todo, payments_private.with_contents(v_to_apply));
   end if;
   return v_answers;
 end
 $$;
-comment on function payments_private.apply_together(text, payments_private.incoming[], text[], text[]) is
+comment on function payments_private.apply_together(text, payments_private.incoming[], text[]) is
   'Enters and applies all events of a batch, whose objects are locked. Raises what any of them raises.';
 
 create or replace function payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming)
@@ -406,14 +408,13 @@ declare
   v_wait      integer := payments_private.longest_wait(v_callers);
   v_alone     boolean := cardinality(v_events) = 1;
   v_is_locked boolean := false;
-  v_locked    text[];
   v_cancelled text;
   v_schema    text;
 begin
   perform payments_private.commit_durably();
   begin
     perform set_config('lock_timeout', v_wait::text, true);
-    v_locked := payments_private.lock_events(v_events);
+    perform payments_private.lock_events(v_events);
     v_is_locked := true;
   exception
     when query_canceled then v_cancelled := sqlerrm;
@@ -423,7 +424,7 @@ begin
   if v_is_locked then
     begin
       perform set_config('lock_timeout', case when v_alone then v_wait else greatest(v_wait / 4, 10) end::text, true);
-      v_answers := payments_private.apply_together(p_environment, v_events, p_bodies, v_locked);
+      v_answers := payments_private.apply_together(p_environment, v_events, p_bodies);
     exception
       when query_canceled then v_cancelled := sqlerrm;
       when serialization_failure or unique_violation then
@@ -469,9 +470,31 @@ language plpgsql security definer  -- the service may not write the ledger excep
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_event payments_private.incoming :=
-    (payments_private.ingest(payments_private.environment_or_fail(ingest_stripe_event.environment), array[payload]))[1];
+  v_event   payments_private.incoming;
+  v_callers text := current_setting('lock_timeout');
 begin
+  if environment is null or environment not in ('test', 'live') then
+    perform payments_private.environment_or_fail(ingest_stripe_event.environment);
+  end if;
+  perform payments_private.commit_durably();
+  begin
+    perform set_config('lock_timeout', payments_private.longest_wait(v_callers)::text, true);
+    select t.event_id, t.status, t.duplicate into event_id, processing_status, duplicate
+      from payments_private.take_event(environment, payload::jsonb) t;
+    if processing_status is not null then
+      perform set_config('lock_timeout', v_callers, true);
+      return next;
+      return;
+    end if;
+  exception
+    when lock_not_available or query_canceled then  -- it does not wait again
+      v_event := payments_private.keep_failed(environment, (payments_private.read_events(environment, array[payload]))[1], payload, sqlstate, sqlerrm);
+    when others or assert_failure then null;
+  end;
+  if v_event.event_id is null then
+    v_event := (payments_private.ingest(environment, array[payload]))[1];
+  end if;
+  perform set_config('lock_timeout', v_callers, true);
   if v_event.verdict is not null then
     raise exception '%', v_event.error
       using errcode = v_event.verdict,

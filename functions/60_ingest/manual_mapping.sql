@@ -29,12 +29,10 @@ set enable_seqscan = off
 set jit = off
 as $$
 begin
-  perform payments_private.project_subscriptions(p_environment, p_account, array(
-    select substr(k.from_node, 14) from payments_private.object_links k
-     where k.environment = p_environment and k.account = coalesce(p_account, '') and k.to_node = 'customer:' || p_customer_id and k.from_node like 'subscription:%'));
-  perform payments_private.project_transactions(p_environment, p_account, array(
-    select k.from_node from payments_private.object_links k
-     where k.environment = p_environment and k.account = coalesce(p_account, '') and k.to_node = 'customer:' || p_customer_id and k.from_node not like 'subscription:%'));
+  perform payments_private.project_subscriptions(
+    p_environment, p_account, payments_private.subscriptions_of_customers(p_environment, p_account, array[p_customer_id]));
+  perform payments_private.project_transactions(
+    p_environment, p_account, payments_private.payments_of_customers(p_environment, p_account, array[p_customer_id]));
 end
 $$;
 comment on function payments_private.reproject_customer(text, text, text) is 'Computes the subscriptions and transactions of a customer again.';

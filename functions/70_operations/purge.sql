@@ -81,9 +81,9 @@ begin
     then
       delete from payments_private.rival_snapshots r
        where r.environment = v_rival.environment and r.account = coalesce(v_rival.account_id, '') and r.object_type = v_rival.object_type and r.object_id = v_rival.object_id;
-      update payments.stripe_objects o
+      update payments_private.stored_objects o
          set tied = false
-       where o.environment = v_rival.environment and o.account_id is not distinct from v_rival.account_id and o.object_type = v_rival.object_type and o.object_id = v_rival.object_id and o.tied;
+       where o.environment = v_rival.environment and o.account = coalesce(v_rival.account_id, '') and o.object_type = v_rival.object_type and o.object_id = v_rival.object_id and o.tied;
     else  -- a delivery is at work on the object
       v_busy := v_busy || v_rival.id;
     end if;
@@ -93,6 +93,31 @@ end
 $$;
 comment on function payments_private.settle_rivals(uuid[], timestamptz) is
   'Leaves what is stored as the latest of its second; answers the events whose bodies nobody needs any more. Where somebody is at work on an object, waits for it until then.';
+
+-- What the store leaves to the ledger it takes over before the ledger loses it. A delivery that replaces the snapshot
+-- meanwhile is waited for, and then has nothing taken over.
+create or replace function payments_private.take_bodies_over(p_events uuid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  e record;
+begin
+  for e in
+    select x.environment, x.account_id, x.object_type, x.object_id, x.provider_event_id, x.payload
+      from unnest(p_events) i (id), lateral (select y.* from payments.webhook_events y where y.id = i.id limit 1) x
+  loop
+    update payments_private.stored_objects o
+       set data = e.payload #> '{data,object}', previous_attributes = payments_private.json_object(e.payload #> '{data,previous_attributes}')
+     where o.environment = e.environment and o.account = coalesce(e.account_id, '')
+       and o.object_type = e.object_type and o.object_id = e.object_id and o.provider_event_id = e.provider_event_id and o.data is null;
+  end loop;
+end
+$$;
+comment on function payments_private.take_bodies_over(uuid[]) is 'Stores the bodies of objects whose newest snapshot is one of these events with the objects themselves.';
 
 create or replace function payments.purge_events(older_than interval, max_rows integer default 1000) returns integer
 language plpgsql security definer  -- works on the ledger, which nobody else may write
@@ -138,6 +163,7 @@ begin
     v_ids := payments_private.settle_rivals(v_ids, v_until);
     exit when v_ids <> '{}';
   end loop;
+  perform payments_private.take_bodies_over(v_ids);
 
   with gone as (
     delete from payments.webhook_events e

@@ -29,7 +29,7 @@ $$;
 comment on function payments_private.passes() is
   'What a rebuild does: reads what objects say of payments (keys: their ids), computes rows of their own (ids), payments (nodes), mappings (subjects), and removes rows that nothing stored accounts for (the rows'' keys).';
 
--- Each circle is visited once, from the first of its stored objects.
+-- Each group is visited once, from the first of its stored objects.
 create or replace function payments_private.leaders(p_environment text, p_account text, p_nodes text[]) returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -39,18 +39,20 @@ set jit = off
 as $$
 begin
   return array(
-    select c.start
-      from payments_private.circles_of(p_environment, p_account, p_nodes) c
-     group by c.start
-    having not coalesce(bool_or(
-      c.node collate "C" < c.start collate "C" and exists (
-        select from payments.stripe_objects o
-         where o.environment = p_environment and o.account_id is not distinct from p_account and o.object_type = split_part(c.node, ':', 1)
-           and o.object_id = substr(c.node, strpos(c.node, ':') + 1))), false)
-     order by c.start);
+    select n.node
+      from unnest(p_nodes) n (node),
+           lateral (
+             select x.payment_group from payments_private.stored_objects x
+              where x.environment = p_environment and x.account = coalesce(p_account, '')
+                and x.object_type = split_part(n.node, ':', 1) and x.object_id = substr(n.node, strpos(n.node, ':') + 1)
+              limit 1) o
+     where not exists (
+             select from payments_private.stored_objects m
+              where m.payment_group = o.payment_group and m.environment = p_environment and m.account = coalesce(p_account, '')
+                and m.observed_at is not null and (m.object_type || ':' || m.object_id) collate "C" < n.node collate "C"));
 end
 $$;
-comment on function payments_private.leaders(text, text, text[]) is 'Those of the given nodes that are the first stored object of their circle.';
+comment on function payments_private.leaders(text, text, text[]) is 'Those of the given nodes that are the first stored object of their group.';
 
 -- What a pass does next: keys and the account of each, where it then is, and how many stored objects that counts for. All
 -- accounts that have a key come in one batch, so that a place needs no account. last is null at the end of the pass.
@@ -158,10 +160,12 @@ begin
                    and (t.provider_object_type, t.provider_object_id)
                        > (replace(split_part(p_after, ':', 1), '.', '_'), substr(p_after, strpos(p_after, ':') + 1))
                    and not exists (
-                     select from payments.stripe_objects o
-                      where o.environment = p_environment and o.account_id is not distinct from t.account_id and o.object_type = split_part(n.node, ':', 1) and o.object_id = t.provider_object_id)
+                     select from payments_private.stored_objects o
+                      where o.environment = p_environment and o.account = coalesce(t.account_id, '')
+                        and o.object_type = split_part(n.node, ':', 1) and o.object_id = t.provider_object_id)
                    and not exists (
-                     select from payments_private.object_links k where k.environment = p_environment and k.account = coalesce(t.account_id, '') and k.to_node = n.node)
+                     select from payments_private.stored_objects o
+                      where o.payment_group = n.node and o.environment = p_environment and o.account = coalesce(t.account_id, ''))
                  order by t.provider_object_type, t.provider_object_id
                  fetch first p_max rows with ties) n;
     else
@@ -218,8 +222,8 @@ begin
              lateral (
                select 'subscription:' || k
                union all
-               select unnest(o.links) from payments_private.payment_objects o
-                where o.environment = p_environment and o.account = coalesce(p_account, '') and o.node = 'subscription:' || k) n (node))
+               select unnest((o.facts).links) from payments_private.stored_objects o
+                where o.environment = p_environment and o.account = coalesce(p_account, '') and o.object_type = 'subscription' and o.object_id = k) n (node))
     when p_pass like 'payments %' or p_pass = 'orphans transactions' then p_keys
     when p_pass like '% customer_mappings' then array(select 'subject:' || k from unnest(p_keys) k)
     when p_pass like 'orphans %' then v_nodes
@@ -238,21 +242,35 @@ set enable_seqscan = off
 set jit = off
 as $$
 declare
-  v_stored payments_private.snapshot;
+  v_stored   record;
+  v_snapshot payments_private.snapshot;
+  v_facts    payments_private.payment_objects;
 begin
   for v_stored in
-    select p_environment, p_account, o.object_type, o.object_id, o.data, o.observed_at, null::text, o.event_type, null::jsonb, payments_private.links_of(o.object_type, o.data)
+    select o.*
       from unnest(p_ids) i (id),
            lateral (
-             select * from payments.stripe_objects x
-              where x.environment = p_environment and x.account_id is not distinct from p_account and x.object_type = p_object_type and x.object_id = i.id
+             select x.object_id, x.facts, x.payment_group, x.event_type, x.observed_at, (
+                      select v.data from payments.stripe_objects v
+                       where v.environment = p_environment and v.account_id is not distinct from p_account and v.object_type = p_object_type and v.object_id = i.id) as data
+               from payments_private.stored_objects x
+              where x.environment = p_environment and x.account = coalesce(p_account, '') and x.object_type = p_object_type and x.object_id = i.id
               limit 1) o
   loop
-    perform payments_private.note_payment_object(p_environment, p_account, v_stored, v_stored);
+    v_snapshot := row(p_environment, p_account, p_object_type, v_stored.object_id, v_stored.data, v_stored.observed_at, null, v_stored.event_type, null,
+                      payments_private.links_of(p_object_type, v_stored.data))::payments_private.snapshot;
+    v_facts := payments_private.facts_after(p_account, v_stored.facts, v_snapshot, v_snapshot);
+    continue when v_facts is not distinct from v_stored.facts;
+    update payments_private.stored_objects o
+       set facts = v_facts, subscription_id = payments_private.subscription_in(v_facts.links),
+           payment_group = case when p_object_type <> 'subscription' and v_facts.links is distinct from (v_stored.facts).links
+             then payments_private.join_group(p_environment, p_account, v_facts.node, v_facts.links, v_stored.payment_group)
+             else o.payment_group end
+     where o.environment = p_environment and o.account = coalesce(p_account, '') and o.object_type = p_object_type and o.object_id = v_stored.object_id;
   end loop;
 end
 $$;
-comment on function payments_private.note_again(text, text, text, text[]) is 'Reads payments_private.payment_objects again from the store.';
+comment on function payments_private.note_again(text, text, text, text[]) is 'Reads what stored objects say of payments again.';
 
 create or replace function payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) returns void
 language plpgsql

@@ -18,9 +18,10 @@ begin
   case
     when p_pass like 'said %' then
       return query
-        select 'payment_objects', o.node, to_jsonb(o)
+        select 'payment_facts', v_of || ':' || k, to_jsonb(o.facts)
           from unnest(p_keys) k, lateral (
-            select * from payments_private.payment_objects x where x.environment = p_environment and x.account = coalesce(p_account, '') and x.node = v_of || ':' || k offset 0) o;
+            select x.facts from payments_private.stored_objects x
+             where x.environment = p_environment and x.account = coalesce(p_account, '') and x.object_type = v_of and x.object_id = k and (x.facts).node is not null offset 0) o;
 
     when p_pass = 'rows checkout.session' then
       return query

@@ -12,7 +12,7 @@ begin
   -- read anything of the former one's. The table is both environments', so both are locked, in the order of the retries.
   perform payments_private.lock_area('live', p_whole => true);
   perform payments_private.lock_area('test', p_whole => true);
-  lock table payments.webhook_events, payments.stripe_objects in share row exclusive mode;
+  lock table payments.webhook_events, payments_private.stored_objects in share row exclusive mode;
 
   for v_projection in select p.* from payments_private.projections p where not p.made_by_callers loop
     execute payments_private.projection_statement(v_projection, 'delete from payments.%1$I x where x.environment = $1') using p_environment;
@@ -20,9 +20,7 @@ begin
   delete from payments_private.customer_claims c where c.environment = p_environment;
   delete from payments_private.refresh_queue q where q.environment = p_environment;
   delete from payments_private.rival_snapshots r where r.environment = p_environment;
-  delete from payments_private.object_links k where k.environment = p_environment;
-  delete from payments_private.payment_objects o where o.environment = p_environment;
-  delete from payments.stripe_objects o where o.environment = p_environment;
+  delete from payments_private.stored_objects o where o.environment = p_environment;
 
   update payments.webhook_events e
      set next_attempt_at = null, parked_at = payments_private.now(), updated_at = now()

@@ -57,8 +57,8 @@ COLUMNS: Final = {
         "configuration_id url last_error created_at updated_at "
     ),
     "payments.stripe_objects": (
-        "id environment account_id object_type object_id data deleted observed_at provider_event_id event_type "
-        "previous_attributes tied created_at updated_at "
+        "environment account_id object_type object_id data deleted observed_at provider_event_id event_type "
+        "tied created_at updated_at "
     ),
     "payments.stripe_payment_methods": (
         "id environment account_id payment_method_id customer_id type brand last4 exp_month exp_year is_default metadata "
@@ -120,13 +120,7 @@ COLUMNS: Final = {
     "payments_private.lock_of_live": ("nothing "),
     "payments_private.lock_of_purge": ("nothing "),
     "payments_private.lock_of_test": ("nothing "),
-    "payments_private.object_links": ("environment account to_node from_node "),
     "payments_private.open_readings": ("what opened_at "),
-    "payments_private.payment_objects": (
-        "environment account node links first_succeeded_at first_failed_at first_refunded_at first_held_at known status mode asked "
-        "received refunded currency disputed customer_id payer own_payer email description product_id "
-        "price_id products prices provider_created_at paid_at failed_at amounts_as_of "
-    ),
     "payments_private.provider_secrets": ("environment name secret expires_at created_at updated_at "),
     "payments_private.projections": (
         "table_name object_types key_column object_column keeps_deleted made_by_callers scope place "
@@ -140,6 +134,10 @@ COLUMNS: Final = {
     "payments_private.settings": ("name value "),
     "payments_private.stashed_events": (
         "environment provider_event_id body last_error attempt_count next_attempt_at parked_at created_at updated_at "
+    ),
+    "payments_private.stored_objects": (
+        "environment account object_type object_id payment_group subscription_id observed_at provider_event_id "
+        "event_type deleted tied created_at updated_at facts data previous_attributes "
     ),
     "payments_private.subject_types": ("subject_type members subject_column user_column filter lookup created_at "),
 }
@@ -189,6 +187,7 @@ RIGHTS: Final = {
     # Administrators read everything that is in payments; the stash shows through payments.dead_events.
     **{("payments_admin", "select", table): ALL for table in COLUMNS if table.startswith("payments.")},
     ("payments_admin", "select", "payments_private.stashed_events"): ALL,
+    ("payments_admin", "select", "payments_private.stored_objects"): ALL,
     ("payments_admin", "select", "payments_private.linked_tables"): ALL,
 }
 """(role, verb, table) → columns. The owner has every right on every table."""
@@ -321,6 +320,7 @@ INTERNALS: Final = """
     audit
     become_owner_of
     belongs_to
+    body_is_in_ledger
     caller_claims
     calls_functions
     can_be_empty
@@ -361,8 +361,10 @@ INTERNALS: Final = """
     end_push
     enqueue_push
     enter_events
+    enter_processed
     environment_or_fail
     event_snapshot
+    facts_after
     fill_anchor
     fill_body
     finding_expression
@@ -376,14 +378,18 @@ INTERNALS: Final = """
     form_name
     form_of
     freeze_processed_event
+    further_nodes
     generate_linked_dispatch
     generate_subject_lookup
     give_back
     grant_open_reading
     grant_reading
+    group_rank
+    groups_of
     guard_body
     guest_secret
     had_values
+    has_facts
     heir_of
     id_lines
     index_statements
@@ -399,6 +405,7 @@ INTERNALS: Final = """
     is_reserved
     is_same_event
     items_of
+    join_group
     json_array
     json_bigint
     json_bigints
@@ -415,7 +422,9 @@ INTERNALS: Final = """
     keep_failed
     key_condition
     keys_by_account
+    know_again
     lacking_indexes
+    latest_of_second
     latest_rival
     leaders
     lifecycle_stage
@@ -456,7 +465,6 @@ INTERNALS: Final = """
     note_claim
     note_customer_statement
     note_linked_row
-    note_payment_object
     now
     object_of_checkout
     object_of_metadata
@@ -467,6 +475,7 @@ INTERNALS: Final = """
     overtaken
     owners_function
     owners_functions
+    owners_of_groups
     parameters_of
     parent_of
     parts_of
@@ -475,9 +484,12 @@ INTERNALS: Final = """
     payer_of
     payment_intent_facts
     payment_keys
+    payment_nodes
     payment_row
     payments_of
     payments_of_bill
+    payments_of_customers
+    payments_of_subscriptions
     period_of
     prepare_checkout
     prepare_creation
@@ -485,9 +497,10 @@ INTERNALS: Final = """
     prepare_push
     prepare_update
     project_checkout_sessions
-    project_circle
     project_customer_mappings
     project_customers
+    project_group
+    project_groups
     project_methods_of_customers
     project_objects
     project_payment_methods
@@ -508,6 +521,7 @@ INTERNALS: Final = """
     raise_if_snapshot_is_too_old
     read_event
     read_events
+    read_group
     read_link
     read_payment_object
     reading_or_fail
@@ -544,6 +558,7 @@ INTERNALS: Final = """
     stash_event
     state_before
     store_snapshot
+    stored_snapshot
     stripe_path
     stripe_values
     subject_has_another_object
@@ -555,6 +570,10 @@ INTERNALS: Final = """
     subject_type_or_fail
     subject_under
     subjects_claiming
+    subscription_in
+    subscriptions_of_customers
+    take_bodies_over
+    take_event
     take_token
     tell_of_object
     tells_of_payments
@@ -566,6 +585,7 @@ INTERNALS: Final = """
     try_event
     type_of_kind
     update_linked_rows
+    updates_are_watched
     validation_statements
     wait_for_locks
     wait_for_locks_until

@@ -41,8 +41,7 @@ KEYLESS: dict[str, Any] = {
 MIRROR = (
     "payments.stripe_objects", "payments.stripe_products", "payments.stripe_prices", "payments.customers",
     "payments.customer_mappings", "payments.stripe_subscriptions", "payments.stripe_subscription_items",
-    "payments.transactions", "payments_private.object_links", "payments_private.payment_objects",
-    "payments_private.customer_claims",
+    "payments.transactions", "payments_private.stored_objects", "payments_private.customer_claims",
 )  # fmt: skip
 
 

@@ -28,7 +28,8 @@ from tests.support.waiting import wait_until
 
 ROWS: LiteralString = """
 select p.projection || ' ' || p.key as name, p.content - array['id', 'created_at', 'updated_at'] as content
-  from (select 'payment_objects', t.node, to_jsonb(t) from payments_private.payment_objects t
+  from (select 'payment_facts', (t.facts).node, to_jsonb(t.facts) from payments_private.stored_objects t
+           where (t.facts).node is not null
          union all select 'stripe_products', t.product_id, to_jsonb(t) from payments.stripe_products t
          union all select 'stripe_prices', t.price_id, to_jsonb(t) from payments.stripe_prices t
          union all select 'customers', t.provider_customer_id, to_jsonb(t) from payments.customers t
@@ -122,20 +123,20 @@ CORRUPTIONS: dict[str, list[LiteralString]] = {
             where provider_object_type = 'payment_intent' and related_object_ids ? 'charge'"""
     ],
     "what objects say is wrong": [
-        "update payments_private.payment_objects set status = 'failed', received = 1 where status = 'succeeded'"
+        """update payments_private.stored_objects set facts.status = 'failed', facts.received = 1
+            where (facts).status = 'succeeded'"""
     ],
     "what a subscription says is wrong": [
-        "update payments_private.payment_objects set payer = 'user:mallory' where node like 'subscription:%'"
+        "update payments_private.stored_objects set facts.payer = 'user:mallory' where object_type = 'subscription'"
     ],
     "what deleted objects say is back": [
-        "update payments_private.payment_objects set known = true, status = 'succeeded' where not known"
+        """update payments_private.stored_objects set facts.known = true, facts.status = 'succeeded'
+            where not (facts).known"""
     ],
     "refunds are forgotten, with their links": [
         # but for those that failed: only an event told when
-        """delete from payments_private.object_links k using payments_private.payment_objects o
-            where o.environment = k.environment and o.node = k.from_node
-              and o.node like 'refund:%' and o.first_failed_at is null""",
-        "delete from payments_private.payment_objects where node like 'refund:%' and first_failed_at is null",
+        """update payments_private.stored_objects set facts = null, payment_group = null
+            where object_type = 'refund' and (facts).first_failed_at is null""",
     ],
     "everything that is not a session is missing": [
         """delete from payments.stripe_products; delete from payments.stripe_prices; delete from payments.customers;
@@ -331,8 +332,8 @@ def test_deliveries_go_on_during_rebuilds_and_verifications(conn: Connection, da
     rows = projections(conn)
     assert not conn.execute("select * from payments.verify_projections('test')").fetchall()
 
-    conn.execute("truncate payments.webhook_events, payments.stripe_objects, payments_private.payment_objects")
-    conn.execute("truncate payments_private.object_links, payments_private.rival_snapshots, payments.transactions")
+    conn.execute("truncate payments.webhook_events, payments_private.stored_objects")
+    conn.execute("truncate payments_private.rival_snapshots, payments.transactions")
     conn.execute("truncate payments_private.customer_claims, payments.customer_mappings, payments.customers")
     conn.execute("truncate payments.stripe_products, payments.stripe_prices, payments.stripe_subscriptions")
     conn.execute("truncate payments.stripe_subscription_items, payments.stripe_checkout_sessions")
@@ -436,7 +437,7 @@ def test_nothing_is_read_as_a_whole(conn: Connection, database_url: str, work: C
             where schemaname in ('payments', 'payments_private') and seq_tup_read > 0
               and relname <> all ('{clock,settings,subject_types,installation,projections}')"""
     ).fetchall()
-    assert [row for row in scanned if row["relname"] != "stripe_objects" or work is not map_by_hand] == []
+    assert [row for row in scanned if row["relname"] != "stored_objects" or work is not map_by_hand] == []
 
 
 # memory and rights
@@ -451,7 +452,7 @@ def test_memory_stays_flat(conn: Connection, server: Server) -> None:
     def fill(first: int, last: int) -> None:
         conn.execute(
             """with stored as (
-                 insert into payments.stripe_objects (environment, object_type, object_id, data, observed_at)
+                 insert into payments_private.stored_objects (environment, object_type, object_id, data, observed_at)
                  select 'test', t, t || '_' || n,
                         jsonb_build_object('id', t || '_' || n, 'object', t, 'amount', 100, 'currency', 'eur',
                                            'status', 'succeeded', 'captured', true, 'metadata', '{}'::jsonb,

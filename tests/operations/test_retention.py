@@ -355,7 +355,7 @@ def test_none_are_purged_only_where_all_are_busy(
     nodes = [f"customer:{batches[number][0]['data']['object']['id']}" for number in busy]
     free = sum(len(events) for number, events in enumerate(batches) if number not in busy)
     with connected(database_url) as working, working.transaction():
-        working.execute("select payments_private.lock_nodes('test', %s)", [nodes])
+        working.execute("select payments_private.lock_nodes('test', null, %s)", [nodes])
         assert sum(iter(lambda: purge(conn, max_rows=max_rows), 0)) == free
     assert sum(iter(lambda: purge(conn, max_rows=max_rows), 0)) == sum(map(len, batches)) - free
 

@@ -33,6 +33,7 @@ select set_eq('select line from granted', array[
   'payments_admin select payments.webhook_events',
   'payments_admin select payments_private.linked_tables',
   'payments_admin select payments_private.stashed_events',
+  'payments_admin select payments_private.stored_objects',
   'payments_anon insert payments.stripe_checkout_sessions',
   'payments_anon select payments.stripe_checkout_sessions',
   'payments_service select payments.webhook_events',

@@ -18,15 +18,12 @@ select 'test', 'evt_old' || n, 'charge.updated', 'charge', 'ch_old' || n / 2,
        case when n % 500 < 2 then 'failed' else 'processed' end, 1,
        case n % 500 when 0 then timestamptz '2100-01-01' end, case n % 500 when 1 then now() end, '{{}}'
   from generate_series(1, {rows}) n;
-insert into payments.stripe_objects (environment, object_type, object_id, data, observed_at)
-select 'test', (array['charge', 'payment_intent', 'customer', 'invoice', 'checkout.session'])[n % 5 + 1], 'old' || n,
-       '{{}}', now()
-  from generate_series(1, {rows}) n;
-insert into payments_private.payment_objects (environment, node, links)
-select 'test', 'charge:old' || n, array['payment_intent:old' || n, 'customer:old' || n / 9]
-  from generate_series(1, {rows}) n;
-insert into payments_private.object_links (environment, to_node, from_node)
-select 'test', l, o.node from payments_private.payment_objects o, unnest(o.links) l where o.node like 'charge:old%';
+insert into payments_private.stored_objects
+  (environment, object_type, object_id, payment_group, subscription_id, data, observed_at)
+select 'test', t, 'old' || n, case when t <> 'customer' then 'payment_intent:old' || n / 2 end,
+       case when t in ('invoice', 'checkout.session') then 'old' || n / 20 end, '{{}}', now()
+  from generate_series(1, {rows}) n,
+       lateral (select (array['charge', 'payment_intent', 'customer', 'invoice', 'checkout.session'])[n % 5 + 1]) o (t);
 insert into payments_private.rival_snapshots (environment, object_type, object_id, source, observed_at, deleted, state)
 select 'test', 'charge', 'old' || n / 2, 'evt_old' || n, now(), false, n from generate_series(1, {rows}) n;
 insert into payments_private.refresh_queue (environment, object_type, object_id, reason)
