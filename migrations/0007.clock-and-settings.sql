@@ -22,9 +22,13 @@ create table payments_private.settings (
     'bulk_push_rows',
     'push_rate_test',
     'push_rate_live',
-    'search_delay'
+    'search_delay',
+    'read_rate_test',
+    'read_rate_live',
+    'worker_checkouts'
   ])),
   constraint insforge_metadata_is_on_or_off check (name <> 'insforge_metadata' or value = any ('{on,off}')),
+  constraint worker_checkouts_is_on_or_off check (name <> 'worker_checkouts' or value = any ('{on,off}')),
   constraint lock_timeout_is_short check (name <> 'lock_timeout' or value ~ '^[1-9][0-9]{0,4}ms$|^[1-9][0-9]?s$'),
   constraint synchronous_commit_is_on_or_inherited check (name <> 'synchronous_commit' or value = any ('{on,inherit}'))
 );
@@ -38,6 +42,8 @@ comment on table payments_private.settings is
   'insforge_metadata: off leaves out insforge_subject_type and insforge_subject_id, which checkouts stamp beside payments_… for triggers written for InsForge; '
   'bulk_push_rows: how many rows a transaction may push unasked; '
   'push_rate_test, push_rate_live: writes a second that Stripe is told; '
-  'search_delay: how soon Stripe''s search shows what was made.';
+  'search_delay: how soon Stripe''s search shows what was made; '
+  'read_rate_test, read_rate_live: objects a second that workers fetch; '
+  'worker_checkouts: whether workers ask Stripe for attempts that plain SQL has begun, as PAYMENTS_WORKER_CHECKOUTS of the last one started says.';
 
 reset role;

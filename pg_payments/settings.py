@@ -75,6 +75,15 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=10, gt=0)
     """Database connections that one server process holds at most."""
 
+    worker_sweep_seconds: int = Field(default=300, ge=0)
+    """Seconds between two looks for deliveries that never came; 0: never."""
+    worker_sync_hours: int = Field(default=24, ge=0)
+    """Hours between two syncs; 0: never."""
+    worker_purge_days: int | None = Field(default=None, ge=7)
+    """Days after which settled events leave the ledger; unset: they stay."""
+    worker_purge_guests_days: int | None = Field(default=None, ge=2)
+    """Days after which guests' attempts go that were never paid; unset: they stay."""
+
     @classmethod
     def load(cls) -> Self:
         """The settings of this process, with every complaint as a one-line ``ConfigurationError``."""

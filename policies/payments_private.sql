@@ -16,6 +16,8 @@ alter table payments_private.linked_tables enable row level security;
 alter table payments_private.metadata_matches enable row level security;
 alter table payments_private.outbox_state enable row level security;
 alter table payments_private.rate_buckets enable row level security;
+alter table payments_private.schedule enable row level security;
+alter table payments_private.sweeps enable row level security;
 alter table payments_private.installation enable row level security;
 alter table payments_private.lock_of_test enable row level security;
 alter table payments_private.lock_of_live enable row level security;

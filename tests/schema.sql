@@ -239,6 +239,14 @@ ALTER FUNCTION payments.begin_portal_session(environment text, subject_type text
 
 COMMENT ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) IS 'Begins a billing portal session as the caller. Raises 42501 for a subject the caller may not bill, PY004 for one without a Stripe customer, PY001 for an invalid field.';
 
+CREATE FUNCTION payments.begin_sweep(environment text) RETURNS TABLE(since timestamp with time zone, undelivered_since timestamp with time zone, gap boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.begin_sweep(environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.begin_sweep(environment text) IS 'From when Stripe''s events, and those it could not deliver, are to be listed; gap says that some may have happened which Stripe lists no longer, so that only a sync brings their outcome.';
+
 CREATE FUNCTION payments.billable_subjects() RETURNS TABLE(subject_type text, subject_id text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -265,6 +273,14 @@ ALTER FUNCTION payments.checkout_request(id uuid) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.checkout_request(id uuid) IS 'The parameters of Stripe''s "Create a Checkout Session" for an attempt; the subject travels in the metadata of session, subscription and payment intent. The same for every retry, as Stripe''s idempotency keys demand. Raises PY005 for an unknown id.';
 
+CREATE FUNCTION payments.claim_job(lease interval DEFAULT '00:05:00'::interval) RETURNS TABLE(job text, environment text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.claim_job(lease interval) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.claim_job(lease interval) IS 'The scheduled job that has been due for longest, for the caller alone while the lease lasts; no row if none is due. Tell how it ended with payments.settle_job().';
+
 CREATE FUNCTION payments.claim_pushes(max_pushes integer DEFAULT 10, lease interval DEFAULT '00:02:00'::interval) RETURNS TABLE(id uuid, environment text, account_id text, method text, path text, parameters jsonb, idempotency_key text, search text, creates boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -272,6 +288,14 @@ CREATE FUNCTION payments.claim_pushes(max_pushes integer DEFAULT 10, lease inter
 ALTER FUNCTION payments.claim_pushes(max_pushes integer, lease interval) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.claim_pushes(max_pushes integer, lease interval) IS 'Claims rows of the outbox that are due and returns what to ask Stripe: method, path, the fields of a form, the idempotency key, and for a creation whose outcome is unknown what to search first. Each is to be told to payments.settle_push() before the lease ends. Several workers may call it at once.';
+
+CREATE FUNCTION payments.claim_refreshes(max_objects integer DEFAULT 8, lease interval DEFAULT '00:02:00'::interval) RETURNS TABLE(environment text, account_id text, object_type text, object_id text, tries integer)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.claim_refreshes(max_objects integer, lease interval) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.claim_refreshes(max_objects integer, lease interval) IS 'Objects to be fetched now, for the caller alone while the lease lasts, as many as the account''s rate allows. Tell what became of each with payments.settle_refresh(). Several workers may call it at once.';
 
 CREATE FUNCTION payments.close_environment(environment text) RETURNS void
     LANGUAGE plpgsql
@@ -392,6 +416,14 @@ ALTER FUNCTION payments.finish_portal_session(id uuid, session jsonb) OWNER TO p
 
 COMMENT ON FUNCTION payments.finish_portal_session(id uuid, session jsonb) IS 'Records Stripe''s answer to a portal request. Raises PY005 for an unknown id, PY001 for anything but a portal session.';
 
+CREATE FUNCTION payments.finish_sweep(environment text, certain_until timestamp with time zone, gap boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.finish_sweep(environment text, certain_until timestamp with time zone, gap boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.finish_sweep(environment text, certain_until timestamp with time zone, gap boolean) IS 'A sweep has read all its lists: whatever happened until then is in the ledger.';
+
 CREATE FUNCTION payments.finish_sync(environment text, counts jsonb, error text DEFAULT NULL::text) RETURNS payments.provider_connections
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -407,6 +439,14 @@ CREATE FUNCTION payments.forget_key(environment text) RETURNS boolean
 ALTER FUNCTION payments.forget_key(environment text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.forget_key(environment text) IS 'Forgets the stored key of an environment, if there is one. What it mirrored stays, and so does the secret of the webhook endpoint, which goes on delivering.';
+
+CREATE FUNCTION payments.hold_job(job text, environment text, lease interval DEFAULT '00:05:00'::interval) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.hold_job(job text, environment text, lease interval) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.hold_job(job text, environment text, lease interval) IS 'The caller is still at work on a job that it has claimed.';
 
 CREATE FUNCTION payments.ingest_stripe_event(environment text, payload text) RETURNS TABLE(event_id uuid, processing_status text, duplicate boolean, error text)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -483,6 +523,14 @@ CREATE FUNCTION payments.name_installation(id text, keep_former boolean DEFAULT 
 ALTER FUNCTION payments.name_installation(id text, keep_former boolean) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.name_installation(id text, keep_former boolean) IS 'Gives this installation another id; stamps under its former ones are believed further unless keep_former is false, which is for copies of a database. For members of payments_owner. Raises PY001 for an id that does not fit.';
+
+CREATE FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) IS 'Counts events that a sweep has taken in: those that were not duplicates were missed, of the others how late they came. Answers how many were missed.';
 
 CREATE FUNCTION payments.open_environment(environment text) RETURNS void
     LANGUAGE plpgsql
@@ -642,6 +690,14 @@ ALTER FUNCTION payments.reencrypt_secret(environment text, name text, formerly t
 
 COMMENT ON FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) IS 'Puts the same secret under another master key, unless somebody has replaced it meanwhile; whether it did.';
 
+CREATE FUNCTION payments.refresh_state(environment text, object_type text, object_id text, account_id text DEFAULT NULL::text) RETURNS TABLE(is_waiting boolean, last_error text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.refresh_state(environment text, object_type text, object_id text, account_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.refresh_state(environment text, object_type text, object_id text, account_id text) IS 'Whether an object waits to be fetched, and why it was not the last time it was tried. No row: it is in place, or nobody asked for it.';
+
 CREATE FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -678,6 +734,14 @@ ALTER FUNCTION payments.replay_event(event_id uuid) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.replay_event(event_id uuid) IS 'Applies an event again on purpose, whatever became of it before: its fulfilment triggers see it processed once more. Raises PY005 for an unknown id, PY006 for a body that jsonb refuses.';
 
+CREATE FUNCTION payments.request_refresh(environment text, object_type text, object_id text, account_id text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.request_refresh(environment text, object_type text, object_id text, account_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.request_refresh(environment text, object_type text, object_id text, account_id text) IS 'A worker fetches this object of an account (null: the one behind the environment''s key) from Stripe and stores it, soon after the transaction commits; once, however often it is asked for until then. Raises PY001 for what cannot be a type or an id.';
+
 CREATE FUNCTION payments.resume_outbox(environment text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -704,6 +768,22 @@ ALTER FUNCTION payments.retry_push(id uuid) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.retry_push(id uuid) IS 'Sends a refused push again, or decides a conflict for the database. Raises PY005 for an unknown id, PY006 for one that is settled.';
 
+CREATE FUNCTION payments.schedule_job(job text, environment text, every interval) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.schedule_job(job text, environment text, every interval) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.schedule_job(job text, environment text, every interval) IS 'A job is due every so often, at first at once. Changes nothing that is scheduled like that already.';
+
+CREATE FUNCTION payments.settle_job(job text, environment text, error text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.settle_job(job text, environment text, error text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.settle_job(job text, environment text, error text) IS 'How a claimed job ended. After an error it is due again in a minute, then two, four …, but not later than usual.';
+
 CREATE FUNCTION payments.settle_push(id uuid, outcome text, object jsonb DEFAULT NULL::jsonb, error text DEFAULT NULL::text, request_id text DEFAULT NULL::text, retry_after interval DEFAULT NULL::interval) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -711,6 +791,22 @@ CREATE FUNCTION payments.settle_push(id uuid, outcome text, object jsonb DEFAULT
 ALTER FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, error text, request_id text, retry_after interval) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, error text, request_id text, retry_after interval) IS 'Says what became of a claimed push: done with Stripe''s object, refused (4xx) with its words, retry (429, 5xx, no connection) after retry_after seconds or a growing wait, unknown (Stripe keeps an error as its answer to this key, and may have done it), not found (a search showed that it was not). Returns the row''s status. Raises PY005 for an unknown id.';
+
+CREATE FUNCTION payments.settle_refresh(environment text, account_id text, object_type text, object_id text, error text DEFAULT NULL::text, retry_after interval DEFAULT NULL::interval) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.settle_refresh(environment text, account_id text, object_type text, object_id text, error text, retry_after interval) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.settle_refresh(environment text, account_id text, object_type text, object_id text, error text, retry_after interval) IS 'What became of a claimed object: without an error it is in place and leaves the queue, unless it came into doubt meanwhile. With one it is tried again after retry_after (infinity: only when it is asked for again).';
+
+CREATE FUNCTION payments.store_absence(environment text, object_type text, object_id text, asked_at timestamp with time zone, account_id text DEFAULT NULL::text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.store_absence(environment text, object_type text, object_id text, asked_at timestamp with time zone, account_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.store_absence(environment text, object_type text, object_id text, asked_at timestamp with time zone, account_id text) IS 'Stripe was asked for an object then and has no such: what is stored of it is marked deleted, unless it is newer than that. Whether it was.';
 
 CREATE FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone DEFAULT NULL::timestamp with time zone, account_id text DEFAULT NULL::text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -801,6 +897,24 @@ CREATE FUNCTION payments.webhook_secrets(environment text) RETURNS TABLE(name te
 ALTER FUNCTION payments.webhook_secrets(environment text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.webhook_secrets(environment text) IS 'The secrets that may have signed a delivery, as they were encrypted: the endpoint''s own first, then those of former ones that still count.';
+
+CREATE FUNCTION payments.work_due() RETURNS TABLE(job text, seconds double precision)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments.work_due() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.work_due() IS 'What a worker may have to do and in how many seconds, a row a job; no row for a job that has nothing waiting. The one question that an idle worker asks.';
+
+CREATE FUNCTION payments.worker_status() RETURNS TABLE(environment text, certain_until timestamp with time zone, swept_at timestamp with time zone, missed_events bigint, last_missed_at timestamp with time zone, latest_arrival interval, latest_arrival_of text, gaps integer, refreshes_waiting bigint, refreshes_refused bigint, failed_jobs text[])
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.worker_status() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.worker_status() IS 'A row an environment: up to when the ledger is certain to hold every event, how many had to be fetched, how late the latest came, what waits to be refreshed, and scheduled jobs whose last run failed.';
 
 CREATE FUNCTION payments_private.account_is_trusted(p_account text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -1488,6 +1602,14 @@ CREATE FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb) 
 ALTER FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb) IS 'Stores what Stripe answered, and gives the row its id where the object is new.';
+
+CREATE FUNCTION payments_private.first_sweep(p_environment text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.first_sweep(p_environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.first_sweep(p_environment text) IS 'Since when this installation follows the account: since its first event happened, or since the account was connected.';
 
 CREATE FUNCTION payments_private.follow_references() RETURNS void
     LANGUAGE plpgsql
@@ -2309,6 +2431,14 @@ ALTER FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_o
 
 COMMENT ON FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) IS 'Writes down which object a row was linked to, and tells whoever listens on payments_objects.';
 
+CREATE FUNCTION payments_private.note_refresh() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.note_refresh() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.note_refresh() IS 'Wakes a worker for an object in doubt, and notes a doubt that came up while the object was being fetched.';
+
 CREATE FUNCTION payments_private.now() RETURNS timestamp with time zone
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2866,6 +2996,14 @@ CREATE FUNCTION payments_private.read_payment_object(p_account text, p_object_ty
 ALTER FUNCTION payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) IS 'What a snapshot says of its payment.';
+
+CREATE FUNCTION payments_private.read_rate(p_environment text) RETURNS double precision
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.read_rate(p_environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.read_rate(p_environment text) IS 'Objects a second that all workers together fetch: 20 as shipped, under the 25 that Stripe allows to a test account and an endpoint.';
 
 CREATE FUNCTION payments_private.reading_or_fail(p_what text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -4008,25 +4146,55 @@ CREATE TABLE payments_private.refresh_queue (
     object_type text NOT NULL,
     object_id text NOT NULL,
     reason text NOT NULL,
-    queued_at timestamp with time zone DEFAULT now() NOT NULL
+    queued_at timestamp with time zone DEFAULT now() NOT NULL,
+    next_try_at timestamp with time zone DEFAULT now() NOT NULL,
+    claimed_until timestamp with time zone,
+    asked_again boolean DEFAULT false NOT NULL,
+    tries integer DEFAULT 0 NOT NULL,
+    last_error text
 );
 
 ALTER TABLE payments_private.refresh_queue OWNER TO payments_owner;
 
 COMMENT ON TABLE payments_private.refresh_queue IS 'Objects whose latest state the events could not settle; the API is to be asked.';
 
+COMMENT ON COLUMN payments_private.refresh_queue.next_try_at IS 'When the object may be fetched; infinity where asking again would not help, see last_error.';
+
+COMMENT ON COLUMN payments_private.refresh_queue.claimed_until IS 'Until then a worker is fetching the object.';
+
+COMMENT ON COLUMN payments_private.refresh_queue.asked_again IS 'It came into doubt again while a worker was fetching it: that answer may be too old.';
+
+CREATE TABLE payments_private.schedule (
+    job text NOT NULL,
+    environment text NOT NULL,
+    every interval NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    claimed_until timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    last_run_at timestamp with time zone,
+    last_error text,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
+);
+
+ALTER TABLE payments_private.schedule OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.schedule IS 'Jobs that workers share out: when each is due, and how its last run ended.';
+
+COMMENT ON COLUMN payments_private.schedule.claimed_until IS 'Until then a worker is at it; when that passes, the worker is believed dead.';
+
 CREATE TABLE payments_private.settings (
     name text NOT NULL,
     value text NOT NULL,
     CONSTRAINT insforge_metadata_is_on_or_off CHECK (((name <> 'insforge_metadata'::text) OR (value = ANY ('{on,off}'::text[])))),
     CONSTRAINT lock_timeout_is_short CHECK (((name <> 'lock_timeout'::text) OR (value ~ '^[1-9][0-9]{0,4}ms$|^[1-9][0-9]?s$'::text))),
-    CONSTRAINT setting_is_known CHECK ((name = ANY (ARRAY['metadata_prefix'::text, 'max_attempts'::text, 'allowed_origins'::text, 'lock_timeout'::text, 'synchronous_commit'::text, 'trusted_accounts'::text, 'insforge_metadata'::text, 'bulk_push_rows'::text, 'push_rate_test'::text, 'push_rate_live'::text, 'search_delay'::text]))),
-    CONSTRAINT synchronous_commit_is_on_or_inherited CHECK (((name <> 'synchronous_commit'::text) OR (value = ANY ('{on,inherit}'::text[]))))
+    CONSTRAINT setting_is_known CHECK ((name = ANY (ARRAY['metadata_prefix'::text, 'max_attempts'::text, 'allowed_origins'::text, 'lock_timeout'::text, 'synchronous_commit'::text, 'trusted_accounts'::text, 'insforge_metadata'::text, 'bulk_push_rows'::text, 'push_rate_test'::text, 'push_rate_live'::text, 'search_delay'::text, 'read_rate_test'::text, 'read_rate_live'::text, 'worker_checkouts'::text]))),
+    CONSTRAINT synchronous_commit_is_on_or_inherited CHECK (((name <> 'synchronous_commit'::text) OR (value = ANY ('{on,inherit}'::text[])))),
+    CONSTRAINT worker_checkouts_is_on_or_off CHECK (((name <> 'worker_checkouts'::text) OR (value = ANY ('{on,off}'::text[]))))
 );
 
 ALTER TABLE payments_private.settings OWNER TO payments_owner;
 
-COMMENT ON TABLE payments_private.settings IS 'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked; allowed_origins: where checkouts and portals may return to, see payments.allow_origins(); lock_timeout: how long a delivery waits for a lock, as 500ms or 2s, a second if not set; synchronous_commit: inherit lets deliveries commit as the role and the database say, on or unset has them wait for the disk; trusted_accounts: connected accounts (acct_…, separated by commas, or * for all) whose objects may name our billing subjects; insforge_metadata: off leaves out insforge_subject_type and insforge_subject_id, which checkouts stamp beside payments_… for triggers written for InsForge; bulk_push_rows: how many rows a transaction may push unasked; push_rate_test, push_rate_live: writes a second that Stripe is told; search_delay: how soon Stripe''s search shows what was made.';
+COMMENT ON TABLE payments_private.settings IS 'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked; allowed_origins: where checkouts and portals may return to, see payments.allow_origins(); lock_timeout: how long a delivery waits for a lock, as 500ms or 2s, a second if not set; synchronous_commit: inherit lets deliveries commit as the role and the database say, on or unset has them wait for the disk; trusted_accounts: connected accounts (acct_…, separated by commas, or * for all) whose objects may name our billing subjects; insforge_metadata: off leaves out insforge_subject_type and insforge_subject_id, which checkouts stamp beside payments_… for triggers written for InsForge; bulk_push_rows: how many rows a transaction may push unasked; push_rate_test, push_rate_live: writes a second that Stripe is told; search_delay: how soon Stripe''s search shows what was made; read_rate_test, read_rate_live: objects a second that workers fetch; worker_checkouts: whether workers ask Stripe for attempts that plain SQL has begun, as PAYMENTS_WORKER_CHECKOUTS of the last one started says.';
 
 CREATE TABLE payments_private.subject_types (
     subject_type text NOT NULL,
@@ -4048,6 +4216,33 @@ COMMENT ON TABLE payments_private.subject_types IS 'The billing subjects an appl
 COMMENT ON COLUMN payments_private.subject_types.members IS 'The membership table or view; null where the application registered a function of its own.';
 
 COMMENT ON COLUMN payments_private.subject_types.lookup IS 'That function, by its quoted name: a regprocedure would be in the way of pg_upgrade.';
+
+CREATE TABLE payments_private.sweeps (
+    environment text NOT NULL,
+    began_at timestamp with time zone NOT NULL,
+    certain_until timestamp with time zone,
+    swept_at timestamp with time zone,
+    missed_events bigint DEFAULT 0 NOT NULL,
+    last_missed_at timestamp with time zone,
+    latest_arrival interval,
+    latest_arrival_of text,
+    gaps integer DEFAULT 0 NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
+);
+
+ALTER TABLE payments_private.sweeps OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.sweeps IS 'What is known of Stripe''s list of events: one row an environment.';
+
+COMMENT ON COLUMN payments_private.sweeps.began_at IS 'What happened before is not looked for: it was before this installation.';
+
+COMMENT ON COLUMN payments_private.sweeps.certain_until IS 'Everything that happened until then is in the ledger.';
+
+COMMENT ON COLUMN payments_private.sweeps.missed_events IS 'Events that were not delivered and had to be fetched, since the first sweep.';
+
+COMMENT ON COLUMN payments_private.sweeps.latest_arrival IS 'The longest that a delivered event took from happening to arriving, since the first sweep.';
+
+COMMENT ON COLUMN payments_private.sweeps.gaps IS 'How often no sweep was made for longer than Stripe lists events.';
 
 ALTER TABLE ONLY payments.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
@@ -4175,6 +4370,9 @@ ALTER TABLE ONLY payments_private.refresh_queue
 ALTER TABLE ONLY payments_private.rival_snapshots
     ADD CONSTRAINT rival_snapshots_pkey PRIMARY KEY (environment, object_type, object_id, source, account);
 
+ALTER TABLE ONLY payments_private.schedule
+    ADD CONSTRAINT schedule_pkey PRIMARY KEY (job, environment);
+
 ALTER TABLE ONLY payments_private.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (name);
 
@@ -4186,6 +4384,9 @@ ALTER TABLE ONLY payments_private.stored_objects
 
 ALTER TABLE ONLY payments_private.subject_types
     ADD CONSTRAINT subject_types_pkey PRIMARY KEY (subject_type);
+
+ALTER TABLE ONLY payments_private.sweeps
+    ADD CONSTRAINT sweeps_pkey PRIMARY KEY (environment);
 
 ALTER TABLE ONLY payments_private.linked_tables
     ADD CONSTRAINT table_is_linked_to_a_type_once UNIQUE NULLS NOT DISTINCT (target, kind, object_type, environment, account_id);
@@ -4266,6 +4467,8 @@ CREATE INDEX linked_tables_anchor_id_idx ON payments_private.linked_tables USING
 
 CREATE INDEX metadata_matches_value_idx ON payments_private.metadata_matches USING btree (link_id, value);
 
+CREATE INDEX refresh_queue_next_try_at_idx ON payments_private.refresh_queue USING btree (next_try_at);
+
 CREATE INDEX stashed_events_next_attempt_at_idx ON payments_private.stashed_events USING btree (environment, next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
 
 CREATE INDEX stored_objects_payment_group_idx ON payments_private.stored_objects USING btree (payment_group) WHERE (payment_group IS NOT NULL);
@@ -4281,6 +4484,8 @@ CREATE TRIGGER prepare_checkout BEFORE INSERT ON payments.stripe_checkout_sessio
 CREATE TRIGGER prepare_portal_session BEFORE INSERT ON payments.stripe_customer_portal_sessions FOR EACH ROW EXECUTE FUNCTION payments_private.prepare_portal_session();
 
 CREATE TRIGGER processed_events_are_frozen BEFORE UPDATE ON payments.webhook_events FOR EACH ROW WHEN ((old.processing_status = 'processed'::text)) EXECUTE FUNCTION payments_private.freeze_processed_event();
+
+CREATE TRIGGER note_refresh BEFORE INSERT ON payments_private.refresh_queue FOR EACH ROW EXECUTE FUNCTION payments_private.note_refresh();
 
 ALTER TABLE ONLY payments_private.linked_tables
     ADD CONSTRAINT linked_tables_anchor_id_fkey FOREIGN KEY (anchor_id) REFERENCES payments_private.object_anchors(anchor_id);
@@ -4414,6 +4619,8 @@ ALTER TABLE payments_private.refresh_queue ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.rival_snapshots ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE payments_private.schedule ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE payments_private.settings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.stashed_events ENABLE ROW LEVEL SECURITY;
@@ -4421,6 +4628,8 @@ ALTER TABLE payments_private.stashed_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE payments_private.stored_objects ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.subject_types ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.sweeps ENABLE ROW LEVEL SECURITY;
 
 GRANT USAGE ON SCHEMA payments TO payments_service;
 GRANT USAGE ON SCHEMA payments TO payments_user;
@@ -4493,6 +4702,9 @@ GRANT INSERT(configuration_id) ON TABLE payments.stripe_customer_portal_sessions
 REVOKE ALL ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) TO payments_user;
 
+REVOKE ALL ON FUNCTION payments.begin_sweep(environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.begin_sweep(environment text) TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.billable_subjects() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.billable_subjects() TO payments_user;
 
@@ -4503,8 +4715,14 @@ GRANT ALL ON FUNCTION payments.caller_key() TO payments_anon;
 REVOKE ALL ON FUNCTION payments.checkout_request(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.checkout_request(id uuid) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.claim_job(lease interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.claim_job(lease interval) TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.claim_pushes(max_pushes integer, lease interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.claim_pushes(max_pushes integer, lease interval) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.claim_refreshes(max_objects integer, lease interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.claim_refreshes(max_objects integer, lease interval) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.close_environment(environment text) FROM PUBLIC;
 
@@ -4534,11 +4752,17 @@ GRANT ALL ON FUNCTION payments.finish_checkout(id uuid, session jsonb) TO paymen
 REVOKE ALL ON FUNCTION payments.finish_portal_session(id uuid, session jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.finish_portal_session(id uuid, session jsonb) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.finish_sweep(environment text, certain_until timestamp with time zone, gap boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.finish_sweep(environment text, certain_until timestamp with time zone, gap boolean) TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.finish_sync(environment text, counts jsonb, error text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.finish_sync(environment text, counts jsonb, error text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.forget_key(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.forget_key(environment text) TO payments_keys;
+
+REVOKE ALL ON FUNCTION payments.hold_job(job text, environment text, lease interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.hold_job(job text, environment text, lease interval) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.ingest_stripe_event(environment text, payload text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.ingest_stripe_event(environment text, payload text) TO payments_service;
@@ -4566,6 +4790,9 @@ GRANT ALL ON FUNCTION payments.metrics() TO payments_service;
 GRANT ALL ON FUNCTION payments.metrics() TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments.name_installation(id text, keep_former boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.open_environment(environment text) FROM PUBLIC;
 
@@ -4644,6 +4871,10 @@ GRANT ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoin
 REVOKE ALL ON FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) TO payments_keys;
 
+REVOKE ALL ON FUNCTION payments.refresh_state(environment text, object_type text, object_id text, account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.refresh_state(environment text, object_type text, object_id text, account_id text) TO payments_service;
+GRANT ALL ON FUNCTION payments.refresh_state(environment text, object_type text, object_id text, account_id text) TO payments_admin;
+
 REVOKE ALL ON FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text) FROM PUBLIC;
@@ -4653,6 +4884,10 @@ GRANT ALL ON FUNCTION payments.replace_account(environment text, account jsonb, 
 
 REVOKE ALL ON FUNCTION payments.replay_event(event_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.replay_event(event_id uuid) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.request_refresh(environment text, object_type text, object_id text, account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.request_refresh(environment text, object_type text, object_id text, account_id text) TO payments_service;
+GRANT ALL ON FUNCTION payments.request_refresh(environment text, object_type text, object_id text, account_id text) TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments.resume_outbox(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.resume_outbox(environment text) TO payments_admin;
@@ -4664,8 +4899,20 @@ GRANT ALL ON FUNCTION payments.retry_failed_events(max_events integer) TO paymen
 REVOKE ALL ON FUNCTION payments.retry_push(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.retry_push(id uuid) TO payments_admin;
 
+REVOKE ALL ON FUNCTION payments.schedule_job(job text, environment text, every interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.schedule_job(job text, environment text, every interval) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.settle_job(job text, environment text, error text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.settle_job(job text, environment text, error text) TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, error text, request_id text, retry_after interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, error text, request_id text, retry_after interval) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.settle_refresh(environment text, account_id text, object_type text, object_id text, error text, retry_after interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.settle_refresh(environment text, account_id text, object_type text, object_id text, error text, retry_after interval) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.store_absence(environment text, object_type text, object_id text, asked_at timestamp with time zone, account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.store_absence(environment text, object_type text, object_id text, asked_at timestamp with time zone, account_id text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone, account_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone, account_id text) TO payments_service;
@@ -4697,6 +4944,13 @@ GRANT ALL ON FUNCTION payments.webhook_endpoint(environment text) TO payments_se
 
 REVOKE ALL ON FUNCTION payments.webhook_secrets(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.webhook_secrets(environment text) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.work_due() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.work_due() TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.worker_status() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.worker_status() TO payments_service;
+GRANT ALL ON FUNCTION payments.worker_status() TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments_private.account_is_trusted(p_account text) FROM PUBLIC;
 
@@ -4849,6 +5103,8 @@ REVOKE ALL ON FUNCTION payments_private.finding_expression(p_link payments_priva
 REVOKE ALL ON FUNCTION payments_private.finish_link(p_link payments_private.linked_tables, p_owner name) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.first_sweep(p_environment text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.follow_references() FROM PUBLIC;
 
@@ -5042,6 +5298,8 @@ REVOKE ALL ON FUNCTION payments_private.note_customer_statement(p_environment te
 
 REVOKE ALL ON FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.note_refresh() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.now() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.object_of_checkout(p_environment text, p_object_type text, p_checkout_id text) FROM PUBLIC;
@@ -5159,6 +5417,8 @@ REVOKE ALL ON FUNCTION payments_private.read_group(p_environment text, p_account
 REVOKE ALL ON FUNCTION payments_private.read_link(p_target regclass, p_kind text, p_environment text, p_by text, p_match jsonb, p_columns jsonb, p_push jsonb, p_owner text, p_create boolean, p_object_type text, p_account_id text, p_archive boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.read_rate(p_environment text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.reading_or_fail(p_what text) FROM PUBLIC;
 

@@ -1,5 +1,6 @@
 """`pg-payments serve`: the HTTP interface."""
 
+import threading
 from typing import Annotated
 
 import typer
@@ -11,6 +12,9 @@ from pg_payments.settings import Settings
 
 commands = typer.Typer()
 
+GRACE = 30
+"""Seconds that the worker gets to end."""
+
 
 @commands.command()
 def serve(
@@ -19,14 +23,26 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
     keep_alive: Annotated[int, typer.Option(min=1, help="Seconds that an idle connection is kept.")] = 75,
+    with_worker: Annotated[bool, typer.Option("--with-worker", help="Be the worker, too: see `worker`.")] = False,
     log_format: Annotated[LogFormat, typer.Option(help="How a line of the log is written.")] = LogFormat.text,
 ) -> None:
     """Serve the webhook endpoints and the HTTP interface; ends at once where its settings or its database are wrong."""
     with needing_extra("server"):
         from pg_payments.http import preconditions
         from pg_payments.http import server as serving
+        from pg_payments.worker.jobs import worker
 
     settings = Settings.load()
     url = database_url or settings.required_database_url()
     preconditions.check(settings, url)
-    serving.serve(url, host, port, workers, log_format, keep_alive)
+    if not with_worker:
+        serving.serve(url, host, port, workers, log_format, keep_alive)
+        return
+    beside = worker(settings, url)
+    thread = threading.Thread(target=beside.forever, name="worker", daemon=True)
+    thread.start()
+    try:
+        serving.serve(url, host, port, workers, log_format, keep_alive)
+    finally:
+        beside.stop.set()
+        thread.join(GRACE)

@@ -97,10 +97,14 @@ def ingest_stripe_list(environment: str, page: str) -> Query[list[Row]]:
 
 
 @SqlFunction
-def store_stripe_objects(environment: str, objects: str, observed_at: datetime | None = None) -> Query[int]:
+def store_stripe_objects(
+    environment: str, objects: str, observed_at: datetime | None = None, account_id: str | None = None
+) -> Query[int]:
     """A JSON array (text) of objects that Stripe's API answered then, or just now: the number of rows changed."""
     return Query(
-        "select payments.store_stripe_objects(%s, %s::jsonb, %s)", (environment, objects, observed_at), _integer
+        "select payments.store_stripe_objects(%s, %s::jsonb, %s, %s)",
+        (environment, objects, observed_at, account_id),
+        _integer,
     )
 
 
@@ -167,6 +171,14 @@ def purge_events(older_than: str | timedelta, max_rows: int) -> Query[int]:
     """At most `max_rows` events settled longer ago than an interval, out of the ledger: the number purged."""
     return Query(
         "select payments.purge_events(older_than => %s::interval, max_rows => %s)", (older_than, max_rows), _integer
+    )
+
+
+@SqlFunction
+def purge_guest_attempts(older_than: timedelta, max_rows: int) -> Query[int]:
+    """At most `max_rows` attempts that guests began longer ago and never paid: the number purged."""
+    return Query(
+        "select payments.purge_guest_attempts(older_than => %s, max_rows => %s)", (older_than, max_rows), _integer
     )
 
 
@@ -282,6 +294,124 @@ def installation_id() -> Query[str]:
 def lock_webhook_endpoint(environment: str) -> Query[Row]:
     """Until the transaction ends: nobody else replaces the endpoint of this environment."""
     return Query("select payments.lock_webhook_endpoint(%s)", (environment,), _row)
+
+
+# The worker ---------------------------------------------------------------------------------------------------------
+
+
+@SqlFunction
+def work_due() -> Query[dict[str, float]]:
+    """Jobs that may have something to do, and in how many seconds."""
+    return Query(
+        "select * from payments.work_due()", (), lambda rows: {row["job"]: float(row["seconds"]) for row in rows}
+    )
+
+
+@SqlFunction
+def schedule_job(job: str, environment: str, every: timedelta) -> Query[Row]:
+    """A job is due every so often."""
+    return Query("select payments.schedule_job(%s, %s, %s)", (job, environment, every), _row)
+
+
+@SqlFunction
+def claim_job() -> Query[Row | None]:
+    """The scheduled job that is due: `{job, environment}`."""
+    return Query("select * from payments.claim_job()", (), _row_if_any)
+
+
+@SqlFunction
+def hold_job(job: str, environment: str) -> Query[Row]:
+    """The caller is still at work on a job that it has claimed."""
+    return Query("select payments.hold_job(%s, %s)", (job, environment), _row)
+
+
+@SqlFunction
+def settle_job(job: str, environment: str, error: str | None) -> Query[Row]:
+    """How a claimed job ended."""
+    return Query("select payments.settle_job(%s, %s, %s)", (job, environment, error), _row)
+
+
+@SqlFunction
+def request_refresh(environment: str, object_type: str, object_id: str, account_id: str | None = None) -> Query[Row]:
+    """A worker fetches this object."""
+    return Query(
+        "select payments.request_refresh(%s, %s, %s, %s)", (environment, object_type, object_id, account_id), _row
+    )
+
+
+@SqlFunction
+def refresh_state(
+    environment: str, object_type: str, object_id: str, account_id: str | None = None
+) -> Query[Row | None]:
+    """Whether an object waits to be fetched, and why it is not in place: `{is_waiting, last_error}`."""
+    return Query(
+        "select * from payments.refresh_state(%s, %s, %s, %s)",
+        (environment, object_type, object_id, account_id),
+        _row_if_any,
+    )
+
+
+@SqlFunction
+def claim_refreshes(max_objects: int) -> Query[list[Row]]:
+    """Objects to be fetched now: `{environment, account_id, object_type, object_id, tries}` each."""
+    return Query("select * from payments.claim_refreshes(%s)", (max_objects,), rows_as_they_are)
+
+
+@SqlFunction
+def settle_refresh(
+    environment: str,
+    account_id: str | None,
+    object_type: str,
+    object_id: str,
+    error: str | None = None,
+    retry_after: str | timedelta | None = None,
+) -> Query[Row]:
+    """What became of a claimed object."""
+    return Query(
+        "select payments.settle_refresh(%s, %s, %s, %s, %s, %s::interval)",
+        (environment, account_id, object_type, object_id, error, retry_after),
+        _row,
+    )
+
+
+@SqlFunction
+def store_absence(
+    environment: str, object_type: str, object_id: str, asked_at: datetime, account_id: str | None = None
+) -> Query[bool]:
+    """Stripe had no such object then: whether what is stored of it was marked deleted."""
+    return Query(
+        "select payments.store_absence(%s, %s, %s, %s, %s)",
+        (environment, object_type, object_id, asked_at, account_id),
+        _boolean,
+    )
+
+
+@SqlFunction
+def begin_sweep(environment: str) -> Query[Row]:
+    """From when events are to be listed: `{since, undelivered_since, gap}`."""
+    return Query("select * from payments.begin_sweep(%s)", (environment,), _row)
+
+
+@SqlFunction
+def note_swept(environment: str, event_ids: Sequence[UUID], duplicates: Sequence[bool]) -> Query[int]:
+    """Counts events that a sweep has taken in: how many of them had been missed."""
+    return Query(
+        "select payments.note_swept(%s, %s::uuid[], %s::boolean[])",
+        (environment, list(event_ids), list(duplicates)),
+        _integer,
+    )
+
+
+@SqlFunction
+def finish_sweep(environment: str, certain_until: datetime, gap: bool) -> Query[Row]:
+    """A sweep has read all its lists."""
+    return Query("select payments.finish_sweep(%s, %s, %s)", (environment, certain_until, gap), _row)
+
+
+@SqlFunction
+def worker_status() -> Query[list[Row]]:
+    """What is known of deliveries and of the worker's jobs, a row an environment."""
+    return Query("select * from payments.worker_status()", (), rows_as_they_are)
 
 
 # Checkout and billing portal ------------------------------------------------------------------------------------------

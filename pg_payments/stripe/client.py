@@ -65,9 +65,14 @@ class StripeAnswer:
 class StripeApi:
     """One account in one environment. `base` is another address than Stripe's own, such as a local stand-in's."""
 
-    def __init__(self, secret_key: str, base: str | None = None) -> None:
+    def __init__(self, secret_key: str, base: str | None = None, account_id: str | None = None) -> None:
         self._secret_key = secret_key
         self._base = base
+        self._account_id = account_id
+
+    def of_account(self, account_id: str | None) -> StripeApi:
+        """The same key, on a connected account (acct_…); None: on its own."""
+        return self if account_id is None else StripeApi(self._secret_key, self._base, account_id)
 
     def send(self, request: StripeRequest) -> str:
         """The body of Stripe's answer. Raises `StripeRefused`."""
@@ -114,6 +119,7 @@ class StripeApi:
     def _client(self, http_client: stripe.HTTPClient) -> stripe.StripeClient:
         return stripe.StripeClient(
             self._secret_key,
+            stripe_account=self._account_id,
             base_addresses={"api": self._base.rstrip("/")} if self._base else {},
             max_network_retries=RETRIES,
             http_client=http_client,

@@ -12,6 +12,7 @@ from typing import Any
 from psycopg import Connection
 
 from pg_payments.database import functions
+from pg_payments.database.query import Row
 from pg_payments.errors import UNSTORABLE
 from pg_payments.stripe.client import StripeAnswer, StripeApi
 from pg_payments.stripe.pages import pages
@@ -29,15 +30,22 @@ def take_missed_events(conn: Connection[Any], stripe: StripeApi, environment: st
     """Takes in what some endpoint of the account has not acknowledged; Stripe does not tell which. `conn` commits."""
     asked = {"delivery_success": False, "created": {"gte": int(time.time()) - RETRIED}}
     for page in pages(stripe.read, "/v1/events", asked):
-        try:
-            functions.ingest_stripe_list(conn, environment, page.body)
-        except UNSTORABLE:  # in one of them is what SQL reads in no list, such as \u0000
-            _take_one_by_one(conn, stripe, environment, page)
+        take_in(conn, stripe, environment, page)
 
 
-def _take_one_by_one(conn: Connection[Any], stripe: StripeApi, environment: str, page: StripeAnswer) -> None:
+def take_in(conn: Connection[Any], stripe: StripeApi, environment: str, page: StripeAnswer) -> list[Row]:
+    """Takes in the events of a page that are of projected types: what `functions.ingest_stripe_event` says of each."""
+    try:
+        return functions.ingest_stripe_list(conn, environment, page.body)
+    except UNSTORABLE:  # in one of them is what SQL reads in no list, such as \u0000
+        return _taken_one_by_one(conn, stripe, environment, page)
+
+
+def _taken_one_by_one(conn: Connection[Any], stripe: StripeApi, environment: str, page: StripeAnswer) -> list[Row]:
     """Takes in each event of a page as Stripe writes it alone; the ledger keeps it as text where it has to."""
     projected = functions.projected_event_types(conn)
-    for listed in page.data["data"]:
-        if listed["type"] in projected:
-            functions.ingest_stripe_event(conn, environment, stripe.read(f"/v1/events/{listed['id']}").body)
+    return [
+        functions.ingest_stripe_event(conn, environment, stripe.read(f"/v1/events/{listed['id']}").body)
+        for listed in page.data["data"]
+        if listed["type"] in projected
+    ]

@@ -70,23 +70,24 @@ def sync(
     something has failed, for the mirror lacks that, but it has read everything else.
     """
     counts = None
-    whole = set(objects) >= set(LISTS)
+    of_all = set(objects) >= set(LISTS)
     try:
-        row = _account(conn, stripe, environment)
+        row = account(conn, stripe, environment)
         counts = dict.fromkeys((name for name in LISTS if name in objects), 0)
         skipped = [each for name in counts for each in _list(conn, stripe, environment, name, counts, say)]
         if skipped:
             counts["skipped"] = len(skipped)
             raise _all_but(skipped)
     except (PaymentsError, psycopg.Error) as error:
-        if not whole:
+        if not of_all:
             raise
-        return functions.finish_sync(conn, environment, counts, _reason(error))
-    return functions.finish_sync(conn, environment, counts) if whole else row
+        return functions.finish_sync(conn, environment, counts, reason(error))
+    return functions.finish_sync(conn, environment, counts) if of_all else row
 
 
-def _account(conn: Connection[Any], stripe: StripeApi, environment: str) -> Row:
-    return functions.connect_account(conn, environment, _read(stripe, "/v1/account").body, stripe.livemode)
+def account(conn: Connection[Any], stripe: StripeApi, environment: str) -> Row:
+    """Connects the account that the key opens. Raises where another one is mirrored."""
+    return functions.connect_account(conn, environment, read(stripe, "/v1/account").body, stripe.livemode)
 
 
 def _list(
@@ -96,7 +97,7 @@ def _list(
     skipped: list[str] = []
     asked = {**LISTS[name], "limit": PAGE}
     while True:
-        page = _read(stripe, f"/v1/{name}", asked)
+        page = read(stripe, f"/v1/{name}", asked)
         ids = [each["id"] for each in page.data["data"]]
         after = next_after(page.data, f"/v1/{name}", asked.get("starting_after"))
         if _is_stored(conn, stripe, environment, page):
@@ -114,24 +115,24 @@ def _list(
 
 def _is_stored(conn: Connection[Any], stripe: StripeApi, environment: str, page: StripeAnswer) -> bool:
     """Stores a page with what its lists go on with, unless there is something in it that `jsonb` cannot hold."""
-    read: list[str] = []
+    texts: list[str] = []
     try:
-        functions.store_stripe_page(conn, environment, _whole(conn, stripe, page, read), page.at)
+        functions.store_stripe_page(conn, environment, whole(conn, stripe, page, texts), page.at)
     except UNSTORABLE:
-        if all(_is_jsonb(conn, text) for text in read):
+        if all(_is_jsonb(conn, text) for text in texts):
             raise
         return False
     return True
 
 
-def _whole(conn: Connection[Any], stripe: StripeApi, page: StripeAnswer, read: list[str]) -> str:
-    """The page with every list in it read to its end; `read` gets the text of all that Stripe answered."""
-    read.append(page.body)
-    whole = page.body
+def whole(conn: Connection[Any], stripe: StripeApi, page: StripeAnswer, texts: list[str]) -> str:
+    """The answer with every list in it read to its end; `texts` gets the text of all that Stripe answered."""
+    texts.append(page.body)
+    body = page.body
     for each in open_lists(page.data):
-        rest = [_whole(conn, stripe, more, read) for more in pages(partial(_read, stripe), each.path, each.asked)]
-        whole = functions.with_rest_of_list(conn, whole, each.steps, rest)
-    return whole
+        rest = [whole(conn, stripe, more, texts) for more in pages(partial(read, stripe), each.path, each.asked)]
+        body = functions.with_rest_of_list(conn, body, each.steps, rest)
+    return body
 
 
 def _is_jsonb(conn: Connection[Any], text: str) -> bool:
@@ -147,10 +148,12 @@ def _all_but(skipped: Sequence[str]) -> AnswerUnstorable:
     return AnswerUnstorable(f"all is mirrored but what jsonb cannot hold, such as a NUL character: {names}")
 
 
-def _read(stripe: StripeApi, path: str, parameters: Mapping[str, Any] | None = None) -> StripeAnswer:
+def read(stripe: StripeApi, path: str, parameters: Mapping[str, Any] | None = None) -> StripeAnswer:
+    """`stripe.read` with patience. Raises `StripeRefused`."""
     return PATIENCE(stripe.read, path, parameters)
 
 
-def _reason(error: PaymentsError | psycopg.Error) -> str:
+def reason(error: PaymentsError | psycopg.Error) -> str:
+    """What an administrator is told of a failure."""
     known = from_database_error(error) if isinstance(error, psycopg.Error) else error
     return known.message if known else f"the database refused what Stripe sent: {str(error).splitlines()[0]}"

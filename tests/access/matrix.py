@@ -126,7 +126,13 @@ COLUMNS: Final = {
         "table_name object_types key_column object_column keeps_deleted made_by_callers scope place "
     ),
     "payments_private.purged_events": ("environment account provider_event_id event_id processing_status purged_at "),
-    "payments_private.refresh_queue": ("environment account object_type object_id reason queued_at "),
+    "payments_private.refresh_queue": (
+        "environment account object_type object_id reason queued_at next_try_at claimed_until asked_again tries last_error "
+    ),
+    "payments_private.schedule": ("job environment every due_at claimed_until failures last_run_at last_error "),
+    "payments_private.sweeps": (
+        "environment began_at certain_until swept_at missed_events last_missed_at latest_arrival latest_arrival_of gaps "
+    ),
     "payments_private.rival_snapshots": (
         "environment account object_type object_id source event_type observed_at data deleted previous_attributes "
         "stage state state_before "
@@ -256,6 +262,20 @@ FUNCTIONS: Final = {
     "payments.lock_webhook_endpoint(text)": "payments_keys",
     "payments.adopt_outbox(text)": "payments_admin",
     "payments.claim_pushes(integer, interval)": "payments_service",
+    "payments.begin_sweep(text)": "payments_service",
+    "payments.claim_job(interval)": "payments_service",
+    "payments.claim_refreshes(integer, interval)": "payments_service",
+    "payments.finish_sweep(text, timestamp with time zone, boolean)": "payments_service",
+    "payments.hold_job(text, text, interval)": "payments_service",
+    "payments.note_swept(text, uuid[], boolean[])": "payments_service",
+    "payments.refresh_state(text, text, text, text)": "payments_service payments_admin",
+    "payments.request_refresh(text, text, text, text)": "payments_service payments_admin",
+    "payments.schedule_job(text, text, interval)": "payments_service",
+    "payments.settle_job(text, text, text)": "payments_service",
+    "payments.settle_refresh(text, text, text, text, text, interval)": "payments_service",
+    "payments.store_absence(text, text, text, timestamp with time zone, text)": "payments_service",
+    "payments.work_due()": "payments_service",
+    "payments.worker_status()": "payments_service payments_admin",
     "payments.create_existing(regclass, text, integer)": "",
     "payments.discard_push(uuid)": "payments_admin",
     "payments.fill_linked_table(integer, jsonb, integer)": "",
@@ -370,6 +390,7 @@ INTERNALS: Final = """
     finding_expression
     finish_link
     finish_push
+    first_sweep
     follow_references
     follow_replacement
     foreign_account
@@ -465,6 +486,7 @@ INTERNALS: Final = """
     note_claim
     note_customer_statement
     note_linked_row
+    note_refresh
     now
     object_of_checkout
     object_of_metadata
@@ -524,6 +546,7 @@ INTERNALS: Final = """
     read_group
     read_link
     read_payment_object
+    read_rate
     reading_or_fail
     reapply_event
     rebuild_batch

@@ -1,0 +1,49 @@
+-- What the worker does by itself: when its jobs are due, which objects it fetches, and how well deliveries arrive.
+set local role payments_owner;
+
+alter table payments_private.refresh_queue
+  add column next_try_at   timestamptz not null default now(),
+  add column claimed_until timestamptz,
+  add column asked_again   boolean not null default false,
+  add column tries         integer not null default 0,
+  add column last_error    text;
+create index refresh_queue_next_try_at_idx on payments_private.refresh_queue (next_try_at);
+comment on column payments_private.refresh_queue.next_try_at is 'When the object may be fetched; infinity where asking again would not help, see last_error.';
+comment on column payments_private.refresh_queue.claimed_until is 'Until then a worker is fetching the object.';
+comment on column payments_private.refresh_queue.asked_again is 'It came into doubt again while a worker was fetching it: that answer may be too old.';
+
+create table payments_private.schedule (
+  job           text not null,
+  environment   text not null,
+  every         interval not null,
+  due_at        timestamptz not null default now(),
+  claimed_until timestamptz,
+  failures      integer not null default 0,
+  last_run_at   timestamptz,
+  last_error    text,
+  primary key (job, environment),
+  constraint environment_is_known check (environment = any ('{test,live}'))
+);
+comment on table payments_private.schedule is 'Jobs that workers share out: when each is due, and how its last run ended.';
+comment on column payments_private.schedule.claimed_until is 'Until then a worker is at it; when that passes, the worker is believed dead.';
+
+create table payments_private.sweeps (
+  environment          text primary key,
+  began_at             timestamptz not null,
+  certain_until        timestamptz,
+  swept_at             timestamptz,
+  missed_events        bigint not null default 0,
+  last_missed_at       timestamptz,
+  latest_arrival       interval,
+  latest_arrival_of    text,
+  gaps                 integer not null default 0,
+  constraint environment_is_known check (environment = any ('{test,live}'))
+);
+comment on table payments_private.sweeps is 'What is known of Stripe''s list of events: one row an environment.';
+comment on column payments_private.sweeps.began_at is 'What happened before is not looked for: it was before this installation.';
+comment on column payments_private.sweeps.certain_until is 'Everything that happened until then is in the ledger.';
+comment on column payments_private.sweeps.missed_events is 'Events that were not delivered and had to be fetched, since the first sweep.';
+comment on column payments_private.sweeps.latest_arrival is 'The longest that a delivered event took from happening to arriving, since the first sweep.';
+comment on column payments_private.sweeps.gaps is 'How often no sweep was made for longer than Stripe lists events.';
+
+reset role;
