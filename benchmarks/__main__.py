@@ -15,6 +15,7 @@ from benchmarks.bench import Bench, Options, running_bench
 from benchmarks.bloat import bloat
 from benchmarks.contenders import Contender
 from benchmarks.flat import flat
+from benchmarks.linked import linked
 from benchmarks.machine import machine, settings
 from benchmarks.pipeline import ALL, pipeline
 from benchmarks.rebuild import rebuild
@@ -35,6 +36,7 @@ class What(StrEnum):
     access = "access"
     rebuild = "rebuild"
     bloat = "bloat"
+    linked = "linked"
     flat = "flat"
     all = "all"
 
@@ -55,7 +57,7 @@ def main(
         int | None,
         typer.Option(
             min=1000,
-            help="flat: events, objects and transactions (10 million); access, rebuild: rows (1 million).",
+            help="flat: events, objects and transactions (10 million); access, rebuild, linked: rows (1 million).",
             show_default=False,
         ),
     ] = None,
@@ -82,6 +84,7 @@ def main(
         What.access: lambda bench: access(bench, rows_or(1_000_000)),
         What.rebuild: lambda bench: rebuild(bench, rows_or(1_000_000)),
         What.bloat: lambda bench: bloat(bench, SHORT_ROWS if short else updates),
+        What.linked: lambda bench: linked(bench, rows_or(1_000_000)),
         What.flat: lambda bench: flat(bench, rows_or(10_000_000)),
     }
     options = Options(seconds, runs, seed, short=False)

@@ -22,6 +22,7 @@ PARTS = {
     "access": ["reading and retrying"],
     "rebuild": ["rebuild_projections"],
     "bloat": ["tables"],
+    "linked": ["milliseconds each, medians of the rounds", "linking in steps"],
     "flat": ["cost of an event"],
 }
 CONTENDERS = ["baseline-1", "one-1", "baseline-16", "one-16", "batch-2", "http-64"]

@@ -1,0 +1,164 @@
+"""Linked tables: what an event costs when a row follows it, what an update costs beside, and linking a large table."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import psycopg
+
+from benchmarks.bench import Bench, Database
+from benchmarks.report import Goal, Part, Table, number
+from pg_payments.database import functions
+from pg_payments.database.linked_tables import Link, link_in_steps
+
+Connection = psycopg.Connection[Any]
+
+OWNER = "bench_app"
+TABLES = """
+create schema app authorization bench_app;
+set role bench_app;
+create table app.products (id bigint primary key, title text, views integer not null default 0) with (fillfactor = 70);
+create table app.plain (id bigint primary key, title text, views integer not null default 0,
+  stripe_product_id text, stripe_price_id text, stripe_metadata jsonb) with (fillfactor = 70);
+create index on app.plain (stripe_product_id);
+reset role;
+"""
+PRODUCTS = 200
+EVENTS = 400
+UPDATES = 400
+
+
+def linked(bench: Bench, rows: int) -> Part:
+    """Ratios of two contenders in turn; then one link of `rows` rows while another session updates one of them."""
+    events, updates = (20, 20) if bench.options.short else (EVENTS, UPDATES)
+    bare, followed = _shop(bench, "unlinked", is_linked=False), _shop(bench, "linked", is_linked=True)
+    table = Table("milliseconds each, medians of the rounds", ("what", "alone", "linked", "ratio"))
+    with (
+        psycopg.connect(bare.client_url, autocommit=True) as one,
+        psycopg.connect(followed.client_url, autocommit=True) as two,
+        followed.connect() as owner,
+    ):
+        event_cost = _in_turn(bench, lambda turn: _events(one, turn, events), lambda turn: _events(two, turn, events))
+        update_cost = _in_turn(
+            bench,
+            lambda _: _updates(owner, "app.plain", updates),
+            lambda _: _updates(owner, "app.products", updates),
+        )
+    for what, (alone, with_link) in (
+        ("event of a product", event_cost),
+        ("update of a column not pushed", update_cost),
+    ):
+        table.add(what, number(alone, 3), number(with_link, 3), number(with_link / alone, 2),
+                  what=what, alone=alone, linked=with_link)  # fmt: skip
+    link_table, longest = _large(bench, rows)
+    goals = [
+        Goal("event of a linked object, of one that is not", event_cost[1] / event_cost[0], 1.3, at_least=False),
+        Goal("update beside pushed columns, of a plain one", update_cost[1] / update_cost[0], 1.05, at_least=False),
+        Goal("longest wait of another session while linking", longest, 200, at_least=False, unit="ms"),
+    ]
+    return Part(
+        "linked", "a row of the application for each product; product.updated changes it", [table, link_table], goals
+    )
+
+
+def _shop(bench: Bench, name: str, *, is_linked: bool) -> Database:
+    database = bench.database(name)
+    with database.connect() as conn:
+        if conn.execute("select to_regclass('app.products')").fetchone() == (None,):
+            conn.execute(f"do $$ begin create role {OWNER}; exception when duplicate_object then null; end $$")
+            conn.execute(TABLES.encode())
+            made = json.dumps([_product(number_, 0) for number_ in range(PRODUCTS)])
+            functions.store_stripe_objects(conn, "test", made)
+            push = ', push => \'{"name": "title"}\''
+            if is_linked:
+                conn.execute(f"select payments.link_table('app.products', 'product', 'test'{push})".encode())
+                conn.execute(
+                    "insert into app.products (id, title, stripe_product_id) select n, 'Shirt', 'prod_bench_' || n "
+                    f"from generate_series(0, {PRODUCTS - 1}) n"
+                )
+            conn.execute(f"insert into app.plain select n, 'Shirt', 0 from generate_series(0, {PRODUCTS - 1}) n")
+            conn.execute("vacuum analyze")
+    return database
+
+
+def _product(place: int, version: int) -> dict[str, object]:
+    return {
+        "id": f"prod_bench_{place}", "object": "product", "active": True, "created": 1_790_000_000,
+        "default_price": f"price_{version}", "description": "x" * 400, "livemode": False,
+        "metadata": {"version": str(version)}, "name": "Shirt",
+    }  # fmt: skip
+
+
+def _events(conn: Connection, turn: int, count: int) -> float:
+    """Milliseconds an event, delivered one by one."""
+    at = 2_000_000_000 + turn * 100_000
+    bodies = [
+        json.dumps({
+            "id": f"evt_bench_{turn}_{place}", "object": "event", "api_version": "2026-10-28.endive",
+            "created": at + place, "data": {"object": _product(place % PRODUCTS, at + place)}, "livemode": False,
+            "type": "product.updated",
+        })
+        for place in range(count)
+    ]  # fmt: skip
+    began = time.perf_counter()
+    for body in bodies:
+        functions.ingest_stripe_event(conn, "test", body)
+    return 1000 * (time.perf_counter() - began) / count
+
+
+def _updates(conn: Connection, table: str, count: int) -> float:
+    """Milliseconds an update of a column that is not pushed."""
+    statement = f"update {table} set views = views + 1 where id = %s".encode()
+    began = time.perf_counter()
+    for place in range(count):
+        conn.execute(statement, [place % PRODUCTS], prepare=True)
+    return 1000 * (time.perf_counter() - began) / count
+
+
+def _in_turn(bench: Bench, first: Callable[[int], float], second: Callable[[int], float]) -> tuple[float, float]:
+    alone, beside = list[float](), list[float]()
+    for turn in range(-1, bench.options.runs):  # the first counts for nothing
+        one, two = first(turn + 1), second(turn + 1)
+        if turn >= 0:
+            alone.append(one)
+            beside.append(two)
+    return median(alone), median(beside)
+
+
+def _large(bench: Bench, rows: int) -> tuple[Table, float]:
+    """Links a table of `rows` rows that hold ids already, while another session updates one of them all the time."""
+    database = _shop(bench, "large", is_linked=False)
+    waits, done = list[float](), threading.Event()
+
+    def work() -> None:
+        with database.connect() as conn:
+            while not done.is_set():
+                began = time.perf_counter()
+                conn.execute("update app.products set views = views + 1 where id = 1")
+                waits.append(1000 * (time.perf_counter() - began))
+
+    with database.connect() as conn:
+        conn.execute("alter table app.products add column if not exists stripe_product_id text")
+        conn.execute(
+            "insert into app.products (id, title, stripe_product_id) "
+            f"select n, 'Shirt', 'prod_bench_' || n % {PRODUCTS} from generate_series(1, {rows}) n"
+        )
+        conn.execute("vacuum analyze app.products")
+        other = threading.Thread(target=work)
+        other.start()
+        began = time.perf_counter()
+        try:
+            link_in_steps(conn, Link("app.products", "product", "test"), lambda _: None)
+        finally:
+            took = time.perf_counter() - began
+            done.set()
+            other.join()
+    table = Table("linking in steps", ("rows", "seconds", "rows/s", "longest wait of another session, ms"))
+    table.add(f"{rows:,}", number(took, 1), number(rows / took), number(max(waits), 1),
+              rows=rows, seconds=took, longest=max(waits))  # fmt: skip
+    return table, max(waits)
