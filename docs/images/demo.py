@@ -8,7 +8,7 @@ from rich.console import Console
 
 from pg_payments.demo import narrator, story
 
-FIRST_STEP = 6
+FIRST_STEP = 7
 """The picture begins here; what comes before is told, but not drawn."""
 OUTSIDE_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 

@@ -32,8 +32,10 @@ from pg_payments.demo.serving import address_of, loopback_socket, served
 from pg_payments.http.application import create_app
 from pg_payments.schema.migrate import migrate
 from pg_payments.settings import Settings
+from pg_payments.stripe.client import StripeApi
 from pg_payments.testing.local_postgres import temporary_server
 from pg_payments.testing.stand_in import StandIn
+from pg_payments.worker.outbox import send_pushes
 
 DELIVERIES = 3
 """How often every webhook is delivered."""
@@ -150,16 +152,27 @@ class Story:
         return Path(self._one("select current_setting('data_directory') as directory")["directory"])
 
     def sale(self) -> None:
-        row = self._checkout_is_started()
+        product = self._product_is_created()
+        row = self._checkout_is_started(product)
         self._retry_changes_nothing(row)
         self._bob_is_refused()
         self._payment_is_delivered(row)
         self._refund_is_delivered()
 
-    def _checkout_is_started(self) -> Row:
+    def _product_is_created(self) -> str:
+        self._narrator.step("Its products are linked to Stripe's: a row is inserted, and the worker tells Stripe.")
+        self._conn.execute(files("pg_payments.demo").joinpath("linked_tables.sql").read_bytes())
+        self._conn.execute("insert into public.products (title) values ('Coffee, 1 kg')")
+        stripe_api = StripeApi(self._account.key, base=self._account.base)
+        send_pushes(self._conn, lambda environment: stripe_api)
+        self._show("public.products", "select title, stripe_product_id from public.products")
+        product = self._one("select stripe_product_id from public.products")["stripe_product_id"]
+        self._narrator.expect("the row has the id of the product that Stripe made", product is not None)
+        return cast(str, product)
+
+    def _checkout_is_started(self, product: str) -> Row:
         self._narrator.step("Ada starts a checkout with her token; Stripe answers with a page to pay on.")
-        product = self._account.client.v1.products.create({"name": "Coffee, 1 kg"})
-        price = self._account.client.v1.prices.create({"product": product.id, "unit_amount": PRICE, "currency": "eur"})
+        price = self._account.client.v1.prices.create({"product": product, "unit_amount": PRICE, "currency": "eur"})
         self._wish = {
             "mode": "payment",
             "lineItems": [{"priceId": price.id, "quantity": 1}],
@@ -176,6 +189,7 @@ class Story:
             "select mode, status, payment_status, checkout_session_id from payments.stripe_checkout_sessions",
         )
         session = cast(Row, answer.get("checkoutSession", {}))
+        self._conn.execute("update public.orders set checkout_id = %s", [session.get("id")])
         self._narrator.expect("the session is open and has a url", status == 201 and bool(session.get("url")))
         return session
 
@@ -219,6 +233,12 @@ class Story:
             "the order is paid, and shipped exactly once",
             self._one("select status from public.orders")["status"] == "paid"
             and len(self._rows("select from public.shipments")) == 1,
+        )
+        self._show("public.orders", "select stripe_payment_status, stripe_amount, stripe_currency from public.orders")
+        self._narrator.expect(
+            "and the order carries what Stripe says of its payment",
+            self._one("select stripe_payment_status, stripe_amount from public.orders")
+            == {"stripe_payment_status": "succeeded", "stripe_amount": PRICE},
         )
         self._show_transactions()
         payment = self._one("select * from payments.transactions")

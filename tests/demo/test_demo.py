@@ -42,6 +42,8 @@ def test_it_tells_the_whole_story(tmp_path: Path) -> None:
         "SQLSTATE 42501",
         "public.orders: item=Coffee, 1 kg  status=paid",
         "public.shipments: ",
+        "public.products: title=Coffee, 1 kg  stripe_product_id=prod_",
+        "public.orders: stripe_payment_status=succeeded  stripe_amount=1900  stripe_currency=eur",
         "payments.transactions: type=one_time_payment  status=partially_refunded  amount=1900  amount_refunded=900",
         "payments.transactions: type=refund",
     ):
