@@ -1181,7 +1181,7 @@ CREATE FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.s
 
 ALTER FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) IS 'Whether a snapshot''s body need not be stored, because its event''s ledger row has it. What came inside another object is in no ledger row of its own. p_carry: as for store_snapshot.';
+COMMENT ON FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) IS 'Whether a snapshot''s body need not be stored, because its event''s ledger row has it. What came inside another object is in no ledger row of its own. p_carry, p_more: as for store_snapshot; null if more are to come.';
 
 CREATE FUNCTION payments_private.caller_claims() RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -2091,13 +2091,13 @@ ALTER FUNCTION payments_private.lacking_indexes(p_link payments_private.linked_t
 
 COMMENT ON FUNCTION payments_private.lacking_indexes(p_link payments_private.linked_tables) IS 'Returns the columns by which rows are found and which no index begins with.';
 
-CREATE FUNCTION payments_private.latest_of_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean) RETURNS payments_private.snapshot
+CREATE FUNCTION payments_private.latest_of_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean, p_more boolean) RETURNS payments_private.snapshot
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.latest_of_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.latest_of_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean, p_more boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.latest_of_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean) IS 'The latest of an object''s snapshots of one second, now that this one is among them. p_tied: whether there were several before; p_carry: as for store_snapshot.';
+COMMENT ON FUNCTION payments_private.latest_of_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean, p_more boolean) IS 'The latest of an object''s snapshots of one second, now that this one is among them. p_tied: whether there were several before; p_carry, p_more: as for store_snapshot; null if more are to come.';
 
 CREATE FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, OUT latest_source text, OUT settled boolean) RETURNS record
     LANGUAGE plpgsql STABLE
@@ -3281,13 +3281,13 @@ ALTER FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_i
 
 COMMENT ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) IS 'An object with an event''s previous_attributes laid over it: how it looked before the event.';
 
-CREATE FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) RETURNS record
+CREATE FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, p_more boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, p_more boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) IS 'Stores a snapshot where it is the newest, and what it says of payments also where it is not. The caller holds the locks.';
+COMMENT ON FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, p_more boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) IS 'Stores a snapshot where it is the newest, and what it says of payments also where it is not. The caller holds the locks.';
 
 CREATE FUNCTION payments_private.stored_snapshot(p_environment text, p_account text, p_object_type text, p_object_id text) RETURNS payments_private.snapshot
     LANGUAGE plpgsql STABLE
@@ -5216,7 +5216,7 @@ REVOKE ALL ON FUNCTION payments_private.know_again(p_events payments_private.inc
 
 REVOKE ALL ON FUNCTION payments_private.lacking_indexes(p_link payments_private.linked_tables) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.latest_of_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.latest_of_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean, p_more boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, OUT latest_source text, OUT settled boolean) FROM PUBLIC;
 
@@ -5486,7 +5486,7 @@ REVOKE ALL ON FUNCTION payments_private.stash_event(p_environment text, p_event_
 
 REVOKE ALL ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, p_more boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.stored_snapshot(p_environment text, p_account text, p_object_type text, p_object_id text) FROM PUBLIC;
 

@@ -15,11 +15,11 @@ begin
 end
 $$;
 comment on function payments_private.body_is_in_ledger(payments_private.snapshot, boolean) is
-  'Whether a snapshot''s body need not be stored, because its event''s ledger row has it. What came inside another object is in no ledger row of its own. p_carry: as for store_snapshot.';
+  'Whether a snapshot''s body need not be stored, because its event''s ledger row has it. What came inside another object is in no ledger row of its own. p_carry, p_more: as for store_snapshot; null if more are to come.';
 
 -- The same second: enter the set of rivals, the stored snapshot first if it was alone so far, and choose anew.
 create or replace function payments_private.latest_of_second(
-  p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean
+  p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean, p_more boolean
 ) returns payments_private.snapshot
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -34,6 +34,9 @@ begin
     perform payments_private.add_rival(p_environment, p_account, v_stored, case when not payments_private.body_is_in_ledger(v_stored, p_carry) then v_stored.data end);
   end if;
   perform payments_private.add_rival(p_environment, p_account, p_snapshot, case when not payments_private.body_is_in_ledger(p_snapshot, p_carry) then p_snapshot.data end);
+  if p_more then
+    return null;
+  end if;
 
   v_best := payments_private.latest_rival(p_environment, p_account, p_snapshot);
   select r.* into v_latest
@@ -51,8 +54,8 @@ begin
              case when v_latest.source not like 'api:%' then v_latest.source end, v_latest.event_type, v_latest.previous_attributes, null)::payments_private.snapshot;
 end
 $$;
-comment on function payments_private.latest_of_second(text, text, payments_private.snapshot, boolean, boolean) is
-  'The latest of an object''s snapshots of one second, now that this one is among them. p_tied: whether there were several before; p_carry: as for store_snapshot.';
+comment on function payments_private.latest_of_second(text, text, payments_private.snapshot, boolean, boolean, boolean) is
+  'The latest of an object''s snapshots of one second, now that this one is among them. p_tied: whether there were several before; p_carry, p_more: as for store_snapshot; null if more are to come.';
 
 create or replace function payments_private.stored_snapshot(p_environment text, p_account text, p_object_type text, p_object_id text)
   returns payments_private.snapshot
@@ -82,9 +85,10 @@ comment on function payments_private.stored_snapshot(text, text, text, text) is 
 
 -- Returns whether another snapshot is stored now than before (changed), whether what it says of payments or its group is
 -- another (told), and the snapshot that is stored now, null if that is the same as before. p_carry: keep the body here, for its event is not in the ledger yet
--- when somebody may ask for it.
+-- when somebody may ask for it. p_more: others of the same second follow at once, so that which is the latest is decided
+-- with the last of them: a hundred in one batch are compared once.
 create or replace function payments_private.store_snapshot(
-  p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean,
+  p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, p_more boolean,
   out changed boolean, out told boolean, out newest payments_private.snapshot, out payment_group text
 )
 language plpgsql
@@ -125,7 +129,8 @@ begin
          and r.object_type = p_snapshot.object_type and r.object_id = p_snapshot.object_id;
     end if;
   elsif v_newer = 0 then
-    v_newest := payments_private.latest_of_second(p_environment, p_account, p_snapshot, v_old.tied, p_carry);
+    v_newest := payments_private.latest_of_second(p_environment, p_account, p_snapshot, v_old.tied, p_carry, p_more);
+    changed := not p_more;
   end if;
   newest := v_newest;
 
@@ -158,13 +163,13 @@ begin
            facts = v_new_facts, data = v_body, previous_attributes = v_previous, updated_at = now()
      where o.environment = p_environment and o.object_type = p_snapshot.object_type and o.object_id = p_snapshot.object_id
        and o.account = coalesce(p_account, '');
-  elsif told then
+  elsif told or (v_newer = 0 and not v_old.tied) then
     update payments_private.stored_objects o
-       set payment_group = store_snapshot.payment_group, subscription_id = payments_private.subscription_in(v_new_facts.links), facts = v_new_facts
+       set tied = o.tied or v_newer = 0, payment_group = store_snapshot.payment_group, subscription_id = payments_private.subscription_in(v_new_facts.links), facts = v_new_facts
      where o.environment = p_environment and o.object_type = p_snapshot.object_type and o.object_id = p_snapshot.object_id
        and o.account = coalesce(p_account, '');
   end if;
 end
 $$;
-comment on function payments_private.store_snapshot(text, text, payments_private.snapshot, boolean) is
+comment on function payments_private.store_snapshot(text, text, payments_private.snapshot, boolean, boolean) is
   'Stores a snapshot where it is the newest, and what it says of payments also where it is not. The caller holds the locks.';

@@ -130,6 +130,8 @@ declare
   v_snapshot      payments_private.snapshot;
   v_stored        record;
   v_repeated      text[] := array[]::text[];  -- objects with several snapshots here, whose bodies are asked for before the ledger has them
+  v_is_repeated   boolean;
+  v_seconds       text[];  -- of which object and second each is
   v_count         integer := 0;
   v_others        text[] := array[]::text[];  -- type:id of what has rows of its own and nothing that depends on it
   v_customers     text[] := array[]::text[];
@@ -145,12 +147,17 @@ declare
 begin
   if cardinality(p_snapshots) > 1 then
     v_repeated := array(select s.object_type || ':' || s.object_id from unnest(p_snapshots) s group by 1 having count(*) > 1);
+    if v_repeated <> '{}' then
+      v_seconds := array(select s.object_type || ':' || s.object_id || '@' || date_trunc('second', s.observed_at) from unnest(p_snapshots) s);
+    end if;
   end if;
-  foreach v_snapshot in array p_snapshots loop
+  for i in 1 .. cardinality(p_snapshots) loop
+    v_snapshot := p_snapshots[i];
     continue when v_snapshot.object_id is null or v_snapshot.object_type is null;
 
+    v_is_repeated := v_snapshot.object_type || ':' || v_snapshot.object_id = any (v_repeated);
     v_stored := payments_private.store_snapshot(
-      p_environment, p_account, v_snapshot, v_snapshot.object_type || ':' || v_snapshot.object_id = any (v_repeated));
+      p_environment, p_account, v_snapshot, v_is_repeated, v_is_repeated and v_seconds[i] = any (v_seconds[i + 1:]));
     v_count := v_count + v_stored.changed::integer;
 
     if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') then
