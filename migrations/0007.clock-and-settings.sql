@@ -25,7 +25,8 @@ create table payments_private.settings (
     'search_delay',
     'read_rate_test',
     'read_rate_live',
-    'worker_checkouts'
+    'worker_checkouts',
+    'webhook_tolerance'
   ])),
   constraint insforge_metadata_is_on_or_off check (name <> 'insforge_metadata' or value = any ('{on,off}')),
   constraint worker_checkouts_is_on_or_off check (name <> 'worker_checkouts' or value = any ('{on,off}')),
@@ -44,6 +45,7 @@ comment on table payments_private.settings is
   'push_rate_test, push_rate_live: writes a second that Stripe is told; '
   'search_delay: how soon Stripe''s search shows what was made; '
   'read_rate_test, read_rate_live: objects a second that workers fetch; '
-  'worker_checkouts: whether workers ask Stripe for attempts that plain SQL has begun, as PAYMENTS_WORKER_CHECKOUTS of the last one started says.';
+  'worker_checkouts: whether workers ask Stripe for attempts that plain SQL has begun, as PAYMENTS_WORKER_CHECKOUTS of the last one started says; '
+  'webhook_tolerance: seconds a signature stays good that SQL verifies, 300 if not set.';
 
 reset role;

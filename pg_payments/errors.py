@@ -169,7 +169,7 @@ class SignatureMissing(PaymentsError):
 class SignatureInvalid(PaymentsError):
     """A webhook delivery whose signature is wrong or too old."""
 
-    http_status, code = 400, "SIGNATURE_INVALID"
+    sqlstate, http_status, code = "PY015", 400, "SIGNATURE_INVALID"
 
 
 class BodyTooLarge(PaymentsError):

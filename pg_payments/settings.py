@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=10, gt=0)
     """Database connections that one server process holds at most."""
 
+    worker_checkouts: Literal["off", "on"] = "off"
+    """Whether the worker asks Stripe for attempts that plain SQL begins."""
     worker_sweep_seconds: int = Field(default=300, ge=0)
     """Seconds between two looks for deliveries that never came; 0: never."""
     worker_sync_hours: int = Field(default=24, ge=0)

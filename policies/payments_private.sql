@@ -16,6 +16,7 @@ alter table payments_private.linked_tables enable row level security;
 alter table payments_private.metadata_matches enable row level security;
 alter table payments_private.outbox_state enable row level security;
 alter table payments_private.rate_buckets enable row level security;
+alter table payments_private.signing_secrets enable row level security;
 alter table payments_private.schedule enable row level security;
 alter table payments_private.sweeps enable row level security;
 alter table payments_private.installation enable row level security;

@@ -170,6 +170,7 @@ CREATE TABLE payments.stripe_checkout_sessions (
     last_error text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    ask_after timestamp with time zone,
     CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
     CONSTRAINT mode_is_known CHECK ((mode = ANY ('{payment,subscription}'::text[]))),
     CONSTRAINT payment_status_is_known CHECK ((payment_status = ANY ('{paid,unpaid,no_payment_required}'::text[]))),
@@ -194,6 +195,8 @@ COMMENT ON COLUMN payments.stripe_checkout_sessions.idempotency_key IS 'Unique f
 COMMENT ON COLUMN payments.stripe_checkout_sessions.request_hash IS 'SHA-256 of the request, to tell a retry from another request under the same key.';
 
 COMMENT ON COLUMN payments.stripe_checkout_sessions.url IS 'Where the payer goes; Stripe ends it when the session completes or expires.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.ask_after IS 'From when a worker may ask Stripe for this attempt, if workers do.';
 
 CREATE FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text DEFAULT NULL::text, subject_id text DEFAULT NULL::text, customer_email text DEFAULT NULL::text, metadata jsonb DEFAULT '{}'::jsonb, idempotency_key text DEFAULT NULL::text) RETURNS payments.stripe_checkout_sessions
     LANGUAGE plpgsql
@@ -272,6 +275,16 @@ CREATE FUNCTION payments.checkout_request(id uuid) RETURNS jsonb
 ALTER FUNCTION payments.checkout_request(id uuid) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.checkout_request(id uuid) IS 'The parameters of Stripe''s "Create a Checkout Session" for an attempt; the subject travels in the metadata of session, subscription and payment intent. The same for every retry, as Stripe''s idempotency keys demand. Raises PY005 for an unknown id.';
+
+CREATE FUNCTION payments.claim_checkouts(max_attempts integer DEFAULT 8, lease interval DEFAULT '00:02:00'::interval) RETURNS TABLE(id uuid, environment text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments.claim_checkouts(max_attempts integer, lease interval) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.claim_checkouts(max_attempts integer, lease interval) IS 'Attempts for which Stripe is to be asked, for the caller alone while the lease lasts: see payments.checkout_request(), finish_checkout(), fail_checkout(). None unless workers were told to, none that nobody has waited for in an hour. Several workers may call it at once.';
 
 CREATE FUNCTION payments.claim_job(lease interval DEFAULT '00:05:00'::interval) RETURNS TABLE(job text, environment text)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -440,6 +453,14 @@ ALTER FUNCTION payments.forget_key(environment text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.forget_key(environment text) IS 'Forgets the stored key of an environment, if there is one. What it mirrored stays, and so does the secret of the webhook endpoint, which goes on delivering.';
 
+CREATE FUNCTION payments.forget_signing_secret(environment text, name text DEFAULT 'endpoint'::text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.forget_signing_secret(environment text, name text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.forget_signing_secret(environment text, name text) IS 'This secret counts no longer; whether there was one.';
+
 CREATE FUNCTION payments.hold_job(job text, environment text, lease interval DEFAULT '00:05:00'::interval) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -479,6 +500,14 @@ CREATE FUNCTION payments.keep_failed_events(environment text, payloads text[], r
 ALTER FUNCTION payments.keep_failed_events(environment text, payloads text[], reason text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.keep_failed_events(environment text, payloads text[], reason text) IS 'Keeps verified webhook bodies, which the pipeline could not be brought to finish, as failed events with this reason (57014), without applying them; one row each, in order. What is settled stays so. For a server whose ingest call was cut off. Raises what keeps them out of the ledger and of quarantine.';
+
+CREATE FUNCTION payments.let_worker_ask(answer boolean) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.let_worker_ask(answer boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.let_worker_ask(answer boolean) IS 'Whether workers ask Stripe for attempts that plain SQL begins, as the worker that was started last was told.';
 
 CREATE FUNCTION payments.link_statements(link_id integer, what text) RETURNS text[]
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -658,6 +687,14 @@ ALTER FUNCTION payments.purge_guest_attempts(older_than interval, max_rows integ
 
 COMMENT ON FUNCTION payments.purge_guest_attempts(older_than interval, max_rows integer) IS 'Deletes at most max_rows checkout attempts of guests that were begun longer ago than that and never paid; returns how many. Raises PY001 for less than 2 days.';
 
+CREATE FUNCTION payments.put_off_checkout(id uuid, retry_after interval) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.put_off_checkout(id uuid, retry_after interval) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.put_off_checkout(id uuid, retry_after interval) IS 'Stripe could not be asked for a claimed attempt now: again after that.';
+
 CREATE FUNCTION payments.rebuild_projections(environment text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -673,6 +710,14 @@ CREATE FUNCTION payments.rebuild_projections_step(environment text, after text D
 ALTER FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, OUT next text, OUT objects integer) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, OUT next text, OUT objects integer) IS 'A part of a rebuild, in a transaction of its own: call it with what it last answered as next until that is null. Deliveries go on; only those of the same objects wait for the step. Raises PY001 for an unknown environment or place.';
+
+CREATE FUNCTION payments.receive_stripe_webhook(json) RETURNS json
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.receive_stripe_webhook(json) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.receive_stripe_webhook(json) IS 'A delivery of Stripe''s, as PostgREST hands it over: the body, and Stripe-Signature in request.headers. Verified with the secrets of set_signing_secret(), whose environment it is of, then taken through the whole road like any other. Raises PY015 for a bad signature, PY007 and PY008 as ingest_stripe_event(); what fails after that is kept and answered with status 500.';
 
 CREATE FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) RETURNS payments.provider_connections
     LANGUAGE plpgsql SECURITY DEFINER
@@ -776,6 +821,14 @@ ALTER FUNCTION payments.schedule_job(job text, environment text, every interval)
 
 COMMENT ON FUNCTION payments.schedule_job(job text, environment text, every interval) IS 'A job is due every so often, at first at once. Changes nothing that is scheduled like that already.';
 
+CREATE FUNCTION payments.set_signing_secret(environment text, secret text, name text DEFAULT 'endpoint'::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.set_signing_secret(environment text, secret text, name text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.set_signing_secret(environment text, secret text, name text) IS 'What signs the deliveries that receive_stripe_webhook() takes. Several under names of their own count at once, as while one is rotated. Raises PY001 for what Stripe would not have made.';
+
 CREATE FUNCTION payments.settle_job(job text, environment text, error text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -873,6 +926,14 @@ CREATE FUNCTION payments.verify_projections(environment text) RETURNS TABLE(proj
 ALTER FUNCTION payments.verify_projections(environment text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.verify_projections(environment text) IS 'The rows that differ from what a rebuild would give: no rows when all is well. stored is null for a missing row, expected for one too many; the key of another account''s row ends in its name. Changes nothing, and deliveries go on. Raises PY001 for an unknown environment.';
+
+CREATE FUNCTION payments.wait_for_checkout(id uuid, timeout interval DEFAULT '00:00:10'::interval) RETURNS payments.stripe_checkout_sessions
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.wait_for_checkout(id uuid, timeout interval) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.wait_for_checkout(id uuid, timeout interval) IS 'Returns the caller''s attempt once its outcome is applied: paid (or nothing to pay), expired or failed. For success pages; call it outside the transaction that began the attempt. Waits a minute at most. Raises PY005 for an attempt that the caller may not see, PY014 when the timeout passes first.';
 
 CREATE FUNCTION payments.wait_for_push(target regclass, row_key jsonb, timeout interval DEFAULT '00:00:10'::interval) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1158,6 +1219,14 @@ CREATE FUNCTION payments_private.audit(p_action text, p_target text, p_detail js
 ALTER FUNCTION payments_private.audit(p_action text, p_target text, p_detail jsonb, p_source text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.audit(p_action text, p_target text, p_detail jsonb, p_source text) IS 'Adds a row to payments.audit_log in the name of the session.';
+
+CREATE FUNCTION payments_private.await_session() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.await_session() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.await_session() IS 'Decides from when a worker may ask Stripe for an attempt, and wakes one, if workers ask at all.';
 
 CREATE FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) RETURNS void
     LANGUAGE plpgsql
@@ -1539,6 +1608,14 @@ ALTER FUNCTION payments_private.enter_processed(p_events payments_private.incomi
 
 COMMENT ON FUNCTION payments_private.enter_processed(p_events payments_private.incoming[]) IS 'Applies events and enters them into the ledger as processed or ignored; null, and nothing done, where they are not all new or settled. Raises what a projection or trigger raises.';
 
+CREATE FUNCTION payments_private.environment_of_signature(p_body text, p_signature text) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.environment_of_signature(p_body text, p_signature text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.environment_of_signature(p_body text, p_signature text) IS 'The environment of the signing secret that has signed the body within the last five minutes (setting webhook_tolerance, in seconds). Raises PY015 if none has.';
+
 CREATE FUNCTION payments_private.environment_or_fail(p_environment text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1826,6 +1903,14 @@ CREATE FUNCTION payments_private.heir_of(p_keys payments_private.payment_objects
 ALTER FUNCTION payments_private.heir_of(p_keys payments_private.payment_objects[], p_rows payments.transactions[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.heir_of(p_keys payments_private.payment_objects[], p_rows payments.transactions[]) IS 'The place of the intent that is neither paid nor canceled; one that is on its way before others.';
+
+CREATE FUNCTION payments_private.hmac_sha256(p_message bytea, p_key bytea) RETURNS bytea
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.hmac_sha256(p_message bytea, p_key bytea) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.hmac_sha256(p_message bytea, p_key bytea) IS 'HMAC-SHA-256 (RFC 2104).';
 
 CREATE FUNCTION payments_private.id_lines(p_link payments_private.linked_tables) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -2561,6 +2646,14 @@ ALTER FUNCTION payments_private.owners_of_groups(p_environment text, p_account t
 
 COMMENT ON FUNCTION payments_private.owners_of_groups(p_environment text, p_account text, p_groups text[]) IS 'The customers and subscriptions that tell whose the payments of these groups are.';
 
+CREATE FUNCTION payments_private.padded_key(p_key bytea, p_pad integer) RETURNS bytea
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.padded_key(p_key bytea, p_pad integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.padded_key(p_key bytea, p_pad integer) IS 'A key of HMAC-SHA-256 as a block of 64 bytes, each xor p_pad.';
+
 CREATE FUNCTION payments_private.parameters_of(o payments.outbox) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3085,6 +3178,14 @@ ALTER FUNCTION payments_private.refuse_linked_value(p_target text, p_column text
 
 COMMENT ON FUNCTION payments_private.refuse_linked_value(p_target text, p_column text, p_value text, p_object_id text) IS 'Raises PY010 for a value that does not stand in the object store.';
 
+CREATE FUNCTION payments_private.refuse_signature(p_reason text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.refuse_signature(p_reason text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.refuse_signature(p_reason text) IS 'Raises PY015.';
+
 CREATE FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integer[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3569,6 +3670,14 @@ CREATE FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_
 ALTER FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_objects[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_objects[]) IS 'The payments of a group with what credit notes say was given back outside of Stripe.';
+
+CREATE FUNCTION payments_private.worker_asks() RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.worker_asks() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.worker_asks() IS 'Whether workers ask Stripe for attempts.';
 
 CREATE FUNCTION payments_private.worlds_of(p_snapshots payments_private.snapshot[]) RETURNS TABLE(environment text, account_id text, snapshots payments_private.snapshot[])
     LANGUAGE plpgsql IMMUTABLE
@@ -4187,14 +4296,28 @@ CREATE TABLE payments_private.settings (
     value text NOT NULL,
     CONSTRAINT insforge_metadata_is_on_or_off CHECK (((name <> 'insforge_metadata'::text) OR (value = ANY ('{on,off}'::text[])))),
     CONSTRAINT lock_timeout_is_short CHECK (((name <> 'lock_timeout'::text) OR (value ~ '^[1-9][0-9]{0,4}ms$|^[1-9][0-9]?s$'::text))),
-    CONSTRAINT setting_is_known CHECK ((name = ANY (ARRAY['metadata_prefix'::text, 'max_attempts'::text, 'allowed_origins'::text, 'lock_timeout'::text, 'synchronous_commit'::text, 'trusted_accounts'::text, 'insforge_metadata'::text, 'bulk_push_rows'::text, 'push_rate_test'::text, 'push_rate_live'::text, 'search_delay'::text, 'read_rate_test'::text, 'read_rate_live'::text, 'worker_checkouts'::text]))),
+    CONSTRAINT setting_is_known CHECK ((name = ANY (ARRAY['metadata_prefix'::text, 'max_attempts'::text, 'allowed_origins'::text, 'lock_timeout'::text, 'synchronous_commit'::text, 'trusted_accounts'::text, 'insforge_metadata'::text, 'bulk_push_rows'::text, 'push_rate_test'::text, 'push_rate_live'::text, 'search_delay'::text, 'read_rate_test'::text, 'read_rate_live'::text, 'worker_checkouts'::text, 'webhook_tolerance'::text]))),
     CONSTRAINT synchronous_commit_is_on_or_inherited CHECK (((name <> 'synchronous_commit'::text) OR (value = ANY ('{on,inherit}'::text[])))),
     CONSTRAINT worker_checkouts_is_on_or_off CHECK (((name <> 'worker_checkouts'::text) OR (value = ANY ('{on,off}'::text[]))))
 );
 
 ALTER TABLE payments_private.settings OWNER TO payments_owner;
 
-COMMENT ON TABLE payments_private.settings IS 'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked; allowed_origins: where checkouts and portals may return to, see payments.allow_origins(); lock_timeout: how long a delivery waits for a lock, as 500ms or 2s, a second if not set; synchronous_commit: inherit lets deliveries commit as the role and the database say, on or unset has them wait for the disk; trusted_accounts: connected accounts (acct_…, separated by commas, or * for all) whose objects may name our billing subjects; insforge_metadata: off leaves out insforge_subject_type and insforge_subject_id, which checkouts stamp beside payments_… for triggers written for InsForge; bulk_push_rows: how many rows a transaction may push unasked; push_rate_test, push_rate_live: writes a second that Stripe is told; search_delay: how soon Stripe''s search shows what was made; read_rate_test, read_rate_live: objects a second that workers fetch; worker_checkouts: whether workers ask Stripe for attempts that plain SQL has begun, as PAYMENTS_WORKER_CHECKOUTS of the last one started says.';
+COMMENT ON TABLE payments_private.settings IS 'metadata_prefix: another prefix of the metadata keys that name a billing subject (payments_ and insforge_ are always read); max_attempts: after how many a failing event is parked; allowed_origins: where checkouts and portals may return to, see payments.allow_origins(); lock_timeout: how long a delivery waits for a lock, as 500ms or 2s, a second if not set; synchronous_commit: inherit lets deliveries commit as the role and the database say, on or unset has them wait for the disk; trusted_accounts: connected accounts (acct_…, separated by commas, or * for all) whose objects may name our billing subjects; insforge_metadata: off leaves out insforge_subject_type and insforge_subject_id, which checkouts stamp beside payments_… for triggers written for InsForge; bulk_push_rows: how many rows a transaction may push unasked; push_rate_test, push_rate_live: writes a second that Stripe is told; search_delay: how soon Stripe''s search shows what was made; read_rate_test, read_rate_live: objects a second that workers fetch; worker_checkouts: whether workers ask Stripe for attempts that plain SQL has begun, as PAYMENTS_WORKER_CHECKOUTS of the last one started says; webhook_tolerance: seconds a signature stays good that SQL verifies, 300 if not set.';
+
+CREATE TABLE payments_private.signing_secrets (
+    environment text NOT NULL,
+    name text DEFAULT 'endpoint'::text NOT NULL,
+    secret text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
+    CONSTRAINT secret_is_a_signing_secret CHECK ((secret ~ '^whsec_[!-~]{16,}$'::text))
+);
+
+ALTER TABLE payments_private.signing_secrets OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.signing_secrets IS 'Webhook secrets of payments.receive_stripe_webhook(), as they are: SQL has no key to decrypt them with. Nobody but payments_owner reads them.';
 
 CREATE TABLE payments_private.subject_types (
     subject_type text NOT NULL,
@@ -4376,6 +4499,9 @@ ALTER TABLE ONLY payments_private.schedule
 ALTER TABLE ONLY payments_private.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY payments_private.signing_secrets
+    ADD CONSTRAINT signing_secrets_pkey PRIMARY KEY (environment, name);
+
 ALTER TABLE ONLY payments_private.stashed_events
     ADD CONSTRAINT stashed_events_pkey PRIMARY KEY (environment, provider_event_id);
 
@@ -4414,6 +4540,8 @@ CREATE INDEX outbox_row_idx ON payments.outbox USING btree (target, row_key, cre
 CREATE UNIQUE INDEX outbox_row_waits_once ON payments.outbox USING btree (link_id, row_key) WHERE (status = ANY ('{pending,paused}'::text[]));
 
 CREATE INDEX outbox_trouble_idx ON payments.outbox USING btree (created_at) WHERE (status = ANY ('{refused,conflict}'::text[]));
+
+CREATE INDEX stripe_checkout_sessions_ask_after_idx ON payments.stripe_checkout_sessions USING btree (ask_after) WHERE (status = 'initialized'::text);
 
 CREATE INDEX stripe_checkout_sessions_guests_idx ON payments.stripe_checkout_sessions USING btree (created_at) WHERE (owner_key ~~ 'guest:%'::text);
 
@@ -4476,6 +4604,8 @@ CREATE INDEX stored_objects_payment_group_idx ON payments_private.stored_objects
 CREATE INDEX stored_objects_subscription_idx ON payments_private.stored_objects USING btree (subscription_id) WHERE (subscription_id IS NOT NULL);
 
 CREATE TRIGGER audit_log_only_grows BEFORE DELETE OR UPDATE OR TRUNCATE ON payments.audit_log FOR EACH STATEMENT EXECUTE FUNCTION payments_private.refuse_change_of_audit_log();
+
+CREATE TRIGGER await_session BEFORE INSERT ON payments.stripe_checkout_sessions FOR EACH ROW EXECUTE FUNCTION payments_private.await_session();
 
 CREATE TRIGGER claim_by_hand AFTER INSERT OR UPDATE OF provider_customer_id ON payments.customer_mappings FOR EACH ROW EXECUTE FUNCTION payments_private.claim_by_hand();
 
@@ -4623,6 +4753,8 @@ ALTER TABLE payments_private.schedule ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.settings ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE payments_private.signing_secrets ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE payments_private.stashed_events ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.stored_objects ENABLE ROW LEVEL SECURITY;
@@ -4715,6 +4847,9 @@ GRANT ALL ON FUNCTION payments.caller_key() TO payments_anon;
 REVOKE ALL ON FUNCTION payments.checkout_request(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.checkout_request(id uuid) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.claim_checkouts(max_attempts integer, lease interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.claim_checkouts(max_attempts integer, lease interval) TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.claim_job(lease interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.claim_job(lease interval) TO payments_service;
 
@@ -4761,6 +4896,9 @@ GRANT ALL ON FUNCTION payments.finish_sync(environment text, counts jsonb, error
 REVOKE ALL ON FUNCTION payments.forget_key(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.forget_key(environment text) TO payments_keys;
 
+REVOKE ALL ON FUNCTION payments.forget_signing_secret(environment text, name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.forget_signing_secret(environment text, name text) TO payments_keys;
+
 REVOKE ALL ON FUNCTION payments.hold_job(job text, environment text, lease interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.hold_job(job text, environment text, lease interval) TO payments_service;
 
@@ -4777,6 +4915,9 @@ GRANT ALL ON FUNCTION payments.installation_id() TO payments_keys;
 
 REVOKE ALL ON FUNCTION payments.keep_failed_events(environment text, payloads text[], reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.keep_failed_events(environment text, payloads text[], reason text) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.let_worker_ask(answer boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.let_worker_ask(answer boolean) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.link_statements(link_id integer, what text) FROM PUBLIC;
 
@@ -4859,11 +5000,17 @@ REVOKE ALL ON FUNCTION payments.purge_guest_attempts(older_than interval, max_ro
 GRANT ALL ON FUNCTION payments.purge_guest_attempts(older_than interval, max_rows integer) TO payments_service;
 GRANT ALL ON FUNCTION payments.purge_guest_attempts(older_than interval, max_rows integer) TO payments_admin;
 
+REVOKE ALL ON FUNCTION payments.put_off_checkout(id uuid, retry_after interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.put_off_checkout(id uuid, retry_after interval) TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.rebuild_projections(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.rebuild_projections(environment text) TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, OUT next text, OUT objects integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, OUT next text, OUT objects integer) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.receive_stripe_webhook(json) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.receive_stripe_webhook(json) TO payments_anon;
 
 REVOKE ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) TO payments_keys;
@@ -4902,6 +5049,9 @@ GRANT ALL ON FUNCTION payments.retry_push(id uuid) TO payments_admin;
 REVOKE ALL ON FUNCTION payments.schedule_job(job text, environment text, every interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.schedule_job(job text, environment text, every interval) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.set_signing_secret(environment text, secret text, name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.set_signing_secret(environment text, secret text, name text) TO payments_keys;
+
 REVOKE ALL ON FUNCTION payments.settle_job(job text, environment text, error text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.settle_job(job text, environment text, error text) TO payments_service;
 
@@ -4936,6 +5086,10 @@ REVOKE ALL ON FUNCTION payments.unregister_subject_type(subject_type text) FROM 
 
 REVOKE ALL ON FUNCTION payments.verify_projections(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.verify_projections(environment text) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.wait_for_checkout(id uuid, timeout interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.wait_for_checkout(id uuid, timeout interval) TO payments_user;
+GRANT ALL ON FUNCTION payments.wait_for_checkout(id uuid, timeout interval) TO payments_anon;
 
 REVOKE ALL ON FUNCTION payments.wait_for_push(target regclass, row_key jsonb, timeout interval) FROM PUBLIC;
 
@@ -4993,6 +5147,8 @@ REVOKE ALL ON FUNCTION payments_private.attempt_named_in(p_metadata jsonb) FROM 
 REVOKE ALL ON FUNCTION payments_private.attempt_of(p_environment text, p_session jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.audit(p_action text, p_target text, p_detail jsonb, p_source text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.await_session() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) FROM PUBLIC;
 
@@ -5088,6 +5244,8 @@ REVOKE ALL ON FUNCTION payments_private.enter_events(p_events payments_private.i
 
 REVOKE ALL ON FUNCTION payments_private.enter_processed(p_events payments_private.incoming[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.environment_of_signature(p_body text, p_signature text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.environment_or_fail(p_environment text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) FROM PUBLIC;
@@ -5149,6 +5307,8 @@ REVOKE ALL ON FUNCTION payments_private.has_facts(p_object_type text) FROM PUBLI
 GRANT SELECT ON TABLE payments.transactions TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments_private.heir_of(p_keys payments_private.payment_objects[], p_rows payments.transactions[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.hmac_sha256(p_message bytea, p_key bytea) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.id_lines(p_link payments_private.linked_tables) FROM PUBLIC;
 
@@ -5322,6 +5482,8 @@ REVOKE ALL ON FUNCTION payments_private.owners_functions(p_link payments_private
 
 REVOKE ALL ON FUNCTION payments_private.owners_of_groups(p_environment text, p_account text, p_groups text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.padded_key(p_key bytea, p_pad integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.parameters_of(o payments.outbox) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.parent_of(p_member payments_private.payment_objects, p_payments payments.transactions[], p_group payments_private.payment_objects[]) FROM PUBLIC;
@@ -5440,6 +5602,8 @@ REVOKE ALL ON FUNCTION payments_private.refuse_link(p_link integer, p_target tex
 
 REVOKE ALL ON FUNCTION payments_private.refuse_linked_value(p_target text, p_column text, p_value text, p_object_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.refuse_signature(p_reason text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integer[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.register_projection(p_table text, p_object_types text[], p_key text, p_object_key text, p_keeps_deleted boolean, p_made_by_callers boolean) FROM PUBLIC;
@@ -5555,6 +5719,8 @@ REVOKE ALL ON FUNCTION payments_private.wanted_values(l payments_private.linked_
 REVOKE ALL ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_objects[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.worker_asks() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.worlds_of(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 

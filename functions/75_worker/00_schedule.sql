@@ -82,6 +82,9 @@ begin
                           (select min(s.next_attempt_at) from payments_private.stashed_events s where s.next_attempt_at is not null)) - v_now),
         ('refresh', (select min(greatest(q.next_try_at, q.claimed_until)) from payments_private.refresh_queue q where q.next_try_at < 'infinity')
                     - clock_timestamp()),
+        ('checkouts', (select min(s.ask_after) from payments.stripe_checkout_sessions s
+                        where s.status = 'initialized' and s.ask_after > clock_timestamp() - interval '1 hour' and payments_private.worker_asks())
+                      - clock_timestamp()),
         ('schedule', (select min(greatest(s.due_at, s.claimed_until)) from payments_private.schedule s) - clock_timestamp())
       ) d (name, due_at)
      where d.due_at is not null;

@@ -387,6 +387,24 @@ def store_absence(
 
 
 @SqlFunction
+def let_worker_ask(answer: bool) -> Query[Row]:
+    """Whether workers ask Stripe for attempts that plain SQL begins."""
+    return Query("select payments.let_worker_ask(%s)", (answer,), _row)
+
+
+@SqlFunction
+def claim_checkouts(max_attempts: int) -> Query[list[Row]]:
+    """Attempts for which Stripe is to be asked: `{id, environment}` each."""
+    return Query("select * from payments.claim_checkouts(%s)", (max_attempts,), rows_as_they_are)
+
+
+@SqlFunction
+def put_off_checkout(checkout_id: UUID, retry_after: timedelta) -> Query[Row]:
+    """Stripe could not be asked for a claimed attempt now."""
+    return Query("select payments.put_off_checkout(%s, %s)", (checkout_id, retry_after), _row)
+
+
+@SqlFunction
 def begin_sweep(environment: str) -> Query[Row]:
     """From when events are to be listed: `{since, undelivered_since, gap}`."""
     return Query("select * from payments.begin_sweep(%s)", (environment,), _row)
@@ -521,6 +539,7 @@ def act_as(role: str, claims: str, guest_secret: str | None) -> Query[Row]:
         """select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
                   pg_catalog.set_config('request.jwt.claims', %s, true),
                   pg_catalog.set_config('payments.guest_secret', %s, true),
+                  pg_catalog.set_config('payments.asks_stripe', 'on', true),
                   pg_catalog.set_config('role', %s, true)""",
         (claims, guest_secret or "", role),
         _row,

@@ -15,6 +15,7 @@ from pg_payments.stripe.client import StripeApi
 from pg_payments.stripe.sweep import sweep
 from pg_payments.stripe.sync import Say, sync
 from pg_payments.worker.accounts import Accounts
+from pg_payments.worker.checkouts import ask_for_sessions
 from pg_payments.worker.outbox import send_pushes
 from pg_payments.worker.refresh import fetch_refreshes
 from pg_payments.worker.retries import retry_events
@@ -34,9 +35,11 @@ def worker(settings: Settings, database_url: str, *, once: bool = False) -> Work
         return lambda environment: accounts.client(conn, cast(Environment, environment))
 
     def started(conn: Connection[Any]) -> None:
+        functions.let_worker_ask(conn, settings.worker_checkouts == "on")
         _schedule(conn, settings, accounts)
 
     jobs = [
+        Job("checkouts", lambda conn: ask_for_sessions(conn, client(conn))),
         Job("outbox", lambda conn: send_pushes(conn, client(conn))),
         Job("refresh", lambda conn: fetch_refreshes(conn, client(conn))),
         Job("retries", retry_events),

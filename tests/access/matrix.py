@@ -50,7 +50,7 @@ COLUMNS: Final = {
         "id environment account_id mode status payment_status subject_type subject_id subject_key owner_key "
         "customer_email line_items success_url cancel_url idempotency_key request_hash metadata "
         "checkout_session_id customer_id payment_intent_id subscription_id url last_error created_at "
-        "updated_at "
+        "updated_at ask_after "
     ),
     "payments.stripe_customer_portal_sessions": (
         "id environment status subject_type subject_id subject_key owner_key customer_id return_url "
@@ -129,6 +129,7 @@ COLUMNS: Final = {
     "payments_private.refresh_queue": (
         "environment account object_type object_id reason queued_at next_try_at claimed_until asked_again tries last_error "
     ),
+    "payments_private.signing_secrets": ("environment name secret created_at updated_at "),
     "payments_private.schedule": ("job environment every due_at claimed_until failures last_run_at last_error "),
     "payments_private.sweeps": (
         "environment began_at certain_until swept_at missed_events last_missed_at latest_arrival latest_arrival_of gaps "
@@ -263,6 +264,13 @@ FUNCTIONS: Final = {
     "payments.adopt_outbox(text)": "payments_admin",
     "payments.claim_pushes(integer, interval)": "payments_service",
     "payments.begin_sweep(text)": "payments_service",
+    "payments.claim_checkouts(integer, interval)": "payments_service",
+    "payments.let_worker_ask(boolean)": "payments_service",
+    "payments.put_off_checkout(uuid, interval)": "payments_service",
+    "payments.wait_for_checkout(uuid, interval)": "payments_user payments_anon",
+    "payments.receive_stripe_webhook(json)": "payments_anon",
+    "payments.set_signing_secret(text, text, text)": "payments_keys",
+    "payments.forget_signing_secret(text, text)": "payments_keys",
     "payments.claim_job(interval)": "payments_service",
     "payments.claim_refreshes(integer, interval)": "payments_service",
     "payments.finish_sweep(text, timestamp with time zone, boolean)": "payments_service",
@@ -338,6 +346,7 @@ INTERNALS: Final = """
     attempt_named_in
     attempt_of
     audit
+    await_session
     become_owner_of
     belongs_to
     body_is_in_ledger
@@ -382,6 +391,7 @@ INTERNALS: Final = """
     enqueue_push
     enter_events
     enter_processed
+    environment_of_signature
     environment_or_fail
     event_snapshot
     facts_after
@@ -412,6 +422,7 @@ INTERNALS: Final = """
     had_values
     has_facts
     heir_of
+    hmac_sha256
     id_lines
     index_statements
     ingest
@@ -498,6 +509,7 @@ INTERNALS: Final = """
     owners_function
     owners_functions
     owners_of_groups
+    padded_key
     parameters_of
     parent_of
     parts_of
@@ -557,6 +569,7 @@ INTERNALS: Final = """
     refuse_change_of_audit_log
     refuse_link
     refuse_linked_value
+    refuse_signature
     refuse_to_wait
     register_projection
     related_ids
@@ -615,6 +628,7 @@ INTERNALS: Final = """
     wanted_values
     with_contents
     with_credits
+    worker_asks
     worlds_of
     write_lookup
     write_transaction

@@ -123,7 +123,7 @@ def test_once_it_does_what_is_due_and_says_so(
     enough["PAYMENTS_WORKER_PURGE_DAYS"] = "90"
     ran = command("worker", "--once", "--json", **enough)
     assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout) == {"outbox": 0, "refresh": 0, "retries": 0, "schedule": 3}
+    assert json.loads(ran.stdout) == {"checkouts": 0, "outbox": 0, "refresh": 0, "retries": 0, "schedule": 3}
     assert len(conn.execute("select from payments.stripe_subscriptions").fetchall()) == 4
     again = command("worker", "--once", "--json", **enough)
     assert json.loads(again.stdout)["schedule"] == 0

@@ -1,0 +1,3 @@
+set local role payments_owner;
+drop table payments_private.signing_secrets cascade;
+reset role;
