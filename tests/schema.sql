@@ -561,6 +561,16 @@ ALTER FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicate
 
 COMMENT ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) IS 'Counts events that a sweep has taken in: those that were not duplicates were missed, of the others how late they came. Answers how many were missed.';
 
+CREATE FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer) RETURNS TABLE(object_id text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer) IS 'Objects of a type, of the account behind the environment''s key, that are stored as they were before that time: the next max_rows ids after after_id.';
+
 CREATE FUNCTION payments.open_environment(environment text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -4934,6 +4944,9 @@ REVOKE ALL ON FUNCTION payments.name_installation(id text, keep_former boolean) 
 
 REVOKE ALL ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.open_environment(environment text) FROM PUBLIC;
 

@@ -405,6 +405,18 @@ def put_off_checkout(checkout_id: UUID, retry_after: timedelta) -> Query[Row]:
 
 
 @SqlFunction
+def older_objects(
+    environment: str, object_type: str, before: datetime, after_id: str | None, max_rows: int
+) -> Query[list[str]]:
+    """Ids of objects that are stored as they were before that time, the next after an id."""
+    return Query(
+        "select * from payments.older_objects(%s, %s, %s, %s, %s)",
+        (environment, object_type, before, after_id, max_rows),
+        lambda rows: [row["object_id"] for row in rows],
+    )
+
+
+@SqlFunction
 def begin_sweep(environment: str) -> Query[Row]:
     """From when events are to be listed: `{since, undelivered_since, gap}`."""
     return Query("select * from payments.begin_sweep(%s)", (environment,), _row)

@@ -8,6 +8,8 @@ overrides an event that came later. What is listed twice, or again after a sync 
 A list inside an object, such as the items of a subscription, of which Stripe gives the beginning is read to its end
 before the page is stored: a mirror that lacks a part of an object is no mirror.
 
+What is stored and was not listed is asked for, one by one: see `deletions`.
+
 An object that `jsonb` cannot hold keeps its whole page out. Stripe is then asked for ever smaller pages until it stands
 alone on one: so its neighbours are stored as Stripe wrote them, and it is skipped and named in the end.
 """
@@ -15,6 +17,8 @@ alone on one: so its neighbours are stored as Stripe wrote them, and it is skipp
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -26,6 +30,7 @@ from pg_payments.database import functions
 from pg_payments.database.query import Row
 from pg_payments.errors import UNSTORABLE, AnswerUnstorable, PaymentsError, StripeRefused, from_database_error
 from pg_payments.stripe.client import StripeAnswer, StripeApi
+from pg_payments.stripe.deletions import confirm_deletions
 from pg_payments.stripe.pages import PAGE, next_after, open_lists, pages
 
 NAMED = 10
@@ -39,8 +44,22 @@ LISTS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """The lists under /v1/, in the order in which what refers to others comes after them; and what to ask besides."""
 
+LISTED: Final[Mapping[str, str]] = {
+    "products": "product", "prices": "price", "customers": "customer", "subscriptions": "subscription"
+}  # fmt: skip
+"""What they list."""
+
 Say = Callable[[str, int], None]
 """Told after each page: the list, and how many of it have come."""
+
+
+@dataclass
+class _Listing:
+    """A list that was read: since when, by Stripe's clock, all ids in it, and those of what could not be stored."""
+
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    ids: set[str] = field(default_factory=set)
+    skipped: list[str] = field(default_factory=list)
 
 
 def _is_passing(error: BaseException) -> bool:
@@ -74,7 +93,13 @@ def sync(
     try:
         row = account(conn, stripe, environment)
         counts = dict.fromkeys((name for name in LISTS if name in objects), 0)
-        skipped = [each for name in counts for each in _list(conn, stripe, environment, name, counts, say)]
+        skipped, gone = [], 0
+        for name in tuple(counts):
+            list_of = _list(conn, stripe, environment, name, counts, say)
+            skipped += list_of.skipped
+            gone += confirm_deletions(conn, stripe, read, environment, LISTED[name], list_of.ids, list_of.began)
+        if gone:
+            counts["gone"] = gone
         if skipped:
             counts["skipped"] = len(skipped)
             raise _all_but(skipped)
@@ -92,13 +117,15 @@ def account(conn: Connection[Any], stripe: StripeApi, environment: str) -> Row:
 
 def _list(
     conn: Connection[Any], stripe: StripeApi, environment: str, name: str, counts: dict[str, int], say: Say
-) -> list[str]:
-    """Reads a list to its end: the ids of what was skipped."""
-    skipped: list[str] = []
+) -> _Listing:
+    """Reads a list to its end."""
+    listing = _Listing()
     asked = {**LISTS[name], "limit": PAGE}
     while True:
         page = read(stripe, f"/v1/{name}", asked)
         ids = [each["id"] for each in page.data["data"]]
+        listing.ids.update(ids)
+        listing.began = min(listing.began, page.at or listing.began)
         after = next_after(page.data, f"/v1/{name}", asked.get("starting_after"))
         if _is_stored(conn, stripe, environment, page):
             counts[name] += len(ids)
@@ -107,9 +134,9 @@ def _list(
             asked["limit"] = len(ids) // 2
             continue
         else:
-            skipped += ids
+            listing.skipped += ids
         if after is None:
-            return skipped
+            return listing
         asked |= {"starting_after": after, "limit": min(2 * asked["limit"], PAGE)}
 
 

@@ -264,6 +264,7 @@ FUNCTIONS: Final = {
     "payments.adopt_outbox(text)": "payments_admin",
     "payments.claim_pushes(integer, interval)": "payments_service",
     "payments.begin_sweep(text)": "payments_service",
+    "payments.older_objects(text, text, timestamp with time zone, text, integer)": "payments_service",
     "payments.claim_checkouts(integer, interval)": "payments_service",
     "payments.let_worker_ask(boolean)": "payments_service",
     "payments.put_off_checkout(uuid, interval)": "payments_service",

@@ -35,6 +35,8 @@ class StripeAccount(StandIn):
             "business_profile": {"name": "The Shop"}, "settings": {"dashboard": {"display_name": "Shop"}},
         }  # fmt: skip
         self.refusals: deque[tuple[int, str]] = deque()
+        self.hidden: set[str] = set()
+        """Ids that no list shows, as Stripe's leave out what is of a test clock."""
         self.asked: list[str] = []
         """Path and query of each GET, in order."""
         self.broken_pages: dict[str, Json] = {}
@@ -69,7 +71,11 @@ class StripeAccount(StandIn):
         name = request.url.path.rpartition("/")[2]
         query = request.query_params
         with self._lock:
-            found = [made for made in reversed(self._objects.values()) if made["object"] == LISTED[name]]
+            found = [
+                made
+                for made in reversed(self._objects.values())
+                if made["object"] == LISTED[name] and made["id"] not in self.hidden
+            ]
         if name == "subscriptions" and query.get("status") != "all":
             found = [made for made in found if made["status"] != "canceled"]
         return self._page(request, [_as_listed(made) for made in found])

@@ -23,6 +23,8 @@ class StripeEvents(StripeAccount):
         self.happened: list[Json] = []
         self.undelivered: set[str] = set()
         self.retrieved: Counter[str] = Counter()
+        self.on_ask: Any = lambda object_id: None
+        """Told an id that is asked for: a status and a message to refuse it with, or None."""
         self.on_retrieve: Any = lambda object_id: None
         self.app.router.routes[:0] = [
             Route("/v1/events", self._show_events, methods=["GET"]),
@@ -49,6 +51,8 @@ class StripeEvents(StripeAccount):
             return refusal
         object_id = request.path_params["id"]
         self.retrieved[object_id] += 1
+        if told := self.on_ask(object_id):
+            return JSONResponse({"error": {"type": "invalid_request_error", "message": told[1]}}, told[0])
         with self._lock:
             made = self._objects.get(object_id)
             body = json.dumps(made)
