@@ -78,8 +78,9 @@ create table payments_private.stored_objects (
   toast_tuple_target = 8160,  -- bodies in the row: putting them elsewhere costs more than all else that an event does
   fillfactor = 85             -- room for an object's next snapshot
 );
-create index stored_objects_payment_group_idx on payments_private.stored_objects (payment_group) where payment_group is not null;
-create index stored_objects_subscription_idx on payments_private.stored_objects (subscription_id) where subscription_id is not null;
+-- With all that they are looked up by, so that no other index tempts the planner while the table is small.
+create index stored_objects_payment_group_idx on payments_private.stored_objects (payment_group, environment, account) where payment_group is not null;
+create index stored_objects_subscription_idx on payments_private.stored_objects (subscription_id, environment, account) where subscription_id is not null;
 
 comment on table payments_private.stored_objects is 'The store: one row for each Stripe object that was seen or, in payments, referred to. Read it as payments.stripe_objects.';
 comment on column payments_private.stored_objects.payment_group is

@@ -4609,9 +4609,9 @@ CREATE INDEX refresh_queue_next_try_at_idx ON payments_private.refresh_queue USI
 
 CREATE INDEX stashed_events_next_attempt_at_idx ON payments_private.stashed_events USING btree (environment, next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
 
-CREATE INDEX stored_objects_payment_group_idx ON payments_private.stored_objects USING btree (payment_group) WHERE (payment_group IS NOT NULL);
+CREATE INDEX stored_objects_payment_group_idx ON payments_private.stored_objects USING btree (payment_group, environment, account) WHERE (payment_group IS NOT NULL);
 
-CREATE INDEX stored_objects_subscription_idx ON payments_private.stored_objects USING btree (subscription_id) WHERE (subscription_id IS NOT NULL);
+CREATE INDEX stored_objects_subscription_idx ON payments_private.stored_objects USING btree (subscription_id, environment, account) WHERE (subscription_id IS NOT NULL);
 
 CREATE TRIGGER audit_log_only_grows BEFORE DELETE OR UPDATE OR TRUNCATE ON payments.audit_log FOR EACH STATEMENT EXECUTE FUNCTION payments_private.refuse_change_of_audit_log();
 
