@@ -823,6 +823,14 @@ ALTER FUNCTION payments.retry_push(id uuid) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.retry_push(id uuid) IS 'Sends a refused push again, or decides a conflict for the database. Raises PY005 for an unknown id, PY006 for one that is settled.';
 
+CREATE FUNCTION payments.rows_to_create(target regclass, kind text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.rows_to_create(target regclass, kind text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.rows_to_create(target regclass, kind text) IS 'Returns how many rows of a linked table would be created at Stripe by create_existing(). For members of payments_owner who may read the table.';
+
 CREATE FUNCTION payments.schedule_job(job text, environment text, every interval) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -5058,6 +5066,8 @@ GRANT ALL ON FUNCTION payments.retry_failed_events(max_events integer) TO paymen
 
 REVOKE ALL ON FUNCTION payments.retry_push(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.retry_push(id uuid) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.rows_to_create(target regclass, kind text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.schedule_job(job text, environment text, every interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.schedule_job(job text, environment text, every interval) TO payments_service;

@@ -89,6 +89,33 @@ end
 $$;
 comment on function payments.discard_push(uuid) is 'Stripe is not told. The row keeps its values. Raises PY005 for an unknown id, PY006 for one that is sent.';
 
+create or replace function payments.rows_to_create(target regclass, kind text default null) returns bigint
+language plpgsql stable security invoker  -- reads the table with its caller's rights
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  l       payments_private.linked_tables;
+  v_count bigint;
+  v_all   bigint := 0;
+begin
+  for l in
+    select x.* from payments_private.linked_tables x
+     where x.target = rows_to_create.target and x.kind = coalesce(rows_to_create.kind, x.kind) and x.create_at_stripe order by x.link_id
+  loop
+    execute format($sql$
+      select count(*) from %s t
+       where t.%I is null and not exists (
+         select from payments.outbox o
+          where o.link_id = $1 and o.row_key = payments_private.row_key($2, to_jsonb(t)) and o.status = any ('{pending,claimed,paused,refused}'))
+    $sql$, l.target, l.id_column) into v_count using l.link_id, l.key_columns;
+    v_all := v_all + v_count;
+  end loop;
+  return v_all;
+end
+$$;
+comment on function payments.rows_to_create(regclass, text) is
+  'Returns how many rows of a linked table would be created at Stripe by create_existing(). For members of payments_owner who may read the table.';
+
 create or replace function payments.create_existing(target regclass, kind text default null, max_rows integer default 1000) returns integer
 language plpgsql security invoker  -- reads the table with its caller's rights; writes the outbox through the trigger's function
 set search_path = pg_catalog, pg_temp

@@ -41,7 +41,7 @@ declare
   v_last jsonb;
 begin
   execute format('select payments_private.fill_linked_%s($1, $2)', v_link.link_id) into v_last using fill_linked_table.after, fill_linked_table.max_rows;
-  return payments_private.row_key(v_link.key_columns, v_last);
+  return case when v_last is not null then payments_private.row_key(v_link.key_columns, v_last) end;
 end
 $$;
 comment on function payments.fill_linked_table(integer, jsonb, integer) is

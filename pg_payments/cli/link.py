@@ -10,7 +10,7 @@ import typer
 from pg_payments.cli.connections import connected
 from pg_payments.cli.options import DatabaseUrl, Json
 from pg_payments.cli.output import print_json, print_note
-from pg_payments.database.linked_tables import Link, link_in_steps
+from pg_payments.database.linked_tables import Link, create_existing, link_in_steps, rows_to_create
 from pg_payments.errors import ConfigurationError
 from pg_payments.settings import Environment
 
@@ -44,6 +44,10 @@ def link(
     owner: Annotated[str, typer.Option(help="Who wins a conflict: database, stripe or refuse.")] = "database",
     create_at_stripe: Annotated[bool, typer.Option(help="New rows are created at Stripe.")] = False,
     object_type: Annotated[str | None, typer.Option(help="For kind object: Stripe's type.", show_default=False)] = None,
+    existing: Annotated[
+        bool, typer.Option("--create-existing", help="Say how many rows have no object yet; with --yes, create them.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Create them.")] = False,
     as_json: Json = False,
 ) -> None:
     """Link a table to Stripe's objects, in steps, while it is used."""
@@ -61,6 +65,11 @@ def link(
     )
     said: list[str] = []
     with connected(database_url) as conn:
-        link_in_steps(conn, wanted, said.append if as_json else print_note)
+        say = said.append if as_json else print_note
+        link_in_steps(conn, wanted, say)
+        if existing and yes:
+            create_existing(conn, wanted, say)
+        elif existing:
+            say(f"{rows_to_create(conn, wanted)} rows have no object at Stripe: --yes has the worker create them")
     if as_json:
         print_json({"target": target, "kind": kind, "steps": said})

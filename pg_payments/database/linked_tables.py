@@ -92,6 +92,28 @@ def link_in_steps(conn: Connection[Any], link: Link, say: Callable[[str], None])
     say("linked")
 
 
+def rows_to_create(conn: Connection[Any], link: Link) -> int:
+    """How many rows of a linked table have no object at Stripe yet and are not under way."""
+    return int(_one(conn, "select payments.rows_to_create(%s::text::regclass, %s) as n", (link.target, link.kind))["n"])
+
+
+def create_existing(conn: Connection[Any], link: Link, say: Callable[[str], None]) -> int:
+    """Has the worker create those rows at Stripe, some at a time; returns how many. `conn` commits each statement."""
+    count = 0
+    while True:
+        with conn.transaction():
+            conn.execute("set local payments.bulk_push = on")
+            made = _one(
+                conn,
+                "select payments.create_existing(%s::text::regclass, %s, %s) as n",
+                (link.target, link.kind, FILLED_AT_ONCE),
+            )["n"]
+        if made == 0:
+            return count
+        count += made
+        say(f"{count} rows are to be created")
+
+
 class _acting_as:
     """Around one statement that cannot run in a transaction: as the table's owner."""
 

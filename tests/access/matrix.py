@@ -293,6 +293,7 @@ FUNCTIONS: Final = {
     "payments.pause_outbox(text)": "payments_admin",
     "payments.resume_outbox(text)": "payments_admin",
     "payments.retry_push(uuid)": "payments_admin",
+    "payments.rows_to_create(regclass, text)": "",
     "payments.settle_push(uuid, text, jsonb, text, text, interval)": "payments_service",
     "payments.stripe_statuses(text)": "payments_user payments_anon payments_service payments_admin",
     "payments.table_is_linked(integer)": "",

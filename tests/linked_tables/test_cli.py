@@ -100,3 +100,15 @@ def test_a_wrong_option_is_one_line(shop: Shop, stripe: StripeWrites) -> None:
     ran = command("link", "app.products", "product", *options, **environment(shop, stripe))
     assert ran.returncode == 1
     assert ran.stderr.count("\n") == 1
+
+
+def test_rows_that_were_there_are_created_after_a_plan(shop: Shop, stripe: StripeWrites) -> None:
+    shop.all("insert into app.products (title) select 'p' || n from generate_series(1, 7) n")
+    words = ("link", "app.products", "product", "--environment", "test", "--push", '{"name": "title"}')
+    variables = environment(shop, stripe)
+    planned = command(*words, "--create-at-stripe", "--create-existing", **variables)
+    assert "7 rows have no object at Stripe" in planned.stderr, planned.stderr
+    assert shop.outbox() == []
+    done = command(*words, "--create-at-stripe", "--create-existing", "--yes", **variables)
+    assert done.returncode == 0, done.stderr
+    assert len(shop.outbox()) == 7
