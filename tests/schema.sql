@@ -869,7 +869,7 @@ CREATE FUNCTION payments.settle_refresh(environment text, account_id text, objec
 
 ALTER FUNCTION payments.settle_refresh(environment text, account_id text, object_type text, object_id text, error text, retry_after interval) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.settle_refresh(environment text, account_id text, object_type text, object_id text, error text, retry_after interval) IS 'What became of a claimed object: without an error it is in place and leaves the queue, unless it came into doubt meanwhile. With one it is tried again after retry_after (infinity: only when it is asked for again).';
+COMMENT ON FUNCTION payments.settle_refresh(environment text, account_id text, object_type text, object_id text, error text, retry_after interval) IS 'What became of a claimed object: without an error it is in place and leaves the queue, unless it came into doubt meanwhile. With one it is tried again after retry_after (null: only when it is asked for again).';
 
 CREATE FUNCTION payments.store_absence(environment text, object_type text, object_id text, asked_at timestamp with time zone, account_id text DEFAULT NULL::text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER

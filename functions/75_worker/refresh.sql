@@ -99,13 +99,13 @@ begin
      set claimed_until = null, asked_again = false, last_error = settle_refresh.error,
          -- a second later at least: Stripe's clock and its events' times are whole seconds
          next_try_at = case when settle_refresh.error is null or q.asked_again then clock_timestamp() + interval '1 second'
-                            else clock_timestamp() + settle_refresh.retry_after end
+                            else coalesce(clock_timestamp() + settle_refresh.retry_after, 'infinity') end
    where q.environment = settle_refresh.environment and q.account = coalesce(settle_refresh.account_id, '')
      and q.object_type = settle_refresh.object_type and q.object_id = settle_refresh.object_id;
 end
 $$;
 comment on function payments.settle_refresh(text, text, text, text, text, interval) is
-  'What became of a claimed object: without an error it is in place and leaves the queue, unless it came into doubt meanwhile. With one it is tried again after retry_after (infinity: only when it is asked for again).';
+  'What became of a claimed object: without an error it is in place and leaves the queue, unless it came into doubt meanwhile. With one it is tried again after retry_after (null: only when it is asked for again).';
 
 create or replace function payments.refresh_state(environment text, object_type text, object_id text, account_id text default null)
   returns table (is_waiting boolean, last_error text)

@@ -364,11 +364,11 @@ def settle_refresh(
     object_type: str,
     object_id: str,
     error: str | None = None,
-    retry_after: str | timedelta | None = None,
+    retry_after: timedelta | None = None,
 ) -> Query[Row]:
-    """What became of a claimed object."""
+    """What became of a claimed object; with an error and no `retry_after` it is not tried again by itself."""
     return Query(
-        "select payments.settle_refresh(%s, %s, %s, %s, %s, %s::interval)",
+        "select payments.settle_refresh(%s, %s, %s, %s, %s, %s)",
         (environment, account_id, object_type, object_id, error, retry_after),
         _row,
     )

@@ -24,7 +24,7 @@ from pg_payments.worker.outbox import Client
 
 AT_ONCE = 8
 """Objects that one worker fetches at a time."""
-NEVER = "infinity"
+NEVER = None
 """When to try again what asking again does not help."""
 LONGEST = timedelta(hours=1)
 
@@ -34,7 +34,7 @@ class Failure:
     """Why an object is not in place, and when to try again."""
 
     error: str
-    retry_after: str | timedelta
+    retry_after: timedelta | None
 
 
 def fetch_refreshes(conn: Connection[Any], client: Client, most: int = AT_ONCE) -> int:
