@@ -4,6 +4,8 @@ The settings travel as a start-up option, so they are in force before the first 
 `pg_catalog` says, whoever may create things in `public`. A pooler may refuse options, drop them, or lend every
 transaction another server connection. Such a connection is used with more care: each transaction begins by setting
 them for itself.
+
+What is called is in the schemas that `migrate` made. Where somebody else has made them, nothing in them is run.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor, IsolationL
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
+
+from pg_payments.errors import ConfigurationError
 
 SEARCH_PATH = "pg_catalog, pg_temp"
 
@@ -47,6 +51,16 @@ SESSION_SETTINGS = "; ".join(
 
 _PROBE = "select pg_catalog.pg_backend_pid(), pg_catalog.current_setting('search_path')"
 
+_STRANGER = """
+select pg_catalog.format('the schema %I belongs to %s, not to payments_owner', n.nspname, r.rolname)
+  from pg_catalog.pg_namespace n
+  join pg_catalog.pg_roles r on r.oid = n.nspowner
+ where n.nspname in ('payments', 'payments_private')
+   and not r.rolsuper and r.rolname not in ('payments_owner', current_user)
+ limit 1
+"""
+"""Who else's code would run. A superuser is let pass: `pg_restore --no-owner` makes him the owner until a migrate."""
+
 
 def with_settings(conninfo: str, more: Mapping[str, str] | None = None) -> str:
     """A connection string that asks for the settings, and for `more`, beside its own options, which count less."""
@@ -60,7 +74,10 @@ def _escaped(value: str) -> str:
 
 
 def connect(conninfo: str, **arguments: Any) -> SettledConnection:
-    """An autocommit connection with the settings in force. Raises `OperationalError` if none is to be had."""
+    """An autocommit connection with the settings in force.
+
+    Raises `OperationalError` if none is to be had, `ConfigurationError` where our schemas are somebody else's.
+    """
     return SettledConnection.made(conninfo, **arguments)
 
 
@@ -73,6 +90,12 @@ _ARGUMENTS: dict[str, Any] = {
     "autocommit": True,
     "prepare_threshold": None,  # nothing is prepared on the server: a pooler may not carry prepared statements
 }
+
+
+def _not_ours(what: str) -> ConfigurationError:
+    return ConfigurationError(
+        what, hint="find out who made it and what is in it: nothing of it is run until it is dropped or given away"
+    )
 
 
 class _Cursor(Cursor[Any]):
@@ -102,6 +125,9 @@ class SettledConnection(Connection[Any]):
         conn.pooled = found != (conn.info.backend_pid, SEARCH_PATH)
         if conn.pooled:
             conn.isolation_level = IsolationLevel.READ_COMMITTED
+        if stranger := conn.cursor(row_factory=tuple_row).execute(_STRANGER).fetchone():
+            conn.close()
+            raise _not_ours(stranger[0])
         return conn
 
     def begins_anew(self) -> bool:
@@ -144,6 +170,9 @@ class AsyncSettledConnection(AsyncConnection[Any]):
         conn.pooled = found != (conn.info.backend_pid, SEARCH_PATH)
         if conn.pooled:
             await conn.set_isolation_level(IsolationLevel.READ_COMMITTED)
+        if stranger := await (await conn.cursor(row_factory=tuple_row).execute(_STRANGER)).fetchone():
+            await conn.close()
+            raise _not_ours(stranger[0])
         return conn
 
     def begins_anew(self) -> bool:

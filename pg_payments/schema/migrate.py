@@ -74,7 +74,7 @@ def migrate(
     tree = tree or packaged()
     with _connect(database_url) as conn, _lock(conn, say):
         members.check(conn, trusted, warn)
-        state.create_bookkeeping(conn)
+        state.create_bookkeeping(conn, say)
         found = state.compare(conn, tree)
         refuse(found, accept_edited=accept_edited)
         _accept_edited(conn, tree, found, say)

@@ -107,12 +107,32 @@ def recording() -> SqlFile:
     return SqlFile(Path(__file__).with_name("record.sql"), "record")
 
 
-def create_bookkeeping(conn: Connection) -> None:
-    """Makes the group roles and the bookkeeping tables unless they are there."""
+def adoption() -> SqlFile:
+    """The SQL that gives payments_owner what a restore without owners has left to who runs this."""
+    return SqlFile(Path(__file__).with_name("adopt.sql"), "adopt")
+
+
+def create_bookkeeping(conn: Connection, say: Say) -> None:
+    """Makes the group roles and the bookkeeping tables unless they are there, and gives all to whom it belongs."""
     with conn.transaction():
-        for file in (roles(), opening()):
-            with naming(file):
-                conn.execute(file.text)
+        _run(conn, roles())
+        if _restored_without_owners(conn):
+            _run(conn, adoption())
+            say("gave everything to payments_owner, as it was restored without its owners")
+        _run(conn, opening())
+
+
+def _run(conn: Connection, file: SqlFile) -> None:
+    with naming(file):
+        conn.execute(file.text)
+
+
+def _restored_without_owners(conn: Connection) -> bool:
+    row = conn.execute(
+        "select exists (select from pg_catalog.pg_namespace n"
+        " where n.nspname = 'payments_migrations' and n.nspowner = current_user::regrole)"
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def drop_bookkeeping(conn: Connection) -> None:
@@ -318,8 +338,7 @@ def note_loaded(conn: Connection, files: list[SqlFile]) -> None:
             "insert into payments_migrations.loaded_file (name, sha256, table_sha256) values (%s, %s, %s)",
             [(file.name, file.sha256, file.table_sha256) for file in files],
         )
-    with naming(recording()):
-        conn.execute(recording().text)
+    _run(conn, recording())
 
 
 @contextmanager

@@ -260,7 +260,7 @@ FUNCTIONS: Final = {
     "payments.ingest_stripe_events(text, text[])": "payments_service",
     "payments.installation_id()": "payments_service payments_admin payments_keys",
     "payments.keep_failed_events(text, text[], text)": "payments_service",
-    "payments.lock_webhook_endpoint(text)": "payments_keys",
+    "payments.lock_webhook_endpoint(text)": "payments_service payments_keys",
     "payments.adopt_outbox(text)": "payments_admin",
     "payments.claim_pushes(integer, interval)": "payments_service",
     "payments.begin_sweep(text)": "payments_service",

@@ -16,12 +16,14 @@ from psycopg.conninfo import make_conninfo
 from pg_payments.database import functions
 from pg_payments.database.connections import SETTINGS, connect, with_settings
 from pg_payments.database.pool import LazyPool
+from pg_payments.errors import ConfigurationError
 from pg_payments.http.state import Service
 from pg_payments.settings import Settings
 from pg_payments.webhooks.receive import receive
 from tests.stripe_simulator.projections import projections
 from tests.support.pgbouncer import pooling, superuser
 from tests.support.servers import Server
+from tests.support.tools import command
 
 Row = dict[str, Any]
 
@@ -218,3 +220,26 @@ def test_the_server_s_connections_are_of_this_kind(database_url: str) -> None:
         return row
 
     assert asyncio.run(shown()) == (SETTINGS["search_path"],)
+
+
+@pytest.mark.parametrize("schema", ["payments", "payments_private"])
+def test_nothing_is_run_in_a_schema_that_somebody_else_made(
+    schema: str, server: Server, empty_database_url: str
+) -> None:
+    squatter = server.login("schema_squatter")
+    with psycopg.connect(empty_database_url, autocommit=True) as administrator:
+        administrator.execute(f"create schema {schema} authorization {squatter}")
+        with pytest.raises(ConfigurationError, match=rf"{schema} belongs to {squatter}"):
+            connect(empty_database_url)
+        with pytest.raises(ConfigurationError, match=squatter):
+            asyncio.run(LazyPool(empty_database_url, 1)._living())
+        verified = command("verify", "--database-url", empty_database_url)
+        assert (verified.returncode, squatter in verified.stderr) == (1, True)
+
+
+def test_what_a_superuser_restored_is_not_taken_for_a_stranger_s(
+    conn: psycopg.Connection[Row], service_url: str
+) -> None:
+    conn.execute("alter schema payments owner to current_user")
+    with connect(service_url) as served:
+        assert served.execute("select current_user").fetchone() is not None

@@ -46,6 +46,7 @@ select set_eq($$ select role || ' ' || name from callable where schema = 'paymen
   'payments_service ingest_stripe_events',
   'payments_service installation_id',
   'payments_service keep_failed_events',
+  'payments_service lock_webhook_endpoint',
   'payments_service metrics',
   'payments_service portal_request',
   'payments_service projected_event_types',

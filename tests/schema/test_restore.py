@@ -1,0 +1,76 @@
+"""A dump is restored without owners or rights, as hosts and managed services have it: migrating makes it ours again."""
+
+import subprocess
+from typing import Any
+
+import psycopg
+import pytest
+
+from pg_payments.database import functions
+from pg_payments.errors import MigrationError
+from pg_payments.schema.migrate import migrate, status
+from pg_payments.testing.local_postgres import embedded_bin
+from tests.database.test_connections import product
+from tests.support.servers import Server
+from tests.support.tools import pg_dump, psql
+
+Conn = psycopg.Connection[dict[str, Any]]
+BARE = ("--no-owner", "--no-privileges")
+
+
+def restore(source: str, target: str, *options: str) -> None:
+    dumped = subprocess.run([embedded_bin() / "pg_dump", *options, "-d", source], capture_output=True, text=True)
+    script = "\n".join(line for line in dumped.stdout.splitlines() if not line.startswith("SET transaction_timeout"))
+    done = psql(target, script=script)
+    assert (dumped.returncode, done.returncode) == (0, 0), dumped.stderr + done.stderr
+
+
+GENERATED = ("payments_private.subject_keys_of(", "payments_private.update_linked_rows(")
+"""Functions that are written anew with every registration, and no part of what is compared."""
+
+
+def statements(url: str) -> list[str]:
+    """What makes and gives away its objects, whatever the order; of views a restore alters the wording."""
+    return sorted(
+        line
+        for line in pg_dump(url).splitlines()
+        if line.startswith(("CREATE ", "ALTER ", "GRANT ", "REVOKE ")) and not any(name in line for name in GENERATED)
+    )
+
+
+@pytest.mark.parametrize("options", [("--no-owner",), ("--no-privileges",), BARE], ids=" ".join)
+def test_what_was_restored_is_made_ours_again(
+    options: tuple[str, ...], conn: Conn, database_url: str, empty_database_url: str
+) -> None:
+    functions.ingest_stripe_event(conn, "test", product(1))
+    restore(database_url, empty_database_url, *options)
+    assert not status(empty_database_url).up_to_date
+
+    said: list[str] = []
+    migrate(empty_database_url, say=said.append)
+    assert ("gave everything to payments_owner, as it was restored without its owners" in said) == (
+        "--no-owner" in options
+    )
+    assert status(empty_database_url).up_to_date
+    assert statements(empty_database_url) == statements(database_url)
+    with psycopg.connect(empty_database_url, autocommit=True) as restored:
+        assert functions.ingest_stripe_event(restored, "test", product(1))["duplicate"]
+        assert functions.ingest_stripe_event(restored, "test", product(2))["processing_status"] == "processed"
+
+
+@pytest.mark.usefixtures("conn")
+def test_who_restored_need_not_be_a_superuser(database_url: str, deploy_url: str) -> None:
+    restore(database_url, deploy_url, *BARE)
+    migrate(deploy_url)
+    assert status(deploy_url).up_to_date
+    assert statements(deploy_url) == statements(database_url)
+
+
+def test_what_another_restored_is_not_taken_over(server: Server, database_url: str, empty_database_url: str) -> None:
+    other = server.login("restored_by_another", "payments_owner")
+    with server.admin() as administrator:
+        name = psycopg.conninfo.conninfo_to_dict(empty_database_url)["dbname"]
+        administrator.execute(f'grant create on database "{name}" to {other}'.encode())
+    restore(database_url, server.url(str(name), other), *BARE)
+    with pytest.raises(MigrationError, match=f"belongs to {other}"):
+        migrate(empty_database_url)
