@@ -4942,6 +4942,7 @@ REVOKE ALL ON FUNCTION payments.link_statements(link_id integer, what text) FROM
 REVOKE ALL ON FUNCTION payments.link_table(target regclass, kind text, environment text, by text, match jsonb, columns jsonb, push jsonb, owner text, create_at_stripe boolean, object_type text, account_id text, archive_on_delete boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) TO payments_service;
 GRANT ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) TO payments_keys;
 
 REVOKE ALL ON FUNCTION payments.metrics() FROM PUBLIC;

@@ -11,19 +11,24 @@ declare
     v_always text[];
     v_open text[];
     v_readings text[] := case when to_regprocedure('payments_private.grant_reading(text)') is not null
-                              then '{subscriptions,transactions,catalogue}' else '{}' end;
+                              then '{subscriptions,transactions,catalogue,payment_methods}' else '{}' end;
 begin
     delete from loaded_object;
     delete from loaded_grant;
 
     for v_grant in
         with unmeant as materialized (select * from unmeant_grant), target as materialized (select * from grant_target)
-        select u.*, t.target from unmeant u join target t using (kind, name)
+        select u.*, t.target from unmeant u left join target t using (kind, name)
          where u.grantee <> all ('{payments_service,payments_user,payments_anon,payments_admin,payments_keys}')
            and (u.grantee, u.kind) <> ('public', 'function')
+           and case u.kind when 'default' then (u.grantee, u.name) <> ('public', 'types') else t.target is not null end
     loop
-        execute format('revoke %s %s on %s from %s cascade', v_grant.privilege,
-                       case v_grant.part when '' then '' else format('(%I)', v_grant.part) end, v_grant.target,
+        execute format(case v_grant.kind when 'default' then 'alter default privileges %s revoke %s on %s from %s cascade'
+                                         else 'revoke %2$s %1$s on %3$s from %4$s cascade' end,
+                       case when v_grant.part = '' then ''
+                            when v_grant.kind = 'default' then format('in schema %I', v_grant.part)
+                            else format('(%I)', v_grant.part) end,
+                       v_grant.privilege, coalesce(v_grant.target, v_grant.name),
                        case v_grant.grantee when 'public' then 'public' else quote_ident(v_grant.grantee) end);
     end loop;
 

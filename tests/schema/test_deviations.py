@@ -86,6 +86,14 @@ def test_what_applications_are_let_do_stays(conn: Conn, database_url: str) -> No
     assert list(status(database_url).grants) == ["select (amount) on table payments.transactions to payments_user"]
 
 
+@pytest.mark.parametrize("what", ["subscriptions", "transactions", "catalogue", "payment_methods"])
+def test_what_is_opened_to_users_is_meant(what: str, conn: Conn, database_url: str) -> None:
+    for function in ("open_to_users", "close_to_users"):
+        conn.execute(f"select payments.{function}(%s)".encode(), [what])
+        assert status(database_url).mending == []
+        assert migrate(database_url).mended == []
+
+
 def test_a_function_changed_by_hand_is_not_taken_for_what_was_loaded(conn: Conn, database_url: str) -> None:
     conn.execute("alter function payments.metrics() strict")
     conn.execute("alter table payments.transactions disable row level security")
