@@ -1410,6 +1410,14 @@ ALTER FUNCTION payments_private.claim_by_hand() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.claim_by_hand() IS 'Gives earlier rows of a customer their subject when its mapping is written by hand.';
 
+CREATE FUNCTION payments_private.claim_of_invoice(p_environment text, p_account text, p_invoice_id text, p_data jsonb) RETURNS TABLE(subject_key text, source text, metadata jsonb)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.claim_of_invoice(p_environment text, p_account text, p_invoice_id text, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.claim_of_invoice(p_environment text, p_account text, p_invoice_id text, p_data jsonb) IS 'Which subject a paid invoice names, itself or for a subscription that was not told of yet, and what of its metadata does; no row if none.';
+
 CREATE FUNCTION payments_private.clear_mirror(p_environment text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2525,6 +2533,14 @@ CREATE FUNCTION payments_private.note_customer_statement(p_environment text, p_a
 ALTER FUNCTION payments_private.note_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.note_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) IS 'Keeps whom a customer''s own metadata named at a time; whether that says anything new. p_is_change: the event says that it changed.';
+
+CREATE FUNCTION payments_private.note_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.note_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.note_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) IS 'Keeps for whom a paid invoice says that its customer stands; the customer, if that is new.';
 
 CREATE FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) RETURNS void
     LANGUAGE plpgsql
@@ -5214,6 +5230,8 @@ REVOKE ALL ON FUNCTION payments_private.circles_of(p_environment text, p_account
 
 REVOKE ALL ON FUNCTION payments_private.claim_by_hand() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.claim_of_invoice(p_environment text, p_account text, p_invoice_id text, p_data jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.clear_mirror(p_environment text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.column_lines(p_link payments_private.linked_tables, p_line text) FROM PUBLIC;
@@ -5479,6 +5497,8 @@ REVOKE ALL ON FUNCTION payments_private.note_change_at_stripe(p_link integer, p_
 REVOKE ALL ON FUNCTION payments_private.note_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.note_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.note_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) FROM PUBLIC;
 

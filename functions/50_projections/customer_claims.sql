@@ -38,6 +38,75 @@ $$;
 comment on function payments_private.note_customer_statement(text, text, text, timestamptz, text, boolean, boolean) is
   'Keeps whom a customer''s own metadata named at a time; whether that says anything new. p_is_change: the event says that it changed.';
 
+-- A paid invoice may be told before what else names its subject, and an application's trigger on it wants to know whose it is.
+-- Its own metadata is a claim like a session's. What it carries of its subscription's metadata stands in for the
+-- subscription's own claim, until that is told itself.
+create or replace function payments_private.claim_of_invoice(p_environment text, p_account text, p_invoice_id text, p_data jsonb)
+  returns table (subject_key text, source text, metadata jsonb)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_subscription text;
+begin
+  if p_data -> 'status' is distinct from jsonb '"paid"' and p_data -> 'paid' is distinct from jsonb 'true' then
+    return;
+  end if;
+  metadata := p_data -> 'metadata';
+  subject_key := payments_private.subject_in(p_account, metadata);
+  source := 'invoice:' || p_invoice_id;
+  if subject_key is null then
+    v_subscription := coalesce(payments_private.json_id(p_data #> '{parent,subscription_details,subscription}'),
+                               payments_private.json_id(p_data -> 'subscription'));
+    metadata := coalesce(p_data #> '{parent,subscription_details,metadata}', p_data #> '{subscription_details,metadata}');
+    subject_key := payments_private.subject_in(p_account, metadata);
+    source := 'subscription:' || v_subscription;
+    if exists (
+      select from payments.stripe_objects o
+       where o.environment = p_environment and o.account_id is not distinct from p_account and o.object_type = 'subscription'
+         and o.object_id = v_subscription)
+    then
+      return;  -- which speaks for itself
+    end if;
+  end if;
+  if subject_key is not null and source is not null then
+    return next;
+  end if;
+end
+$$;
+comment on function payments_private.claim_of_invoice(text, text, text, jsonb) is
+  'Which subject a paid invoice names, itself or for a subscription that was not told of yet, and what of its metadata does; no row if none.';
+
+create or replace function payments_private.note_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_claim    record;
+  v_customer text := payments_private.payer_in(p_data);
+  v_at       timestamptz := coalesce(payments_private.json_time(p_data -> 'created'), to_timestamp(0));
+begin
+  select c.* into v_claim from payments_private.claim_of_invoice(p_environment, p_account, p_invoice_id, p_data) c;
+  if not found or v_customer is null or exists (
+    select from payments_private.customer_claims c
+     where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = v_customer
+       and c.source = v_claim.source and c.claimed_at <= v_at)
+  then
+    return null;
+  end if;
+  delete from payments_private.customer_claims c
+   where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = v_customer and c.source = v_claim.source;
+  insert into payments_private.customer_claims
+    (environment, account, provider_customer_id, source, claimed_at, subject_type, subject_id, allowed, decided_at)
+  values (p_environment, coalesce(p_account, ''), v_customer, v_claim.source, v_at,
+          payments_private.subject_type_in(v_claim.subject_key), payments_private.subject_id_in(v_claim.subject_key),
+          payments_private.may_claim(v_claim.metadata, v_claim.subject_key), payments_private.now());
+  return v_customer;
+end
+$$;
+comment on function payments_private.note_invoice_claim(text, text, text, jsonb) is
+  'Keeps for whom a paid invoice says that its customer stands; the customer, if that is new.';
+
 -- Returns the customer whose claims are others than before, or null.
 create or replace function payments_private.note_claim(
   p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot
@@ -49,6 +118,7 @@ declare
   v_source   text := p_snapshot.object_type || ':' || p_snapshot.object_id;
   v_subject  text;
   v_customer text;
+  v_at       timestamptz := coalesce(payments_private.json_time(p_newest.data -> 'created'), to_timestamp(0));
   v_old      payments_private.customer_claims;
 begin
   if p_snapshot.object_type = 'customer' then
@@ -63,6 +133,8 @@ begin
       then p_snapshot.object_id end;
   elsif p_newest.object_id is null then
     return null;
+  elsif p_snapshot.object_type = 'invoice' then
+    return payments_private.note_invoice_claim(p_environment, p_account, p_snapshot.object_id, p_newest.data);
   end if;
 
   v_subject := payments_private.subject_in(p_account, p_newest.data -> 'metadata');
@@ -72,7 +144,7 @@ begin
   end if;
   select c.* into v_old from payments_private.customer_claims c
    where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = v_customer and c.source = v_source;
-  if v_subject is not distinct from v_old.subject_type || ':' || v_old.subject_id then
+  if v_subject is not distinct from v_old.subject_type || ':' || v_old.subject_id and (v_subject is null or v_old.claimed_at = v_at) then
     return null;
   end if;
   delete from payments_private.customer_claims c
@@ -81,8 +153,7 @@ begin
     insert into payments_private.customer_claims
       (environment, account, provider_customer_id, source, claimed_at, subject_type, subject_id, allowed, decided_at)
     values (p_environment, coalesce(p_account, ''), v_customer, v_source,
-            coalesce(payments_private.json_time(p_newest.data -> 'created'), to_timestamp(0)),
-            payments_private.subject_type_in(v_subject), payments_private.subject_id_in(v_subject),
+            v_at, payments_private.subject_type_in(v_subject), payments_private.subject_id_in(v_subject),
             payments_private.may_claim(p_newest.data -> 'metadata', v_subject), payments_private.now());
   end if;
   return v_customer;

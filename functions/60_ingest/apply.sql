@@ -20,9 +20,12 @@ begin
   foreach v_snapshot in array p_snapshots loop
     continue when v_snapshot.object_id is null or v_snapshot.object_type is null;
     v_nodes := v_nodes || (v_snapshot.object_type || ':' || v_snapshot.object_id);
-    if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') then  -- they may say whom a customer stands for
+    v_subject := case when v_snapshot.object_type = 'invoice' then (
+      select c.subject_key from payments_private.claim_of_invoice(p_environment, p_account, v_snapshot.object_id, v_snapshot.data) c) end;
+    if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') or v_subject is not null then
+      -- they may say whom a customer stands for
       v_nodes := v_nodes || v_snapshot.links;
-      v_subject := payments_private.subject_in(p_account, v_snapshot.data -> 'metadata');
+      v_subject := coalesce(v_subject, payments_private.subject_in(p_account, v_snapshot.data -> 'metadata'));
       if v_subject is not null then
         v_nodes := v_nodes || ('subject:' || v_subject);
       end if;
@@ -160,7 +163,10 @@ begin
       p_environment, p_account, v_snapshot, v_is_repeated, v_is_repeated and v_seconds[i] = any (v_seconds[i + 1:]));
     v_count := v_count + v_stored.changed::integer;
 
-    if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') then
+    if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session')
+      or v_snapshot.object_type = 'invoice' and v_stored.changed and exists (
+        select from payments_private.claim_of_invoice(p_environment, p_account, v_snapshot.object_id, (v_stored.newest).data))
+    then
       v_customer := case v_snapshot.object_type when 'customer' then v_snapshot.object_id else payments_private.payer_in(v_snapshot.data) end;
       if v_customer is not null then
         v_before := payments_private.subjects_claiming(p_environment, p_account, v_customer);

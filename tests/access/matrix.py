@@ -496,6 +496,8 @@ INTERNALS: Final = """
     not_of_a_superuser
     note_again
     note_change_at_stripe
+    claim_of_invoice
+    note_invoice_claim
     note_claim
     note_customer_statement
     note_linked_row

@@ -101,3 +101,88 @@ def test_a_documented_trigger_fulfils_once(conn: Conn, service_conn: Conn) -> No
             where provider = 'stripe' and environment = 'test' and provider_customer_id = 'cus_1'"""
     )
     assert mapped.fetchall() == [{"subject_type": "user", "subject_id": ADA}]
+
+
+RENEWALS = """
+create table public.renewals (user_id text, invoice text);
+create function public.renew() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if new.event_type = 'invoice.paid' and new.processing_status = 'processed' then
+    insert into public.renewals
+    select m.subject_id, new.payload #>> '{data,object,id}'
+      from payments.customer_mappings m
+     where m.provider = new.provider and m.environment = new.environment
+       and m.provider_customer_id = new.payload #>> '{data,object,customer}';
+  end if;
+  return new;
+end $$;
+revoke execute on function public.renew() from public;
+create trigger renew after insert or update of processing_status on payments.webhook_events
+  for each row execute function public.renew();
+"""
+NAMES = {"insforge_subject_type": "user", "insforge_subject_id": ADA}
+INVOICES: dict[str, dict[str, Any]] = {
+    "its own": {"metadata": NAMES},
+    "its subscription's": {"parent": {"subscription_details": {"subscription": "sub_1", "metadata": NAMES}}},
+    "its subscription's, in older versions": {"subscription": "sub_1", "subscription_details": {"metadata": NAMES}},
+}
+
+
+def event(kind: str, tells: dict[str, Any], at: int = 1780000001) -> str:
+    name = f"evt_{kind}_{tells['id']}"
+    return json.dumps({
+        "id": name, "object": "event", "type": kind, "livemode": False, "created": at, "data": {"object": tells},
+    })  # fmt: skip
+
+
+def invoice(names: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "id": "in_1", "object": "invoice", "livemode": False, "created": 1780000000, "status": "paid",
+        "customer": "cus_1", "currency": "eur", "amount_due": 900, "amount_paid": 900, "metadata": {},
+    } | names | more  # fmt: skip
+
+
+def subscription(names: dict[str, str]) -> dict[str, Any]:
+    return {
+        "id": "sub_1", "object": "subscription", "livemode": False, "created": 1779999999, "status": "active",
+        "customer": "cus_1", "metadata": names, "items": {"object": "list", "data": []},
+    }  # fmt: skip
+
+
+def mapped(conn: Conn) -> list[str]:
+    rows = conn.execute("select subject_id from payments.customer_mappings where provider_customer_id = 'cus_1'")
+    return [row["subject_id"] for row in rows]
+
+
+@pytest.mark.parametrize("names", INVOICES.values(), ids=INVOICES)
+def test_a_paid_invoice_maps_its_customer_before_the_trigger_runs(
+    names: dict[str, Any], conn: Conn, service_conn: Conn
+) -> None:
+    conn.execute(RENEWALS)
+    for _ in range(2):
+        functions.ingest_stripe_event(service_conn, "test", event("invoice.paid", invoice(names)))
+    assert conn.execute("table public.renewals").fetchall() == [{"user_id": ADA, "invoice": "in_1"}]
+    functions.ingest_stripe_event(service_conn, "test", event("customer.subscription.updated", subscription(NAMES)))
+    assert mapped(conn) == [ADA]
+    assert conn.execute("select payments.verify_projections('test')").fetchall() == []
+
+
+@pytest.mark.parametrize("names", INVOICES.values(), ids=INVOICES)
+def test_an_invoice_that_is_not_paid_maps_nobody(names: dict[str, Any], conn: Conn, service_conn: Conn) -> None:
+    told = event("invoice.created", invoice(names, status="open", amount_paid=0))
+    functions.ingest_stripe_event(service_conn, "test", told)
+    assert mapped(conn) == []
+
+
+@pytest.mark.parametrize("first", ["the invoice", "the subscription"])
+def test_a_subscription_that_names_nobody_now_is_believed_before_its_invoice(
+    first: str, conn: Conn, service_conn: Conn
+) -> None:
+    told = [
+        event("invoice.paid", invoice(INVOICES["its subscription's"])),
+        event("customer.subscription.updated", subscription({}), 1780000002),
+    ]
+    for each in told if first == "the invoice" else reversed(told):
+        functions.ingest_stripe_event(service_conn, "test", each)
+    assert mapped(conn) == []
