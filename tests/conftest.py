@@ -33,6 +33,7 @@ from tests.support.servers import (
 )
 
 SOURCES = find_sources()
+_RUNNING: list[Server] = []
 PARAMS = [
     pytest.param(source, id=source.name, marks=[] if named_versions() or source is SOURCES[-1] else [pytest.mark.slow])
     for source in SOURCES
@@ -99,13 +100,23 @@ def templates(servers: Callable[[Source], Server]) -> Iterator[Callable[[Server]
 @pytest.fixture(scope="session", params=PARAMS)
 def server(request: pytest.FixtureRequest, servers: Callable[[Source], Server]) -> Server:
     """A running Postgres, as superuser; fast rather than durable."""
-    return servers(request.param)
+    running = servers(request.param)
+    _RUNNING.append(running)
+    return running
 
 
 @pytest.fixture(scope="session")
 def template(server: Server, templates: Callable[[Server], str]) -> str:
     """The name of a migrated database that nobody connects to, to copy others from."""
     return templates(server)
+
+
+@pytest.fixture(autouse=True)
+def nobody_stays_owner() -> Iterator[None]:
+    """Takes ``payments_owner`` back from whom a test gave it to: a later install in the cluster would refuse them."""
+    yield
+    for running in _RUNNING:
+        running.end_ownership()
 
 
 @pytest.fixture

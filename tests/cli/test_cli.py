@@ -8,7 +8,7 @@ import pytest
 
 from pg_payments import __version__
 from pg_payments.schema.sql_files import packaged
-from tests.support.tools import command
+from tests.support.tools import command, complaints
 
 EVENT = {
     "id": "evt_1",
@@ -60,7 +60,7 @@ def ingest(conn: psycopg.Connection[Any], **changes: Any) -> None:
 def printed(*arguments: str, url: str) -> Any:
     """The JSON that a command prints."""
     done = command(*arguments, "--json", "--database-url", url)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, complaints(done.stderr)) == (0, "")
     return json.loads(done.stdout)
 
 

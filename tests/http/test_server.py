@@ -230,11 +230,11 @@ def waits_for_a_lock(conn: Conn) -> bool:
     return found.rowcount >= 1
 
 
-def test_a_server_that_cannot_start_says_so(tmp_path: Path) -> None:
+def test_a_server_that_cannot_start_says_so(shop: str, tmp_path: Path) -> None:
     """An address that is not here; uvicorn's own words, in our lines."""
     told = r'ended with [13]: (time=".*" level="info" .*\n)*time=".*" level="error" logger="uvicorn.error" message="'
     with (
         pytest.raises(AssertionError, match=told),
-        serving("postgresql:///nowhere", tmp_path / "log", "--host", "192.0.2.1"),
+        serving(shop, tmp_path / "log", "--host", "192.0.2.1"),
     ):
         pass

@@ -29,6 +29,7 @@ from pg_payments.schema.migrate import migrate
 from pg_payments.testing.local_postgres import LocalServer
 from tests.support.servers import Server
 from tests.support.site import (
+    ADA,
     LIVE_SECRET,
     TEST_SECRET,
     WEB,
@@ -149,7 +150,7 @@ def test_a_body_that_jsonb_refuses_is_kept_and_not_asked_for_again(site: Site, c
 def paid_session_events(site: Site, conn: psycopg.Connection[Row]) -> list[str]:
     """Ada orders, checks out and pays: the events of it, undelivered."""
     order = conn.execute(
-        "insert into public.orders (buyer, item) values (gen_random_uuid(), 'coffee') returning id::text"
+        "insert into public.orders (buyer, item) values (%s, 'coffee') returning id::text", [ADA]
     ).fetchone()
     assert order is not None
     answer = site.checkout(token(), metadata={"order_id": order["id"]})

@@ -10,7 +10,7 @@ from pg_payments.schema.migrate import LOCK_KEY, status
 from pg_payments.schema.sql_files import packaged
 from pg_payments.testing.local_postgres import LocalServer
 from tests.support.servers import Server
-from tests.support.tools import pg_dump, start_command
+from tests.support.tools import complaints, pg_dump, start_command
 from tests.support.waiting import wait_until
 
 MANY = 20
@@ -19,7 +19,7 @@ MANY = 20
 def finish(processes: list[Popen[str]]) -> list[str]:
     """What each process printed, once all have ended well."""
     outputs = [process.communicate() for process in processes]
-    assert [(process.returncode, err) for process, (_, err) in zip(processes, outputs, strict=True)] == [
+    assert [(process.returncode, complaints(err)) for process, (_, err) in zip(processes, outputs, strict=True)] == [
         (0, "") for _ in processes
     ]
     return [out for out, _ in outputs]

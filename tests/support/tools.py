@@ -17,6 +17,8 @@ from tests.support.command_server import CommandServer
 ROOT = Path(__file__).resolve().parents[2]
 
 _COMMANDS = CommandServer()
+WARNING = "warning: the roles belong to the whole cluster"
+
 _NOISE = re.compile(
     r"^(--|SET |SELECT pg_catalog\.set_config|\\(un)?restrict )"
     # Postgres 15.20 notes when a column was made, which only its own pg_dump leaves out.
@@ -53,6 +55,11 @@ def _clean_environment() -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PAYMENTS_", "STRIPE_", "PG"))}
     clean.pop("DATABASE_URL", None)
     return clean | {"PYTHONPATH": str(ROOT)}
+
+
+def complaints(errors: str) -> str:
+    """What a command wrote to stderr, but for the warning that roles belong to the cluster, where other tests are."""
+    return "".join(line for line in errors.splitlines(keepends=True) if not line.startswith(WARNING))
 
 
 def psql(url: str, *arguments: str, script: str | None = None, options: str = "") -> subprocess.CompletedProcess[str]:
