@@ -11,13 +11,13 @@ grant select on payments.stripe_checkout_sessions to payments_user, payments_ano
 drop policy if exists users_begin_checkouts_for_whom_they_may_bill on payments.stripe_checkout_sessions;
 create policy users_begin_checkouts_for_whom_they_may_bill on payments.stripe_checkout_sessions
   for insert to payments_user
-  with check (subject_type is null or subject_key = any ((select payments_private.current_subject_keys())::text[]));
+  with check (subject_type is null or subject_key = any (payments_private.current_subject_keys()));
 
 -- INSERT … RETURNING and idempotent retries pass through this policy too.
 drop policy if exists users_read_their_attempts on payments.stripe_checkout_sessions;
 create policy users_read_their_attempts on payments.stripe_checkout_sessions
   for select to payments_user
-  using (owner_key = (select payments.caller_key()) or subject_key = any ((select payments_private.current_subject_keys())::text[]));
+  using (owner_key = payments.caller_key() or subject_key = any (payments_private.current_subject_keys()));
 
 -- A guest buys once, for nobody, and reads what it began with its own secret.
 drop policy if exists guests_begin_one_time_checkouts on payments.stripe_checkout_sessions;

@@ -8,13 +8,13 @@ grant select on payments.stripe_customer_portal_sessions to payments_user, payme
 drop policy if exists users_open_portals_for_whom_they_may_bill on payments.stripe_customer_portal_sessions;
 create policy users_open_portals_for_whom_they_may_bill on payments.stripe_customer_portal_sessions
   for insert to payments_user
-  with check (subject_key = any ((select payments_private.current_subject_keys())::text[]));
+  with check (subject_key = any (payments_private.current_subject_keys()));
 
 -- The url opens the subject's billing: only who asked for it reads it back.
 drop policy if exists users_read_the_portals_they_opened on payments.stripe_customer_portal_sessions;
 create policy users_read_the_portals_they_opened on payments.stripe_customer_portal_sessions
   for select to payments_user
-  using (owner_key = (select payments.caller_key()) and subject_key = any ((select payments_private.current_subject_keys())::text[]));
+  using (owner_key = payments.caller_key() and subject_key = any (payments_private.current_subject_keys()));
 
 drop policy if exists administrators_read_all on payments.stripe_customer_portal_sessions;
 create policy administrators_read_all on payments.stripe_customer_portal_sessions

@@ -10,6 +10,6 @@ create policy administrators_read_all on payments.stripe_payment_methods
 drop policy if exists users_read_the_methods_of_their_customers on payments.stripe_payment_methods;
 create policy users_read_the_methods_of_their_customers on payments.stripe_payment_methods
   for select to payments_user
-  using (account_id is null and customer_id = any ((select payments_private.current_customer_ids())::text[]));
+  using (account_id is null and customer_id = any (payments_private.current_customer_ids()));
 
 do $$ begin perform payments_private.grant_open_reading('payment_methods'); end $$;

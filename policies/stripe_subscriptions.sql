@@ -10,6 +10,6 @@ create policy administrators_read_all on payments.stripe_subscriptions
 drop policy if exists users_read_their_subjects_subscriptions on payments.stripe_subscriptions;
 create policy users_read_their_subjects_subscriptions on payments.stripe_subscriptions
   for select to payments_user
-  using (subject_key = any ((select payments_private.current_subject_keys())::text[]));
+  using (subject_key = any (payments_private.current_subject_keys()));
 
 do $$ begin perform payments_private.grant_open_reading('subscriptions'); end $$;

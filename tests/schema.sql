@@ -1491,7 +1491,7 @@ ALTER FUNCTION payments_private.current_customer(p_environment text, p_account_i
 COMMENT ON FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) IS 'Returns the Stripe customer that a subject is mapped to, or null.';
 
 CREATE FUNCTION payments_private.current_customer_ids() RETURNS text[]
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.current_customer_ids() OWNER TO payments_owner;
@@ -1499,7 +1499,7 @@ ALTER FUNCTION payments_private.current_customer_ids() OWNER TO payments_owner;
 COMMENT ON FUNCTION payments_private.current_customer_ids() IS 'The Stripe customers of the billing subjects that the caller may bill.';
 
 CREATE FUNCTION payments_private.current_subject_keys() RETURNS text[]
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.current_subject_keys() OWNER TO payments_owner;
@@ -1513,6 +1513,14 @@ CREATE FUNCTION payments_private.current_subscription(p_environment text, p_acco
 ALTER FUNCTION payments_private.current_subscription(p_environment text, p_account_id text, p_subject_key text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.current_subscription(p_environment text, p_account_id text, p_subject_key text) IS 'Returns the subscription that counts for a subject: one that runs, else one that never began, else one that ended; of several the one whose period began last.';
+
+CREATE FUNCTION payments_private.current_subscription_ids(p_environment text) RETURNS text[]
+    LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.current_subscription_ids(p_environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.current_subscription_ids(p_environment text) IS 'The subscriptions of the billing subjects that the caller may bill.';
 
 CREATE FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -4721,25 +4729,21 @@ ALTER TABLE payments.stripe_subscriptions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments.transactions ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY users_begin_checkouts_for_whom_they_may_bill ON payments.stripe_checkout_sessions FOR INSERT TO payments_user WITH CHECK (((subject_type IS NULL) OR (subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[]))));
+CREATE POLICY users_begin_checkouts_for_whom_they_may_bill ON payments.stripe_checkout_sessions FOR INSERT TO payments_user WITH CHECK (((subject_type IS NULL) OR (subject_key = ANY (payments_private.current_subject_keys()))));
 
-CREATE POLICY users_open_portals_for_whom_they_may_bill ON payments.stripe_customer_portal_sessions FOR INSERT TO payments_user WITH CHECK ((subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[])));
+CREATE POLICY users_open_portals_for_whom_they_may_bill ON payments.stripe_customer_portal_sessions FOR INSERT TO payments_user WITH CHECK ((subject_key = ANY (payments_private.current_subject_keys())));
 
-CREATE POLICY users_read_the_items_of_subscriptions_they_read ON payments.stripe_subscription_items FOR SELECT TO payments_user USING ((((environment = 'test'::text) AND (subscription_id = ANY (ARRAY( SELECT s.subscription_id
-   FROM payments.stripe_subscriptions s
-  WHERE (s.environment = 'test'::text))))) OR ((environment = 'live'::text) AND (subscription_id = ANY (ARRAY( SELECT s.subscription_id
-   FROM payments.stripe_subscriptions s
-  WHERE (s.environment = 'live'::text)))))));
+CREATE POLICY users_read_the_items_of_subscriptions_they_read ON payments.stripe_subscription_items FOR SELECT TO payments_user USING ((((environment = 'test'::text) AND (subscription_id = ANY (payments_private.current_subscription_ids('test'::text)))) OR ((environment = 'live'::text) AND (subscription_id = ANY (payments_private.current_subscription_ids('live'::text))))));
 
-CREATE POLICY users_read_the_methods_of_their_customers ON payments.stripe_payment_methods FOR SELECT TO payments_user USING (((account_id IS NULL) AND (customer_id = ANY (( SELECT payments_private.current_customer_ids() AS current_customer_ids)::text[]))));
+CREATE POLICY users_read_the_methods_of_their_customers ON payments.stripe_payment_methods FOR SELECT TO payments_user USING (((account_id IS NULL) AND (customer_id = ANY (payments_private.current_customer_ids()))));
 
-CREATE POLICY users_read_the_portals_they_opened ON payments.stripe_customer_portal_sessions FOR SELECT TO payments_user USING (((owner_key = ( SELECT payments.caller_key() AS caller_key)) AND (subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[]))));
+CREATE POLICY users_read_the_portals_they_opened ON payments.stripe_customer_portal_sessions FOR SELECT TO payments_user USING (((owner_key = payments.caller_key()) AND (subject_key = ANY (payments_private.current_subject_keys()))));
 
-CREATE POLICY users_read_their_attempts ON payments.stripe_checkout_sessions FOR SELECT TO payments_user USING (((owner_key = ( SELECT payments.caller_key() AS caller_key)) OR (subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[]))));
+CREATE POLICY users_read_their_attempts ON payments.stripe_checkout_sessions FOR SELECT TO payments_user USING (((owner_key = payments.caller_key()) OR (subject_key = ANY (payments_private.current_subject_keys()))));
 
-CREATE POLICY users_read_their_subjects_subscriptions ON payments.stripe_subscriptions FOR SELECT TO payments_user USING ((subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[])));
+CREATE POLICY users_read_their_subjects_subscriptions ON payments.stripe_subscriptions FOR SELECT TO payments_user USING ((subject_key = ANY (payments_private.current_subject_keys())));
 
-CREATE POLICY users_read_their_subjects_transactions ON payments.transactions FOR SELECT TO payments_user USING ((subject_key = ANY (( SELECT payments_private.current_subject_keys() AS current_subject_keys)::text[])));
+CREATE POLICY users_read_their_subjects_transactions ON payments.transactions FOR SELECT TO payments_user USING ((subject_key = ANY (payments_private.current_subject_keys())));
 
 ALTER TABLE payments.webhook_events ENABLE ROW LEVEL SECURITY;
 
@@ -5257,6 +5261,9 @@ REVOKE ALL ON FUNCTION payments_private.current_subject_keys() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_private.current_subject_keys() TO payments_user;
 
 REVOKE ALL ON FUNCTION payments_private.current_subscription(p_environment text, p_account_id text, p_subject_key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.current_subscription_ids(p_environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_private.current_subscription_ids(p_environment text) TO payments_user;
 
 REVOKE ALL ON FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) FROM PUBLIC;
 

@@ -324,6 +324,7 @@ FUNCTIONS: Final = {
     "payments.webhook_endpoint(text)": "payments_service",
     "payments.webhook_secrets(text)": "payments_service",
     "payments_private.current_customer_ids()": "payments_user",  # as below
+    "payments_private.current_subscription_ids(text)": "payments_user",  # as below
     "payments_private.current_subject_keys()": "payments_user",  # the policies call it; nobody else can name it
 }
 """Who may execute it, besides the owner."""

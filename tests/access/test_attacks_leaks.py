@@ -1,6 +1,8 @@
 # ruff: noqa: E501 - SQL is kept in one piece
 """Side doors to rows that policies hide: functions that talk, statistics, cursors, plans, locks, dumps."""
 
+from typing import Any
+
 import psycopg
 import pytest
 
@@ -197,3 +199,55 @@ def test_what_an_administrator_prepared_is_planned_again_for_who_runs_it(login: 
         outcome = everybody.run("execute loot")
         assert (outcome.sqlstate, outcome.rows) in [(None, []), ("42501", [])]
         conn.rollback()
+
+
+READABLE = {
+    "stripe_checkout_sessions": "customer_email",
+    "stripe_customer_portal_sessions": "customer_id",
+    "stripe_subscriptions": "subscription_id",
+    "stripe_subscription_items": "subscription_item_id",
+    "stripe_payment_methods": "last4",
+    "transactions": "description",
+}
+
+
+@pytest.mark.parametrize("table", READABLE)
+def test_no_plan_tells_a_user_whether_anybodys_row_meets_a_condition(
+    conn: psycopg.Connection[dict[str, Any]], table: str
+) -> None:
+    """Comparisons of text cannot leak, so Postgres asks them before the policy: what it did then must not show."""
+    conn.execute(
+        "do $$ begin create role test_reader; exception when duplicate_object then null; end $$;"
+        "grant payments_user to test_reader;"
+        "select payments.open_to_users(w) from unnest(array['subscriptions', 'transactions', 'payment_methods']) w;"
+        "set session_replication_role = replica;"
+        "insert into payments.stripe_checkout_sessions (environment, mode, owner_key, line_items, success_url, cancel_url,"
+        " request_hash, customer_email) values ('test', 'payment', 'user:zoe', '[]', 'u', 'u', 'h', 'zoe@victim.example');"
+        "insert into payments.stripe_customer_portal_sessions (environment, subject_type, subject_id, owner_key, customer_id)"
+        " values ('test', 'user', 'zoe', 'user:zoe', 'zoe');"
+        "insert into payments.stripe_subscriptions (environment, subscription_id, subject_type, subject_id, synced_at)"
+        " values ('test', 'zoe', 'user', 'zoe', now());"
+        "insert into payments.stripe_subscription_items (environment, subscription_item_id, subscription_id)"
+        " values ('test', 'zoe', 'zoe');"
+        "insert into payments.stripe_payment_methods (environment, payment_method_id, customer_id, last4, synced_at)"
+        " values ('test', 'pm_zoe', 'zoe', 'zoe', now());"
+        "insert into payments.transactions (environment, type, status, subject_type, subject_id, provider_object_type,"
+        " provider_object_id, description) values ('test', 'one_time_payment', 'succeeded', 'user', 'zoe',"
+        " 'payment_intent', 'pi_zoe', 'zoe');"
+        "set session_replication_role = origin"
+    )
+
+    def plan(least: str) -> str:
+        with conn.transaction():
+            conn.execute(
+                "set local role test_reader; select set_config('request.jwt.claims', '{\"sub\": \"mallory\"}', true)"
+            )
+            for kind in ("indexscan", "bitmapscan", "indexonlyscan"):
+                conn.execute(f"set local enable_{kind} = off".encode())
+            rows = conn.execute(
+                "explain (analyze, costs off, timing off, summary off, buffers off) "
+                f"select id from payments.{table} where {READABLE[table]} >= '{least}' collate \"C\"".encode()
+            ).fetchall()
+            return "\n".join(row["QUERY PLAN"] for row in rows)
+
+    assert plan("zo").replace("'zo'", "?") == plan("zz").replace("'zz'", "?")

@@ -94,7 +94,8 @@ select set_eq($$ select role || ' ' || name from callable where schema = 'paymen
 
 select set_eq($$ select role || ' ' || name from callable where schema = 'payments_private' $$, array[
   'payments_user current_customer_ids',
-  'payments_user current_subject_keys'
+  'payments_user current_subject_keys',
+  'payments_user current_subscription_ids'
 ], 'internals: only what policies call, and that without usage of the schema');
 
 select is_empty($$

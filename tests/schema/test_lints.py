@@ -23,10 +23,6 @@ OURS = "('payments'::regnamespace, 'payments_private'::regnamespace)"
 SAFE_PATH = "coalesce(p.proconfig @> array['search_path=pg_catalog, pg_temp'], false)"
 """Nothing of a caller's comes before what is meant. An empty path won't do: types are looked up in pg_temp first."""
 
-OF_THE_CALLER = r"\m(current_setting|current_subject_keys|caller_key|guest_secret|uid|jwt|role|email)\("
-"""What is the same for every row of a statement: a policy is to ask it once, inside a SELECT of its own."""
-ASKED_ONCE = r"\( ?SELECT [\w.]+\([^()]*\) AS \w+\)"
-
 LINTS = {
     "a foreign key without an index [0001]": f"""
         select k.conrelid::regclass, k.conname from pg_catalog.pg_constraint k
@@ -34,11 +30,12 @@ LINTS = {
            and not exists (select from pg_catalog.pg_index i
                             where i.indrelid = k.conrelid and i.indpred is null
                               and (i.indkey::int2[])[0:cardinality(k.conkey) - 1] @> k.conkey)""",
-    "a policy that asks who is calling for every row [0003]": rf"""
+    # Supabase's advisor wants the opposite, for speed. Stable functions lead into an index too, and an InitPlan tells
+    # callers whether a row of somebody else's met a condition of theirs: EXPLAIN ANALYZE calls it "never executed".
+    "a policy that asks who is calling by a sub-select [not 0003]": """
         select p.tablename, p.policyname from pg_catalog.pg_policies p
          where p.schemaname in ('payments', 'payments_private')
-           and p.policyname <> 'guests_read_their_attempts'  -- on purpose: it says why
-           and regexp_replace(concat(p.qual, ' ', p.with_check), '{ASKED_ONCE}', '', 'g') ~* '{OF_THE_CALLER}'""",
+           and concat(p.qual, ' ', p.with_check) ~* '\\mselect\\M'""",
     "a table without a primary key [0004]": f"""
         select c.oid::regclass from pg_catalog.pg_class c
          where c.relnamespace in {OURS} and c.relkind in ('r', 'p')
@@ -112,21 +109,21 @@ def test_a_string_means_the_same_under_every_setting(file: SqlFile) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "is_per_row"),
+    ("policy", "is_asked_apart"),
     [
-        ("a = current_setting('x')", True),
-        ("a = (select current_setting('x'))", False),
-        ("a = payments.caller_key() or b", True),
-        ("a = (select payments.caller_key())", False),
-        ("a = any (payments_private.current_subject_keys())", True),
-        ("a = any ((select payments_private.current_subject_keys())::text[])", False),
+        ("a = current_setting('x')", False),
+        ("a = (select current_setting('x'))", True),
+        ("a = payments.caller_key() or b", False),
+        ("a = (select payments.caller_key())", True),
+        ("a = any (payments_private.current_subject_keys())", False),
+        ("a = any ((select payments_private.current_subject_keys())::text[])", True),
     ],
 )
-def test_the_lint_of_policies_tells_the_two_apart(scratch_conn: Conn, policy: str, is_per_row: bool) -> None:
+def test_the_lint_of_policies_tells_the_two_apart(scratch_conn: Conn, policy: str, is_asked_apart: bool) -> None:
     scratch_conn.execute("create table payments.tried (a text, b boolean)")
     scratch_conn.execute(f"create policy tried on payments.tried using ({policy})")
-    found = scratch_conn.execute(LINTS["a policy that asks who is calling for every row [0003]"]).fetchall()
-    assert bool(found) == is_per_row
+    found = scratch_conn.execute(LINTS["a policy that asks who is calling by a sub-select [not 0003]"]).fetchall()
+    assert bool(found) == is_asked_apart
 
 
 # plpgsql_check
