@@ -193,6 +193,11 @@ def written() -> Iterator[io.StringIO]:
     text = io.StringIO()
     handler = logging.StreamHandler(text)
     handler.setFormatter(Formatter("json"))
+    for name in ("pg_payments", "pg_payments.http"):  # other tests configure logging in this process
+        logger = logging.getLogger(name)
+        logger.disabled, logger.propagate = False, True
+        logger.setLevel(logging.INFO)
+    logging.disable(logging.NOTSET)
     logging.getLogger().addHandler(handler)
     yield text
     logging.getLogger().removeHandler(handler)

@@ -47,6 +47,7 @@ class LazyPool:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._idle: list[AsyncConnection[Any]] = []
         self._lent: set[AsyncConnection[Any]] = set()
+        self._opening = 0
         self._free = asyncio.Semaphore(max_size)
         self._for_deliveries = asyncio.Semaphore(max(1, max_size - 1))
         self._returned = asyncio.Condition()
@@ -95,7 +96,7 @@ class LazyPool:
     def _settle_in(self, loop: asyncio.AbstractEventLoop) -> None:
         """Connections live and die with their event loop."""
         if loop is not self._loop:
-            self._loop, self._idle, self._lent = loop, [], set()
+            self._loop, self._idle, self._lent, self._opening = loop, [], set(), 0
             self._free = asyncio.Semaphore(self._max_size)
             self._for_deliveries = asyncio.Semaphore(max(1, self._max_size - 1))
             self._returned = asyncio.Condition()
@@ -111,13 +112,24 @@ class LazyPool:
         if conn := await self._kept():
             return conn
         try:
-            conn = await connect_async(self._conninfo)
+            conn = await self._opened()
         except psycopg.OperationalError:
             # there may be room for fewer than we may have, and those we have do answer
             if not (conn := await self._given_back()):
                 raise
         self.last_answer = time.monotonic()
         return conn
+
+    async def _opened(self) -> AsyncConnection[Any]:
+        self._opening += 1
+        try:
+            conn = await connect_async(self._conninfo)
+            self._lent.add(conn)
+            return conn
+        finally:
+            self._opening -= 1
+            async with self._returned:  # who waits for others looks again whether there are any
+                self._returned.notify_all()
 
     async def _kept(self) -> AsyncConnection[Any] | None:
         """A kept connection that answers. When one doesn't, the others are not asked either: a dead host costs once."""
@@ -138,15 +150,19 @@ class LazyPool:
     async def _given_back(self) -> AsyncConnection[Any] | None:
         """A connection that somebody else gives back within `WAIT_FOR_ROOM` seconds; None once nobody has one."""
         end = time.monotonic() + WAIT_FOR_ROOM
-        while (self._lent or self._idle) and (left := end - time.monotonic()) > 0:
+        while self._others() and (left := end - time.monotonic()) > 0:
             if conn := await self._kept():
                 return conn
             try:
                 async with asyncio.timeout(left), self._returned:
-                    await self._returned.wait_for(lambda: self._idle or not self._lent)
+                    await self._returned.wait_for(lambda: self._idle or not self._others())
             except TimeoutError:
                 return None
         return None
+
+    def _others(self) -> bool:
+        """Whether there is a connection that may be given back: kept, lent or being made."""
+        return bool(self._idle or self._lent or self._opening)
 
     async def _keep(self, conn: AsyncConnection[Any]) -> None:
         if conn.info.transaction_status == TransactionStatus.IDLE:

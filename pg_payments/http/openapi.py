@@ -99,7 +99,7 @@ SCHEMAS: Mapping[str, Json] = {
     "Connection": _record(*CONNECTION, "maskedKey", "lastSyncCounts"),
     "Transaction": _record(*TRANSACTION),
     "SubscriptionItem": _record(*SUBSCRIPTION_ITEM),
-    "Subscription": _record(*SUBSCRIPTION, items=_list("SubscriptionItem")),
+    "Subscription": _record(*SUBSCRIPTION, items=_list("SubscriptionItem"), status=TEXT_OR_NULL),
     "Customer": _record(*CUSTOMER, "paymentMethodBrand", "paymentMethodLast4", "countryCode"),
     "Product": _record(*PRODUCT, productId=TEXT, metadata=NOTES),
     "Price": _record(*PRICE, priceId=TEXT, metadata=NOTES),

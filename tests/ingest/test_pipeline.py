@@ -330,7 +330,7 @@ def test_paid_checkout(conn: Connection, shape: Shape) -> None:
     with conn.transaction():
         begin(conn, m.attempts)
     deliver(conn, m)
-    assert only(conn, "stripe_checkout_sessions", "request_hash", "owner_key", "url") == {
+    assert only(conn, "stripe_checkout_sessions", "request_hash", "owner_key", "url", "ask_after") == {
         "environment": "test",
         "account_id": None,
         "mode": "payment",

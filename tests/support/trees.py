@@ -14,7 +14,10 @@ end $$;
 """
 
 FILES = {
-    "migrations/0001.house.sql": ROLE + "create schema payments authorization payments_owner;\n",
+    "migrations/0001.house.sql": ROLE
+    + "create schema payments authorization payments_owner;\n"
+    + "set local role payments_owner;\n"
+    + "alter default privileges revoke execute on functions from public;\nreset role;\n",
     "migrations/0001.house.rollback.sql": "drop schema payments cascade;\n",
     "migrations/0002.orders.sql": (
         "set local role payments_owner;\n"
