@@ -116,7 +116,7 @@ create table payments_private.customer_claims (
   subject_id           text,
   allowed              boolean not null default true,
   decided_at           timestamptz not null default now(),
-  primary key (environment, provider_customer_id, source, claimed_at, account),
+  primary key (provider_customer_id, source, claimed_at, environment, account),
   constraint subject_is_whole check ((subject_type is null) = (subject_id is null))
 );
 create index customer_claims_subject_idx on payments_private.customer_claims (subject_type, subject_id, environment, account);

@@ -3836,31 +3836,31 @@ ALTER TABLE payments_private.stashed_events OWNER TO payments_owner;
 COMMENT ON TABLE payments_private.stashed_events IS 'Verified events that an application''s trigger kept out of payments.webhook_events, to be tried again.';
 
 CREATE VIEW payments.dead_events WITH (security_invoker='true') AS
- SELECT e.id,
-    e.environment,
-    e.provider_event_id,
-    e.event_type,
-    e.object_type,
-    e.object_id,
-    e.attempt_count,
-    e.last_error,
-    e.received_at,
-    e.parked_at
+ SELECT id,
+    environment,
+    provider_event_id,
+    event_type,
+    object_type,
+    object_id,
+    attempt_count,
+    last_error,
+    received_at,
+    parked_at
    FROM payments.webhook_events e
-  WHERE (e.parked_at IS NOT NULL)
+  WHERE (parked_at IS NOT NULL)
 UNION ALL
  SELECT NULL::uuid AS id,
-    s.environment,
-    s.provider_event_id,
+    environment,
+    provider_event_id,
     NULL::text AS event_type,
     NULL::text AS object_type,
     NULL::text AS object_id,
-    s.attempt_count,
-    s.last_error,
-    s.created_at AS received_at,
-    s.parked_at
+    attempt_count,
+    last_error,
+    created_at AS received_at,
+    parked_at
    FROM payments_private.stashed_events s
-  WHERE (s.parked_at IS NOT NULL);
+  WHERE (parked_at IS NOT NULL);
 
 ALTER VIEW payments.dead_events OWNER TO payments_owner;
 
@@ -3880,19 +3880,18 @@ CREATE VIEW payments.linked_tables WITH (security_invoker='true') AS
     owner,
     create_at_stripe,
     filled,
-    ( SELECT (GREATEST(c.reltuples, (0)::real))::bigint AS "greatest"
-           FROM pg_class c
-          WHERE (c.oid = (l.target)::oid)) AS rows,
+    (GREATEST(reltuples, (0)::real))::bigint AS rows,
     ( SELECT count(*) AS count
            FROM payments.outbox o
-          WHERE ((o.link_id = l.link_id) AND (o.status = ANY ('{pending,claimed,paused}'::text[])))) AS pending,
+          WHERE ((link_id = link_id) AND (status = ANY ('{pending,claimed,paused}'::text[])))) AS pending,
     ( SELECT count(*) AS count
            FROM payments.outbox o
-          WHERE ((o.link_id = l.link_id) AND (o.status = ANY ('{refused,conflict}'::text[])))) AS refused,
-    ( SELECT (now() - min(o.created_at))
+          WHERE ((link_id = link_id) AND (status = ANY ('{refused,conflict}'::text[])))) AS refused,
+    ( SELECT (now() - min(created_at))
            FROM payments.outbox o
-          WHERE ((o.link_id = l.link_id) AND (o.status = ANY ('{pending,claimed,paused}'::text[])))) AS lag
-   FROM payments_private.linked_tables l;
+          WHERE ((link_id = link_id) AND (status = ANY ('{pending,claimed,paused}'::text[])))) AS lag
+   FROM (payments_private.linked_tables l
+     LEFT JOIN pg_class c ON ((oid = (target)::oid)));
 
 ALTER VIEW payments.linked_tables OWNER TO payments_owner;
 
@@ -3945,9 +3944,9 @@ CREATE VIEW payments.stripe_objects WITH (security_invoker='true') AS
     NULLIF(account, ''::text) AS account_id,
     object_type,
     object_id,
-    COALESCE(data, ( SELECT (e.payload #> '{data,object}'::text[])
+    COALESCE(data, ( SELECT (payload #> '{data,object}'::text[])
            FROM payments.webhook_events e
-          WHERE ((e.provider = 'stripe'::text) AND (e.environment = o.environment) AND (e.provider_event_id = o.provider_event_id) AND (NOT (e.account_id IS DISTINCT FROM NULLIF(o.account, ''::text)))))) AS data,
+          WHERE ((provider = 'stripe'::text) AND (environment = environment) AND (provider_event_id = provider_event_id) AND (NOT (account_id IS DISTINCT FROM NULLIF(account, ''::text)))))) AS data,
     deleted,
     observed_at,
     provider_event_id,
@@ -4485,7 +4484,7 @@ ALTER TABLE ONLY payments_private.clock
     ADD CONSTRAINT clock_pkey PRIMARY KEY (one_row);
 
 ALTER TABLE ONLY payments_private.customer_claims
-    ADD CONSTRAINT customer_claims_pkey PRIMARY KEY (environment, provider_customer_id, source, claimed_at, account);
+    ADD CONSTRAINT customer_claims_pkey PRIMARY KEY (provider_customer_id, source, claimed_at, environment, account);
 
 ALTER TABLE ONLY payments_private.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (one_row);

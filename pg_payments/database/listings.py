@@ -91,7 +91,8 @@ def customers(
 ) -> Query[list[Row]]:
     """Customers, with what they paid: in one currency, or else without a sum."""
     return Query(
-        f"""select c.*, p.payments_count, p.last_payment_at, p.total_spend, p.total_spend_currency
+        f"""select c.*, coalesce(c.metadata, '{{}}') as metadata, p.payments_count, p.last_payment_at, p.total_spend,
+                   p.total_spend_currency
              from payments.customers c
             cross join lateral (
               select count(*) as payments_count, max(t.paid_at) as last_payment_at,

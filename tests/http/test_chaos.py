@@ -39,7 +39,9 @@ from tests.support.waiting import wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(360)]
 
 CLIENTS, PAUSE = 12, 0.15
-AFTER_A_LOCK, AFTER_SILENCE, AFTER_A_RESTART = 2.0, 15.0, 1.0
+SLACK = 6 if os.environ.get("PYTEST_XDIST_WORKER") else 1
+"""Other tests take the processors meanwhile: alone on the machine, the second is held to."""
+AFTER_A_LOCK, AFTER_SILENCE, AFTER_A_RESTART = 2.0, 15.0, 1.0 * SLACK
 STRIPE_WAITS = 20.0
 
 APPLICATION = """

@@ -134,7 +134,8 @@ CHECK = f"""
       join pg_catalog.pg_language l on l.oid = p.prolang
       left join pg_catalog.pg_trigger t on t.tgfoid = p.oid
      cross join lateral public.plpgsql_check_function_tb(
-             p.oid, coalesce(t.tgrelid, 0), fatal_errors => false, all_warnings => true) c
+             p.oid, coalesce(t.tgrelid, case when p.prorettype = 'trigger'::regtype
+                                            then 'payments.customer_mappings'::regclass end, 0), fatal_errors => false, all_warnings => true) c
      where p.pronamespace in {OURS} and l.lanname = 'plpgsql'
      order by 1, 2
 """
