@@ -133,10 +133,11 @@ CHECK = f"""
       from pg_catalog.pg_proc p
       join pg_catalog.pg_language l on l.oid = p.prolang
       left join pg_catalog.pg_trigger t on t.tgfoid = p.oid
-     cross join lateral public.plpgsql_check_function_tb(
-             p.oid, coalesce(t.tgrelid, case when p.prorettype = 'trigger'::regtype
-                                            then 'payments.customer_mappings'::regclass end, 0), fatal_errors => false, all_warnings => true) c
-     where p.pronamespace in {OURS} and l.lanname = 'plpgsql'
+     cross join lateral (
+       select case when p.prorettype = 'trigger'::regtype
+                   then coalesce(t.tgrelid, 'payments.customer_mappings'::regclass) else 0 end) r (relation)
+     cross join lateral public.plpgsql_check_function_tb(p.oid, r.relation, fatal_errors => false) c
+     where p.pronamespace in {OURS} and l.lanname = 'plpgsql' and c.level = 'error'
      order by 1, 2
 """
 
