@@ -1,12 +1,13 @@
 -- The ledger: every verified event is one row, whatever becomes of it.
 --
--- CHECKs say "= any ('{…}')" rather than "in (…)" here and in what follows: it means the same, and Postgres, which prepares
--- a table's CHECKs anew with every statement that writes to it, does so in half the time.
+-- CHECKs say "= any ('{…}')" rather than "in (…)" here and in what follows: it means the same, and Postgres, which
+-- prepares a table's CHECKs anew with every statement that writes to it, does so in half the time.
 set local role payments_owner;
 
 create table payments.webhook_events (
   -- time-ordered, so that the index grows at its right edge (RFC 9562, UUID version 7)
-  id                  uuid primary key default (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0')
+  id                  uuid primary key default (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12,
+                                                     '0')
                       || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid,
   provider            text not null default 'stripe',
   environment         text not null,
@@ -31,12 +32,14 @@ create table payments.webhook_events (
   created_at          timestamptz not null default now(),
   updated_at          timestamptz not null default now(),
 
-  constraint webhook_events_event_is_stored_once unique nulls not distinct (provider, environment, provider_event_id, account_id)
+  constraint webhook_events_event_is_stored_once unique nulls not distinct (provider, environment, provider_event_id,
+      account_id)
 ) with (
   toast_tuple_target = 8160  -- bodies in the row: a row is written once, as processed, and read by its key
 );
 
-create index webhook_events_next_attempt_at_idx on payments.webhook_events (environment, next_attempt_at) where next_attempt_at is not null;
+create index webhook_events_next_attempt_at_idx on payments.webhook_events (environment, next_attempt_at)
+  where next_attempt_at is not null;
 create index webhook_events_parked_at_idx on payments.webhook_events (parked_at) where parked_at is not null;
 
 comment on table payments.webhook_events is
@@ -68,15 +71,18 @@ create table payments_private.stashed_events (
   primary key (environment, provider_event_id)
 );
 
-create index stashed_events_next_attempt_at_idx on payments_private.stashed_events (environment, next_attempt_at) where next_attempt_at is not null;
+create index stashed_events_next_attempt_at_idx on payments_private.stashed_events (environment, next_attempt_at)
+  where next_attempt_at is not null;
 
 comment on table payments_private.stashed_events is 'Verified events that an application''s trigger kept out of payments.webhook_events, to be tried again.';
 
 -- lz4 packs and unpacks several times faster than pglz; not every Postgres is built with it.
 do $$
 begin
-  if 'lz4' = any ((select s.enumvals from pg_catalog.pg_settings s where s.name = 'default_toast_compression')::text[]) then
-    alter table payments.webhook_events alter column payload set compression lz4, alter column raw_payload set compression lz4;
+  if 'lz4' = any ((select s.enumvals from pg_catalog.pg_settings s where s.name = 'default_toast_compression')::text[])
+  then
+    alter table payments.webhook_events alter column payload set compression lz4, alter column raw_payload
+      set compression lz4;
   end if;
 end
 $$;

@@ -1,9 +1,9 @@
 -- The store: the newest snapshot of every Stripe object of any type, verbatim, and the references between them.
 set local role payments_owner;
 
--- What payments are computed from: the part of a stored object that is read once, when it is stored, so that a payment is
--- computed without opening large documents.
-create type payments_private.payment_objects as (
+-- What payments are computed from: the part of a stored object that is read once, when it is stored, so that a payment
+-- is computed without opening large documents.
+create type payments_private.payment_facts as (
   node                text,
   links               text[],
   first_succeeded_at  timestamptz,
@@ -34,26 +34,26 @@ create type payments_private.payment_objects as (
   amounts_as_of       timestamptz
 );
 
-comment on type payments_private.payment_objects is
+comment on type payments_private.payment_facts is
   'What a Stripe object that tells of payments refers to and says: its links, ever; the first times events showed something; the rest from its newest snapshot.';
-comment on column payments_private.payment_objects.node is 'Type and id of the object, e.g. charge:ch_….';
-comment on column payments_private.payment_objects.links is
+comment on column payments_private.payment_facts.node is 'Type and id of the object, e.g. charge:ch_….';
+comment on column payments_private.payment_facts.links is
   'The nodes it refers to. A reference once told stays true, also when a newer API version leaves it out.';
-comment on column payments_private.payment_objects.first_succeeded_at is 'Created time of the earliest event, kept or overtaken, that showed the payment as made.';
-comment on column payments_private.payment_objects.first_failed_at is 'Created time of the earliest event that showed the payment as failed.';
-comment on column payments_private.payment_objects.first_refunded_at is 'Created time of the earliest event that showed money given back.';
-comment on column payments_private.payment_objects.first_held_at is 'When the charge was first seen as a hold: then it was not paid when it was created.';
-comment on column payments_private.payment_objects.mode is
+comment on column payments_private.payment_facts.first_succeeded_at is 'Created time of the earliest event, kept or superseded, that showed the payment as made.';
+comment on column payments_private.payment_facts.first_failed_at is 'Created time of the earliest event that showed the payment as failed.';
+comment on column payments_private.payment_facts.first_refunded_at is 'Created time of the earliest event that showed money given back.';
+comment on column payments_private.payment_facts.first_held_at is 'When the charge was first seen as a hold: then it was not paid when it was created.';
+comment on column payments_private.payment_facts.mode is
   'A session''s mode; canceled (an intent, or an invoice payment that was taken away); held or released (a charge, a refund of what was never captured); off_stripe (an invoice).';
-comment on column payments_private.payment_objects.products is 'All products that were bought, where there are several lines; prices likewise.';
-comment on column payments_private.payment_objects.known is 'A snapshot is stored and does not say that the object is gone.';
-comment on column payments_private.payment_objects.refunded is 'Minor units given back of what a charge captured, or by a refund that has not failed.';
-comment on column payments_private.payment_objects.own_payer is 'The billing subject that an invoice''s own metadata names.';
-comment on column payments_private.payment_objects.amounts_as_of is 'When a charge with refunds, or a failed refund, was seen like this.';
+comment on column payments_private.payment_facts.products is 'All products that were bought, where there are several lines; prices likewise.';
+comment on column payments_private.payment_facts.known is 'A snapshot is stored and does not say that the object is gone.';
+comment on column payments_private.payment_facts.refunded is 'Minor units given back of what a charge captured, or by a refund that has not failed.';
+comment on column payments_private.payment_facts.own_payer is 'The billing subject that an invoice''s own metadata names.';
+comment on column payments_private.payment_facts.amounts_as_of is 'When a charge with refunds, or a failed refund, was seen like this.';
 
--- One row an object, with what it says of its payment. Its body is kept once: the ledger has it while the newest snapshot is
--- an event's, the row itself when it came from the API, when the event was purged, and for what is mirrored in a table of
--- its own. See docs/decisions/one-row-an-object.md.
+-- One row an object, with what it says of its payment. Its body is kept once: the ledger has it while the newest
+-- snapshot is an event's, the row itself when it came from the API, when the event was purged, and for what is mirrored
+-- in a table of its own. See docs/decisions/one-row-an-object.md.
 create table payments_private.stored_objects (
   environment         text not null,
   account             text not null default '',  -- '' for the account behind the environment's key
@@ -68,19 +68,22 @@ create table payments_private.stored_objects (
   tied                boolean not null default false,
   created_at          timestamptz not null default now(),
   updated_at          timestamptz not null default now(),
-  facts               payments_private.payment_objects,
+  facts               payments_private.payment_facts,
   data                jsonb,
   previous_attributes jsonb,
 
-  -- led by the id: an index led by the environment would tempt the planner, while the table is small, to look up groups in it
+  -- led by the id: an index led by the environment would tempt the planner, while the table is small, to look up groups
+  -- in it
   primary key (object_id, object_type, environment, account)
 ) with (
   toast_tuple_target = 8160,  -- bodies in the row: putting them elsewhere costs more than all else that an event does
   fillfactor = 85             -- room for an object's next snapshot
 );
 -- With all that they are looked up by, so that no other index tempts the planner while the table is small.
-create index stored_objects_payment_group_idx on payments_private.stored_objects (payment_group, environment, account) where payment_group is not null;
-create index stored_objects_subscription_idx on payments_private.stored_objects (subscription_id, environment, account) where subscription_id is not null;
+create index stored_objects_payment_group_idx on payments_private.stored_objects (payment_group, environment, account)
+  where payment_group is not null;
+create index stored_objects_subscription_idx on payments_private.stored_objects (subscription_id, environment, account)
+  where subscription_id is not null;
 
 comment on table payments_private.stored_objects is 'The store: one row for each Stripe object that was seen or, in payments, referred to. Read it as payments.stripe_objects.';
 comment on column payments_private.stored_objects.payment_group is
@@ -89,7 +92,7 @@ comment on column payments_private.stored_objects.subscription_id is 'The subscr
 comment on column payments_private.stored_objects.observed_at is 'When the object looked like this: the event''s created (whole seconds), or when the API was asked; null while it was only referred to.';
 comment on column payments_private.stored_objects.provider_event_id is 'The event that carried this snapshot; null when it came from the API.';
 comment on column payments_private.stored_objects.deleted is 'A tombstone: Stripe said the object is deleted. Only a newer snapshot can undo it.';
-comment on column payments_private.stored_objects.tied is 'Other snapshots of the same second exist; payments_private.rival_snapshots has them all.';
+comment on column payments_private.stored_objects.tied is 'Other snapshots of the same second exist; payments_private.same_second_snapshots has them all.';
 comment on column payments_private.stored_objects.facts is 'What the object says of its payment; null for what tells of none.';
 comment on column payments_private.stored_objects.data is 'The object exactly as Stripe sent it; null while the ledger has it with the event.';
 comment on column payments_private.stored_objects.previous_attributes is 'What the event says was different before it, where the body is kept here.';
@@ -110,9 +113,9 @@ comment on column payments.stripe_objects.data is 'The object exactly as Stripe 
 comment on column payments.stripe_objects.deleted is 'A tombstone: Stripe said the object is deleted. Only a newer snapshot can undo it.';
 comment on column payments.stripe_objects.observed_at is 'When the object looked like this: the event''s created (whole seconds), or when the API was asked.';
 comment on column payments.stripe_objects.provider_event_id is 'The event that carried this snapshot; null when it came from the API.';
-comment on column payments.stripe_objects.tied is 'Other snapshots of the same second exist; payments_private.rival_snapshots has them all.';
+comment on column payments.stripe_objects.tied is 'Other snapshots of the same second exist; payments_private.same_second_snapshots has them all.';
 
-create table payments_private.rival_snapshots (
+create table payments_private.same_second_snapshots (
   environment         text not null,
   account             text not null default '',  -- '' for the account behind the environment's key
   object_type         text not null,
@@ -129,13 +132,13 @@ create table payments_private.rival_snapshots (
   primary key (environment, object_type, object_id, source, account)
 ) with (toast_tuple_target = 8160);
 
-comment on table payments_private.rival_snapshots is
+comment on table payments_private.same_second_snapshots is
   'All snapshots of one object that share the newest second. Which of them is the latest is decided over the whole set, so arrival does not matter.';
-comment on column payments_private.rival_snapshots.source is 'The event''s id, or api:<time> for a snapshot from the API.';
-comment on column payments_private.rival_snapshots.data is 'The object, unless it is the one that the event in the ledger carries.';
-comment on column payments_private.rival_snapshots.stage is 'How far along its life the object is; null where its type has no stages.';
-comment on column payments_private.rival_snapshots.state is 'Hash of the object as the snapshot shows it.';
-comment on column payments_private.rival_snapshots.state_before is 'Hash of the object before the event, from data.previous_attributes; null when the event says nothing about it.';
+comment on column payments_private.same_second_snapshots.source is 'The event''s id, or api:<time> for a snapshot from the API.';
+comment on column payments_private.same_second_snapshots.data is 'The object, unless it is the one that the event in the ledger carries.';
+comment on column payments_private.same_second_snapshots.stage is 'How far along its life the object is; null where its type has no stages.';
+comment on column payments_private.same_second_snapshots.state is 'Hash of the object as the snapshot shows it.';
+comment on column payments_private.same_second_snapshots.state_before is 'Hash of the object before the event, from data.previous_attributes; null when the event says nothing about it.';
 
 create table payments_private.refresh_queue (
   environment text not null,
@@ -183,9 +186,10 @@ comment on type payments_private.incoming is 'A verified webhook body on its way
 
 do $$
 begin
-  if 'lz4' = any ((select s.enumvals from pg_catalog.pg_settings s where s.name = 'default_toast_compression')::text[]) then
+  if 'lz4' = any ((select s.enumvals from pg_catalog.pg_settings s where s.name = 'default_toast_compression')::text[])
+  then
     alter table payments_private.stored_objects alter column data set compression lz4;
-    alter table payments_private.rival_snapshots alter column data set compression lz4;
+    alter table payments_private.same_second_snapshots alter column data set compression lz4;
   end if;
 end
 $$;

@@ -97,15 +97,16 @@ create table payments.customers (
   created_at           timestamptz not null default now(),
   updated_at           timestamptz not null default now(),
 
-  constraint customers_customer_is_mirrored_once unique nulls not distinct (provider, environment, provider_customer_id, account_id),
+  constraint customers_customer_is_mirrored_once unique nulls not distinct (provider, environment, provider_customer_id,
+      account_id),
   constraint provider_is_known check (provider in ('stripe')),
   constraint environment_is_known check (environment = any ('{test,live}'))
 );
 comment on table payments.customers is 'Mirror of Stripe''s customers; a deleted one keeps its row, marked deleted.';
 comment on column payments.customers.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 
--- Who said that a Stripe customer stands for a billing subject, and since when. What depends on the moment is decided once
--- and kept: this is no projection.
+-- Who said that a Stripe customer stands for a billing subject, and since when. What depends on the moment is decided
+-- once and kept: this is no projection.
 create table payments_private.customer_claims (
   environment          text not null,
   account              text not null default '',  -- '' for the account behind the environment's key
@@ -119,7 +120,8 @@ create table payments_private.customer_claims (
   primary key (provider_customer_id, source, claimed_at, environment, account),
   constraint subject_is_whole check ((subject_type is null) = (subject_id is null))
 );
-create index customer_claims_subject_idx on payments_private.customer_claims (subject_type, subject_id, environment, account);
+create index customer_claims_subject_idx on payments_private.customer_claims (subject_type, subject_id, environment,
+    account);
 comment on table payments_private.customer_claims is
   'For whom a Stripe customer stands: mapped by hand, as its own metadata said since a time, or as sessions and subscriptions say.';
 comment on column payments_private.customer_claims.source is
@@ -175,13 +177,15 @@ create table payments.stripe_subscriptions (
   created_at           timestamptz not null default now(),
   updated_at           timestamptz not null default now(),
 
-  constraint stripe_subscriptions_subscription_is_mirrored_once unique nulls not distinct (environment, subscription_id, account_id),
+  constraint stripe_subscriptions_subscription_is_mirrored_once unique nulls not distinct (environment, subscription_id,
+      account_id),
   constraint environment_is_known check (environment = any ('{test,live}')),
   constraint subject_is_whole check ((subject_type is null) = (subject_id is null))
 );
--- A subject's own, latest first: users read by the first column, administrators' lists by all. The environment is told in
--- this way so that nothing looks up an environment's rows here.
-create index stripe_subscriptions_subject_key_idx on payments.stripe_subscriptions (subject_key, (environment = 'live'), created_at desc, id);
+-- A subject's own, latest first: users read by the first column, administrators' lists by all. The environment is told
+-- in this way so that nothing looks up an environment's rows here.
+create index stripe_subscriptions_subject_key_idx on payments.stripe_subscriptions (subject_key, (environment = 'live'),
+    created_at desc, id);
 create index stripe_subscriptions_customer_idx on payments.stripe_subscriptions (customer_id);
 comment on table payments.stripe_subscriptions is 'Mirror of Stripe''s subscriptions, with the billing subject that pays.';
 comment on column payments.stripe_subscriptions.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
@@ -203,7 +207,8 @@ create table payments.stripe_subscription_items (
   created_at           timestamptz not null default now(),
   updated_at           timestamptz not null default now(),
 
-  constraint stripe_subscription_items_item_is_mirrored_once unique nulls not distinct (environment, subscription_item_id, account_id),
+  constraint stripe_subscription_items_item_is_mirrored_once unique nulls not distinct (environment,
+      subscription_item_id, account_id),
   constraint environment_is_known check (environment = any ('{test,live}'))
 );
 create index stripe_subscription_items_subscription_idx on payments.stripe_subscription_items (subscription_id);

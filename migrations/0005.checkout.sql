@@ -43,7 +43,8 @@ create unique index stripe_checkout_sessions_session_is_ours_once
 create index stripe_checkout_sessions_subject_key_idx on payments.stripe_checkout_sessions (subject_key);
 create index stripe_checkout_sessions_owner_key_idx on payments.stripe_checkout_sessions (owner_key);
 
-create index stripe_checkout_sessions_guests_idx on payments.stripe_checkout_sessions (created_at) where owner_key like 'guest:%';
+create index stripe_checkout_sessions_guests_idx on payments.stripe_checkout_sessions (created_at)
+  where owner_key like 'guest:%';
 
 comment on table payments.stripe_checkout_sessions is
   'Checkout attempts: inserted by the caller under row-level security, answered by Stripe, kept current by webhooks.';

@@ -3,7 +3,8 @@ set local role payments_owner;
 
 create table payments.transactions (
   -- time-ordered, so that the index grows at its right edge (RFC 9562, UUID version 7)
-  id                          uuid primary key default (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0')
+  id                          uuid primary key default (
+    lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0')
                               || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid,
   provider                    text not null default 'stripe',
   environment                 text not null,
@@ -34,9 +35,10 @@ create table payments.transactions (
   constraint transactions_object_is_told_once
     unique nulls not distinct (provider, environment, provider_object_type, provider_object_id, account_id)
 ) with (fillfactor = 85);  -- a payment is told of by several events
--- A subject's own, latest first: users read by the first column, administrators' lists by all. The environment is told in
--- this way so that nothing looks up an environment's rows here.
-create index transactions_subject_key_idx on payments.transactions (subject_key, (environment = 'live'), provider_created_at desc nulls last, id);
+-- A subject's own, latest first: users read by the first column, administrators' lists by all. The environment is told
+-- in this way so that nothing looks up an environment's rows here.
+create index transactions_subject_key_idx on payments.transactions (subject_key, (environment = 'live'),
+    provider_created_at desc nulls last, id);
 create index transactions_customer_idx on payments.transactions (provider_customer_id);
 
 comment on table payments.transactions is

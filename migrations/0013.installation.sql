@@ -5,7 +5,8 @@ create table payments_private.installation (
   one_row               boolean primary key default true,
   installation_id       text not null default gen_random_uuid()::text,
   former_ids            text[] not null default '{}',
-  lock_secret           bytea not null default sha256(convert_to(gen_random_uuid()::text || gen_random_uuid()::text, 'UTF8')),
+  lock_secret           bytea not null default sha256(convert_to(gen_random_uuid()::text || gen_random_uuid()::text,
+      'UTF8')),
   strict_stamps         boolean not null default false,
   closed_environments   text[] not null default '{}',
   price_rule            text not null default 'any',
@@ -28,8 +29,8 @@ comment on column payments_private.installation.closed_environments is 'Environm
 comment on column payments_private.installation.price_rule is 'Prices that may be asked for: see payments.allow_prices().';
 comment on column payments_private.installation.portal_configurations is 'Portal configurations that may be asked for, null for any: see payments.allow_portal_configurations().';
 
--- Advisory locks are everybody's, and pg_locks shows their keys to everybody while they are held. Nobody without rights on a
--- table can lock it, so what every delivery needs is the lock of an empty table.
+-- Advisory locks are everybody's, and pg_locks shows their keys to everybody while they are held. Nobody without rights
+-- on a table can lock it, so what every delivery needs is the lock of an empty table.
 create table payments_private.lock_of_test (nothing boolean primary key);
 create table payments_private.lock_of_live (nothing boolean primary key);
 create table payments_private.lock_of_purge (nothing boolean primary key);

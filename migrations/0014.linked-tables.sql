@@ -34,7 +34,8 @@ create table payments_private.linked_tables (
   filled            boolean not null default false,
   created_at        timestamptz not null default now(),
   updated_at        timestamptz not null default now(),
-  constraint table_is_linked_to_a_type_once unique nulls not distinct (target, kind, object_type, environment, account_id),
+  constraint table_is_linked_to_a_type_once unique nulls not distinct (target, kind, object_type, environment,
+      account_id),
   constraint kind_is_known check (kind = any ('{product,customer,subscription,payment,object}')),
   constraint way_is_known check (found_by = any ('{id,subject,checkout,metadata}')),
   constraint owner_is_known check (owner = any ('{database,stripe,refuse}'))

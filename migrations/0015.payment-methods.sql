@@ -17,7 +17,8 @@ create table payments.stripe_payment_methods (
   synced_at         timestamptz not null,
   created_at        timestamptz not null default now(),
   updated_at        timestamptz not null default now(),
-  constraint stripe_payment_methods_method_is_mirrored_once unique nulls not distinct (environment, payment_method_id, account_id),
+  constraint stripe_payment_methods_method_is_mirrored_once unique nulls not distinct (environment, payment_method_id,
+      account_id),
   constraint environment_is_known check (environment = any ('{test,live}'))
 ) with (fillfactor = 80);
 create index stripe_payment_methods_customer_id_idx on payments.stripe_payment_methods (customer_id);

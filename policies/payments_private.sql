@@ -1,7 +1,7 @@
 -- Internals are nobody's: no usage of the schema, and closed a second time table by table.
 alter table payments_private.stashed_events enable row level security;
 alter table payments_private.purged_events enable row level security;
-alter table payments_private.rival_snapshots enable row level security;
+alter table payments_private.same_second_snapshots enable row level security;
 alter table payments_private.stored_objects enable row level security;
 alter table payments_private.refresh_queue enable row level security;
 alter table payments_private.customer_claims enable row level security;
@@ -24,7 +24,8 @@ alter table payments_private.lock_of_test enable row level security;
 alter table payments_private.lock_of_live enable row level security;
 alter table payments_private.lock_of_purge enable row level security;
 
-revoke all on all tables in schema payments_private from public, payments_service, payments_user, payments_anon, payments_admin, payments_keys;
+revoke all on all tables in schema payments_private from public, payments_service, payments_user, payments_anon,
+  payments_admin, payments_keys;
 
 -- The list of dead events reads through its reader's rights.
 grant select on payments_private.stashed_events to payments_admin;

@@ -1,9 +1,11 @@
 -- Checkout attempts: callers insert requests for whom they may bill and read what is theirs.
 alter table payments.stripe_checkout_sessions enable row level security;
-revoke all on payments.stripe_checkout_sessions from public, payments_service, payments_user, payments_anon, payments_admin, payments_keys;
+revoke all on payments.stripe_checkout_sessions from public, payments_service, payments_user, payments_anon,
+  payments_admin, payments_keys;
 
 -- Only the request's own columns: status, url and Stripe's ids are not for callers to write.
-grant insert (environment, mode, line_items, success_url, cancel_url, subject_type, subject_id, customer_email, metadata, idempotency_key)
+grant insert (environment, mode, line_items, success_url, cancel_url, subject_type, subject_id, customer_email,
+              metadata, idempotency_key)
   on payments.stripe_checkout_sessions to payments_user, payments_anon;
 grant select on payments.stripe_checkout_sessions to payments_user, payments_anon, payments_admin;
 
@@ -25,8 +27,8 @@ create policy guests_begin_one_time_checkouts on payments.stripe_checkout_sessio
   for insert to payments_anon
   with check (subject_type is null and mode = 'payment' and owner_key like 'guest:%');
 
--- Compared without a sub-select: that would be an InitPlan, and whether EXPLAIN ANALYZE calls it "never executed" would tell
--- a guest whether any row, anybody's, meets a condition of its own.
+-- Compared without a sub-select: that would be an InitPlan, and whether EXPLAIN ANALYZE calls it "never executed" would
+-- tell a guest whether any row, anybody's, meets a condition of its own.
 drop policy if exists guests_read_their_attempts on payments.stripe_checkout_sessions;
 create policy guests_read_their_attempts on payments.stripe_checkout_sessions
   for select to payments_anon

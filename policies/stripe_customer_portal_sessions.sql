@@ -1,8 +1,10 @@
 -- Billing portal sessions: for subjects the caller may bill, and nobody else.
 alter table payments.stripe_customer_portal_sessions enable row level security;
-revoke all on payments.stripe_customer_portal_sessions from public, payments_service, payments_user, payments_anon, payments_admin, payments_keys;
+revoke all on payments.stripe_customer_portal_sessions from public, payments_service, payments_user, payments_anon,
+  payments_admin, payments_keys;
 
-grant insert (environment, subject_type, subject_id, return_url, configuration_id) on payments.stripe_customer_portal_sessions to payments_user;
+grant insert (environment, subject_type, subject_id, return_url, configuration_id)
+  on payments.stripe_customer_portal_sessions to payments_user;
 grant select on payments.stripe_customer_portal_sessions to payments_user, payments_admin;
 
 drop policy if exists users_open_portals_for_whom_they_may_bill on payments.stripe_customer_portal_sessions;

@@ -1,6 +1,8 @@
--- Payment methods: administrators read all; users read those of the customers of subjects they may bill, once that is opened.
+-- Payment methods: administrators read all; users read those of the customers of subjects they may bill, once that is
+-- opened.
 alter table payments.stripe_payment_methods enable row level security;
-revoke all on payments.stripe_payment_methods from public, payments_service, payments_user, payments_anon, payments_admin, payments_keys;
+revoke all on payments.stripe_payment_methods from public, payments_service, payments_user, payments_anon,
+  payments_admin, payments_keys;
 
 grant select on payments.stripe_payment_methods to payments_admin;
 drop policy if exists administrators_read_all on payments.stripe_payment_methods;

@@ -1,6 +1,7 @@
 -- The catalogue's prices: administrators read all; users and guests read the active ones, once that is opened.
 alter table payments.stripe_prices enable row level security;
-revoke all on payments.stripe_prices from public, payments_service, payments_user, payments_anon, payments_admin, payments_keys;
+revoke all on payments.stripe_prices from public, payments_service, payments_user, payments_anon, payments_admin,
+  payments_keys;
 
 grant select on payments.stripe_prices to payments_admin;
 drop policy if exists administrators_read_all on payments.stripe_prices;

@@ -1,6 +1,8 @@
--- The catalogue's products: administrators read all; users and guests read the active ones of our own account, once that is opened.
+-- The catalogue's products: administrators read all; users and guests read the active ones of our own account, once
+-- that is opened.
 alter table payments.stripe_products enable row level security;
-revoke all on payments.stripe_products from public, payments_service, payments_user, payments_anon, payments_admin, payments_keys;
+revoke all on payments.stripe_products from public, payments_service, payments_user, payments_anon, payments_admin,
+  payments_keys;
 
 grant select on payments.stripe_products to payments_admin;
 drop policy if exists administrators_read_all on payments.stripe_products;

@@ -1,13 +1,16 @@
--- Items of subscriptions: administrators read all; users read those of the subscriptions they may read, once that is opened.
+-- Items of subscriptions: administrators read all; users read those of the subscriptions they may read, once that is
+-- opened.
 alter table payments.stripe_subscription_items enable row level security;
-revoke all on payments.stripe_subscription_items from public, payments_service, payments_user, payments_anon, payments_admin, payments_keys;
+revoke all on payments.stripe_subscription_items from public, payments_service, payments_user, payments_anon,
+  payments_admin, payments_keys;
 
 grant select on payments.stripe_subscription_items to payments_admin;
 drop policy if exists administrators_read_all on payments.stripe_subscription_items;
 create policy administrators_read_all on payments.stripe_subscription_items
   for select to payments_admin using (true);
 
--- Environment by environment, so that both lead into an index. Asked by a function, not by a sub-select: see caller.sql.
+-- Environment by environment, so that both lead into an index. Asked by a function, not by a sub-select: see
+-- caller.sql.
 drop policy if exists users_read_the_items_of_subscriptions_they_read on payments.stripe_subscription_items;
 create policy users_read_the_items_of_subscriptions_they_read on payments.stripe_subscription_items
   for select to payments_user

@@ -1,6 +1,7 @@
 -- Subscriptions: administrators read all; users read those of the subjects they may bill, once that is opened.
 alter table payments.stripe_subscriptions enable row level security;
-revoke all on payments.stripe_subscriptions from public, payments_service, payments_user, payments_anon, payments_admin, payments_keys;
+revoke all on payments.stripe_subscriptions from public, payments_service, payments_user, payments_anon, payments_admin,
+  payments_keys;
 
 grant select on payments.stripe_subscriptions to payments_admin;
 drop policy if exists administrators_read_all on payments.stripe_subscriptions;

@@ -1,6 +1,8 @@
--- Payments, refunds and disputes: administrators read all; users read those of the subjects they may bill, once that is opened.
+-- Payments, refunds and disputes: administrators read all; users read those of the subjects they may bill, once that is
+-- opened.
 alter table payments.transactions enable row level security;
-revoke all on payments.transactions from public, payments_service, payments_user, payments_anon, payments_admin, payments_keys;
+revoke all on payments.transactions from public, payments_service, payments_user, payments_anon, payments_admin,
+  payments_keys;
 
 grant select on payments.transactions to payments_admin;
 drop policy if exists administrators_read_all on payments.transactions;

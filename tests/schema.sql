@@ -46,7 +46,7 @@ ALTER TYPE payments_private.incoming OWNER TO payments_owner;
 
 COMMENT ON TYPE payments_private.incoming IS 'A verified webhook body on its way into the ledger.';
 
-CREATE TYPE payments_private.payment_objects AS (
+CREATE TYPE payments_private.payment_facts AS (
 	node text,
 	links text[],
 	first_succeeded_at timestamp with time zone,
@@ -76,33 +76,33 @@ CREATE TYPE payments_private.payment_objects AS (
 	amounts_as_of timestamp with time zone
 );
 
-ALTER TYPE payments_private.payment_objects OWNER TO payments_owner;
+ALTER TYPE payments_private.payment_facts OWNER TO payments_owner;
 
-COMMENT ON TYPE payments_private.payment_objects IS 'What a Stripe object that tells of payments refers to and says: its links, ever; the first times events showed something; the rest from its newest snapshot.';
+COMMENT ON TYPE payments_private.payment_facts IS 'What a Stripe object that tells of payments refers to and says: its links, ever; the first times events showed something; the rest from its newest snapshot.';
 
-COMMENT ON COLUMN payments_private.payment_objects.node IS 'Type and id of the object, e.g. charge:ch_….';
+COMMENT ON COLUMN payments_private.payment_facts.node IS 'Type and id of the object, e.g. charge:ch_….';
 
-COMMENT ON COLUMN payments_private.payment_objects.links IS 'The nodes it refers to. A reference once told stays true, also when a newer API version leaves it out.';
+COMMENT ON COLUMN payments_private.payment_facts.links IS 'The nodes it refers to. A reference once told stays true, also when a newer API version leaves it out.';
 
-COMMENT ON COLUMN payments_private.payment_objects.first_succeeded_at IS 'Created time of the earliest event, kept or overtaken, that showed the payment as made.';
+COMMENT ON COLUMN payments_private.payment_facts.first_succeeded_at IS 'Created time of the earliest event, kept or superseded, that showed the payment as made.';
 
-COMMENT ON COLUMN payments_private.payment_objects.first_failed_at IS 'Created time of the earliest event that showed the payment as failed.';
+COMMENT ON COLUMN payments_private.payment_facts.first_failed_at IS 'Created time of the earliest event that showed the payment as failed.';
 
-COMMENT ON COLUMN payments_private.payment_objects.first_refunded_at IS 'Created time of the earliest event that showed money given back.';
+COMMENT ON COLUMN payments_private.payment_facts.first_refunded_at IS 'Created time of the earliest event that showed money given back.';
 
-COMMENT ON COLUMN payments_private.payment_objects.first_held_at IS 'When the charge was first seen as a hold: then it was not paid when it was created.';
+COMMENT ON COLUMN payments_private.payment_facts.first_held_at IS 'When the charge was first seen as a hold: then it was not paid when it was created.';
 
-COMMENT ON COLUMN payments_private.payment_objects.known IS 'A snapshot is stored and does not say that the object is gone.';
+COMMENT ON COLUMN payments_private.payment_facts.known IS 'A snapshot is stored and does not say that the object is gone.';
 
-COMMENT ON COLUMN payments_private.payment_objects.mode IS 'A session''s mode; canceled (an intent, or an invoice payment that was taken away); held or released (a charge, a refund of what was never captured); off_stripe (an invoice).';
+COMMENT ON COLUMN payments_private.payment_facts.mode IS 'A session''s mode; canceled (an intent, or an invoice payment that was taken away); held or released (a charge, a refund of what was never captured); off_stripe (an invoice).';
 
-COMMENT ON COLUMN payments_private.payment_objects.refunded IS 'Minor units given back of what a charge captured, or by a refund that has not failed.';
+COMMENT ON COLUMN payments_private.payment_facts.refunded IS 'Minor units given back of what a charge captured, or by a refund that has not failed.';
 
-COMMENT ON COLUMN payments_private.payment_objects.own_payer IS 'The billing subject that an invoice''s own metadata names.';
+COMMENT ON COLUMN payments_private.payment_facts.own_payer IS 'The billing subject that an invoice''s own metadata names.';
 
-COMMENT ON COLUMN payments_private.payment_objects.products IS 'All products that were bought, where there are several lines; prices likewise.';
+COMMENT ON COLUMN payments_private.payment_facts.products IS 'All products that were bought, where there are several lines; prices likewise.';
 
-COMMENT ON COLUMN payments_private.payment_objects.amounts_as_of IS 'When a charge with refunds, or a failed refund, was seen like this.';
+COMMENT ON COLUMN payments_private.payment_facts.amounts_as_of IS 'When a charge with refunds, or a failed refund, was seen like this.';
 
 CREATE FUNCTION payments.adopt_outbox(environment text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -475,7 +475,7 @@ CREATE FUNCTION payments.ingest_stripe_event(environment text, payload text) RET
 
 ALTER FUNCTION payments.ingest_stripe_event(environment text, payload text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.ingest_stripe_event(environment text, payload text) IS 'Takes one verified webhook body through the whole road: ledger, store, links, projections, fulfilment. Raises PY007 for a body that is no Stripe event and PY008 for an event of the other mode; what fails after that is stored as failed and answered in error.';
+COMMENT ON FUNCTION payments.ingest_stripe_event(environment text, payload text) IS 'Takes one verified webhook body through the whole pipeline: ledger, store, links, projections, fulfilment. Raises PY007 for a body that is no Stripe event and PY008 for an event of the other mode; what fails after that is stored as failed and answered in error.';
 
 CREATE FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) RETURNS TABLE(event_id uuid, processing_status text, duplicate boolean, error text)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -483,7 +483,7 @@ CREATE FUNCTION payments.ingest_stripe_events(environment text, payloads text[])
 
 ALTER FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) IS 'Takes a batch of verified webhook bodies through the whole road in one transaction; one row each, in order. A bad one does not harm its neighbours: status failed with its error, or rejected (PY007 not a Stripe event, PY008 wrong mode) and nothing stored. Waits about a second for locks (setting lock_timeout), then keeps the event as failed; all events of a batch that is cancelled or runs into statement_timeout are kept as failed with 57014: give each to this function alone. Commits with synchronous_commit = on.';
+COMMENT ON FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) IS 'Takes a batch of verified webhook bodies through the whole pipeline in one transaction; one row each, in order. A bad one does not harm its neighbours: status failed with its error, or rejected (PY007 not a Stripe event, PY008 wrong mode) and nothing stored. Waits about a second for locks (setting lock_timeout), then keeps the event as failed; all events of a batch that is cancelled or runs into statement_timeout are kept as failed with 57014: give each to this function alone. Commits with synchronous_commit = on.';
 
 CREATE FUNCTION payments.installation_id() RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -727,7 +727,7 @@ CREATE FUNCTION payments.receive_stripe_webhook(json) RETURNS json
 
 ALTER FUNCTION payments.receive_stripe_webhook(json) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.receive_stripe_webhook(json) IS 'A delivery of Stripe''s, as PostgREST hands it over: the body, and Stripe-Signature in request.headers. Verified with the secrets of set_signing_secret(), whose environment it is of, then taken through the whole road like any other. Raises PY015 for a bad signature, PY007 and PY008 as ingest_stripe_event(); what fails after that is kept and answered with status 500.';
+COMMENT ON FUNCTION payments.receive_stripe_webhook(json) IS 'A delivery of Stripe''s, as PostgREST hands it over: the body, and Stripe-Signature in request.headers. Verified with the secrets of set_signing_secret(), whose environment it is of, then taken through the whole pipeline like any other. Raises PY015 for a bad signature, PY007 and PY008 as ingest_stripe_event(); what fails after that is kept and answered with status 500.';
 
 CREATE FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) RETURNS payments.provider_connections
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1011,13 +1011,13 @@ ALTER FUNCTION payments_private.account_name(p_account jsonb) OWNER TO payments_
 
 COMMENT ON FUNCTION payments_private.account_name(p_account jsonb) IS 'What Stripe''s account object says it is called.';
 
-CREATE FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) RETURNS void
+CREATE FUNCTION payments_private.add_same_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.add_same_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) IS 'Enters a snapshot into the set among which the latest of its second is chosen. p_body: its body, null where the ledger has it or is about to.';
+COMMENT ON FUNCTION payments_private.add_same_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) IS 'Enters a snapshot into the set among which the latest of its second is chosen. p_body: its body, null where the ledger has it or is about to.';
 
 CREATE FUNCTION payments_private.allow_link(p_link integer, p_object_id text) RETURNS void
     LANGUAGE plpgsql
@@ -1027,13 +1027,13 @@ ALTER FUNCTION payments_private.allow_link(p_link integer, p_object_id text) OWN
 
 COMMENT ON FUNCTION payments_private.allow_link(p_link integer, p_object_id text) IS 'Raises PY011 where the caller may not link a row to an object.';
 
-CREATE FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_objects[]) RETURNS bigint
+CREATE FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_facts[]) RETURNS bigint
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_objects[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_facts[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_objects[]) IS 'Minor units given back of a payment: by refunds that have not failed, and what its charges count beyond the known ones.';
+COMMENT ON FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_facts[]) IS 'Minor units given back of a payment: by refunds that have not failed, and what its charges count beyond the known ones.';
 
 CREATE FUNCTION payments_private.anchor_for(p_environment text, p_account_id text, p_object_type text) RETURNS integer
     LANGUAGE plpgsql
@@ -1058,6 +1058,14 @@ CREATE FUNCTION payments_private.apply_alone(p_environment text, p_event payment
 ALTER FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) IS 'Enters and applies one event of a batch; whatever it raises, it is kept as failed or in quarantine. Raises only where neither can be written.';
+
+CREATE FUNCTION payments_private.apply_by_account(p_snapshots payments_private.snapshot[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.apply_by_account(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.apply_by_account(p_snapshots payments_private.snapshot[]) IS 'Applies snapshots of one or more environments and accounts. The caller holds the locks.';
 
 CREATE FUNCTION payments_private.apply_events(p_ids uuid[], p_snapshots payments_private.snapshot[]) RETURNS void
     LANGUAGE plpgsql
@@ -1096,14 +1104,6 @@ CREATE FUNCTION payments_private.apply_together(p_environment text, p_events pay
 ALTER FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[]) IS 'Enters and applies all events of a batch, whose objects are locked. Raises what any of them raises.';
-
-CREATE FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[]) RETURNS integer
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[]) IS 'Applies snapshots of one or more environments and accounts. The caller holds the locks.';
 
 CREATE TABLE payments.outbox (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1254,13 +1254,13 @@ ALTER FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) OWNE
 
 COMMENT ON FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) IS 'Acts as an owner until told otherwise. Raises 42501 for who may not.';
 
-CREATE FUNCTION payments_private.belongs_to(p_member payments_private.payment_objects, p_payment payments_private.payment_objects, p_circle payments_private.payment_objects[]) RETURNS boolean
+CREATE FUNCTION payments_private.belongs_to(p_member payments_private.payment_facts, p_payment payments_private.payment_facts, p_group payments_private.payment_facts[]) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.belongs_to(p_member payments_private.payment_objects, p_payment payments_private.payment_objects, p_circle payments_private.payment_objects[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.belongs_to(p_member payments_private.payment_facts, p_payment payments_private.payment_facts, p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.belongs_to(p_member payments_private.payment_objects, p_payment payments_private.payment_objects, p_circle payments_private.payment_objects[]) IS 'Whether an object of a circle tells of this one of its payments.';
+COMMENT ON FUNCTION payments_private.belongs_to(p_member payments_private.payment_facts, p_payment payments_private.payment_facts, p_group payments_private.payment_facts[]) IS 'Whether a member of a group tells of this one of its payments.';
 
 CREATE FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -1295,21 +1295,21 @@ ALTER FUNCTION payments_private.can_be_empty(p_object_type text, p_parameter tex
 
 COMMENT ON FUNCTION payments_private.can_be_empty(p_object_type text, p_parameter text) IS 'Whether Stripe lets a parameter be unset.';
 
-CREATE FUNCTION payments_private.charge_facts(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+CREATE FUNCTION payments_private.charge_facts(p_data jsonb, o payments_private.payment_facts) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.charge_facts(p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.charge_facts(p_data jsonb, o payments_private.payment_facts) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.charge_facts(p_data jsonb, o payments_private.payment_objects) IS 'What a charge says of its payment.';
+COMMENT ON FUNCTION payments_private.charge_facts(p_data jsonb, o payments_private.payment_facts) IS 'What a charge says of its payment.';
 
-CREATE FUNCTION payments_private.charge_of_refund(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[]) RETURNS payments_private.payment_objects
+CREATE FUNCTION payments_private.charge_of_refund(p_refund payments_private.payment_facts, p_parts payments_private.payment_facts[]) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.charge_of_refund(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.charge_of_refund(p_refund payments_private.payment_facts, p_parts payments_private.payment_facts[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.charge_of_refund(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[]) IS 'The charge that a refund names, or the first one where it names none; null if it is not known.';
+COMMENT ON FUNCTION payments_private.charge_of_refund(p_refund payments_private.payment_facts, p_parts payments_private.payment_facts[]) IS 'The charge that a refund names, or the first one where it names none; null if it is not known.';
 
 CREATE FUNCTION payments_private.check_body(p_link payments_private.linked_tables) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -1383,24 +1383,13 @@ ALTER FUNCTION payments_private.checked_push(p_link payments_private.linked_tabl
 
 COMMENT ON FUNCTION payments_private.checked_push(p_link payments_private.linked_tables, p_push jsonb, p_create boolean) IS 'Returns what is to be pushed, or raises PY001.';
 
-CREATE FUNCTION payments_private.checkout_session_facts(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+CREATE FUNCTION payments_private.checkout_session_facts(p_data jsonb, o payments_private.payment_facts) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.checkout_session_facts(p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.checkout_session_facts(p_data jsonb, o payments_private.payment_facts) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.checkout_session_facts(p_data jsonb, o payments_private.payment_objects) IS 'What a Checkout Session says of its payment.';
-
-CREATE FUNCTION payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) RETURNS TABLE(start text, node text)
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_seqscan TO 'off'
-    SET jit TO 'off';
-
-ALTER FUNCTION payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) IS 'The members of the groups that each of the given references is in.';
+COMMENT ON FUNCTION payments_private.checkout_session_facts(p_data jsonb, o payments_private.payment_facts) IS 'What a Checkout Session says of its payment.';
 
 CREATE FUNCTION payments_private.claim_by_hand() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1474,13 +1463,13 @@ ALTER FUNCTION payments_private.count_pushes(p_link integer) OWNER TO payments_o
 
 COMMENT ON FUNCTION payments_private.count_pushes(p_link integer) IS 'Raises PY013 when a transaction pushes more rows than bulk_push_rows (1000) without saying that it means to.';
 
-CREATE FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+CREATE FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_facts) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_facts) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_objects) IS 'What a credit note says was given back outside of Stripe.';
+COMMENT ON FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_facts) IS 'What a credit note says was given back outside of Stripe.';
 
 CREATE FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -1538,17 +1527,6 @@ ALTER FUNCTION payments_private.default_method_of(p_environment text, p_account 
 
 COMMENT ON FUNCTION payments_private.default_method_of(p_environment text, p_account text, p_customer_id text) IS 'Returns the id of a customer''s default payment method or source, or null.';
 
-CREATE FUNCTION payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_seqscan TO 'off'
-    SET jit TO 'off';
-
-ALTER FUNCTION payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) IS 'Deletes rows that nothing stored accounts for.';
-
 CREATE FUNCTION payments_private.detach_link(p_link payments_private.linked_tables, p_owner name) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1573,13 +1551,13 @@ ALTER FUNCTION payments_private.differences(p_environment text, p_max integer) O
 
 COMMENT ON FUNCTION payments_private.differences(p_environment text, p_max integer) IS 'What verify_projections() answers, so many objects at a time; an item that moved from one subscription to another is told by both.';
 
-CREATE FUNCTION payments_private.differences_of(p_environment text, p_account text, p_pass text, p_keys text[], p_alone boolean) RETURNS TABLE(projection text, key text, stored jsonb, expected jsonb)
+CREATE FUNCTION payments_private.differences_of(p_environment text, p_account text, p_stage text, p_keys text[], p_alone boolean) RETURNS TABLE(projection text, key text, stored jsonb, expected jsonb)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.differences_of(p_environment text, p_account text, p_pass text, p_keys text[], p_alone boolean) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.differences_of(p_environment text, p_account text, p_stage text, p_keys text[], p_alone boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.differences_of(p_environment text, p_account text, p_pass text, p_keys text[], p_alone boolean) IS 'Computes one batch anew, compares, and takes it back.';
+COMMENT ON FUNCTION payments_private.differences_of(p_environment text, p_account text, p_stage text, p_keys text[], p_alone boolean) IS 'Computes one batch anew, compares, and takes it back.';
 
 CREATE FUNCTION payments_private.dispatch_to_links(p_anchor integer) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -1589,13 +1567,13 @@ ALTER FUNCTION payments_private.dispatch_to_links(p_anchor integer) OWNER TO pay
 
 COMMENT ON FUNCTION payments_private.dispatch_to_links(p_anchor integer) IS 'Returns what update_linked_rows() does for the links to one type of object.';
 
-CREATE FUNCTION payments_private.dispute_facts(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+CREATE FUNCTION payments_private.dispute_facts(p_data jsonb, o payments_private.payment_facts) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.dispute_facts(p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.dispute_facts(p_data jsonb, o payments_private.payment_facts) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.dispute_facts(p_data jsonb, o payments_private.payment_objects) IS 'What a dispute says.';
+COMMENT ON FUNCTION payments_private.dispute_facts(p_data jsonb, o payments_private.payment_facts) IS 'What a dispute says.';
 
 CREATE FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) RETURNS uuid[]
     LANGUAGE plpgsql
@@ -1666,13 +1644,32 @@ ALTER FUNCTION payments_private.event_snapshot(p_environment text, p_account tex
 
 COMMENT ON FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) IS 'The snapshot an event carries. An event without a created time counts as older than any other.';
 
-CREATE FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_objects, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) RETURNS payments_private.payment_objects
+CREATE FUNCTION payments_private.extract_again(p_environment text, p_account text, p_object_type text, p_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.extract_again(p_environment text, p_account text, p_object_type text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.extract_again(p_environment text, p_account text, p_object_type text, p_ids text[]) IS 'Reads what stored objects say of payments again.';
+
+CREATE FUNCTION payments_private.extract_payment_facts(p_account text, p_object_type text, p_data jsonb) RETURNS payments_private.payment_facts
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.extract_payment_facts(p_account text, p_object_type text, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.extract_payment_facts(p_account text, p_object_type text, p_data jsonb) IS 'What a snapshot says of its payment.';
+
+CREATE FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_objects, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_objects, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) IS 'What an object says of payments after this snapshot, given what it said before. p_newest: the snapshot stored now, null if that is the same as before.';
+COMMENT ON FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) IS 'What an object says of payments after this snapshot, given what it said before. p_newest: the snapshot stored now, null if that is the same as before.';
 
 CREATE FUNCTION payments_private.fill_anchor(p_anchor integer) RETURNS void
     LANGUAGE plpgsql
@@ -1834,6 +1831,17 @@ ALTER FUNCTION payments_private.grant_reading(p_what text) OWNER TO payments_own
 
 COMMENT ON FUNCTION payments_private.grant_reading(p_what text) IS 'Grants users the columns meant for them.';
 
+CREATE FUNCTION payments_private.group_members(p_environment text, p_account text, p_nodes text[]) RETURNS TABLE(start text, node text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.group_members(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.group_members(p_environment text, p_account text, p_nodes text[]) IS 'The members of the groups that each of the given references is in.';
+
 CREATE FUNCTION payments_private.group_rank(p_node text) RETURNS integer
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1841,6 +1849,17 @@ CREATE FUNCTION payments_private.group_rank(p_node text) RETURNS integer
 ALTER FUNCTION payments_private.group_rank(p_node text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.group_rank(p_node text) IS 'In which order objects name a group.';
+
+CREATE FUNCTION payments_private.group_representatives(p_environment text, p_account text, p_nodes text[]) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.group_representatives(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.group_representatives(p_environment text, p_account text, p_nodes text[]) IS 'Those of the given nodes that are the first stored object of their group.';
 
 CREATE FUNCTION payments_private.groups_of(p_environment text, p_account text, p_nodes text[]) RETURNS text[]
     LANGUAGE plpgsql STABLE
@@ -1930,13 +1949,13 @@ COMMENT ON COLUMN payments.transactions.amount_refunded IS 'Minor units given ba
 
 COMMENT ON COLUMN payments.transactions.paid_at IS 'From the invoice (its invoice payment, where it was paid in several), else the charge, else the first event that showed success; null where Stripe named no time.';
 
-CREATE FUNCTION payments_private.heir_of(p_keys payments_private.payment_objects[], p_rows payments.transactions[]) RETURNS integer
+CREATE FUNCTION payments_private.heir_of(p_keys payments_private.payment_facts[], p_rows payments.transactions[]) RETURNS integer
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.heir_of(p_keys payments_private.payment_objects[], p_rows payments.transactions[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.heir_of(p_keys payments_private.payment_facts[], p_rows payments.transactions[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.heir_of(p_keys payments_private.payment_objects[], p_rows payments.transactions[]) IS 'The place of the intent that is neither paid nor canceled; one that is on its way before others.';
+COMMENT ON FUNCTION payments_private.heir_of(p_keys payments_private.payment_facts[], p_rows payments.transactions[]) IS 'The place of the intent that is neither paid nor canceled; one that is on its way before others.';
 
 CREATE FUNCTION payments_private.hmac_sha256(p_message bytea, p_key bytea) RETURNS bytea
     LANGUAGE plpgsql IMMUTABLE
@@ -1970,13 +1989,13 @@ ALTER FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) OWNE
 
 COMMENT ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) IS 'A batch of verified bodies, in the order of their event ids. A body that is no event of this environment has status rejected and its verdict says why. Waits for locks no longer than longest_wait() allows for each: in all about twice that at most, and 10 ms an event. What is cancelled (57014) is kept as failed, its neighbours too. Raises only where an event can neither be entered nor put into quarantine.';
 
-CREATE FUNCTION payments_private.invoice_facts(p_account text, p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+CREATE FUNCTION payments_private.invoice_facts(p_account text, p_data jsonb, o payments_private.payment_facts) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.invoice_facts(p_account text, p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.invoice_facts(p_account text, p_data jsonb, o payments_private.payment_facts) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.invoice_facts(p_account text, p_data jsonb, o payments_private.payment_objects) IS 'What an invoice says of its payments.';
+COMMENT ON FUNCTION payments_private.invoice_facts(p_account text, p_data jsonb, o payments_private.payment_facts) IS 'What an invoice says of its payments.';
 
 CREATE FUNCTION payments_private.invoice_lines(p_data jsonb) RETURNS TABLE(line_rank integer, product_id text, price_id text)
     LANGUAGE plpgsql IMMUTABLE
@@ -1986,21 +2005,21 @@ ALTER FUNCTION payments_private.invoice_lines(p_data jsonb) OWNER TO payments_ow
 
 COMMENT ON FUNCTION payments_private.invoice_lines(p_data jsonb) IS 'The lines of an invoice, the main line first: rank 1, or -1 where all are credits. Credits have negative ranks.';
 
-CREATE FUNCTION payments_private.invoice_payment_facts(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+CREATE FUNCTION payments_private.invoice_payment_facts(p_data jsonb, o payments_private.payment_facts) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.invoice_payment_facts(p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.invoice_payment_facts(p_data jsonb, o payments_private.payment_facts) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.invoice_payment_facts(p_data jsonb, o payments_private.payment_objects) IS 'What an invoice payment says.';
+COMMENT ON FUNCTION payments_private.invoice_payment_facts(p_data jsonb, o payments_private.payment_facts) IS 'What an invoice payment says.';
 
-CREATE FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+CREATE FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_facts) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_facts) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_objects) IS 'Product and price of the main line; all that were bought where there are several lines.';
+COMMENT ON FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_facts) IS 'Product and price of the main line; all that were bought where there are several lines.';
 
 CREATE FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -2010,13 +2029,13 @@ ALTER FUNCTION payments_private.is_deletion(p_object_type text, p_event_type tex
 
 COMMENT ON FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) IS 'Whether a snapshot says that its object is gone.';
 
-CREATE FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_objects) RETURNS boolean
+CREATE FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_facts) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_objects) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_facts) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_objects) IS 'Whether a member of a group is an invoice payment made outside of Stripe.';
+COMMENT ON FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_facts) IS 'Whether a member of a group is an invoice payment made outside of Stripe.';
 
 CREATE FUNCTION payments_private.is_passing(p_sqlstate text) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
@@ -2026,13 +2045,13 @@ ALTER FUNCTION payments_private.is_passing(p_sqlstate text) OWNER TO payments_ow
 
 COMMENT ON FUNCTION payments_private.is_passing(p_sqlstate text) IS 'Whether a failure tells of the moment and not of the event: a lock (55P03, 40P01, 40001), a time limit or cancellation (57014), a want of disk, memory or connections (53xxx, 58030).';
 
-CREATE FUNCTION payments_private.is_release(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[]) RETURNS boolean
+CREATE FUNCTION payments_private.is_release(p_refund payments_private.payment_facts, p_parts payments_private.payment_facts[]) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.is_release(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.is_release(p_refund payments_private.payment_facts, p_parts payments_private.payment_facts[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.is_release(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[]) IS 'Whether a refund tells of money that was held and never taken.';
+COMMENT ON FUNCTION payments_private.is_release(p_refund payments_private.payment_facts, p_parts payments_private.payment_facts[]) IS 'Whether a refund tells of money that was held and never taken.';
 
 CREATE FUNCTION payments_private.is_reserved(p_key text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -2049,6 +2068,45 @@ CREATE FUNCTION payments_private.is_same_event(p_event payments_private.incoming
 ALTER FUNCTION payments_private.is_same_event(p_event payments_private.incoming, p_other payments_private.incoming) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.is_same_event(p_event payments_private.incoming, p_other payments_private.incoming) IS 'Whether two bodies are deliveries of one event.';
+
+CREATE TABLE payments_private.same_second_snapshots (
+    environment text NOT NULL,
+    account text DEFAULT ''::text NOT NULL,
+    object_type text NOT NULL,
+    object_id text NOT NULL,
+    source text NOT NULL,
+    event_type text,
+    observed_at timestamp with time zone NOT NULL,
+    data jsonb,
+    deleted boolean NOT NULL,
+    previous_attributes jsonb,
+    stage numeric,
+    state bigint NOT NULL,
+    state_before bigint
+)
+WITH (toast_tuple_target='8160');
+
+ALTER TABLE payments_private.same_second_snapshots OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.same_second_snapshots IS 'All snapshots of one object that share the newest second. Which of them is the latest is decided over the whole set, so arrival does not matter.';
+
+COMMENT ON COLUMN payments_private.same_second_snapshots.source IS 'The event''s id, or api:<time> for a snapshot from the API.';
+
+COMMENT ON COLUMN payments_private.same_second_snapshots.data IS 'The object, unless it is the one that the event in the ledger carries.';
+
+COMMENT ON COLUMN payments_private.same_second_snapshots.stage IS 'How far along its life the object is; null where its type has no stages.';
+
+COMMENT ON COLUMN payments_private.same_second_snapshots.state IS 'Hash of the object as the snapshot shows it.';
+
+COMMENT ON COLUMN payments_private.same_second_snapshots.state_before IS 'Hash of the object before the event, from data.previous_attributes; null when the event says nothing about it.';
+
+CREATE FUNCTION payments_private.is_superseded(p_candidate payments_private.same_second_snapshots, p_candidates payments_private.same_second_snapshots[]) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.is_superseded(p_candidate payments_private.same_second_snapshots, p_candidates payments_private.same_second_snapshots[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.is_superseded(p_candidate payments_private.same_second_snapshots, p_candidates payments_private.same_second_snapshots[]) IS 'Whether what another of the candidates calls previous is what this one shows.';
 
 CREATE FUNCTION payments_private.items_of(p_subscription jsonb) RETURNS TABLE(item_id text, d jsonb)
     LANGUAGE plpgsql IMMUTABLE
@@ -2186,13 +2244,13 @@ ALTER FUNCTION payments_private.key_condition(p_link payments_private.linked_tab
 
 COMMENT ON FUNCTION payments_private.key_condition(p_link payments_private.linked_tables) IS 'Returns the SQL that finds a row by its primary key, given as jsonb in $1.';
 
-CREATE FUNCTION payments_private.keys_by_account(p_environment text, p_pass text, p_keys text[], p_accounts text[]) RETURNS TABLE(account_id text, keys text[])
+CREATE FUNCTION payments_private.keys_by_account(p_environment text, p_stage text, p_keys text[], p_accounts text[]) RETURNS TABLE(account_id text, keys text[])
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.keys_by_account(p_environment text, p_pass text, p_keys text[], p_accounts text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.keys_by_account(p_environment text, p_stage text, p_keys text[], p_accounts text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.keys_by_account(p_environment text, p_pass text, p_keys text[], p_accounts text[]) IS 'What a batch does for each account.';
+COMMENT ON FUNCTION payments_private.keys_by_account(p_environment text, p_stage text, p_keys text[], p_accounts text[]) IS 'What a batch does for each account.';
 
 CREATE FUNCTION payments_private.know_again(p_events payments_private.incoming[], OUT events payments_private.incoming[], OUT simple boolean) RETURNS record
     LANGUAGE plpgsql
@@ -2218,24 +2276,13 @@ ALTER FUNCTION payments_private.latest_of_second(p_environment text, p_account t
 
 COMMENT ON FUNCTION payments_private.latest_of_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean, p_more boolean) IS 'The latest of an object''s snapshots of one second, now that this one is among them. p_tied: whether there were several before; p_carry, p_more: as for store_snapshot; null if more are to come.';
 
-CREATE FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, OUT latest_source text, OUT settled boolean) RETURNS record
+CREATE FUNCTION payments_private.latest_same_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, OUT latest_source text, OUT settled boolean) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, OUT latest_source text, OUT settled boolean) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.latest_same_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, OUT latest_source text, OUT settled boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, OUT latest_source text, OUT settled boolean) IS 'Which of the rival snapshots of this one''s object is the latest, by its source, and whether more than the arbitrary last rule says so.';
-
-CREATE FUNCTION payments_private.leaders(p_environment text, p_account text, p_nodes text[]) RETURNS text[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_seqscan TO 'off'
-    SET jit TO 'off';
-
-ALTER FUNCTION payments_private.leaders(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.leaders(p_environment text, p_account text, p_nodes text[]) IS 'Those of the given nodes that are the first stored object of their group.';
+COMMENT ON FUNCTION payments_private.latest_same_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, OUT latest_source text, OUT settled boolean) IS 'Which of the same-second snapshots of this one''s object is the latest, by its source, and whether more than the arbitrary last rule says so.';
 
 CREATE FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) RETURNS numeric
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -2325,13 +2372,21 @@ ALTER FUNCTION payments_private.lock_area(p_area text, p_whole boolean) OWNER TO
 
 COMMENT ON FUNCTION payments_private.lock_area(p_area text, p_whole boolean) IS 'Locks an environment (test, live), or what was purged (purge), until the transaction ends: nobody else has the whole of it, or, with p_whole, nobody else works in it at all. Waits as wait_for_locks() does; raises 55P03.';
 
-CREATE FUNCTION payments_private.lock_batch(p_environment text, p_account text, p_pass text, p_keys text[]) RETURNS void
+CREATE FUNCTION payments_private.lock_batch(p_environment text, p_account text, p_stage text, p_keys text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.lock_batch(p_environment text, p_account text, p_pass text, p_keys text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.lock_batch(p_environment text, p_account text, p_stage text, p_keys text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.lock_batch(p_environment text, p_account text, p_pass text, p_keys text[]) IS 'Waits for the deliveries that work on the same objects, and lets no other begin.';
+COMMENT ON FUNCTION payments_private.lock_batch(p_environment text, p_account text, p_stage text, p_keys text[]) IS 'Waits for the deliveries that work on the same objects, and lets no other begin.';
+
+CREATE FUNCTION payments_private.lock_by_account(p_snapshots payments_private.snapshot[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.lock_by_account(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.lock_by_account(p_snapshots payments_private.snapshot[]) IS 'Takes the locks that apply_by_account needs.';
 
 CREATE FUNCTION payments_private.lock_events(p_events payments_private.incoming[]) RETURNS void
     LANGUAGE plpgsql
@@ -2383,14 +2438,6 @@ CREATE FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with
 ALTER FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) IS 'Whether the lock could be had by then; it is held until the transaction ends. Tries at least once.';
-
-CREATE FUNCTION payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) IS 'Takes the locks that apply_worlds needs.';
 
 CREATE FUNCTION payments_private.longest_lock_wait() RETURNS text
     LANGUAGE plpgsql STABLE
@@ -2480,16 +2527,16 @@ ALTER FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text
 
 COMMENT ON FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text, p_since timestamp with time zone) IS 'When to try again after so many attempts: 1, 2, 4 … minutes later, at most 6 hours; null when the event is to be parked. After a failure that passes (is_passing) it is 5, 10, 20 … seconds, and an event that came (p_since) less than 3 days ago, for as long as Stripe delivers again, is not parked.';
 
-CREATE FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) RETURNS record
+CREATE FUNCTION payments_private.next_batch(p_environment text, p_stage text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.next_batch(p_environment text, p_stage text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) IS 'The next keys of a pass, after the given one, with their accounts.';
+COMMENT ON FUNCTION payments_private.next_batch(p_environment text, p_stage text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) IS 'The next keys of a stage, after the given one, with their accounts.';
 
 CREATE FUNCTION payments_private.next_push(p_tries integer) RETURNS interval
     LANGUAGE plpgsql IMMUTABLE
@@ -2507,17 +2554,6 @@ ALTER FUNCTION payments_private.not_of_a_superuser(p_thing text, p_owner name) O
 
 COMMENT ON FUNCTION payments_private.not_of_a_superuser(p_thing text, p_owner name) IS 'Raises PY002 if the owner of a thing is a superuser.';
 
-CREATE FUNCTION payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_seqscan TO 'off'
-    SET jit TO 'off';
-
-ALTER FUNCTION payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) IS 'Reads what stored objects say of payments again.';
-
 CREATE FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2525,30 +2561,6 @@ CREATE FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_
 ALTER FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) IS 'Where Stripe owns the pushed columns, writes what changed there into the rows that are linked to the object.';
-
-CREATE FUNCTION payments_private.note_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.note_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.note_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) IS 'Keeps for whom a customer, session or subscription says that a customer stands; the customer, if that is new. p_newest: the snapshot stored now, null if that is the same as before.';
-
-CREATE FUNCTION payments_private.note_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) RETURNS boolean
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.note_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.note_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) IS 'Keeps whom a customer''s own metadata named at a time; whether that says anything new. p_is_change: the event says that it changed.';
-
-CREATE FUNCTION payments_private.note_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.note_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.note_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) IS 'Keeps for whom a paid invoice says that its customer stands; the customer, if that is new.';
 
 CREATE FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) RETURNS void
     LANGUAGE plpgsql
@@ -2598,17 +2610,6 @@ ALTER FUNCTION payments_private.origin_of(p_url text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.origin_of(p_url text) IS 'Scheme, host and port of a URL that check_url() lets pass, as browsers compare them.';
 
-CREATE FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer) RETURNS TABLE(key text, account_id text)
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_seqscan TO 'off'
-    SET jit TO 'off';
-
-ALTER FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer) IS 'Keys and accounts of the rows of a projection that nothing stored accounts for; all accounts'' of the last key.';
-
 CREATE FUNCTION payments_private.outbox_home() RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2624,45 +2625,6 @@ CREATE FUNCTION payments_private.outbox_is_open(p_environment text) RETURNS bool
 ALTER FUNCTION payments_private.outbox_is_open(p_environment text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.outbox_is_open(p_environment text) IS 'Whether pushes of an environment are sent: not while paused, and not from a copy of the database or to another account than before.';
-
-CREATE TABLE payments_private.rival_snapshots (
-    environment text NOT NULL,
-    account text DEFAULT ''::text NOT NULL,
-    object_type text NOT NULL,
-    object_id text NOT NULL,
-    source text NOT NULL,
-    event_type text,
-    observed_at timestamp with time zone NOT NULL,
-    data jsonb,
-    deleted boolean NOT NULL,
-    previous_attributes jsonb,
-    stage numeric,
-    state bigint NOT NULL,
-    state_before bigint
-)
-WITH (toast_tuple_target='8160');
-
-ALTER TABLE payments_private.rival_snapshots OWNER TO payments_owner;
-
-COMMENT ON TABLE payments_private.rival_snapshots IS 'All snapshots of one object that share the newest second. Which of them is the latest is decided over the whole set, so arrival does not matter.';
-
-COMMENT ON COLUMN payments_private.rival_snapshots.source IS 'The event''s id, or api:<time> for a snapshot from the API.';
-
-COMMENT ON COLUMN payments_private.rival_snapshots.data IS 'The object, unless it is the one that the event in the ledger carries.';
-
-COMMENT ON COLUMN payments_private.rival_snapshots.stage IS 'How far along its life the object is; null where its type has no stages.';
-
-COMMENT ON COLUMN payments_private.rival_snapshots.state IS 'Hash of the object as the snapshot shows it.';
-
-COMMENT ON COLUMN payments_private.rival_snapshots.state_before IS 'Hash of the object before the event, from data.previous_attributes; null when the event says nothing about it.';
-
-CREATE FUNCTION payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) IS 'Whether what another of the rivals calls previous is what this one shows.';
 
 CREATE FUNCTION payments_private.owners_function(p_link payments_private.linked_tables, p_what text, p_arguments text, p_returns text, p_body text) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE
@@ -2704,29 +2666,21 @@ ALTER FUNCTION payments_private.parameters_of(o payments.outbox) OWNER TO paymen
 
 COMMENT ON FUNCTION payments_private.parameters_of(o payments.outbox) IS 'Returns the fields of the form that a push sends.';
 
-CREATE FUNCTION payments_private.parent_of(p_member payments_private.payment_objects, p_payments payments.transactions[], p_group payments_private.payment_objects[]) RETURNS payments.transactions
+CREATE FUNCTION payments_private.parent_of(p_member payments_private.payment_facts, p_payments payments.transactions[], p_group payments_private.payment_facts[]) RETURNS payments.transactions
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.parent_of(p_member payments_private.payment_objects, p_payments payments.transactions[], p_group payments_private.payment_objects[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.parent_of(p_member payments_private.payment_facts, p_payments payments.transactions[], p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.parent_of(p_member payments_private.payment_objects, p_payments payments.transactions[], p_group payments_private.payment_objects[]) IS 'The payment that a refund or dispute belongs to; null if it is not known.';
+COMMENT ON FUNCTION payments_private.parent_of(p_member payments_private.payment_facts, p_payments payments.transactions[], p_group payments_private.payment_facts[]) IS 'The payment that a refund or dispute belongs to; null if it is not known.';
 
-CREATE FUNCTION payments_private.parts_of(p_key payments_private.payment_objects, p_alone boolean, p_group payments_private.payment_objects[]) RETURNS payments_private.payment_objects[]
+CREATE FUNCTION payments_private.parts_of(p_key payments_private.payment_facts, p_alone boolean, p_group payments_private.payment_facts[]) RETURNS payments_private.payment_facts[]
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.parts_of(p_key payments_private.payment_objects, p_alone boolean, p_group payments_private.payment_objects[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.parts_of(p_key payments_private.payment_facts, p_alone boolean, p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.parts_of(p_key payments_private.payment_objects, p_alone boolean, p_group payments_private.payment_objects[]) IS 'The objects that tell of a payment, given its group and whether it is the only one there.';
-
-CREATE FUNCTION payments_private.passes() RETURNS text[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.passes() OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.passes() IS 'What a rebuild does: reads what objects say of payments (keys: their ids), computes rows of their own (ids), payments (nodes), mappings (subjects), and removes rows that nothing stored accounts for (the rows'' keys).';
+COMMENT ON FUNCTION payments_private.parts_of(p_key payments_private.payment_facts, p_alone boolean, p_group payments_private.payment_facts[]) IS 'The objects that tell of a payment, given its group and whether it is the only one there.';
 
 CREATE FUNCTION payments_private.payer_in(p_data jsonb) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -2744,21 +2698,21 @@ ALTER FUNCTION payments_private.payer_of(p_environment text, p_account text, p_n
 
 COMMENT ON FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text, p_at timestamp with time zone) IS 'The billing subject of a payment, as type:id, or null.';
 
-CREATE FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+CREATE FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_facts) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_facts) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_objects) IS 'What a payment intent says of its payment.';
+COMMENT ON FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_facts) IS 'What a payment intent says of its payment.';
 
-CREATE FUNCTION payments_private.payment_keys(p_group payments_private.payment_objects[]) RETURNS payments_private.payment_objects[]
+CREATE FUNCTION payments_private.payment_keys(p_group payments_private.payment_facts[]) RETURNS payments_private.payment_facts[]
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.payment_keys(p_group payments_private.payment_objects[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.payment_keys(p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.payment_keys(p_group payments_private.payment_objects[]) IS 'The objects that identify the payments of a group, in the order of the group.';
+COMMENT ON FUNCTION payments_private.payment_keys(p_group payments_private.payment_facts[]) IS 'The objects that identify the payments of a group, in the order of the group.';
 
 CREATE FUNCTION payments_private.payment_nodes(p_nodes text[]) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -2768,29 +2722,29 @@ ALTER FUNCTION payments_private.payment_nodes(p_nodes text[]) OWNER TO payments_
 
 COMMENT ON FUNCTION payments_private.payment_nodes(p_nodes text[]) IS 'Those of the references that a payment''s group is made of.';
 
-CREATE FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_heir boolean, p_share bigint, p_parts payments_private.payment_objects[]) RETURNS payments.transactions
+CREATE FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_facts, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[]) RETURNS payments.transactions
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_heir boolean, p_share bigint, p_parts payments_private.payment_objects[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_facts, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_heir boolean, p_share bigint, p_parts payments_private.payment_objects[]) IS 'The transaction of one payment; its status is null while nobody has tried to pay. p_heir: what invoice and session say of their state is of this payment; p_share: so much of what they received was paid by it.';
+COMMENT ON FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_facts, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[]) IS 'The transaction of one payment; its status is null while nobody has tried to pay. p_heir: what invoice and session say of their state is of this payment; p_share: so much of what they received was paid by it.';
 
-CREATE FUNCTION payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_objects[]) RETURNS payments.transactions[]
+CREATE FUNCTION payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_facts[]) RETURNS payments.transactions[]
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_objects[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_objects[]) IS 'The transactions of the payments of a group; the status of one is null while nobody has tried to pay.';
+COMMENT ON FUNCTION payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_facts[]) IS 'The transactions of the payments of a group; the status of one is null while nobody has tried to pay.';
 
-CREATE FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_objects[], p_group payments_private.payment_objects[]) RETURNS payments.transactions[]
+CREATE FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_facts[], p_group payments_private.payment_facts[]) RETURNS payments.transactions[]
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_objects[], p_group payments_private.payment_objects[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_facts[], p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_objects[], p_group payments_private.payment_objects[]) IS 'The payments of a group by the payment intents that identify them, and by the invoice what was paid outside of these.';
+COMMENT ON FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_facts[], p_group payments_private.payment_facts[]) IS 'The payments of a group by the payment intents that identify them, and by the invoice what was paid outside of these.';
 
 CREATE FUNCTION payments_private.payments_of_customers(p_environment text, p_account text, p_ids text[]) RETURNS text[]
     LANGUAGE plpgsql STABLE
@@ -3011,6 +2965,17 @@ ALTER FUNCTION payments_private.projection_statement(p_projection payments_priva
 
 COMMENT ON FUNCTION payments_private.projection_statement(p_projection payments_private.projections, p_template text) IS 'A statement about a projection: %1$I is its table, %2$I its key, %3$I the column with the id of the object that accounts for a row, %4$s what all its rows x have in common, to be followed by further conditions.';
 
+CREATE FUNCTION payments_private.prune_rows(p_environment text, p_account text, p_table text, p_keys text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.prune_rows(p_environment text, p_account text, p_table text, p_keys text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.prune_rows(p_environment text, p_account text, p_table text, p_keys text[]) IS 'Deletes rows that nothing stored accounts for.';
+
 CREATE FUNCTION payments_private.purged_before() RETURNS timestamp with time zone
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3084,6 +3049,14 @@ ALTER FUNCTION payments_private.pushed_text(p_value jsonb) OWNER TO payments_own
 
 COMMENT ON FUNCTION payments_private.pushed_text(p_value jsonb) IS 'A value as Stripe takes and gives it, as text; null where it is empty.';
 
+CREATE FUNCTION payments_private.quarantine_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.quarantine_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.quarantine_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) IS 'Puts a verified event that the ledger does not take into quarantine. Raises what keeps it out of there too.';
+
 CREATE FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3108,13 +3081,13 @@ ALTER FUNCTION payments_private.read_events(p_environment text, p_bodies text[])
 
 COMMENT ON FUNCTION payments_private.read_events(p_environment text, p_bodies text[]) IS 'Reads verified bodies, in the order of their event ids. Never raises.';
 
-CREATE FUNCTION payments_private.read_group(p_environment text, p_account text, p_group text, OUT members payments_private.payment_objects[], OUT stored payments.transactions[]) RETURNS record
+CREATE FUNCTION payments_private.read_group(p_environment text, p_account text, p_group text, OUT members payments_private.payment_facts[], OUT stored payments.transactions[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.read_group(p_environment text, p_account text, p_group text, OUT members payments_private.payment_objects[], OUT stored payments.transactions[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.read_group(p_environment text, p_account text, p_group text, OUT members payments_private.payment_facts[], OUT stored payments.transactions[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.read_group(p_environment text, p_account text, p_group text, OUT members payments_private.payment_objects[], OUT stored payments.transactions[]) IS 'The members of a group of payments, and the transactions that there are of it.';
+COMMENT ON FUNCTION payments_private.read_group(p_environment text, p_account text, p_group text, OUT members payments_private.payment_facts[], OUT stored payments.transactions[]) IS 'The members of a group of payments, and the transactions that there are of it.';
 
 CREATE FUNCTION payments_private.read_link(p_target regclass, p_kind text, p_environment text, p_by text, p_match jsonb, p_columns jsonb, p_push jsonb, p_owner text, p_create boolean, p_object_type text, p_account_id text, p_archive boolean) RETURNS payments_private.linked_tables
     LANGUAGE plpgsql STABLE
@@ -3123,14 +3096,6 @@ CREATE FUNCTION payments_private.read_link(p_target regclass, p_kind text, p_env
 ALTER FUNCTION payments_private.read_link(p_target regclass, p_kind text, p_environment text, p_by text, p_match jsonb, p_columns jsonb, p_push jsonb, p_owner text, p_create boolean, p_object_type text, p_account_id text, p_archive boolean) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.read_link(p_target regclass, p_kind text, p_environment text, p_by text, p_match jsonb, p_columns jsonb, p_push jsonb, p_owner text, p_create boolean, p_object_type text, p_account_id text, p_archive boolean) IS 'Returns what payments.link_table() was asked for, completed. Raises PY001 naming the argument that is wrong.';
-
-CREATE FUNCTION payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) RETURNS payments_private.payment_objects
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) IS 'What a snapshot says of its payment.';
 
 CREATE FUNCTION payments_private.read_rate(p_environment text) RETURNS double precision
     LANGUAGE plpgsql STABLE
@@ -3164,6 +3129,14 @@ ALTER FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, 
 
 COMMENT ON FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) IS 'One batch of a rebuild; answers where it is then, null at the end, and how many objects were read. p_alone: the caller has locked the environment.';
 
+CREATE FUNCTION payments_private.rebuild_stages() RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.rebuild_stages() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.rebuild_stages() IS 'What a rebuild does: reads what objects say of payments (keys: their ids), computes rows of their own (ids), payments (nodes), mappings (subjects), and removes rows that nothing stored accounts for (the rows'' keys).';
+
 CREATE FUNCTION payments_private.refill_linked_rows(p_environment text, p_account text, p_object_type text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3172,21 +3145,21 @@ ALTER FUNCTION payments_private.refill_linked_rows(p_environment text, p_account
 
 COMMENT ON FUNCTION payments_private.refill_linked_rows(p_environment text, p_account text, p_object_type text, p_ids text[]) IS 'Copies stored objects to their anchor and fills the rows that are linked to them. The caller holds the locks of the objects.';
 
-CREATE FUNCTION payments_private.refund_facts(p_data jsonb, o payments_private.payment_objects) RETURNS payments_private.payment_objects
+CREATE FUNCTION payments_private.refund_facts(p_data jsonb, o payments_private.payment_facts) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.refund_facts(p_data jsonb, o payments_private.payment_objects) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.refund_facts(p_data jsonb, o payments_private.payment_facts) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.refund_facts(p_data jsonb, o payments_private.payment_objects) IS 'What a refund says.';
+COMMENT ON FUNCTION payments_private.refund_facts(p_data jsonb, o payments_private.payment_facts) IS 'What a refund says.';
 
-CREATE FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions, p_released boolean) RETURNS payments.transactions
+CREATE FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_facts, p_payment payments.transactions, p_released boolean) RETURNS payments.transactions
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions, p_released boolean) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_facts, p_payment payments.transactions, p_released boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions, p_released boolean) IS 'The transaction of a refund or dispute, given that of its payment, if there is one.';
+COMMENT ON FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_facts, p_payment payments.transactions, p_released boolean) IS 'The transaction of a refund or dispute, given that of its payment, if there is one.';
 
 CREATE FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql
@@ -3244,24 +3217,24 @@ ALTER FUNCTION payments_private.register_projection(p_table text, p_object_types
 
 COMMENT ON FUNCTION payments_private.register_projection(p_table text, p_object_types text[], p_key text, p_object_key text, p_keeps_deleted boolean, p_made_by_callers boolean) IS 'Registers a table of schema payments as a projection; called by functions/ whenever these are loaded.';
 
-CREATE FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_objects, p_invoice payments_private.payment_objects, p_session payments_private.payment_objects, p_subscription text) RETURNS jsonb
+CREATE FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_facts, p_invoice payments_private.payment_facts, p_session payments_private.payment_facts, p_subscription text) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_objects, p_invoice payments_private.payment_objects, p_session payments_private.payment_objects, p_subscription text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_facts, p_invoice payments_private.payment_facts, p_session payments_private.payment_facts, p_subscription text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_objects, p_invoice payments_private.payment_objects, p_session payments_private.payment_objects, p_subscription text) IS 'What belongs to a payment, for related_object_ids.';
+COMMENT ON FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_facts, p_invoice payments_private.payment_facts, p_session payments_private.payment_facts, p_subscription text) IS 'What belongs to a payment, for related_object_ids.';
 
-CREATE FUNCTION payments_private.reproject(p_environment text, p_account text, p_pass text, p_keys text[]) RETURNS void
+CREATE FUNCTION payments_private.reproject(p_environment text, p_account text, p_stage text, p_keys text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.reproject(p_environment text, p_account text, p_pass text, p_keys text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.reproject(p_environment text, p_account text, p_stage text, p_keys text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.reproject(p_environment text, p_account text, p_pass text, p_keys text[]) IS 'Computes what the keys of a pass stand for.';
+COMMENT ON FUNCTION payments_private.reproject(p_environment text, p_account text, p_stage text, p_keys text[]) IS 'Computes what the keys of a stage stand for.';
 
 CREATE FUNCTION payments_private.reproject_customer(p_environment text, p_account text, p_customer_id text) RETURNS void
     LANGUAGE plpgsql
@@ -3274,13 +3247,13 @@ ALTER FUNCTION payments_private.reproject_customer(p_environment text, p_account
 
 COMMENT ON FUNCTION payments_private.reproject_customer(p_environment text, p_account text, p_customer_id text) IS 'Computes the subscriptions and transactions of a customer again.';
 
-CREATE FUNCTION payments_private.rest_of_bill(p_environment text, p_account text, p_bill payments_private.payment_objects, p_paid bigint, p_heir integer, p_group payments_private.payment_objects[]) RETURNS payments.transactions
+CREATE FUNCTION payments_private.rest_of_bill(p_environment text, p_account text, p_bill payments_private.payment_facts, p_paid bigint, p_heir integer, p_group payments_private.payment_facts[]) RETURNS payments.transactions
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.rest_of_bill(p_environment text, p_account text, p_bill payments_private.payment_objects, p_paid bigint, p_heir integer, p_group payments_private.payment_objects[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.rest_of_bill(p_environment text, p_account text, p_bill payments_private.payment_facts, p_paid bigint, p_heir integer, p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.rest_of_bill(p_environment text, p_account text, p_bill payments_private.payment_objects, p_paid bigint, p_heir integer, p_group payments_private.payment_objects[]) IS 'The payment of an invoice or session outside of its intents, which paid so much; null if there is none.';
+COMMENT ON FUNCTION payments_private.rest_of_bill(p_environment text, p_account text, p_bill payments_private.payment_facts, p_paid bigint, p_heir integer, p_group payments_private.payment_facts[]) IS 'The payment of an invoice or session outside of its intents, which paid so much; null if there is none.';
 
 CREATE FUNCTION payments_private.retry_event(p_id uuid, p_due timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -3298,14 +3271,6 @@ ALTER FUNCTION payments_private.retry_stashed_event(p_environment text, p_event_
 
 COMMENT ON FUNCTION payments_private.retry_stashed_event(p_environment text, p_event_id text, p_body text) IS 'Ingests an event from quarantine again; it leaves once the ledger says what became of it.';
 
-CREATE FUNCTION payments_private.rival_data(p_rival payments_private.rival_snapshots) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.rival_data(p_rival payments_private.rival_snapshots) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.rival_data(p_rival payments_private.rival_snapshots) IS 'The object as a rival snapshot shows it.';
-
 CREATE FUNCTION payments_private.row_key(p_columns name[], p_row jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3322,16 +3287,16 @@ ALTER FUNCTION payments_private.rows_about(p_target regclass) OWNER TO payments_
 
 COMMENT ON FUNCTION payments_private.rows_about(p_target regclass) IS 'Returns about how many rows a table has, without reading it.';
 
-CREATE FUNCTION payments_private.rows_of(p_environment text, p_account text, p_pass text, p_keys text[]) RETURNS TABLE(projection text, key text, content jsonb)
+CREATE FUNCTION payments_private.rows_to_prune(p_environment text, p_table text, p_after text, p_max integer) RETURNS TABLE(key text, account_id text)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.rows_of(p_environment text, p_account text, p_pass text, p_keys text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.rows_to_prune(p_environment text, p_table text, p_after text, p_max integer) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.rows_of(p_environment text, p_account text, p_pass text, p_keys text[]) IS 'What there is for the keys of a pass.';
+COMMENT ON FUNCTION payments_private.rows_to_prune(p_environment text, p_table text, p_after text, p_max integer) IS 'Keys and accounts of the rows of a projection that nothing stored accounts for; all accounts'' of the last key.';
 
 CREATE FUNCTION payments_private.run_as_owner(p_thing text, p_owner name, p_statements text[]) RETURNS void
     LANGUAGE plpgsql
@@ -3349,6 +3314,14 @@ ALTER FUNCTION payments_private.same_answer(p_event payments_private.incoming, p
 
 COMMENT ON FUNCTION payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming) IS 'What became of an event that is in a batch twice.';
 
+CREATE FUNCTION payments_private.same_second_data(p_candidate payments_private.same_second_snapshots) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.same_second_data(p_candidate payments_private.same_second_snapshots) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.same_second_data(p_candidate payments_private.same_second_snapshots) IS 'The object as one of several snapshots of a second shows it.';
+
 CREATE FUNCTION payments_private.save_link(p_link payments_private.linked_tables) RETURNS payments_private.linked_tables
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3365,16 +3338,16 @@ ALTER FUNCTION payments_private.search_delay() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.search_delay() IS 'How long after a request Stripe''s search surely shows what it made; the setting search_delay, or 90 seconds.';
 
-CREATE FUNCTION payments_private.settle_rivals(p_events uuid[], p_until timestamp with time zone) RETURNS uuid[]
+CREATE FUNCTION payments_private.settle_same_seconds(p_events uuid[], p_until timestamp with time zone) RETURNS uuid[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.settle_rivals(p_events uuid[], p_until timestamp with time zone) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.settle_same_seconds(p_events uuid[], p_until timestamp with time zone) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.settle_rivals(p_events uuid[], p_until timestamp with time zone) IS 'Leaves what is stored as the latest of its second; answers the events whose bodies nobody needs any more. Where somebody is at work on an object, waits for it until then.';
+COMMENT ON FUNCTION payments_private.settle_same_seconds(p_events uuid[], p_until timestamp with time zone) IS 'Leaves what is stored as the latest of its second; answers the events whose bodies nobody needs any more. Where somebody is at work on an object, waits for it until then.';
 
 CREATE FUNCTION payments_private.settled_status(p_amount bigint, p_refunded bigint, p_disputed boolean) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -3384,13 +3357,13 @@ ALTER FUNCTION payments_private.settled_status(p_amount bigint, p_refunded bigin
 
 COMMENT ON FUNCTION payments_private.settled_status(p_amount bigint, p_refunded bigint, p_disputed boolean) IS 'The status of a payment whose money came in.';
 
-CREATE FUNCTION payments_private.shared_bill(p_group payments_private.payment_objects[]) RETURNS payments_private.payment_objects
+CREATE FUNCTION payments_private.shared_bill(p_group payments_private.payment_facts[]) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.shared_bill(p_group payments_private.payment_objects[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.shared_bill(p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.shared_bill(p_group payments_private.payment_objects[]) IS 'The first invoice of a group, else its session; null if there is neither.';
+COMMENT ON FUNCTION payments_private.shared_bill(p_group payments_private.payment_facts[]) IS 'The first invoice of a group, else its session; null if there is neither.';
 
 CREATE FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -3400,6 +3373,25 @@ ALTER FUNCTION payments_private.shows_failure(p_object_type text, p_event_type t
 
 COMMENT ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) IS 'Whether the snapshot of a payment object, or the event that carried it, says that an attempt failed.';
 
+CREATE FUNCTION payments_private.snapshots_by_account(p_snapshots payments_private.snapshot[]) RETURNS TABLE(environment text, account_id text, snapshots payments_private.snapshot[])
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.snapshots_by_account(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.snapshots_by_account(p_snapshots payments_private.snapshot[]) IS 'Snapshots by environment and account, in the order in which these are locked.';
+
+CREATE FUNCTION payments_private.stage_rows(p_environment text, p_account text, p_stage text, p_keys text[]) RETURNS TABLE(projection text, key text, content jsonb)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.stage_rows(p_environment text, p_account text, p_stage text, p_keys text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.stage_rows(p_environment text, p_account text, p_stage text, p_keys text[]) IS 'What there is for the keys of a stage.';
+
 CREATE FUNCTION payments_private.stamp_is_believed(p_metadata jsonb) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3407,14 +3399,6 @@ CREATE FUNCTION payments_private.stamp_is_believed(p_metadata jsonb) RETURNS boo
 ALTER FUNCTION payments_private.stamp_is_believed(p_metadata jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.stamp_is_believed(p_metadata jsonb) IS 'Whether metadata is of this installation, or of nobody in particular, as the merchant writes it, unless allow_stamps(''strict'') was called.';
-
-CREATE FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) IS 'Puts a verified event that the ledger does not take into quarantine. Raises what keeps it out of there too.';
 
 CREATE FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean DEFAULT false) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
@@ -3665,6 +3649,30 @@ ALTER FUNCTION payments_private.updates_are_watched() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.updates_are_watched() IS 'Whether a trigger of an application on payments.webhook_events has to see rows change from pending to processed.';
 
+CREATE FUNCTION payments_private.upsert_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.upsert_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.upsert_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) IS 'Keeps for whom a customer, session or subscription says that a customer stands; the customer, if that is new. p_newest: the snapshot stored now, null if that is the same as before.';
+
+CREATE FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) IS 'Keeps whom a customer''s own metadata named at a time; whether that says anything new. p_is_change: the event says that it changed.';
+
+CREATE FUNCTION payments_private.upsert_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.upsert_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.upsert_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) IS 'Keeps for whom a paid invoice says that its customer stands; the customer, if that is new.';
+
 CREATE FUNCTION payments_private.validation_statements(p_link payments_private.linked_tables) RETURNS text[]
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3705,13 +3713,13 @@ ALTER FUNCTION payments_private.with_contents(p_snapshots payments_private.snaps
 
 COMMENT ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) IS 'Snapshots, and those that come inside them.';
 
-CREATE FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_objects[]) RETURNS payments.transactions[]
+CREATE FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_facts[]) RETURNS payments.transactions[]
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_objects[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_objects[]) IS 'The payments of a group with what credit notes say was given back outside of Stripe.';
+COMMENT ON FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_facts[]) IS 'The payments of a group with what credit notes say was given back outside of Stripe.';
 
 CREATE FUNCTION payments_private.worker_asks() RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -3720,14 +3728,6 @@ CREATE FUNCTION payments_private.worker_asks() RETURNS boolean
 ALTER FUNCTION payments_private.worker_asks() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.worker_asks() IS 'Whether workers ask Stripe for attempts.';
-
-CREATE FUNCTION payments_private.worlds_of(p_snapshots payments_private.snapshot[]) RETURNS TABLE(environment text, account_id text, snapshots payments_private.snapshot[])
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.worlds_of(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.worlds_of(p_snapshots payments_private.snapshot[]) IS 'Snapshots by environment and account, in the order in which these are locked.';
 
 CREATE FUNCTION payments_private.write_lookup(p_subject_type text, p_thing text, p_owner name, p_body text) RETURNS void
     LANGUAGE plpgsql
@@ -3743,7 +3743,7 @@ CREATE FUNCTION payments_private.write_transaction(p_row payments.transactions, 
 
 ALTER FUNCTION payments_private.write_transaction(p_row payments.transactions, p_stored payments.transactions[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.write_transaction(p_row payments.transactions, p_stored payments.transactions[]) IS 'Stores a transaction, given those that are stored of its circle.';
+COMMENT ON FUNCTION payments_private.write_transaction(p_row payments.transactions, p_stored payments.transactions[]) IS 'Stores a transaction, given those that are stored of its group.';
 
 CREATE FUNCTION payments_private.wrong_link(p_field text, p_what text, p_hint text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql
@@ -3864,7 +3864,7 @@ UNION ALL
 
 ALTER VIEW payments.dead_events OWNER TO payments_owner;
 
-COMMENT ON VIEW payments.dead_events IS 'Events given up on after too many attempts, or unreadable as jsonb, or kept out of the ledger by a trigger (id is null). Replay them by hand once the cause is mended.';
+COMMENT ON VIEW payments.dead_events IS 'Events parked after too many attempts, or unreadable as jsonb, or kept out of the ledger by a trigger (id is null). Replay them by hand once the cause is mended.';
 
 CREATE VIEW payments.linked_tables WITH (security_invoker='true') AS
  SELECT link_id,
@@ -3911,7 +3911,7 @@ CREATE TABLE payments_private.stored_objects (
     tied boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    facts payments_private.payment_objects,
+    facts payments_private.payment_facts,
     data jsonb,
     previous_attributes jsonb
 )
@@ -3931,7 +3931,7 @@ COMMENT ON COLUMN payments_private.stored_objects.provider_event_id IS 'The even
 
 COMMENT ON COLUMN payments_private.stored_objects.deleted IS 'A tombstone: Stripe said the object is deleted. Only a newer snapshot can undo it.';
 
-COMMENT ON COLUMN payments_private.stored_objects.tied IS 'Other snapshots of the same second exist; payments_private.rival_snapshots has them all.';
+COMMENT ON COLUMN payments_private.stored_objects.tied IS 'Other snapshots of the same second exist; payments_private.same_second_snapshots has them all.';
 
 COMMENT ON COLUMN payments_private.stored_objects.facts IS 'What the object says of its payment; null for what tells of none.';
 
@@ -3973,7 +3973,7 @@ COMMENT ON COLUMN payments.stripe_objects.observed_at IS 'When the object looked
 
 COMMENT ON COLUMN payments.stripe_objects.provider_event_id IS 'The event that carried this snapshot; null when it came from the API.';
 
-COMMENT ON COLUMN payments.stripe_objects.tied IS 'Other snapshots of the same second exist; payments_private.rival_snapshots has them all.';
+COMMENT ON COLUMN payments.stripe_objects.tied IS 'Other snapshots of the same second exist; payments_private.same_second_snapshots has them all.';
 
 CREATE TABLE payments.stripe_payment_methods (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -4531,8 +4531,8 @@ ALTER TABLE ONLY payments_private.rate_buckets
 ALTER TABLE ONLY payments_private.refresh_queue
     ADD CONSTRAINT refresh_queue_pkey PRIMARY KEY (environment, object_type, object_id, account);
 
-ALTER TABLE ONLY payments_private.rival_snapshots
-    ADD CONSTRAINT rival_snapshots_pkey PRIMARY KEY (environment, object_type, object_id, source, account);
+ALTER TABLE ONLY payments_private.same_second_snapshots
+    ADD CONSTRAINT same_second_snapshots_pkey PRIMARY KEY (environment, object_type, object_id, source, account);
 
 ALTER TABLE ONLY payments_private.schedule
     ADD CONSTRAINT schedule_pkey PRIMARY KEY (job, environment);
@@ -4784,7 +4784,7 @@ ALTER TABLE payments_private.rate_buckets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.refresh_queue ENABLE ROW LEVEL SECURITY;
 
-ALTER TABLE payments_private.rival_snapshots ENABLE ROW LEVEL SECURITY;
+ALTER TABLE payments_private.same_second_snapshots ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.schedule ENABLE ROW LEVEL SECURITY;
 
@@ -5153,17 +5153,19 @@ REVOKE ALL ON FUNCTION payments_private.account_is_trusted(p_account text) FROM 
 
 REVOKE ALL ON FUNCTION payments_private.account_name(p_account jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.add_same_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.allow_link(p_link integer, p_object_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_objects[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.anchor_for(p_environment text, p_account_id text, p_object_type text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.anchored(p_anchor integer, p_object_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.apply_by_account(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.apply_events(p_ids uuid[], p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
@@ -5172,8 +5174,6 @@ REVOKE ALL ON FUNCTION payments_private.apply_one_by_one(p_environment text, p_e
 REVOKE ALL ON FUNCTION payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[]) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.apply_worlds(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 GRANT SELECT ON TABLE payments.outbox TO payments_admin;
 
@@ -5195,7 +5195,7 @@ REVOKE ALL ON FUNCTION payments_private.await_session() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.belongs_to(p_member payments_private.payment_objects, p_payment payments_private.payment_objects, p_circle payments_private.payment_objects[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.belongs_to(p_member payments_private.payment_facts, p_payment payments_private.payment_facts, p_group payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) FROM PUBLIC;
 
@@ -5205,9 +5205,9 @@ REVOKE ALL ON FUNCTION payments_private.calls_functions(p_members regclass, p_co
 
 REVOKE ALL ON FUNCTION payments_private.can_be_empty(p_object_type text, p_parameter text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.charge_facts(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.charge_facts(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.charge_of_refund(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.charge_of_refund(p_refund payments_private.payment_facts, p_parts payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.check_body(p_link payments_private.linked_tables) FROM PUBLIC;
 
@@ -5227,9 +5227,7 @@ REVOKE ALL ON FUNCTION payments_private.check_url(p_field text, p_url text) FROM
 
 REVOKE ALL ON FUNCTION payments_private.checked_push(p_link payments_private.linked_tables, p_push jsonb, p_create boolean) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.checkout_session_facts(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.checkout_session_facts(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.claim_by_hand() FROM PUBLIC;
 
@@ -5249,7 +5247,7 @@ REVOKE ALL ON FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, 
 
 REVOKE ALL ON FUNCTION payments_private.count_pushes(p_link integer) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) FROM PUBLIC;
 
@@ -5268,19 +5266,17 @@ REVOKE ALL ON FUNCTION payments_private.customer_of_subject(p_environment text, 
 
 REVOKE ALL ON FUNCTION payments_private.default_method_of(p_environment text, p_account text, p_customer_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION payments_private.detach_link(p_link payments_private.linked_tables, p_owner name) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.detach_statements(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.differences(p_environment text, p_max integer) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.differences_of(p_environment text, p_account text, p_pass text, p_keys text[], p_alone boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.differences_of(p_environment text, p_account text, p_stage text, p_keys text[], p_alone boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.dispatch_to_links(p_anchor integer) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.dispute_facts(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.dispute_facts(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) FROM PUBLIC;
 
@@ -5298,7 +5294,11 @@ REVOKE ALL ON FUNCTION payments_private.environment_or_fail(p_environment text) 
 
 REVOKE ALL ON FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_objects, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.extract_again(p_environment text, p_account text, p_object_type text, p_ids text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.extract_payment_facts(p_account text, p_object_type text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.fill_anchor(p_anchor integer) FROM PUBLIC;
 
@@ -5340,7 +5340,11 @@ REVOKE ALL ON FUNCTION payments_private.grant_open_reading(p_what text) FROM PUB
 
 REVOKE ALL ON FUNCTION payments_private.grant_reading(p_what text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.group_members(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.group_rank(p_node text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.group_representatives(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.groups_of(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
 
@@ -5354,7 +5358,7 @@ REVOKE ALL ON FUNCTION payments_private.has_facts(p_object_type text) FROM PUBLI
 
 GRANT SELECT ON TABLE payments.transactions TO payments_admin;
 
-REVOKE ALL ON FUNCTION payments_private.heir_of(p_keys payments_private.payment_objects[], p_rows payments.transactions[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.heir_of(p_keys payments_private.payment_facts[], p_rows payments.transactions[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.hmac_sha256(p_message bytea, p_key bytea) FROM PUBLIC;
 
@@ -5364,25 +5368,27 @@ REVOKE ALL ON FUNCTION payments_private.index_statements(p_link payments_private
 
 REVOKE ALL ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.invoice_facts(p_account text, p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.invoice_facts(p_account text, p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.invoice_lines(p_data jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.invoice_payment_facts(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.invoice_payment_facts(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_objects) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_facts) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_passing(p_sqlstate text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.is_release(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.is_release(p_refund payments_private.payment_facts, p_parts payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_reserved(p_key text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_same_event(p_event payments_private.incoming, p_other payments_private.incoming) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.is_superseded(p_candidate payments_private.same_second_snapshots, p_candidates payments_private.same_second_snapshots[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.items_of(p_subscription jsonb) FROM PUBLIC;
 
@@ -5418,7 +5424,7 @@ REVOKE ALL ON FUNCTION payments_private.keep_failed(p_environment text, p_event 
 
 REVOKE ALL ON FUNCTION payments_private.key_condition(p_link payments_private.linked_tables) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.keys_by_account(p_environment text, p_pass text, p_keys text[], p_accounts text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.keys_by_account(p_environment text, p_stage text, p_keys text[], p_accounts text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.know_again(p_events payments_private.incoming[], OUT events payments_private.incoming[], OUT simple boolean) FROM PUBLIC;
 
@@ -5426,9 +5432,7 @@ REVOKE ALL ON FUNCTION payments_private.lacking_indexes(p_link payments_private.
 
 REVOKE ALL ON FUNCTION payments_private.latest_of_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean, p_more boolean) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.latest_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, OUT latest_source text, OUT settled boolean) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.leaders(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.latest_same_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, OUT latest_source text, OUT settled boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) FROM PUBLIC;
 
@@ -5452,7 +5456,9 @@ REVOKE ALL ON FUNCTION payments_private.links_of(p_object_type text, p_data json
 
 REVOKE ALL ON FUNCTION payments_private.lock_area(p_area text, p_whole boolean) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.lock_batch(p_environment text, p_account text, p_pass text, p_keys text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.lock_batch(p_environment text, p_account text, p_stage text, p_keys text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.lock_by_account(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_events(p_events payments_private.incoming[]) FROM PUBLIC;
 
@@ -5465,8 +5471,6 @@ REVOKE ALL ON FUNCTION payments_private.lock_secret() FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.longest_lock_wait() FROM PUBLIC;
 
@@ -5490,21 +5494,13 @@ REVOKE ALL ON FUNCTION payments_private.named_columns(p_kind text, p_columns jso
 
 REVOKE ALL ON FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text, p_since timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.next_batch(p_environment text, p_pass text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.next_batch(p_environment text, p_stage text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.next_push(p_tries integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.not_of_a_superuser(p_thing text, p_owner name) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.note_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.note_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.note_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) FROM PUBLIC;
 
@@ -5518,13 +5514,9 @@ REVOKE ALL ON FUNCTION payments_private.object_of_metadata(p_link integer, p_val
 
 REVOKE ALL ON FUNCTION payments_private.origin_of(p_url text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION payments_private.outbox_home() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.outbox_is_open(p_environment text) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.owners_function(p_link payments_private.linked_tables, p_what text, p_arguments text, p_returns text, p_body text) FROM PUBLIC;
 
@@ -5536,27 +5528,25 @@ REVOKE ALL ON FUNCTION payments_private.padded_key(p_key bytea, p_pad integer) F
 
 REVOKE ALL ON FUNCTION payments_private.parameters_of(o payments.outbox) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.parent_of(p_member payments_private.payment_objects, p_payments payments.transactions[], p_group payments_private.payment_objects[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.parent_of(p_member payments_private.payment_facts, p_payments payments.transactions[], p_group payments_private.payment_facts[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.parts_of(p_key payments_private.payment_objects, p_alone boolean, p_group payments_private.payment_objects[]) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.passes() FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.parts_of(p_key payments_private.payment_facts, p_alone boolean, p_group payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.payer_in(p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text, p_at timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.payment_keys(p_group payments_private.payment_objects[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.payment_keys(p_group payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.payment_nodes(p_nodes text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_objects, p_heir boolean, p_share bigint, p_parts payments_private.payment_objects[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_facts, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_objects[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_facts[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_objects[], p_group payments_private.payment_objects[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_facts[], p_group payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.payments_of_customers(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
@@ -5604,6 +5594,8 @@ REVOKE ALL ON FUNCTION payments_private.project_transactions(p_environment text,
 
 REVOKE ALL ON FUNCTION payments_private.projection_statement(p_projection payments_private.projections, p_template text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.prune_rows(p_environment text, p_account text, p_table text, p_keys text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.purged_before() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.purged_event(p_environment text, p_account text, p_event_id text) FROM PUBLIC;
@@ -5618,17 +5610,17 @@ REVOKE ALL ON FUNCTION payments_private.pushable(p_object_type text) FROM PUBLIC
 
 REVOKE ALL ON FUNCTION payments_private.pushed_text(p_value jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.quarantine_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.read_events(p_environment text, p_bodies text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.read_group(p_environment text, p_account text, p_group text, OUT members payments_private.payment_objects[], OUT stored payments.transactions[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.read_group(p_environment text, p_account text, p_group text, OUT members payments_private.payment_facts[], OUT stored payments.transactions[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.read_link(p_target regclass, p_kind text, p_environment text, p_by text, p_match jsonb, p_columns jsonb, p_push jsonb, p_owner text, p_create boolean, p_object_type text, p_account_id text, p_archive boolean) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.read_rate(p_environment text) FROM PUBLIC;
 
@@ -5638,11 +5630,13 @@ REVOKE ALL ON FUNCTION payments_private.reapply_event(p_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.rebuild_stages() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.refill_linked_rows(p_environment text, p_account text, p_object_type text, p_ids text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.refund_facts(p_data jsonb, o payments_private.payment_objects) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.refund_facts(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions, p_released boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.refund_or_dispute_row(p_environment text, p_account text, p_object payments_private.payment_facts, p_payment payments.transactions, p_released boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_hint text) FROM PUBLIC;
 
@@ -5658,45 +5652,47 @@ REVOKE ALL ON FUNCTION payments_private.refuse_to_wait(p_what text, p_pids integ
 
 REVOKE ALL ON FUNCTION payments_private.register_projection(p_table text, p_object_types text[], p_key text, p_object_key text, p_keeps_deleted boolean, p_made_by_callers boolean) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_objects, p_invoice payments_private.payment_objects, p_session payments_private.payment_objects, p_subscription text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_facts, p_invoice payments_private.payment_facts, p_session payments_private.payment_facts, p_subscription text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text, p_account text, p_pass text, p_keys text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text, p_account text, p_stage text, p_keys text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.reproject_customer(p_environment text, p_account text, p_customer_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.rest_of_bill(p_environment text, p_account text, p_bill payments_private.payment_objects, p_paid bigint, p_heir integer, p_group payments_private.payment_objects[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.rest_of_bill(p_environment text, p_account text, p_bill payments_private.payment_facts, p_paid bigint, p_heir integer, p_group payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.retry_event(p_id uuid, p_due timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.retry_stashed_event(p_environment text, p_event_id text, p_body text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.rival_data(p_rival payments_private.rival_snapshots) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION payments_private.row_key(p_columns name[], p_row jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.rows_about(p_target regclass) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.rows_of(p_environment text, p_account text, p_pass text, p_keys text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.rows_to_prune(p_environment text, p_table text, p_after text, p_max integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.run_as_owner(p_thing text, p_owner name, p_statements text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.same_second_data(p_candidate payments_private.same_second_snapshots) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.save_link(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.search_delay() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.settle_rivals(p_events uuid[], p_until timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.settle_same_seconds(p_events uuid[], p_until timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.settled_status(p_amount bigint, p_refunded bigint, p_disputed boolean) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.shared_bill(p_group payments_private.payment_objects[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.shared_bill(p_group payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.stamp_is_believed(p_metadata jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.snapshots_by_account(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.stash_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.stage_rows(p_environment text, p_account text, p_stage text, p_keys text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.stamp_is_believed(p_metadata jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) FROM PUBLIC;
 
@@ -5758,6 +5754,12 @@ REVOKE ALL ON FUNCTION payments_private.update_linked_rows(p_environment text, p
 
 REVOKE ALL ON FUNCTION payments_private.updates_are_watched() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.upsert_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.upsert_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.validation_statements(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.wait_for_locks(p_keys bigint[], p_shared bigint[]) FROM PUBLIC;
@@ -5768,11 +5770,9 @@ REVOKE ALL ON FUNCTION payments_private.wanted_values(l payments_private.linked_
 
 REVOKE ALL ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_objects[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.worker_asks() FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.worlds_of(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.write_lookup(p_subject_type text, p_thing text, p_owner name, p_body text) FROM PUBLIC;
 

@@ -8,7 +8,8 @@ begin
   if p_environment in ('test', 'live') then
     return p_environment;
   end if;
-  raise exception 'environment must be test or live' using errcode = 'PY001', detail = 'environment', hint = 'Use test or live.';
+  raise exception 'environment must be test or live' using errcode = 'PY001', detail = 'environment',
+    hint = 'Use test or live.';
 end
 $$;
 comment on function payments_private.environment_or_fail(text) is 'The environment, or PY001 when it is neither test nor live.';

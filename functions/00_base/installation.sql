@@ -1,6 +1,6 @@
 -- Whose stamp is it? Checkouts begun here carry this installation's id in their metadata, and Stripe copies it to what
--- comes of them. Two installations on one Stripe account (shop and forum, production and staging) are told of each other's
--- objects: what another one stamped names that one's subjects, not ours.
+-- comes of them. Two installations on one Stripe account (shop and forum, production and staging) are told of each
+-- other's objects: what another one stamped names that one's subjects, not ours.
 
 create or replace function payments.installation_id() returns text
 language plpgsql stable security definer  -- its callers have no usage of payments_private
@@ -24,7 +24,10 @@ begin
   end if;
   update payments_private.installation i
      set installation_id = name_installation.id,
-         former_ids = case when keep_former then array_remove(array_append(array_remove(i.former_ids, i.installation_id), i.installation_id), name_installation.id) else '{}' end;
+         former_ids = case when keep_former
+           then array_remove(array_append(array_remove(i.former_ids, i.installation_id), i.installation_id),
+                             name_installation.id)
+           else '{}' end;
 end
 $$;
 comment on function payments.name_installation(text, boolean) is
@@ -57,7 +60,8 @@ begin
     return not (select i.strict_stamps from payments_private.installation i);
   end if;
   return coalesce((
-    select i.installation_id = v_stamp #>> '{}' or v_stamp #>> '{}' = any (i.former_ids) from payments_private.installation i), false)
+    select i.installation_id = v_stamp #>> '{}' or v_stamp #>> '{}' = any (i.former_ids)
+      from payments_private.installation i), false)
     and jsonb_typeof(v_stamp) = 'string';
 end
 $$;

@@ -20,7 +20,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case
-    when jsonb_typeof(p_value) = 'number' and scale(p_value::numeric) = 0 and abs(p_value::numeric) < 1000000000000000000 then p_value::bigint
+    when jsonb_typeof(p_value) = 'number' and scale(p_value::numeric) = 0
+      and abs(p_value::numeric) < 1000000000000000000 then p_value::bigint
   end;
 end
 $$;
@@ -108,7 +109,8 @@ declare
 begin
   foreach v_value in array p_values loop
     v_all := array_append(v_all, case
-      when jsonb_typeof(v_value) = 'number' and scale(v_value::numeric) = 0 and abs(v_value::numeric) < 1000000000000000000 then v_value::bigint
+      when jsonb_typeof(v_value) = 'number' and scale(v_value::numeric) = 0
+        and abs(v_value::numeric) < 1000000000000000000 then v_value::bigint
     end);
   end loop;
   return v_all;
@@ -126,7 +128,8 @@ declare
 begin
   foreach v_value in array p_values loop
     v_all := array_append(v_all, case
-      when jsonb_typeof(v_value) = 'number' and scale(v_value::numeric) = 0 and v_value::numeric between 0 and 99999999999
+      when jsonb_typeof(v_value) = 'number' and scale(v_value::numeric) = 0
+        and v_value::numeric between 0 and 99999999999
         then to_timestamp(v_value::double precision)
     end);
   end loop;

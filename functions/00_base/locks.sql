@@ -1,8 +1,8 @@
 -- Locks that nobody else can know, and that are not waited for forever.
 --
--- An area (an environment, or what was purged) is locked through an empty table, which only its owner can lock. Single objects are locked by advisory
--- locks, which are everybody's: their keys are derived with a secret of the installation, and waiting for one is bounded,
--- for who watches pg_locks still sees the keys that are held.
+-- An area (an environment, or what was purged) is locked through an empty table, which only its owner can lock. Single
+-- objects are locked by advisory locks, which are everybody's: their keys are derived with a secret of the
+-- installation, and waiting for one is bounded, for who watches pg_locks still sees the keys that are held.
 -- Whoever waits too long gets 55P03 (lock_not_available), which names the session in the way.
 
 create or replace function payments_private.lock_secret() returns bytea
@@ -20,7 +20,8 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return ('x' || left(encode(sha256(coalesce(p_secret, payments_private.lock_secret()) || convert_to(p_name, 'UTF8')), 'hex'), 16))::bit(64)::bigint;
+  return ('x' || left(encode(sha256(coalesce(p_secret, payments_private.lock_secret()) || convert_to(p_name, 'UTF8')),
+                             'hex'), 16))::bit(64)::bigint;
 end
 $$;
 comment on function payments_private.lock_key(text, bytea) is 'The key of the advisory lock of this name. Pass lock_secret() where many are derived.';
@@ -35,7 +36,8 @@ end
 $$;
 comment on function payments_private.longest_lock_wait() is 'How long a lock is waited for where lock_timeout does not say: the setting lock_timeout, or a second.';
 
--- What the caller may not see of another session (its state, its statement) is not asked for: these three are shown to all.
+-- What the caller may not see of another session (its state, its statement) is not asked for: these three are shown to
+-- all.
 create or replace function payments_private.refuse_to_wait(p_what text, p_pids integer[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -46,7 +48,8 @@ declare
                                            coalesce(nullif(a.application_name, ''), 'unnamed')), ', ' order by a.pid)
       from pg_catalog.pg_stat_activity a where a.pid = any (p_pids)), 'which has just been let go');
 begin
-  raise exception 'waited too long for the lock of %, %', p_what, v_holders using errcode = 'lock_not_available', detail = p_what,
+  raise exception 'waited too long for the lock of %, %', p_what, v_holders using errcode = 'lock_not_available',
+    detail = p_what,
     hint = 'Try again. If it stays so, ask who that session is: pg_terminate_backend(pid) ends it.';
 end
 $$;

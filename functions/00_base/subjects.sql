@@ -33,12 +33,15 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   if exists (select from unnest(trust_accounts.accounts) a where coalesce(a, '') !~ '^([*]|[A-Za-z0-9_]{1,255})$') then
-    raise exception 'accounts must be ids of connected accounts, or *' using errcode = 'PY001', detail = 'accounts', hint = 'Use acct_….';
+    raise exception 'accounts must be ids of connected accounts, or *' using errcode = 'PY001', detail = 'accounts',
+      hint = 'Use acct_….';
   end if;
   delete from payments_private.settings s where s.name = 'trusted_accounts';
   if cardinality(trust_accounts.accounts) > 0 then
     insert into payments_private.settings (name, value)
-    values ('trusted_accounts', case when '*' = any (trust_accounts.accounts) then '*' else array_to_string(trust_accounts.accounts, ',') end);
+    values ('trusted_accounts',
+            case when '*' = any (trust_accounts.accounts) then '*' else array_to_string(trust_accounts.accounts,
+                ',') end);
   end if;
 end
 $$;
@@ -56,12 +59,14 @@ begin
   if p_metadata is null or p_metadata = '{}' or jsonb_typeof(p_metadata) <> 'object' then
     return null;
   end if;
-  v_key := coalesce(payments_private.subject_under(p_metadata, 'payments_'), payments_private.subject_under(p_metadata, 'insforge_'));
+  v_key := coalesce(payments_private.subject_under(p_metadata, 'payments_'),
+                    payments_private.subject_under(p_metadata, 'insforge_'));
   if v_key is null then
     select s.value into v_prefix from payments_private.settings s where s.name = 'metadata_prefix';
     v_key := payments_private.subject_under(p_metadata, v_prefix);
   end if;
-  return case when v_key is not null and payments_private.account_is_trusted(p_account) and payments_private.stamp_is_believed(p_metadata)
+  return case when v_key is not null and payments_private.account_is_trusted(p_account)
+           and payments_private.stamp_is_believed(p_metadata)
     then v_key end;
 end
 $$;

@@ -25,7 +25,8 @@ as $$
 begin
   return nullif(coalesce(
     nullif(current_setting('payments.guest_secret', true), ''),
-    payments_private.json_text(nullif(current_setting('request.headers', true), '')::jsonb -> 'x-payments-guest-secret')), '');
+    payments_private.json_text(nullif(current_setting('request.headers', true),
+                                      '')::jsonb -> 'x-payments-guest-secret')), '');
 exception
   when others then
     return null;
@@ -50,12 +51,13 @@ $$;
 comment on function payments.caller_key() is 'Under which name the caller''s checkout attempts are kept: user:<sub>, guest:<hash of its secret>, or null for nobody. A secret of less than 22 characters makes nobody.';
 grant execute on function payments.caller_key() to payments_user, payments_anon;
 
--- What policies ask, they ask by a plain call and not by a sub-select. A sub-select is an InitPlan, which Postgres runs only
--- when a row has passed the conditions of the caller's own that cannot leak; whether EXPLAIN ANALYZE says "never executed"
--- would tell whether anybody's row meets them. A plain call of a stable function leads into an index just the same; its
--- cost keeps the planner from asking it row by row. (Postgres documentation: Rules and Privileges; EXPLAIN.)
+-- What policies ask, they ask by a plain call and not by a sub-select. A sub-select is an InitPlan, which Postgres runs
+-- only when a row has passed the conditions of the caller's own that cannot leak; whether EXPLAIN ANALYZE says "never
+-- executed" would tell whether anybody's row meets them. A plain call of a stable function leads into an index just the
+-- same; its cost keeps the planner from asking it row by row. (Postgres documentation: Rules and Privileges; EXPLAIN.)
 create or replace function payments_private.current_subject_keys() returns text[]
-language plpgsql stable cost 10000 security definer  -- policies call it as callers, who have no usage of payments_private
+-- policies call it as callers, who have no usage of payments_private
+language plpgsql stable cost 10000 security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -68,7 +70,8 @@ comment on function payments_private.current_subject_keys() is 'The billing subj
 grant execute on function payments_private.current_subject_keys() to payments_user;
 
 create or replace function payments_private.current_customer_ids() returns text[]
-language plpgsql stable cost 10000 security definer  -- policies call it as callers, who have no usage of payments_private
+-- policies call it as callers, who have no usage of payments_private
+language plpgsql stable cost 10000 security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
@@ -81,7 +84,8 @@ comment on function payments_private.current_customer_ids() is 'The Stripe custo
 grant execute on function payments_private.current_customer_ids() to payments_user;
 
 create or replace function payments_private.current_subscription_ids(p_environment text) returns text[]
-language plpgsql stable cost 10000 security definer  -- policies call it as callers, who have no usage of payments_private
+-- policies call it as callers, who have no usage of payments_private
+language plpgsql stable cost 10000 security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
@@ -100,7 +104,8 @@ as $$
 #variable_conflict use_column
 begin
   return query
-    select payments_private.subject_type_in(k), payments_private.subject_id_in(k) from unnest(payments_private.current_subject_keys()) k;
+    select payments_private.subject_type_in(k), payments_private.subject_id_in(k)
+      from unnest(payments_private.current_subject_keys()) k;
 end
 $$;
 comment on function payments.billable_subjects() is 'The billing subjects that the caller may bill.';

@@ -1,5 +1,5 @@
--- Whoever began a checkout for a subject may have lost the right to bill it before the page at Stripe was paid. The payment
--- counts, but the customer that Stripe made for it is not the subject's.
+-- Whoever began a checkout for a subject may have lost the right to bill it before the page at Stripe was paid. The
+-- payment counts, but the customer that Stripe made for it is not the subject's.
 
 create or replace function payments_private.may_still_bill(p_owner_key text, p_subject_key text) returns boolean
 language plpgsql stable

@@ -16,11 +16,17 @@ declare
   v_type text;
 begin
   for v_type in select t.subject_type from payments_private.subject_types t order by t.subject_type loop
-    v_body := v_body || format(E'  v_type := %L;\n  v_keys := v_keys || array(select %L || s.id from payments_private.%I(p_user) s (id) where s.id is not null);\n',
+    v_body := v_body
+      || format(
+        E'  v_type := %L;\n'
+        '  v_keys := v_keys || array('
+          'select %L || s.id from payments_private.%I(p_user) s (id) where s.id is not null);\n',
       v_type, v_type || ':', 'subjects_of_' || v_type);
   end loop;
 
-  execute format('create or replace function payments_private.subject_keys_of(p_user text) returns text[] language plpgsql %s set search_path = pg_catalog, pg_temp as %L',
+  execute format(
+    'create or replace function payments_private.subject_keys_of(p_user text) returns text[] language plpgsql %s '
+      'set search_path = pg_catalog, pg_temp as %L',
     case v_body when '' then 'immutable' else 'stable' end, format($body$
 declare
   v_keys text[] := array['user:' || p_user];
@@ -29,7 +35,8 @@ begin
 %s  return v_keys;
 exception
   when undefined_table or undefined_column or undefined_function or invalid_schema_name or insufficient_privilege then
-    raise exception 'the registration of subject type %% is stale: %%', v_type, sqlerrm using errcode = 'PY009', detail = v_type,
+    raise exception 'the registration of subject type %% is stale: %%', v_type, sqlerrm using errcode = 'PY009',
+      detail = v_type,
       hint = 'Mend what it names, or call payments.unregister_subject_type() or register it again.';
 end
 $body$, v_body));
@@ -49,7 +56,8 @@ begin
   if p_subject_type ~ '^[a-z][a-z0-9_]{0,49}$' and p_subject_type <> 'user' then
     return p_subject_type;
   end if;
-  raise exception 'subject_type must be lower case letters, digits and underscores, and not user' using errcode = 'PY001', detail = 'subject_type',
+  raise exception 'subject_type must be lower case letters, digits and underscores, and not user'
+    using errcode = 'PY001', detail = 'subject_type',
     hint = 'user is built in: a user may bill itself.';
 end
 $$;
@@ -63,21 +71,23 @@ begin
   perform set_config('role', p_owner, true);
 exception
   when insufficient_privilege then
-    raise exception 'only who may act as %, the owner of %, can register it', p_owner, p_thing using errcode = 'insufficient_privilege',
+    raise exception 'only who may act as %, the owner of %, can register it', p_owner, p_thing
+      using errcode = 'insufficient_privilege',
       hint = format('Let an administrator run: grant %I to %I', p_owner, session_user);
 end
 $$;
 comment on function payments_private.become_owner_of(text, name) is 'Acts as an owner until told otherwise. Raises 42501 for who may not.';
 
--- What a lookup asks runs with the rights of its owner. A superuser's may do anything, and whoever owns a function that a
--- view or a filter calls decides what that is, today or later.
+-- What a lookup asks runs with the rights of its owner. A superuser's may do anything, and whoever owns a function that
+-- a view or a filter calls decides what that is, today or later.
 create or replace function payments_private.not_of_a_superuser(p_thing text, p_owner name) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   if exists (select from pg_catalog.pg_roles r where r.rolname = p_owner and r.rolsuper) then
-    raise exception '% belongs to %, a superuser, with whose rights it would run', p_thing, p_owner using errcode = 'PY002', detail = p_thing,
+    raise exception '% belongs to %, a superuser, with whose rights it would run', p_thing, p_owner
+      using errcode = 'PY002', detail = p_thing,
       hint = 'Give it to a role of the application that is no superuser: alter … owner to ….';
   end if;
 end
@@ -92,12 +102,14 @@ as $$
 declare
   v_calls boolean;
 begin
-  execute format(E'create temporary view payments_probe as select from %s m where case when %s\n then true end', p_members, p_condition);
+  execute format(E'create temporary view payments_probe as select from %s m where case when %s\n then true end',
+                 p_members, p_condition);
   select exists (
     select from pg_catalog.pg_depend d
       join pg_catalog.pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass
      where w.ev_class = to_regclass('pg_temp.payments_probe')
-       and d.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass) and d.refobjid >= 16384) into v_calls;  -- not Postgres's own
+       -- not Postgres's own
+       and d.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass) and d.refobjid >= 16384) into v_calls;
   drop view pg_temp.payments_probe;
   return v_calls;
 end
@@ -106,21 +118,28 @@ comment on function payments_private.calls_functions(regclass, text) is
   'Whether a condition on a table calls functions or operators that are not Postgres''s own. For who may read the table.';
 
 -- Called acting as payments_owner by who may act as p_owner too.
-create or replace function payments_private.write_lookup(p_subject_type text, p_thing text, p_owner name, p_body text) returns void
+create or replace function payments_private.write_lookup(p_subject_type text, p_thing text, p_owner name, p_body text)
+  returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_lookup text := 'subjects_of_' || p_subject_type;
 begin
-  execute format('drop function if exists payments_private.%I(text)', v_lookup);  -- the owner may be another than the last time
+  -- the owner may be another than the last time
+  execute format('drop function if exists payments_private.%I(text)', v_lookup);
   execute format('grant usage, create on schema payments_private to %I', p_owner);
   perform payments_private.become_owner_of(p_thing, p_owner);
   -- Ids are compared as text, which must not depend on how the caller's session spells dates and the like.
-  execute format('create function payments_private.%I(text) returns setof text language plpgsql stable security definer set search_path = pg_catalog, pg_temp set datestyle = iso set intervalstyle = postgres set bytea_output = hex set extra_float_digits = 1 as %L', v_lookup, p_body);
+  execute format(
+    'create function payments_private.%I(text) returns setof text language plpgsql stable security definer '
+      'set search_path = pg_catalog, pg_temp set datestyle = iso set intervalstyle = postgres '
+      'set bytea_output = hex set extra_float_digits = 1 as %L',
+    v_lookup, p_body);
   execute format('revoke all on function payments_private.%I(text) from public', v_lookup);
   execute format('grant execute on function payments_private.%I(text) to payments_owner', v_lookup);
-  execute format('comment on function payments_private.%I(text) is %L', v_lookup, format('Generated: the %s subjects of a user.', p_subject_type));
+  execute format('comment on function payments_private.%I(text) is %L', v_lookup,
+                 format('Generated: the %s subjects of a user.', p_subject_type));
   perform set_config('role', 'payments_owner', true);
   if p_owner <> 'payments_owner' then
     execute format('revoke usage, create on schema payments_private from %I', p_owner);
@@ -148,23 +167,27 @@ declare
   v_runs      boolean;
 begin
   perform payments_private.subject_type_or_fail(subject_type);
-  select pg_get_userbyid(c.relowner) into v_owner from pg_catalog.pg_class c where c.oid = members and c.relkind in ('r', 'p', 'v', 'm', 'f');
+  select pg_get_userbyid(c.relowner) into v_owner from pg_catalog.pg_class c
+   where c.oid = members and c.relkind in ('r', 'p', 'v', 'm', 'f');
   if v_owner is null then
     raise exception 'members must be a table or view' using errcode = 'PY001', detail = 'members';
   end if;
   select format_type(a.atttypid, -1) into v_user_type  -- without its length, to which a cast would cut
-    from pg_catalog.pg_attribute a where a.attrelid = members and a.attname = user_column and a.attnum > 0 and not a.attisdropped;
+    from pg_catalog.pg_attribute a where a.attrelid = members and a.attname = user_column and a.attnum > 0
+     and not a.attisdropped;
   if v_user_type is null then
     raise exception '% has no column %', members, user_column using errcode = 'PY001', detail = 'user_column';
   end if;
   if not exists (select from pg_catalog.pg_attribute a
-                  where a.attrelid = members and a.attname = subject_column and a.attnum > 0 and not a.attisdropped) then
+                  where a.attrelid = members and a.attname = subject_column and a.attnum > 0 and not a.attisdropped)
+  then
     raise exception '% has no column %', members, subject_column using errcode = 'PY001', detail = 'subject_column';
   end if;
 
   perform payments_private.become_owner_of(members::text, v_owner);
   begin  -- as a CASE, which one expression fits into and nothing else; as a cursor, which takes one query and no more
-    open v_probe for execute format(E'select from %s m where case when %s\n then true end limit 0', members, v_condition);
+    open v_probe for execute format(E'select from %s m where case when %s\n then true end limit 0', members,
+                                    v_condition);
     close v_probe;
   exception
     when others then
@@ -172,7 +195,8 @@ begin
         hint = 'Give an SQL expression over the columns of the membership table, e.g. role in (''owner'', ''admin'').';
   end;
   perform set_config('role', 'payments_owner', true);
-  select c.relkind = 'v' or exists (select from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attgenerated = 'v') into v_runs
+  select c.relkind = 'v' or exists (select from pg_catalog.pg_attribute a where a.attrelid = c.oid
+                                       and a.attgenerated = 'v') into v_runs
     from pg_catalog.pg_class c where c.oid = members;
   if not v_runs and exists (select from pg_catalog.pg_roles r where r.rolname = v_owner and r.rolsuper) then
     perform payments_private.become_owner_of(members::text, v_owner);
@@ -193,7 +217,8 @@ begin
   exception
     when others then return;  -- a sub of another form is nobody's here
   end;
-  if not exists (select from pg_catalog.pg_class c where c.oid = to_regclass(%2$L) and pg_get_userbyid(c.relowner) = current_user) then
+  if not exists (select from pg_catalog.pg_class c where c.oid = to_regclass(%2$L)
+                    and pg_get_userbyid(c.relowner) = current_user) then
     raise exception '%% is gone or has become another''s', %2$L using errcode = 'undefined_table';
   end if;
   return query
@@ -234,14 +259,16 @@ begin
     join pg_catalog.pg_type t on t.oid = p.prorettype
    where p.oid = lookup and p.pronargs = 0 and p.prokind = 'f' and t.typtype in ('b', 'd', 'e');
   if v_owner is null then
-    raise exception 'lookup must be a function without arguments that returns the caller''s subject ids' using errcode = 'PY001', detail = 'lookup';
+    raise exception 'lookup must be a function without arguments that returns the caller''s subject ids'
+      using errcode = 'PY001', detail = 'lookup';
   end if;
   perform set_config('role', 'payments_owner', true);
   perform payments_private.not_of_a_superuser(v_name, v_owner);
 
   perform payments_private.write_lookup(subject_type, v_name, v_owner, format($body$
 begin
-  if not exists (select from pg_catalog.pg_proc p where p.oid = to_regprocedure(%1$L) and pg_get_userbyid(p.proowner) = current_user) then
+  if not exists (select from pg_catalog.pg_proc p where p.oid = to_regprocedure(%1$L)
+                    and pg_get_userbyid(p.proowner) = current_user) then
     raise exception '%% is gone or has become another''s', %1$L using errcode = 'undefined_function';
   end if;
   return query select f.id::text from %2$s() f (id) where $1 is not null;

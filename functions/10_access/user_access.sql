@@ -9,7 +9,8 @@ as $$
 begin
   case p_what
     when 'subscriptions' then
-      grant select (id, environment, subscription_id, subject_type, subject_id, status, current_period_start, current_period_end,
+      grant select (id, environment, subscription_id, subject_type, subject_id, status, current_period_start,
+                    current_period_end,
                     cancel_at_period_end, cancel_at, canceled_at, trial_start, trial_end)
         on payments.stripe_subscriptions to payments_user;
       grant select (id, environment, subscription_item_id, subscription_id, product_id, price_id, quantity,
@@ -17,7 +18,8 @@ begin
         on payments.stripe_subscription_items to payments_user;
     when 'transactions' then
       grant select (id, environment, type, status, subject_type, subject_id, provider_object_type, provider_object_id,
-                    provider_parent_object_type, provider_parent_object_id, amount, amount_refunded, currency, description,
+                    provider_parent_object_type, provider_parent_object_id, amount, amount_refunded, currency,
+                    description,
                     paid_at, failed_at, refunded_at, provider_created_at)
         on payments.transactions to payments_user;
     when 'payment_methods' then
@@ -26,7 +28,8 @@ begin
     when 'catalogue' then
       grant select (id, environment, product_id, name, description, active, default_price_id)
         on payments.stripe_products to payments_user, payments_anon;
-      grant select (id, environment, price_id, product_id, active, currency, unit_amount, unit_amount_decimal, type, lookup_key,
+      grant select (id, environment, price_id, product_id, active, currency, unit_amount, unit_amount_decimal, type,
+                    lookup_key,
                     billing_scheme, tax_behavior, recurring_interval, recurring_interval_count)
         on payments.stripe_prices to payments_user, payments_anon;
   end case;
@@ -54,7 +57,8 @@ begin
   if p_what in ('subscriptions', 'transactions', 'catalogue', 'payment_methods') then
     return p_what;
   end if;
-  raise exception 'what must be subscriptions, transactions, catalogue or payment_methods' using errcode = 'PY001', detail = 'what',
+  raise exception 'what must be subscriptions, transactions, catalogue or payment_methods' using errcode = 'PY001',
+    detail = 'what',
     hint = 'Each is opened and closed by itself.';
 end
 $$;
@@ -65,7 +69,8 @@ language plpgsql security invoker  -- only members of payments_owner can grant w
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  insert into payments_private.open_readings (what) values (payments_private.reading_or_fail(open_to_users.what)) on conflict do nothing;
+  insert into payments_private.open_readings (what) values (payments_private.reading_or_fail(open_to_users.what))
+    on conflict do nothing;
   perform payments_private.grant_reading(open_to_users.what);
 end
 $$;

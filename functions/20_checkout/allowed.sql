@@ -20,7 +20,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   update payments_private.installation i
-     set closed_environments = array_remove(i.closed_environments, payments_private.environment_or_fail(open_environment.environment));
+     set closed_environments = array_remove(i.closed_environments,
+                                            payments_private.environment_or_fail(open_environment.environment));
 end
 $$;
 comment on function payments.open_environment(text) is 'Takes back close_environment(). For members of payments_owner.';
@@ -45,7 +46,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   if array_position(ids, null) is not null or '' = any (ids) then
-    raise exception 'ids must be ids of portal configurations' using errcode = 'PY001', detail = 'ids', hint = 'Use bpc_…, or null to allow every one.';
+    raise exception 'ids must be ids of portal configurations' using errcode = 'PY001', detail = 'ids',
+      hint = 'Use bpc_…, or null to allow every one.';
   end if;
   update payments_private.installation set portal_configurations = ids;
 end
@@ -58,9 +60,11 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if payments_private.environment_or_fail(p_environment) = any ((select i.closed_environments from payments_private.installation i)::text[]) then
+  if payments_private.environment_or_fail(p_environment) = any ((select i.closed_environments
+      from payments_private.installation i)::text[]) then
     raise exception 'the % environment is closed to users', p_environment using errcode = 'insufficient_privilege',
-      detail = 'environment', hint = 'Use the other environment; its owner opens this one with payments.open_environment().';
+      detail = 'environment',
+      hint = 'Use the other environment; its owner opens this one with payments.open_environment().';
   end if;
 end
 $$;
@@ -81,11 +85,13 @@ begin
     from jsonb_array_elements(p_line_items) with ordinality i (value, place)
    where not exists (
      select from payments.stripe_prices p
-       left join payments.stripe_products d on d.environment = p.environment and d.account_id is null and d.product_id = p.product_id
+       left join payments.stripe_products d on d.environment = p.environment and d.account_id is null
+         and d.product_id = p.product_id
       where p.environment = p_environment and p.account_id is null and p.price_id = i.value ->> 'price'
         and (v_rule = 'mirrored' or p.active and d.active is not false));
   if v_place is not null then
-    perform payments_private.refuse(format('line_items[%s].price', v_place), 'is not for sale', 'Ask for one of the prices that are shown.');
+    perform payments_private.refuse(format('line_items[%s].price', v_place), 'is not for sale',
+                                    'Ask for one of the prices that are shown.');
   end if;
 end
 $$;
@@ -99,7 +105,8 @@ begin
   if p_configuration_id is not null  -- which differs from all of no ids
     and p_configuration_id <> all ((select i.portal_configurations from payments_private.installation i)::text[])
   then
-    perform payments_private.refuse('configuration_id', 'is not allowed', 'See payments.allow_portal_configurations().');
+    perform payments_private.refuse('configuration_id', 'is not allowed',
+                                    'See payments.allow_portal_configurations().');
   end if;
 end
 $$;

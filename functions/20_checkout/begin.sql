@@ -23,10 +23,13 @@ declare
   v_row payments.stripe_checkout_sessions;
 begin
   insert into payments.stripe_checkout_sessions
-    (environment, mode, line_items, success_url, cancel_url, subject_type, subject_id, customer_email, metadata, idempotency_key)
+    (environment, mode, line_items, success_url, cancel_url, subject_type, subject_id, customer_email, metadata,
+     idempotency_key)
   values
-    (begin_checkout.environment, begin_checkout.mode, begin_checkout.line_items, begin_checkout.success_url, begin_checkout.cancel_url,
-     begin_checkout.subject_type, begin_checkout.subject_id, begin_checkout.customer_email, coalesce(begin_checkout.metadata, '{}'),
+    (begin_checkout.environment, begin_checkout.mode, begin_checkout.line_items, begin_checkout.success_url,
+     begin_checkout.cancel_url,
+     begin_checkout.subject_type, begin_checkout.subject_id, begin_checkout.customer_email,
+     coalesce(begin_checkout.metadata, '{}'),
      begin_checkout.idempotency_key)
   on conflict (environment, owner_key, idempotency_key) where idempotency_key is not null do nothing
   returning * into v_row;
@@ -36,11 +39,14 @@ begin
 
   select s.* into v_row
     from payments.stripe_checkout_sessions s
-   where s.environment = begin_checkout.environment and s.owner_key = payments.caller_key() and s.idempotency_key = begin_checkout.idempotency_key;
+   where s.environment = begin_checkout.environment and s.owner_key = payments.caller_key()
+     and s.idempotency_key = begin_checkout.idempotency_key;
 
-  if (v_row.mode, v_row.line_items, v_row.success_url, v_row.cancel_url, v_row.subject_type, v_row.subject_id, v_row.customer_email, v_row.metadata)
+  if (v_row.mode, v_row.line_items, v_row.success_url, v_row.cancel_url, v_row.subject_type, v_row.subject_id,
+      v_row.customer_email, v_row.metadata)
      is distinct from
-     (begin_checkout.mode, begin_checkout.line_items, begin_checkout.success_url, begin_checkout.cancel_url, begin_checkout.subject_type,
+     (begin_checkout.mode, begin_checkout.line_items, begin_checkout.success_url, begin_checkout.cancel_url,
+      begin_checkout.subject_type,
       begin_checkout.subject_id, begin_checkout.customer_email, coalesce(begin_checkout.metadata, '{}'))
   then
     raise exception 'this idempotency key was used for another request' using errcode = 'PY003',
@@ -51,4 +57,5 @@ end
 $$;
 comment on function payments.begin_checkout(text, text, jsonb, text, text, text, text, text, jsonb, text) is
   'Begins a checkout as the caller, or answers the caller''s earlier attempt for the same key and request. Raises 42501 for a subject the caller may not bill, PY001 for an invalid field (named in DETAIL), PY002 for a caller without identity, PY003 for a key used for another request.';
-grant execute on function payments.begin_checkout(text, text, jsonb, text, text, text, text, text, jsonb, text) to payments_user, payments_anon;
+grant execute on function payments.begin_checkout(text, text, jsonb, text, text, text, text, text, jsonb, text)
+  to payments_user, payments_anon;

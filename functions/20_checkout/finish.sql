@@ -23,7 +23,8 @@ begin
   if not exists (select from payments_private.settings t where t.name = 'insforge_metadata' and t.value = 'off')
     and (select count(*) from jsonb_object_keys(v_row.metadata)) <= 43  -- Stripe takes 50, of which 7 are ours then
   then
-    v_stamps := v_stamps || jsonb_strip_nulls(jsonb_build_object('insforge_subject_type', v_row.subject_type, 'insforge_subject_id', v_row.subject_id));
+    v_stamps := v_stamps || jsonb_strip_nulls(jsonb_build_object('insforge_subject_type', v_row.subject_type,
+        'insforge_subject_id', v_row.subject_id));
   end if;
 
   return jsonb_strip_nulls(jsonb_build_object(
@@ -34,7 +35,8 @@ begin
     'client_reference_id', v_row.id,
     'customer', v_row.customer_id,
     'customer_email', case when v_row.customer_id is null then v_row.customer_email end,
-    'customer_creation', case when v_row.customer_id is null and v_row.mode = 'payment' and v_row.subject_type is not null then 'always' end,
+    'customer_creation',
+    case when v_row.customer_id is null and v_row.mode = 'payment' and v_row.subject_type is not null then 'always' end,
     'metadata', v_stamps,
     'payment_intent_data', case when v_row.mode = 'payment' then jsonb_build_object('metadata', v_stamps) end,
     'subscription_data', case when v_row.mode = 'subscription' then jsonb_build_object('metadata', v_stamps) end));
@@ -58,17 +60,22 @@ begin
   select s.* into v_row from payments.stripe_checkout_sessions s where s.id = finish_checkout.id;
   if not found then
     raise exception 'no such checkout' using errcode = 'PY005', detail = coalesce(finish_checkout.id::text, 'null');
-  elsif payments_private.json_text(session -> 'object') is distinct from 'checkout.session' or payments_private.json_text(session -> 'id') is null then
-    raise exception 'not a Checkout Session' using errcode = 'PY001', detail = 'session', hint = 'Pass Stripe''s answer verbatim.';
+  elsif payments_private.json_text(session -> 'object') is distinct from 'checkout.session'
+    or payments_private.json_text(session -> 'id') is null then
+    raise exception 'not a Checkout Session' using errcode = 'PY001', detail = 'session',
+      hint = 'Pass Stripe''s answer verbatim.';
   elsif payments_private.json_boolean(session -> 'livemode') <> (v_row.environment = 'live') then
-    raise exception 'a session of the other mode' using errcode = 'PY008', detail = session ->> 'id', hint = 'Use the key of the attempt''s environment.';
-  elsif payments_private.attempt_of(v_row.environment, session) is distinct from v_row.id or coalesce(v_row.checkout_session_id <> session ->> 'id', false) then
+    raise exception 'a session of the other mode' using errcode = 'PY008', detail = session ->> 'id',
+      hint = 'Use the key of the attempt''s environment.';
+  elsif payments_private.attempt_of(v_row.environment, session) is distinct from v_row.id
+    or coalesce(v_row.checkout_session_id <> session ->> 'id', false) then
     raise exception 'the session answers another attempt' using errcode = 'PY006', detail = session ->> 'id',
       hint = 'Create it with the parameters of payments.checkout_request(id).';
   end if;
 
   v_snapshot := row(v_row.environment, null::text, 'checkout.session', session ->> 'id', session,
-                    coalesce(payments_private.json_time(session -> 'created'), payments_private.now()), null::text, null::text, null::jsonb,
+                    coalesce(payments_private.json_time(session -> 'created'), payments_private.now()), null::text,
+                    null::text, null::jsonb,
                     payments_private.links_of('checkout.session', session));
   perform payments_private.lock_snapshots(v_row.environment, null, array[v_snapshot]);
   perform payments_private.apply_snapshots(v_row.environment, null, array[v_snapshot]);
@@ -103,4 +110,5 @@ $$;
 comment on function payments.fail_checkout(uuid, text) is
   'Records that Stripe refused an attempt, unless a session for it has become known; answers the row. A retry may still succeed. Raises PY005 for an unknown id.';
 
-grant execute on function payments.checkout_request(uuid), payments.finish_checkout(uuid, jsonb), payments.fail_checkout(uuid, text) to payments_service;
+grant execute on function payments.checkout_request(uuid), payments.finish_checkout(uuid, jsonb),
+  payments.fail_checkout(uuid, text) to payments_service;

@@ -1,13 +1,14 @@
--- Is it paid now? What a fulfilment trigger on the ledger has to know before it gives anything away: that the event is about a
--- checkout that was begun here, and that its money is in or certain.
+-- Is it paid now? What a fulfilment trigger on the ledger has to know before it gives anything away: that the event is
+-- about a checkout that was begun here, and that its money is in or certain.
 --
 -- A completed session may be unpaid still: with SEPA, Boleto or a bank transfer the money comes days later, or never
--- (Stripe's documentation: Fulfill orders, delayed notification payment methods). And a session that merely names one of
--- our orders may be of a payment link, another installation, a connected account or somebody else's purchase.
+-- (Stripe's documentation: Fulfill orders, delayed notification payment methods). And a session that merely names one
+-- of our orders may be of a payment link, another installation, a connected account or somebody else's purchase.
 
 create or replace function payments.paid_checkout(event payments.webhook_events)
   returns table (
-    checkout_id uuid, environment text, subject_type text, subject_id text, line_items jsonb, metadata jsonb, amount bigint, currency text,
+    checkout_id uuid, environment text, subject_type text, subject_id text, line_items jsonb, metadata jsonb,
+    amount bigint, currency text,
     checkout_session_id text, payment_intent_id text, subscription_id text, customer_id text
   )
 language plpgsql stable security definer  -- a trigger's function runs as its owner, who may not read attempts
@@ -23,7 +24,8 @@ begin
     or not coalesce(case event.event_type
       when 'checkout.session.async_payment_succeeded' then true
       when 'checkout.session.completed' then v_session ->> 'payment_status' = 'paid'
-        or (v_session ->> 'payment_status' = 'no_payment_required' and v_session ->> 'mode' = 'payment' and v_session -> 'amount_total' = '0')
+        or (v_session ->> 'payment_status' = 'no_payment_required' and v_session ->> 'mode' = 'payment'
+            and v_session -> 'amount_total' = '0')
     end, false)
     or event.account_id is not null
   then
@@ -31,7 +33,8 @@ begin
   end if;
   return query
     select s.id, s.environment, s.subject_type, s.subject_id, s.line_items, s.metadata,
-           payments_private.json_bigint(v_session -> 'amount_total'), payments_private.json_text(v_session -> 'currency'),
+           payments_private.json_bigint(v_session -> 'amount_total'),
+           payments_private.json_text(v_session -> 'currency'),
            s.checkout_session_id, payments_private.json_id(v_session -> 'payment_intent'),
            payments_private.json_id(v_session -> 'subscription'), payments_private.json_id(v_session -> 'customer')
       from payments.stripe_checkout_sessions s

@@ -23,7 +23,8 @@ begin
   if new.subject_type || ':' || new.subject_id = any (payments_private.current_subject_keys()) then
     select m.provider_customer_id into new.customer_id
       from payments.customer_mappings m
-     where m.provider = 'stripe' and m.environment = new.environment and m.account_id is null and m.subject_type = new.subject_type and m.subject_id = new.subject_id;
+     where m.provider = 'stripe' and m.environment = new.environment and m.account_id is null
+       and m.subject_type = new.subject_type and m.subject_id = new.subject_id;
     if not found then
       raise exception 'this subject has no Stripe customer yet' using errcode = 'PY004',
         detail = new.subject_type || ':' || new.subject_id, hint = 'It gets one with its first completed checkout.';
@@ -48,7 +49,8 @@ as $$
 declare
   v_row payments.stripe_customer_portal_sessions;
 begin
-  insert into payments.stripe_customer_portal_sessions (environment, subject_type, subject_id, return_url, configuration_id)
+  insert into payments.stripe_customer_portal_sessions (environment, subject_type, subject_id, return_url,
+                                                        configuration_id)
   values (begin_portal_session.environment, begin_portal_session.subject_type, begin_portal_session.subject_id,
           begin_portal_session.return_url, begin_portal_session.configuration_id)
   returning * into v_row;
@@ -68,19 +70,22 @@ as $$
 declare
   v_request jsonb;
 begin
-  select jsonb_strip_nulls(jsonb_build_object('customer', p.customer_id, 'return_url', p.return_url, 'configuration', p.configuration_id))
+  select jsonb_strip_nulls(jsonb_build_object('customer', p.customer_id, 'return_url', p.return_url, 'configuration',
+                                              p.configuration_id))
     into v_request
     from payments.stripe_customer_portal_sessions p
    where p.id = portal_request.id;
   if not found then
-    raise exception 'no such portal session' using errcode = 'PY005', detail = coalesce(portal_request.id::text, 'null');
+    raise exception 'no such portal session' using errcode = 'PY005',
+      detail = coalesce(portal_request.id::text, 'null');
   end if;
   return v_request;
 end
 $$;
 comment on function payments.portal_request(uuid) is 'The parameters of Stripe''s "Create a portal session". Raises PY005 for an unknown id.';
 
-create or replace function payments.finish_portal_session(id uuid, session jsonb) returns payments.stripe_customer_portal_sessions
+create or replace function payments.finish_portal_session(id uuid, session jsonb)
+  returns payments.stripe_customer_portal_sessions
 language plpgsql security definer  -- the service may not write portal sessions except through here
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -90,14 +95,16 @@ declare
   v_row payments.stripe_customer_portal_sessions;
 begin
   if payments_private.json_text(session -> 'object') is distinct from 'billing_portal.session' then
-    raise exception 'not a portal session' using errcode = 'PY001', detail = 'session', hint = 'Pass Stripe''s answer verbatim.';
+    raise exception 'not a portal session' using errcode = 'PY001', detail = 'session',
+      hint = 'Pass Stripe''s answer verbatim.';
   end if;
   update payments.stripe_customer_portal_sessions p
      set status = 'created', url = payments_private.json_text(session -> 'url'), last_error = null, updated_at = now()
    where p.id = finish_portal_session.id
   returning p.* into v_row;
   if not found then
-    raise exception 'no such portal session' using errcode = 'PY005', detail = coalesce(finish_portal_session.id::text, 'null');
+    raise exception 'no such portal session' using errcode = 'PY005',
+      detail = coalesce(finish_portal_session.id::text, 'null');
   end if;
   return v_row;
 end
@@ -105,7 +112,8 @@ $$;
 comment on function payments.finish_portal_session(uuid, jsonb) is
   'Records Stripe''s answer to a portal request. Raises PY005 for an unknown id, PY001 for anything but a portal session.';
 
-create or replace function payments.fail_portal_session(id uuid, error text) returns payments.stripe_customer_portal_sessions
+create or replace function payments.fail_portal_session(id uuid, error text)
+  returns payments.stripe_customer_portal_sessions
 language plpgsql security definer  -- the service may not write portal sessions except through here
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -119,12 +127,14 @@ begin
    where p.id = fail_portal_session.id and p.status <> 'created';
   select p.* into v_row from payments.stripe_customer_portal_sessions p where p.id = fail_portal_session.id;
   if not found then
-    raise exception 'no such portal session' using errcode = 'PY005', detail = coalesce(fail_portal_session.id::text, 'null');
+    raise exception 'no such portal session' using errcode = 'PY005',
+      detail = coalesce(fail_portal_session.id::text, 'null');
   end if;
   return v_row;
 end
 $$;
 comment on function payments.fail_portal_session(uuid, text) is 'Records that Stripe refused a portal request; answers the row. Raises PY005 for an unknown id.';
 
-grant execute on function payments.portal_request(uuid), payments.finish_portal_session(uuid, jsonb), payments.fail_portal_session(uuid, text)
+grant execute on function payments.portal_request(uuid), payments.finish_portal_session(uuid, jsonb),
+  payments.fail_portal_session(uuid, text)
   to payments_service;

@@ -1,5 +1,6 @@
 -- What a caller may ask for, checked as the row arrives, so that no road around begin_checkout() is shorter.
--- A violation is PY001 with the field in DETAIL. Limits are Stripe's (API reference: Metadata; Create a Checkout Session).
+-- A violation is PY001 with the field in DETAIL. Limits are Stripe's (API reference: Metadata; Create a Checkout
+-- Session).
 
 create or replace function payments_private.refuse(p_field text, p_problem text, p_hint text default null) returns void
 language plpgsql volatile
@@ -8,7 +9,8 @@ as $$
 -- @plpgsql_check_options: performance_warnings = off
 -- It could be called immutable, but then the planner would raise ahead of the turn.
 begin
-  raise exception '%: %', p_field, p_problem using errcode = 'PY001', detail = p_field, hint = coalesce(p_hint, 'Correct ' || p_field || ' and try again.');
+  raise exception '%: %', p_field, p_problem using errcode = 'PY001', detail = p_field,
+    hint = coalesce(p_hint, 'Correct ' || p_field || ' and try again.');
 end
 $$;
 comment on function payments_private.refuse(text, text, text) is 'Raises PY001 for a field.';
@@ -18,7 +20,8 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return regexp_replace(lower(substring(p_url from '^[^/]+//[^/?#]+')), '^(https://.*):0*443$|^(http://.*):0*80$', E'\\1\\2');
+  return regexp_replace(lower(substring(p_url from '^[^/]+//[^/?#]+')), '^(https://.*):0*443$|^(http://.*):0*80$',
+                        E'\\1\\2');
 end
 $$;
 comment on function payments_private.origin_of(text) is 'Scheme, host and port of a URL that check_url() lets pass, as browsers compare them.';
@@ -32,10 +35,12 @@ begin
     perform payments_private.refuse(p_field, 'is required');
   elsif length(p_url) > 5000 then
     perform payments_private.refuse(p_field, 'is longer than 5000 characters');
-  elsif p_url !~ E'^(https://([a-zA-Z0-9._-]+|\\[[0-9a-fA-F:.]+\\])|http://(localhost|127\\.0\\.0\\.1|\\[::1\\]))(:[0-9]{1,5})?([/?#][^\\s[:cntrl:]\\\\]*)?$' then
+  elsif p_url !~ E'^(https://([a-zA-Z0-9._-]+|\\[[0-9a-fA-F:.]+\\])|http://(localhost|127\\.0\\.0\\.1|\\[::1\\]))'
+                  '(:[0-9]{1,5})?([/?#][^\\s[:cntrl:]\\\\]*)?$' then
     perform payments_private.refuse(p_field, 'must be an https URL, or http on localhost');
   elsif payments_private.origin_of(p_url) <> all (
-    (select string_to_array(s.value, ' ') from payments_private.settings s where s.name = 'allowed_origins')::text[]) then
+    (select string_to_array(s.value, ' ') from payments_private.settings s where s.name = 'allowed_origins')::text[])
+  then
     perform payments_private.refuse(p_field, 'leads to an origin that is not allowed', 'See payments.allow_origins().');
   end if;
 end
@@ -56,7 +61,10 @@ begin
     perform payments_private.refuse('origins', 'must name an origin', 'Pass null to allow every origin.');
   end if;
   foreach v_origin in array origins loop
-    if coalesce(v_origin !~ E'^(https://([a-zA-Z0-9._-]+|\\[[0-9a-fA-F:.]+\\])|http://(localhost|127\\.0\\.0\\.1|\\[::1\\]))(:[0-9]{1,5})?$', true) then
+    if coalesce(
+      v_origin !~ E'^(https://([a-zA-Z0-9._-]+|\\[[0-9a-fA-F:.]+\\])|http://(localhost|127\\.0\\.0\\.1|\\[::1\\]))'
+                   '(:[0-9]{1,5})?$', true)
+    then
       perform payments_private.refuse('origins', 'must be like https://shop.example, without a path');
     end if;
   end loop;
@@ -78,25 +86,31 @@ declare
 begin
   if pg_column_size(p_line_items) > 131072 then  -- before it is walked
     perform payments_private.refuse('line_items', 'is larger than 128 KiB');
-  elsif jsonb_typeof(p_line_items) is distinct from 'array' or jsonb_array_length(p_line_items) not between 1 and 100 then
+  elsif jsonb_typeof(p_line_items) is distinct from 'array'
+    or jsonb_array_length(p_line_items) not between 1 and 100 then
     perform payments_private.refuse('line_items', 'must be an array of 1 to 100 items');
   end if;
-  for v_item, v_place in select i.value, i.place - 1 from jsonb_array_elements(p_line_items) with ordinality i (value, place) loop
+  for v_item, v_place in select i.value, i.place - 1
+    from jsonb_array_elements(p_line_items) with ordinality i (value, place) loop
     if jsonb_typeof(v_item) <> 'object' then
       perform payments_private.refuse(format('line_items[%s]', v_place), 'must be an object');
     elsif v_item - 'price' - 'quantity' <> '{}' then
-      perform payments_private.refuse(format('line_items[%s]', v_place), 'takes price and quantity only', 'Create a price at Stripe and name it; a caller does not set prices.');
+      perform payments_private.refuse(format('line_items[%s]', v_place), 'takes price and quantity only',
+                                      'Create a price at Stripe and name it; a caller does not set prices.');
     elsif coalesce(payments_private.json_text(v_item -> 'price') !~ E'^[^\\s[:cntrl:]]{1,255}$', true) then
       perform payments_private.refuse(format('line_items[%s].price', v_place), 'must be the id of a price');
-    elsif v_item ? 'quantity' and coalesce(payments_private.json_bigint(v_item -> 'quantity') not between 1 and 999999, true) then
-      perform payments_private.refuse(format('line_items[%s].quantity', v_place), 'must be an integer from 1 to 999999');
+    elsif v_item ? 'quantity' and coalesce(payments_private.json_bigint(v_item -> 'quantity') not between 1 and 999999,
+                                           true) then
+      perform payments_private.refuse(format('line_items[%s].quantity', v_place),
+                                      'must be an integer from 1 to 999999');
     end if;
   end loop;
 end
 $$;
 comment on function payments_private.check_line_items(jsonb) is 'Raises PY001 unless every item is {"price": id, "quantity": n}.';
 
--- Subjects are read from metadata under the prefix of the settings too: a caller that wrote such a key would choose who paid.
+-- Subjects are read from metadata under the prefix of the settings too: a caller that wrote such a key would choose who
+-- paid.
 create or replace function payments_private.is_reserved(p_key text) returns boolean
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -105,7 +119,8 @@ begin
   return exists (
     select from payments_private.settings s
      where s.name = 'metadata_prefix'
-       and case s.value when '' then p_key in ('subject_type', 'subject_id') else starts_with(lower(p_key), lower(s.value)) end);
+       and case s.value when '' then p_key in ('subject_type', 'subject_id')
+             else starts_with(lower(p_key), lower(s.value)) end);
 end
 $$;
 comment on function payments_private.is_reserved(text) is 'Whether a metadata key begins with the prefix of the settings.';
@@ -129,7 +144,8 @@ begin
     if v_key ~* '^(payments|insforge)_' or payments_private.is_reserved(v_key) then
       perform payments_private.refuse('metadata.' || v_key, 'is a reserved key');
     elsif v_key !~ E'^[^\\[\\][:cntrl:]]{1,40}$' then
-      perform payments_private.refuse('metadata.' || left(v_key, 40), 'keys have 1 to 40 characters and no square brackets');
+      perform payments_private.refuse('metadata.' || left(v_key, 40),
+                                      'keys have 1 to 40 characters and no square brackets');
     elsif jsonb_typeof(v_value) <> 'string' or length(v_value #>> '{}') > 500 then
       perform payments_private.refuse('metadata.' || v_key, 'must be a string of at most 500 characters');
     end if;
@@ -171,7 +187,8 @@ begin
   new.owner_key := payments.caller_key();
   if new.owner_key is null then
     if payments_private.guest_secret() is not null then
-      perform payments_private.refuse('guest_secret', 'must have at least 22 characters', 'Use a random one, such as a UUID, and keep it for retries.');
+      perform payments_private.refuse('guest_secret', 'must have at least 22 characters',
+                                      'Use a random one, such as a UUID, and keep it for retries.');
     end if;
     raise exception 'the caller is nobody: no sub in its claims and no guest secret' using errcode = 'PY002',
       hint = 'Set request.jwt.claims, or payments.guest_secret for a guest.';
@@ -180,10 +197,12 @@ begin
   -- The customer is settled with the attempt: a retry has to ask Stripe for the very same.
   select m.provider_customer_id into new.customer_id
     from payments.customer_mappings m
-   where m.provider = 'stripe' and m.environment = new.environment and m.account_id is null and m.subject_type = new.subject_type and m.subject_id = new.subject_id;
+   where m.provider = 'stripe' and m.environment = new.environment and m.account_id is null
+     and m.subject_type = new.subject_type and m.subject_id = new.subject_id;
 
   new.request_hash := encode(sha256(convert_to(jsonb_build_array(
-    new.mode, new.line_items, new.success_url, new.cancel_url, new.subject_type, new.subject_id, new.customer_email, new.metadata)::text, 'UTF8')), 'hex');
+    new.mode, new.line_items, new.success_url, new.cancel_url, new.subject_type, new.subject_id, new.customer_email,
+    new.metadata)::text, 'UTF8')), 'hex');
   return new;
 end
 $$;

@@ -8,7 +8,8 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return coalesce(payments_private.json_id(p_data -> 'customer'), payments_private.json_id(p_data -> 'customer_account'));
+  return coalesce(payments_private.json_id(p_data -> 'customer'),
+                  payments_private.json_id(p_data -> 'customer_account'));
 end
 $$;
 comment on function payments_private.payer_in(jsonb) is 'The customer (cus_…) or account (acct_…) that an object says pays.';
@@ -37,9 +38,11 @@ begin
           select 'charge:' || payments_private.json_id(c.value)
             from jsonb_array_elements(payments_private.json_array(p_data #> '{charges,data}')) c);
       end if;
-      return array_remove(array['customer:' || v_ids[1], 'charge:' || v_ids[2], 'invoice:' || v_ids[3]] || v_more, null);
+      return array_remove(array['customer:' || v_ids[1], 'charge:' || v_ids[2], 'invoice:' || v_ids[3]] || v_more,
+                          null);
     when 'invoice' then
-      v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'charge', p_data -> 'subscription',
+      v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'charge',
+                                         p_data -> 'subscription',
                                          p_data #> '{parent,subscription_details,subscription}');
       v_ids[1] := coalesce(v_ids[1], payments_private.json_id(p_data -> 'customer_account'));
       if v_ids[2] is null and p_data #>> '{confirmation_secret,client_secret}' ~ '^pi_.*_secret_' then
@@ -52,16 +55,20 @@ begin
                  (values ('payment_intent'), ('charge')) t (type));
       end if;
       return array_remove(
-        array['customer:' || v_ids[1], 'payment_intent:' || v_ids[2], 'charge:' || v_ids[3], 'subscription:' || v_ids[4], 'subscription:' || v_ids[5]]
+        array['customer:' || v_ids[1], 'payment_intent:' || v_ids[2], 'charge:' || v_ids[3],
+              'subscription:' || v_ids[4], 'subscription:' || v_ids[5]]
         || v_more, null);
     when 'invoice_payment' then
-      v_ids := payments_private.json_ids(p_data -> 'invoice', p_data #> '{payment,payment_intent}', p_data #> '{payment,charge}');
+      v_ids := payments_private.json_ids(p_data -> 'invoice', p_data #> '{payment,payment_intent}',
+                                         p_data #> '{payment,charge}');
       return array_remove(array['invoice:' || v_ids[1], 'payment_intent:' || v_ids[2], 'charge:' || v_ids[3]], null);
     when 'checkout.session' then
-      v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'invoice', p_data -> 'subscription');
+      v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'invoice',
+                                         p_data -> 'subscription');
       v_ids[1] := coalesce(v_ids[1], payments_private.json_id(p_data -> 'customer_account'));
       return array_remove(
-        array['customer:' || v_ids[1], 'payment_intent:' || v_ids[2], 'invoice:' || v_ids[3], 'subscription:' || v_ids[4]], null);
+        array['customer:' || v_ids[1], 'payment_intent:' || v_ids[2], 'invoice:' || v_ids[3],
+              'subscription:' || v_ids[4]], null);
     when 'refund', 'dispute' then
       v_ids := payments_private.json_ids(p_data -> 'payment_intent', p_data -> 'charge');
       return array_remove(array['payment_intent:' || v_ids[1], 'charge:' || v_ids[2]], null);
@@ -83,7 +90,8 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return p_object_type in ('payment_intent', 'charge', 'invoice', 'invoice_payment', 'checkout.session', 'refund', 'dispute', 'credit_note');
+  return p_object_type in ('payment_intent', 'charge', 'invoice', 'invoice_payment', 'checkout.session', 'refund',
+                           'dispute', 'credit_note');
 end
 $$;
 comment on function payments_private.tells_of_payments(text) is 'Whether objects of this type take part in a row of payments.transactions.';

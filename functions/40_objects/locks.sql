@@ -1,12 +1,13 @@
 -- Who works on the same payment waits for each other; everybody else does not.
 --
 -- A projection reads several objects and writes one row. Two transactions that each store one object of a payment and
--- compute its row from what they see would both miss the other's object. So every transaction first locks everything its
--- snapshots touch: the objects themselves, what they refer to, the groups of payments that those are in, and their billing
--- subjects. The customers and subscriptions of a group, from which a payment only learns whose it is, are shared, except by
--- what may change that: so whoever computes the payments of a customer again has their groups to himself. A reference's group is read only once it is locked, and read again if that led to another. Nobody waits for a lock
--- while holding one, unless all are asked for in one order, hence no deadlocks: where a lock can't be had at once,
--- everything is released and what is known to be needed is asked for again, in order.
+-- compute its row from what they see would both miss the other's object. So every transaction first locks everything
+-- its snapshots touch: the objects themselves, what they refer to, the groups of payments that those are in, and their
+-- billing subjects. The customers and subscriptions of a group, from which a payment only learns whose it is, are
+-- shared, except by what may change that: so whoever computes the payments of a customer again has their groups to
+-- himself. A reference's group is read only once it is locked, and read again if that led to another. Nobody waits for
+-- a lock while holding one, unless all are asked for in one order, hence no deadlocks: where a lock can't be had at
+-- once, everything is released and what is known to be needed is asked for again, in order.
 
 create or replace function payments_private.lock_nodes(
   p_environment text, p_account text, p_nodes text[], p_customers text[] default '{}', p_shared text[] default '{}'
@@ -18,7 +19,7 @@ set enable_seqscan = off
 set jit = off
 as $$
 declare
-  v_world  text := 'payments:' || p_environment || ':' || coalesce(p_account || '/', '');
+  v_prefix  text := 'payments:' || p_environment || ':' || coalesce(p_account || '/', '');
   v_secret bytea := payments_private.lock_secret();
   v_wait   boolean := false;
   v_node   text;
@@ -37,13 +38,14 @@ begin
     begin
       if v_wait then
         perform payments_private.wait_for_locks(
-          array(select payments_private.lock_key(v_world || n, v_secret) from unnest(v_nodes) n),
-          array(select payments_private.lock_key(v_world || n, v_secret) from unnest(p_shared) n));
+          array(select payments_private.lock_key(v_prefix || n, v_secret) from unnest(v_nodes) n),
+          array(select payments_private.lock_key(v_prefix || n, v_secret) from unnest(p_shared) n));
         v_new := '{}';
       else
         v_nodes := p_nodes;
         foreach v_node in array p_shared loop
-          if v_node <> all (p_nodes) and not pg_try_advisory_xact_lock_shared(payments_private.lock_key(v_world || v_node, v_secret)) then
+          if v_node <> all (p_nodes)
+            and not pg_try_advisory_xact_lock_shared(payments_private.lock_key(v_prefix || v_node, v_secret)) then
             raise exception 'taken' using errcode = 'PY099';
           end if;
         end loop;
@@ -51,16 +53,17 @@ begin
 
       loop
         foreach v_node in array v_new loop
-          if not pg_try_advisory_xact_lock(payments_private.lock_key(v_world || v_node, v_secret)) then
+          if not pg_try_advisory_xact_lock(payments_private.lock_key(v_prefix || v_node, v_secret)) then
             raise exception 'taken' using errcode = 'PY099';
           end if;
         end loop;
         v_new := payments_private.further_nodes(p_environment, p_account, v_nodes, p_customers);
         if v_new = '{}' then
-          v_owners := payments_private.owners_of_groups(p_environment, p_account, payments_private.payment_nodes(v_nodes));
+          v_owners := payments_private.owners_of_groups(p_environment, p_account,
+                                                        payments_private.payment_nodes(v_nodes));
           foreach v_node in array v_owners loop
             if v_node <> all (p_shared) and v_node <> all (v_nodes)
-               and not pg_try_advisory_xact_lock_shared(payments_private.lock_key(v_world || v_node, v_secret))
+               and not pg_try_advisory_xact_lock_shared(payments_private.lock_key(v_prefix || v_node, v_secret))
             then
               p_shared := p_shared || v_owners;
               raise exception 'taken' using errcode = 'PY099';
@@ -80,7 +83,9 @@ $$;
 comment on function payments_private.lock_nodes(text, text, text[], text[], text[]) is
   'Locks the given objects (type:id), the groups of payments that they are in, and the subjects that the given customers stand for, until the transaction ends; with the last ones it shares the lock. Raises 55P03 where another session is in the way for too long.';
 
-create or replace function payments_private.further_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) returns text[]
+create or replace function payments_private.further_nodes(
+  p_environment text, p_account text, p_nodes text[], p_customers text[]
+) returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -95,7 +100,8 @@ begin
         from unnest(p_customers) i (id),
              lateral (
                select c.subject_type, c.subject_id from payments_private.customer_claims c
-                where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = i.id and c.subject_type is not null
+                where c.environment = p_environment and c.account = coalesce(p_account, '')
+                  and c.provider_customer_id = i.id and c.subject_type is not null
                offset 0) s);
   end if;
   foreach v_node in array v_found loop

@@ -1,14 +1,16 @@
 -- What one object says of its payment, read once when it is stored. A payment is then computed from these narrow rows.
 
 -- What an event shows of a failed attempt: used as the time of a failure where no object names one.
-create or replace function payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) returns boolean
+create or replace function payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb)
+  returns boolean
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   return coalesce(case p_object_type
     when 'payment_intent' then p_data ->> 'status' = 'canceled'
-      or (p_data ->> 'status' in ('requires_payment_method', 'requires_source') and jsonb_typeof(p_data -> 'last_payment_error') = 'object')
+      or (p_data ->> 'status' in ('requires_payment_method', 'requires_source')
+          and jsonb_typeof(p_data -> 'last_payment_error') = 'object')
     when 'charge' then p_data ->> 'status' = 'failed'
     when 'invoice' then p_event_type = 'invoice.payment_failed'
     when 'refund' then p_data ->> 'status' in ('failed', 'canceled')
@@ -18,12 +20,13 @@ end
 $$;
 comment on function payments_private.shows_failure(text, text, jsonb) is 'Whether the snapshot of a payment object, or the event that carried it, says that an attempt failed.';
 
-create or replace function payments_private.read_payment_object(p_account text, p_object_type text, p_data jsonb) returns payments_private.payment_objects
+create or replace function payments_private.extract_payment_facts(p_account text, p_object_type text, p_data jsonb)
+  returns payments_private.payment_facts
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  o payments_private.payment_objects;
+  o payments_private.payment_facts;
 begin
   o.known := true;
   if p_data -> 'metadata' <> '{}' then
@@ -42,7 +45,7 @@ begin
   end case;
 end
 $$;
-comment on function payments_private.read_payment_object(text, text, jsonb) is 'What a snapshot says of its payment.';
+comment on function payments_private.extract_payment_facts(text, text, jsonb) is 'What a snapshot says of its payment.';
 
 create or replace function payments_private.has_facts(p_object_type text) returns boolean
 language plpgsql immutable parallel safe
@@ -72,16 +75,19 @@ end
 $$;
 comment on function payments_private.subscription_in(text[]) is 'The id of the subscription among references; null where there is none.';
 
--- Every snapshot adds its links and times, also one that is older than what is stored; only the newest one's facts count.
+-- Every snapshot adds its links and times, also one that is older than what is stored; only the newest one's facts
+-- count.
 create or replace function payments_private.facts_after(
-  p_account text, p_old payments_private.payment_objects, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot
-) returns payments_private.payment_objects
+  p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot,
+  p_newest payments_private.snapshot
+) returns payments_private.payment_facts
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_new   payments_private.payment_objects;
-  v_facts payments_private.payment_objects := payments_private.read_payment_object(p_account, p_snapshot.object_type, p_snapshot.data);
+  v_new   payments_private.payment_facts;
+  v_facts payments_private.payment_facts := payments_private.extract_payment_facts(p_account, p_snapshot.object_type,
+      p_snapshot.data);
   v_link  text;
   v_links text[] := coalesce(p_old.links, '{}');
 begin
@@ -90,14 +96,16 @@ begin
   elsif p_newest.data = p_snapshot.data then
     v_new := v_facts;
   else
-    v_new := payments_private.read_payment_object(p_account, p_newest.object_type, p_newest.data);
+    v_new := payments_private.extract_payment_facts(p_account, p_newest.object_type, p_newest.data);
   end if;
-  if p_newest.object_id is not null and payments_private.is_deletion(p_newest.object_type, p_newest.event_type, p_newest.data) then
+  if p_newest.object_id is not null and payments_private.is_deletion(p_newest.object_type, p_newest.event_type,
+      p_newest.data) then
     v_new := null;
     v_new.known := false;
   end if;
   if p_newest.object_id is not null
-     and ((p_newest.object_type = 'charge' and v_new.refunded > 0) or (p_newest.object_type = 'refund' and v_new.status = 'failed'))
+     and ((p_newest.object_type = 'charge' and v_new.refunded > 0)
+          or (p_newest.object_type = 'refund' and v_new.status = 'failed'))
   then
     v_new.amounts_as_of := p_newest.observed_at;
   end if;
@@ -131,5 +139,5 @@ begin
   return v_new;
 end
 $$;
-comment on function payments_private.facts_after(text, payments_private.payment_objects, payments_private.snapshot, payments_private.snapshot) is
+comment on function payments_private.facts_after(text, payments_private.payment_facts, payments_private.snapshot, payments_private.snapshot) is
   'What an object says of payments after this snapshot, given what it said before. p_newest: the snapshot stored now, null if that is the same as before.';

@@ -1,19 +1,22 @@
--- Which objects tell of one payment. Checkout session, payment intent, charge, invoice, invoice payment, refund and dispute
--- are views of the same money, joined by what they refer to. A group is named by the reference of one of them, so that it is
--- known from an object alone in most cases: the intent it is or refers to, else the invoice, else the charge, else the session.
+-- Which objects tell of one payment. Checkout session, payment intent, charge, invoice, invoice payment, refund and
+-- dispute are views of the same money, joined by what they refer to. A group is named by the reference of one of them,
+-- so that it is known from an object alone in most cases: the intent it is or refers to, else the invoice, else the
+-- charge, else the session.
 --
 --   An object that is stored is in the group that its row names.
 --   What is not stored is in the group of its own name, unless a row that holds nothing else names another.
 --
--- Where an object refers to members of several groups, all go over to one, and the former names forward to it: to find the
--- group of a reference takes one look-up, and the members of a group another. Whoever changes groups holds their locks.
+-- Where an object refers to members of several groups, all go over to one, and the former names forward to it: to find
+-- the group of a reference takes one look-up, and the members of a group another. Whoever changes groups holds their
+-- locks.
 
 create or replace function payments_private.group_rank(p_node text) returns integer
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return case split_part(p_node, ':', 1) when 'payment_intent' then 1 when 'invoice' then 2 when 'charge' then 3 when 'checkout.session' then 4 else 5 end;
+  return case split_part(p_node, ':', 1) when 'payment_intent' then 1 when 'invoice' then 2 when 'charge' then 3
+           when 'checkout.session' then 4 else 5 end;
 end
 $$;
 comment on function payments_private.group_rank(text) is 'In which order objects name a group.';
@@ -37,7 +40,9 @@ end
 $$;
 comment on function payments_private.payment_nodes(text[]) is 'Those of the references that a payment''s group is made of.';
 
-create or replace function payments_private.join_group(p_environment text, p_account text, p_node text, p_links text[], p_group text)
+create or replace function payments_private.join_group(
+  p_environment text, p_account text, p_node text, p_links text[], p_group text
+)
   returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -68,14 +73,16 @@ begin
                  lateral (
                    select x.payment_group from payments_private.stored_objects x
                     where x.environment = p_environment and x.account = coalesce(p_account, '')
-                      and x.object_type = split_part(n.node, ':', 1) and x.object_id = substr(n.node, strpos(n.node, ':') + 1)
+                      and x.object_type = split_part(n.node, ':', 1)
+                      and x.object_id = substr(n.node, strpos(n.node, ':') + 1)
                     limit 1) o
           union all
           select m.payment_group, m.payment_group
             from unnest(v_nodes) n (node),
                  lateral (
                    select x.payment_group from payments_private.stored_objects x
-                    where x.payment_group = n.node and x.environment = p_environment and x.account = coalesce(p_account, '')
+                    where x.payment_group = n.node and x.environment = p_environment
+                      and x.account = coalesce(p_account, '')
                     limit 1) m) f;
 
   v_group := coalesce(v_groups[array_position(v_known, v_home)], v_home);
@@ -92,9 +99,11 @@ begin
 
   -- Names that lead elsewhere than to themselves: what this object refers to, and the groups that are no more.
   foreach v_node in array v_nodes || v_others loop
-    if v_node <> v_group and v_node <> p_node and (v_known is null or v_node <> all (v_known) or v_node = any (v_others)) then
+    if v_node <> v_group and v_node <> p_node
+      and (v_known is null or v_node <> all (v_known) or v_node = any (v_others)) then
       insert into payments_private.stored_objects (environment, account, object_type, object_id, payment_group)
-      values (p_environment, coalesce(p_account, ''), split_part(v_node, ':', 1), substr(v_node, strpos(v_node, ':') + 1), v_group)
+      values (p_environment, coalesce(p_account, ''), split_part(v_node, ':', 1),
+              substr(v_node, strpos(v_node, ':') + 1), v_group)
       on conflict (object_id, object_type, environment, account) do nothing;
     end if;
   end loop;
@@ -119,7 +128,8 @@ end
 $$;
 comment on function payments_private.groups_of(text, text, text[]) is 'The group of each of the given references.';
 
-create or replace function payments_private.owners_of_groups(p_environment text, p_account text, p_groups text[]) returns text[]
+create or replace function payments_private.owners_of_groups(p_environment text, p_account text, p_groups text[])
+  returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$

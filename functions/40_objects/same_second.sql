@@ -1,7 +1,7 @@
 -- Which of several snapshots of one object is the latest, when all carry the same second.
 --
 -- Stripe stamps events in whole seconds, so an object that changes twice within one has two snapshots of equal age.
--- The decision is taken over the whole set of rivals, never pairwise against what happens to be stored, so that any
+-- The decision is taken over the whole set, never pairwise against what happens to be stored, so that any
 -- order of arrival ends in the same state:
 --
 --   1. a .created event comes first, a deletion last;
@@ -14,7 +14,9 @@
 --
 -- (Stripe documentation: The Event object, data.previous_attributes; Webhooks, Event ordering.)
 
-create or replace function payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean default false) returns jsonb
+create or replace function payments_private.state_before(
+  p_data jsonb, p_previous jsonb, p_in_metadata boolean default false
+) returns jsonb
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -26,7 +28,8 @@ begin
     if p_in_metadata and v_old = 'null' then
       p_data := p_data - v_key;  -- a metadata key that was not there before
     elsif jsonb_typeof(v_old) = 'object' and jsonb_typeof(p_data -> v_key) = 'object' then
-      p_data := jsonb_set(p_data, array[v_key], payments_private.state_before(p_data -> v_key, v_old, v_key = 'metadata'));
+      p_data := jsonb_set(p_data, array[v_key],
+                          payments_private.state_before(p_data -> v_key, v_old, v_key = 'metadata'));
     else
       p_data := jsonb_set(p_data, array[v_key], v_old);
     end if;
@@ -58,27 +61,32 @@ end
 $$;
 comment on function payments_private.had_values(jsonb, jsonb) is 'Whether an object shows all the values that another event calls previous.';
 
--- The rival's object: kept with it, or in the ledger with its event.
-create or replace function payments_private.rival_data(p_rival payments_private.rival_snapshots) returns jsonb
+-- The object as a snapshot of the set shows it: kept with it, or in the ledger with its event.
+create or replace function payments_private.same_second_data(p_candidate payments_private.same_second_snapshots)
+  returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return coalesce(p_rival.data, (
+  return coalesce(p_candidate.data, (
     select e.payload #> '{data,object}' from payments.webhook_events e
-     where e.provider = 'stripe' and e.environment = p_rival.environment and e.account_id is not distinct from nullif(p_rival.account, '')
-       and e.provider_event_id = p_rival.source));
+     where e.provider = 'stripe' and e.environment = p_candidate.environment
+       and e.account_id is not distinct from nullif(p_candidate.account, '')
+       and e.provider_event_id = p_candidate.source));
 end
 $$;
-comment on function payments_private.rival_data(payments_private.rival_snapshots) is 'The object as a rival snapshot shows it.';
+comment on function payments_private.same_second_data(payments_private.same_second_snapshots) is 'The object as one of several snapshots of a second shows it.';
 
-create or replace function payments_private.add_rival(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) returns void
+create or replace function payments_private.add_same_second(
+  p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb
+) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  insert into payments_private.rival_snapshots as r
-    (environment, account, object_type, object_id, source, event_type, observed_at, data, deleted, previous_attributes, stage, state, state_before)
+  insert into payments_private.same_second_snapshots as r
+    (environment, account, object_type, object_id, source, event_type, observed_at, data, deleted, previous_attributes,
+     stage, state, state_before)
   values (
     p_environment, coalesce(p_account, ''), p_snapshot.object_type, p_snapshot.object_id,
     coalesce(p_snapshot.provider_event_id, 'api:' || extract(epoch from p_snapshot.observed_at)),
@@ -94,22 +102,27 @@ begin
   on conflict do nothing;
 end
 $$;
-comment on function payments_private.add_rival(text, text, payments_private.snapshot, jsonb) is 'Enters a snapshot into the set among which the latest of its second is chosen. p_body: its body, null where the ledger has it or is about to.';
+comment on function payments_private.add_same_second(text, text, payments_private.snapshot, jsonb) is 'Enters a snapshot into the set among which the latest of its second is chosen. p_body: its body, null where the ledger has it or is about to.';
 
--- Whether another rival's previous values match this one's current ones, but not the other way round.
-create or replace function payments_private.overtaken(p_rival payments_private.rival_snapshots, p_rivals payments_private.rival_snapshots[]) returns boolean
+-- Whether another snapshot's previous values match this one's current ones, but not the other way round.
+create or replace function payments_private.is_superseded(
+  p_candidate payments_private.same_second_snapshots, p_candidates payments_private.same_second_snapshots[]
+) returns boolean
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_data  jsonb;
-  v_other payments_private.rival_snapshots;
+  v_other payments_private.same_second_snapshots;
 begin
-  foreach v_other in array p_rivals loop
-    continue when v_other.source = p_rival.source or v_other.state = p_rival.state or v_other.state_before is null;
-    v_data := coalesce(v_data, payments_private.rival_data(p_rival));
+  foreach v_other in array p_candidates loop
+    continue when v_other.source = p_candidate.source or v_other.state = p_candidate.state
+      or v_other.state_before is null;
+    v_data := coalesce(v_data, payments_private.same_second_data(p_candidate));
     if payments_private.had_values(v_data, v_other.previous_attributes)
-       and (p_rival.state_before is null or not payments_private.had_values(payments_private.rival_data(v_other), p_rival.previous_attributes))
+       and (p_candidate.state_before is null
+            or not payments_private.had_values(payments_private.same_second_data(v_other),
+                                               p_candidate.previous_attributes))
     then
       return true;
     end if;
@@ -117,10 +130,10 @@ begin
   return false;
 end
 $$;
-comment on function payments_private.overtaken(payments_private.rival_snapshots, payments_private.rival_snapshots[]) is
-  'Whether what another of the rivals calls previous is what this one shows.';
+comment on function payments_private.is_superseded(payments_private.same_second_snapshots, payments_private.same_second_snapshots[]) is
+  'Whether what another of the candidates calls previous is what this one shows.';
 
-create or replace function payments_private.latest_rival(
+create or replace function payments_private.latest_same_second(
   p_environment text, p_account text, p_snapshot payments_private.snapshot,
   out latest_source text, out settled boolean
 )
@@ -128,79 +141,82 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_rivals payments_private.rival_snapshots[];
-  v_rival  payments_private.rival_snapshots;
-  v_other  payments_private.rival_snapshots;
-  v_best   payments_private.rival_snapshots[];
+  v_candidates payments_private.same_second_snapshots[];
+  v_candidate  payments_private.same_second_snapshots;
+  v_other  payments_private.same_second_snapshots;
+  v_best   payments_private.same_second_snapshots[];
   v_rank   integer;
   v_top    integer := -1;
   v_steps  integer;
   v_left   boolean;
-  v_now    payments_private.rival_snapshots[];
-  v_latest payments_private.rival_snapshots;
+  v_now    payments_private.same_second_snapshots[];
+  v_latest payments_private.same_second_snapshots;
 begin
-  select array_agg(r order by r.source collate "C" desc) into v_rivals
-    from payments_private.rival_snapshots r
-   where r.environment = p_environment and r.account = coalesce(p_account, '') and r.object_type = p_snapshot.object_type and r.object_id = p_snapshot.object_id;
-  for i in 1 .. cardinality(v_rivals) loop  -- what has just come is not in the ledger yet
-    if v_rivals[i].source = p_snapshot.provider_event_id and v_rivals[i].data is null then
-      v_rival := v_rivals[i];
-      v_rival.data := p_snapshot.data;
-      v_rivals[i] := v_rival;
+  select array_agg(r order by r.source collate "C" desc) into v_candidates
+    from payments_private.same_second_snapshots r
+   where r.environment = p_environment and r.account = coalesce(p_account, '')
+     and r.object_type = p_snapshot.object_type and r.object_id = p_snapshot.object_id;
+  for i in 1 .. cardinality(v_candidates) loop  -- what has just come is not in the ledger yet
+    if v_candidates[i].source = p_snapshot.provider_event_id and v_candidates[i].data is null then
+      v_candidate := v_candidates[i];
+      v_candidate.data := p_snapshot.data;
+      v_candidates[i] := v_candidate;
     end if;
   end loop;
 
   -- Deletions, then what is no creation, then states that were not left again.
-  foreach v_rival in array v_rivals loop
+  foreach v_candidate in array v_candidates loop
     v_steps := 0;  -- how much more often the state was left than entered
     v_left := false;
-    foreach v_other in array v_rivals loop
-      if v_other.state_before = v_rival.state and v_other.state <> v_rival.state then
+    foreach v_other in array v_candidates loop
+      if v_other.state_before = v_candidate.state and v_other.state <> v_candidate.state then
         v_steps := v_steps + 1;
         v_left := true;
       end if;
-      if v_other.state = v_rival.state and (v_other.state_before <> v_other.state or v_other.event_type like '%.created') then
+      if v_other.state = v_candidate.state
+        and (v_other.state_before <> v_other.state or v_other.event_type like '%.created') then
         v_steps := v_steps - 1;
       end if;
     end loop;
-    v_rank := case when v_rival.deleted then 4 else 0 end
-            + case when v_rival.event_type like '%.created' then 0 else 2 end
+    v_rank := case when v_candidate.deleted then 4 else 0 end
+            + case when v_candidate.event_type like '%.created' then 0 else 2 end
             + case when v_left and v_steps >= 0 then 0 else 1 end;
     if v_rank > v_top then
-      v_best := array[v_rival];
+      v_best := array[v_candidate];
       v_top := v_rank;
     elsif v_rank = v_top then
-      v_best := v_best || v_rival;
+      v_best := v_best || v_candidate;
     end if;
   end loop;
 
   -- Then those that no other's previous values match.
   if cardinality(v_best) > 1 then
-    foreach v_rival in array v_best loop
-      if not payments_private.overtaken(v_rival, v_rivals) then
-        v_now := v_now || v_rival;
+    foreach v_candidate in array v_best loop
+      if not payments_private.is_superseded(v_candidate, v_candidates) then
+        v_now := v_now || v_candidate;
       end if;
     end loop;
     v_best := coalesce(v_now, v_best);
   end if;
 
   -- Then the later stage; what remains is equal in merit, and the choice arbitrary but the same everywhere.
-  foreach v_rival in array v_best loop
-    if v_latest.source is null or coalesce(v_rival.stage, -1) > coalesce(v_latest.stage, -1)
-       or (v_rival.stage is not distinct from v_latest.stage
-           and (v_rival.source like 'api:%', v_rival.observed_at) > (v_latest.source like 'api:%', v_latest.observed_at))
+  foreach v_candidate in array v_best loop
+    if v_latest.source is null or coalesce(v_candidate.stage, -1) > coalesce(v_latest.stage, -1)
+       or (v_candidate.stage is not distinct from v_latest.stage
+           and (v_candidate.source like 'api:%', v_candidate.observed_at) > (v_latest.source like 'api:%',
+               v_latest.observed_at))
     then
-      v_latest := v_rival;
+      v_latest := v_candidate;
     end if;
   end loop;
   latest_source := v_latest.source;
   settled := true;
-  foreach v_rival in array v_best loop
-    if v_rival.stage is not distinct from v_latest.stage and v_rival.state <> v_latest.state then
+  foreach v_candidate in array v_best loop
+    if v_candidate.stage is not distinct from v_latest.stage and v_candidate.state <> v_latest.state then
       settled := false;
     end if;
   end loop;
 end
 $$;
-comment on function payments_private.latest_rival(text, text, payments_private.snapshot) is
-  'Which of the rival snapshots of this one''s object is the latest, by its source, and whether more than the arbitrary last rule says so.';
+comment on function payments_private.latest_same_second(text, text, payments_private.snapshot) is
+  'Which of the same-second snapshots of this one''s object is the latest, by its source, and whether more than the arbitrary last rule says so.';

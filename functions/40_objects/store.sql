@@ -1,8 +1,9 @@
--- The store's one door. The newest snapshot of an object wins; within one second the tie breaker decides. What the object
--- says of its payment stands in the same row, and so does the group of objects that tell of one payment.
+-- The store's one door. The newest snapshot of an object wins; within one second the tie breaker decides. What the
+-- object says of its payment stands in the same row, and so does the group of objects that tell of one payment.
 
 -- Objects with a mirror of their own keep their body in the store, where the mirror is computed from.
-create or replace function payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) returns boolean
+create or replace function payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean)
+  returns boolean
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
@@ -17,9 +18,10 @@ $$;
 comment on function payments_private.body_is_in_ledger(payments_private.snapshot, boolean) is
   'Whether a snapshot''s body need not be stored, because its event''s ledger row has it. What came inside another object is in no ledger row of its own. p_carry, p_more: as for store_snapshot; null if more are to come.';
 
--- The same second: enter the set of rivals, the stored snapshot first if it was alone so far, and choose anew.
+-- The same second: enter the set of candidates, the stored snapshot first if it was alone so far, and choose anew.
 create or replace function payments_private.latest_of_second(
-  p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean, p_more boolean
+  p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean,
+  p_more boolean
 ) returns payments_private.snapshot
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -27,37 +29,48 @@ as $$
 declare
   v_best   record;
   v_stored payments_private.snapshot;
-  v_latest payments_private.rival_snapshots;
+  v_latest payments_private.same_second_snapshots;
 begin
   if not p_tied then
-    v_stored := payments_private.stored_snapshot(p_environment, p_account, p_snapshot.object_type, p_snapshot.object_id);
-    perform payments_private.add_rival(p_environment, p_account, v_stored, case when not payments_private.body_is_in_ledger(v_stored, p_carry) then v_stored.data end);
+    v_stored := payments_private.stored_snapshot(p_environment, p_account, p_snapshot.object_type,
+                                                 p_snapshot.object_id);
+    perform payments_private.add_same_second(p_environment, p_account, v_stored,
+                                             case when not payments_private.body_is_in_ledger(v_stored, p_carry)
+                                               then v_stored.data end);
   end if;
-  perform payments_private.add_rival(p_environment, p_account, p_snapshot, case when not payments_private.body_is_in_ledger(p_snapshot, p_carry) then p_snapshot.data end);
+  perform payments_private.add_same_second(p_environment, p_account, p_snapshot,
+                                           case when not payments_private.body_is_in_ledger(p_snapshot, p_carry)
+                                             then p_snapshot.data end);
   if p_more then
     return null;
   end if;
 
-  v_best := payments_private.latest_rival(p_environment, p_account, p_snapshot);
+  v_best := payments_private.latest_same_second(p_environment, p_account, p_snapshot);
   select r.* into v_latest
-    from payments_private.rival_snapshots r
+    from payments_private.same_second_snapshots r
    where r.environment = p_environment and r.account = coalesce(p_account, '')
-     and r.object_type = p_snapshot.object_type and r.object_id = p_snapshot.object_id and r.source = v_best.latest_source;
+     and r.object_type = p_snapshot.object_type and r.object_id = p_snapshot.object_id
+     and r.source = v_best.latest_source;
 
   if not v_best.settled then
     insert into payments_private.refresh_queue (environment, account, object_type, object_id, reason)
-    values (p_environment, coalesce(p_account, ''), p_snapshot.object_type, p_snapshot.object_id, 'events of one second could not be told apart')
+    values (p_environment, coalesce(p_account, ''), p_snapshot.object_type, p_snapshot.object_id,
+            'events of one second could not be told apart')
     on conflict do nothing;
   end if;
   return row(p_environment, p_account, v_latest.object_type, v_latest.object_id, 
-             case when v_latest.source = p_snapshot.provider_event_id then p_snapshot.data else payments_private.rival_data(v_latest) end, v_latest.observed_at,
-             case when v_latest.source not like 'api:%' then v_latest.source end, v_latest.event_type, v_latest.previous_attributes, null)::payments_private.snapshot;
+             case when v_latest.source = p_snapshot.provider_event_id then p_snapshot.data
+               else payments_private.same_second_data(v_latest) end, v_latest.observed_at,
+             case when v_latest.source not like 'api:%' then v_latest.source end, v_latest.event_type,
+             v_latest.previous_attributes, null)::payments_private.snapshot;
 end
 $$;
 comment on function payments_private.latest_of_second(text, text, payments_private.snapshot, boolean, boolean, boolean) is
   'The latest of an object''s snapshots of one second, now that this one is among them. p_tied: whether there were several before; p_carry, p_more: as for store_snapshot; null if more are to come.';
 
-create or replace function payments_private.stored_snapshot(p_environment text, p_account text, p_object_type text, p_object_id text)
+create or replace function payments_private.stored_snapshot(
+  p_environment text, p_account text, p_object_type text, p_object_id text
+)
   returns payments_private.snapshot
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -66,15 +79,18 @@ declare
   s payments_private.snapshot;
   v_payload jsonb;
 begin
-  select p_environment, p_account, p_object_type, p_object_id, o.data, o.observed_at, o.provider_event_id, o.event_type, o.previous_attributes, null
+  select p_environment, p_account, p_object_type, p_object_id, o.data, o.observed_at, o.provider_event_id, o.event_type,
+         o.previous_attributes, null
     into s
     from payments_private.stored_objects o
-   where o.environment = p_environment and o.object_type = p_object_type and o.object_id = p_object_id and o.account = coalesce(p_account, '')
+   where o.environment = p_environment and o.object_type = p_object_type and o.object_id = p_object_id
+     and o.account = coalesce(p_account, '')
      and o.observed_at is not null;
   if s.data is null and s.provider_event_id is not null then
     select e.payload into v_payload
       from payments.webhook_events e
-     where e.provider = 'stripe' and e.environment = p_environment and e.provider_event_id = s.provider_event_id and e.account_id is not distinct from p_account;
+     where e.provider = 'stripe' and e.environment = p_environment and e.provider_event_id = s.provider_event_id
+       and e.account_id is not distinct from p_account;
     s.data := v_payload #> '{data,object}';
     s.previous_attributes := payments_private.json_object(v_payload #> '{data,previous_attributes}');
   end if;
@@ -83,10 +99,10 @@ end
 $$;
 comment on function payments_private.stored_snapshot(text, text, text, text) is 'The stored snapshot of an object with its body, wherever that is kept; null if there is none.';
 
--- Returns whether another snapshot is stored now than before (changed), whether what it says of payments or its group is
--- another (told), and the snapshot that is stored now, null if that is the same as before. p_carry: keep the body here, for its event is not in the ledger yet
--- when somebody may ask for it. p_more: others of the same second follow at once, so that which is the latest is decided
--- with the last of them: a hundred in one batch are compared once.
+-- Returns whether another snapshot is stored now than before (changed), whether what it says of payments or its group
+-- is another (told), and the snapshot that is stored now, null if that is the same as before. p_carry: keep the body
+-- here, for its event is not in the ledger yet when somebody may ask for it. p_more: others of the same second follow
+-- at once, so that which is the latest is decided with the last of them: a hundred in one batch are compared once.
 create or replace function payments_private.store_snapshot(
   p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, p_more boolean,
   out changed boolean, out told boolean, out newest payments_private.snapshot, out payment_group text
@@ -97,8 +113,8 @@ as $$
 declare
   v_old        record;
   v_is_new     boolean;
-  v_facts      payments_private.payment_objects;  -- stored so far
-  v_new_facts  payments_private.payment_objects;
+  v_facts      payments_private.payment_facts;  -- stored so far
+  v_new_facts  payments_private.payment_facts;
   v_newest     payments_private.snapshot;
   v_newer      integer := 1;
   v_body       jsonb;
@@ -116,7 +132,8 @@ begin
   if v_old.observed_at is null then
     null;  -- only referred to so far, if at all
   elsif p_snapshot.provider_event_id is not null or v_old.provider_event_id is not null or v_old.tied then
-    v_newer := sign(extract(epoch from date_trunc('second', p_snapshot.observed_at) - date_trunc('second', v_old.observed_at)))::integer;
+    v_newer := sign(extract(epoch from date_trunc('second', p_snapshot.observed_at)
+                                       - date_trunc('second', v_old.observed_at)))::integer;
   else  -- two answers of the API, which are not stamped in whole seconds
     v_newer := case when p_snapshot.observed_at >= v_old.observed_at then 1 else -1 end;
   end if;
@@ -124,7 +141,7 @@ begin
   if v_newer > 0 then
     v_newest := p_snapshot;
     if v_old.tied then
-      delete from payments_private.rival_snapshots r
+      delete from payments_private.same_second_snapshots r
        where r.environment = p_environment and r.account = coalesce(p_account, '')
          and r.object_type = p_snapshot.object_type and r.object_id = p_snapshot.object_id;
     end if;
@@ -139,7 +156,8 @@ begin
     v_new_facts := payments_private.facts_after(p_account, v_facts, p_snapshot, v_newest);
     told := v_new_facts is distinct from v_facts;
     if p_snapshot.object_type <> 'subscription' and (v_facts.links is null or v_new_facts.links <> v_facts.links) then
-      payment_group := payments_private.join_group(p_environment, p_account, v_new_facts.node, v_new_facts.links, payment_group);
+      payment_group := payments_private.join_group(p_environment, p_account, v_new_facts.node, v_new_facts.links,
+                                                   payment_group);
     end if;
   end if;
 
@@ -149,24 +167,33 @@ begin
   end if;
   if v_is_new then
     insert into payments_private.stored_objects
-      (environment, account, object_type, object_id, payment_group, subscription_id, observed_at, provider_event_id, event_type,
+      (environment, account, object_type, object_id, payment_group, subscription_id, observed_at, provider_event_id,
+       event_type,
        deleted, facts, data, previous_attributes)
     values
-      (p_environment, coalesce(p_account, ''), p_snapshot.object_type, p_snapshot.object_id, payment_group, payments_private.subscription_in(v_new_facts.links),
+      (p_environment, coalesce(p_account, ''), p_snapshot.object_type, p_snapshot.object_id, payment_group,
+       payments_private.subscription_in(v_new_facts.links),
        p_snapshot.observed_at, p_snapshot.provider_event_id, p_snapshot.event_type,
-       payments_private.is_deletion(p_snapshot.object_type, p_snapshot.event_type, p_snapshot.data), v_new_facts, v_body, v_previous);
+       payments_private.is_deletion(p_snapshot.object_type, p_snapshot.event_type, p_snapshot.data), v_new_facts,
+       v_body, v_previous);
   elsif changed then
     update payments_private.stored_objects o
-       set observed_at = v_newest.observed_at, provider_event_id = v_newest.provider_event_id, event_type = v_newest.event_type,
-           deleted = payments_private.is_deletion(v_newest.object_type, v_newest.event_type, v_newest.data), tied = v_newer = 0,
-           payment_group = store_snapshot.payment_group, subscription_id = payments_private.subscription_in(v_new_facts.links),
+       set observed_at = v_newest.observed_at, provider_event_id = v_newest.provider_event_id,
+           event_type = v_newest.event_type,
+           deleted = payments_private.is_deletion(v_newest.object_type, v_newest.event_type, v_newest.data),
+           tied = v_newer = 0,
+           payment_group = store_snapshot.payment_group,
+           subscription_id = payments_private.subscription_in(v_new_facts.links),
            facts = v_new_facts, data = v_body, previous_attributes = v_previous, updated_at = now()
-     where o.environment = p_environment and o.object_type = p_snapshot.object_type and o.object_id = p_snapshot.object_id
+     where o.environment = p_environment and o.object_type = p_snapshot.object_type
+       and o.object_id = p_snapshot.object_id
        and o.account = coalesce(p_account, '');
   elsif told or (v_newer = 0 and not v_old.tied) then
     update payments_private.stored_objects o
-       set tied = o.tied or v_newer = 0, payment_group = store_snapshot.payment_group, subscription_id = payments_private.subscription_in(v_new_facts.links), facts = v_new_facts
-     where o.environment = p_environment and o.object_type = p_snapshot.object_type and o.object_id = p_snapshot.object_id
+       set tied = o.tied or v_newer = 0, payment_group = store_snapshot.payment_group,
+           subscription_id = payments_private.subscription_in(v_new_facts.links), facts = v_new_facts
+     where o.environment = p_environment and o.object_type = p_snapshot.object_type
+       and o.object_id = p_snapshot.object_id
        and o.account = coalesce(p_account, '');
   end if;
 end

@@ -1,6 +1,6 @@
--- Checkout attempts follow the Stripe session that answers them. The attempt is the one whose session Stripe said it is, else
--- the one that the session's metadata names, so a crash between Stripe's answer and finish_checkout heals with the first
--- event or a retry. Its client_reference_id proves nothing: whoever pays at a payment link chooses it.
+-- Checkout attempts follow the Stripe session that answers them. The attempt is the one whose session Stripe said it
+-- is, else the one that the session's metadata names, so a crash between Stripe's answer and finish_checkout heals with
+-- the first event or a retry. Its client_reference_id proves nothing: whoever pays at a payment link chooses it.
 
 create or replace function payments_private.attempt_named_in(p_metadata jsonb) returns uuid
 language plpgsql immutable parallel safe
@@ -32,7 +32,8 @@ end
 $$;
 comment on function payments_private.attempt_of(text, jsonb) is 'The id of the checkout attempt that a Stripe Checkout Session answers, or null when it is none of ours.';
 
-create or replace function payments_private.project_checkout_sessions(p_environment text, p_account text, p_ids text[]) returns void
+create or replace function payments_private.project_checkout_sessions(p_environment text, p_account text, p_ids text[])
+  returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -42,18 +43,21 @@ begin
       from unnest(p_ids) i (id),
            lateral (
              select * from payments.stripe_objects x
-              where x.environment = p_environment and x.account_id is not distinct from p_account and x.object_type = 'checkout.session' and x.object_id = i.id
+              where x.environment = p_environment and x.account_id is not distinct from p_account
+                and x.object_type = 'checkout.session' and x.object_id = i.id
               limit 1) o,
            lateral (select payments_private.attempt_of(p_environment, o.data)) a (id)
      order by a.id, o.object_id
   )
   update payments.stripe_checkout_sessions s
-     set status = case coalesce(payments_private.json_text(n.d -> 'status'), n.event_type)  -- sessions had no status before 2021
+     -- sessions had no status before 2021
+     set status = case coalesce(payments_private.json_text(n.d -> 'status'), n.event_type)
                     when 'open' then 'open'
                     when 'complete' then 'completed' when 'checkout.session.completed' then 'completed'
                     when 'expired' then 'expired'
                     else s.status end,
-         payment_status = case when n.d ->> 'payment_status' in ('paid', 'unpaid', 'no_payment_required') then n.d ->> 'payment_status' end,
+         payment_status = case when n.d ->> 'payment_status' in ('paid', 'unpaid', 'no_payment_required')
+                            then n.d ->> 'payment_status' end,
          checkout_session_id = n.object_id,
          customer_id = payments_private.payer_in(n.d),
          payment_intent_id = payments_private.json_id(n.d -> 'payment_intent'),
@@ -62,12 +66,14 @@ begin
          last_error = null,
          updated_at = now()
     from sessions n
-   where s.id = any (array(select m.attempt_id from sessions m)) and s.id = n.attempt_id and s.environment = p_environment and p_account is null
+   where s.id = any (array(select m.attempt_id from sessions m)) and s.id = n.attempt_id
+     and s.environment = p_environment and p_account is null
      and (s.checkout_session_id is null or s.checkout_session_id = n.object_id);
 end
 $$;
 comment on function payments_private.project_checkout_sessions(text, text, text[]) is 'Brings the checkout attempts behind the given Stripe session ids up to date.';
 
 do $$ begin
-  perform payments_private.register_projection('stripe_checkout_sessions', '{checkout.session}', 'checkout_session_id', p_made_by_callers => true);
+  perform payments_private.register_projection('stripe_checkout_sessions', '{checkout.session}', 'checkout_session_id',
+                                               p_made_by_callers => true);
 end $$;

@@ -1,13 +1,14 @@
 -- For whom a customer stands: who mapped it by hand, else whom its own metadata names, else whom the first session or
--- subscription named while nobody else had claimed it. A claim goes with the metadata that made it: moved, it leaves the former
--- subject; removed, the mapping goes.
+-- subscription named while nobody else had claimed it. A claim goes with the metadata that made it: moved, it leaves
+-- the former subject; removed, the mapping goes.
 --
--- A payment that names nobody itself is that subject's for whom its customer stood when it was made, so that it stays so when
--- the customer moves. What was paid before anybody claimed the customer goes to the first who does.
+-- A payment that names nobody itself is that subject's for whom its customer stood when it was made, so that it stays
+-- so when the customer moves. What was paid before anybody claimed the customer goes to the first who does.
 
 -- Kept is each event that changed whom the customer names, and what else says otherwise than the statement before it.
-create or replace function payments_private.note_customer_statement(
-  p_environment text, p_account text, p_customer_id text, p_at timestamptz, p_subject_key text, p_is_newest boolean, p_is_change boolean
+create or replace function payments_private.upsert_customer_statement(
+  p_environment text, p_account text, p_customer_id text, p_at timestamptz, p_subject_key text, p_is_newest boolean,
+  p_is_change boolean
 ) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -17,7 +18,8 @@ declare
   v_told   text;
 begin
   select c.* into v_before from payments_private.customer_claims c
-   where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = p_customer_id
+   where c.environment = p_environment and c.account = coalesce(p_account, '')
+     and c.provider_customer_id = p_customer_id
      and c.source = 'customer' and c.claimed_at <= p_at
    order by c.claimed_at desc limit 1;
   v_told := v_before.subject_type || ':' || v_before.subject_id;
@@ -35,13 +37,15 @@ begin
   return true;
 end
 $$;
-comment on function payments_private.note_customer_statement(text, text, text, timestamptz, text, boolean, boolean) is
+comment on function payments_private.upsert_customer_statement(text, text, text, timestamptz, text, boolean, boolean) is
   'Keeps whom a customer''s own metadata named at a time; whether that says anything new. p_is_change: the event says that it changed.';
 
--- A paid invoice may be told before what else names its subject, and an application's trigger on it wants to know whose it is.
--- Its own metadata is a claim like a session's. What it carries of its subscription's metadata stands in for the
+-- A paid invoice may be told before what else names its subject, and an application's trigger on it wants to know whose
+-- it is. Its own metadata is a claim like a session's. What it carries of its subscription's metadata stands in for the
 -- subscription's own claim, until that is told itself.
-create or replace function payments_private.claim_of_invoice(p_environment text, p_account text, p_invoice_id text, p_data jsonb)
+create or replace function payments_private.claim_of_invoice(
+  p_environment text, p_account text, p_invoice_id text, p_data jsonb
+)
   returns table (subject_key text, source text, metadata jsonb)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -58,12 +62,14 @@ begin
   if subject_key is null then
     v_subscription := coalesce(payments_private.json_id(p_data #> '{parent,subscription_details,subscription}'),
                                payments_private.json_id(p_data -> 'subscription'));
-    metadata := coalesce(p_data #> '{parent,subscription_details,metadata}', p_data #> '{subscription_details,metadata}');
+    metadata := coalesce(p_data #> '{parent,subscription_details,metadata}',
+                         p_data #> '{subscription_details,metadata}');
     subject_key := payments_private.subject_in(p_account, metadata);
     source := 'subscription:' || v_subscription;
     if exists (
       select from payments.stripe_objects o
-       where o.environment = p_environment and o.account_id is not distinct from p_account and o.object_type = 'subscription'
+       where o.environment = p_environment and o.account_id is not distinct from p_account
+         and o.object_type = 'subscription'
          and o.object_id = v_subscription)
     then
       return;  -- which speaks for itself
@@ -77,7 +83,9 @@ $$;
 comment on function payments_private.claim_of_invoice(text, text, text, jsonb) is
   'Which subject a paid invoice names, itself or for a subscription that was not told of yet, and what of its metadata does; no row if none.';
 
-create or replace function payments_private.note_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) returns text
+create or replace function payments_private.upsert_invoice_claim(
+  p_environment text, p_account text, p_invoice_id text, p_data jsonb
+) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -95,7 +103,8 @@ begin
     return null;
   end if;
   delete from payments_private.customer_claims c
-   where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = v_customer and c.source = v_claim.source;
+   where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = v_customer
+     and c.source = v_claim.source;
   insert into payments_private.customer_claims
     (environment, account, provider_customer_id, source, claimed_at, subject_type, subject_id, allowed, decided_at)
   values (p_environment, coalesce(p_account, ''), v_customer, v_claim.source, v_at,
@@ -104,11 +113,11 @@ begin
   return v_customer;
 end
 $$;
-comment on function payments_private.note_invoice_claim(text, text, text, jsonb) is
+comment on function payments_private.upsert_invoice_claim(text, text, text, jsonb) is
   'Keeps for whom a paid invoice says that its customer stands; the customer, if that is new.';
 
 -- Returns the customer whose claims are others than before, or null.
-create or replace function payments_private.note_claim(
+create or replace function payments_private.upsert_claim(
   p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot
 ) returns text
 language plpgsql
@@ -126,15 +135,17 @@ begin
       return p_snapshot.object_id;
     end if;
     v_subject := payments_private.subject_in(p_account, coalesce(p_newest.data, p_snapshot.data) -> 'metadata');
-    return case when payments_private.note_customer_statement(
-      p_environment, p_account, p_snapshot.object_id, date_trunc('second', coalesce(p_newest.observed_at, p_snapshot.observed_at)), v_subject,
+    return case when payments_private.upsert_customer_statement(
+      p_environment, p_account, p_snapshot.object_id,
+      date_trunc('second', coalesce(p_newest.observed_at, p_snapshot.observed_at)), v_subject,
       p_newest.object_id is not null,
-      (p_snapshot.event_type like '%.created' and v_subject is not null) or coalesce(p_snapshot.previous_attributes #>> '{metadata}' like '%subject_%', false))
+      (p_snapshot.event_type like '%.created' and v_subject is not null)
+        or coalesce(p_snapshot.previous_attributes #>> '{metadata}' like '%subject_%', false))
       then p_snapshot.object_id end;
   elsif p_newest.object_id is null then
     return null;
   elsif p_snapshot.object_type = 'invoice' then
-    return payments_private.note_invoice_claim(p_environment, p_account, p_snapshot.object_id, p_newest.data);
+    return payments_private.upsert_invoice_claim(p_environment, p_account, p_snapshot.object_id, p_newest.data);
   end if;
 
   v_subject := payments_private.subject_in(p_account, p_newest.data -> 'metadata');
@@ -143,12 +154,15 @@ begin
     return null;
   end if;
   select c.* into v_old from payments_private.customer_claims c
-   where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = v_customer and c.source = v_source;
-  if v_subject is not distinct from v_old.subject_type || ':' || v_old.subject_id and (v_subject is null or v_old.claimed_at = v_at) then
+   where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = v_customer
+     and c.source = v_source;
+  if v_subject is not distinct from v_old.subject_type || ':' || v_old.subject_id
+    and (v_subject is null or v_old.claimed_at = v_at) then
     return null;
   end if;
   delete from payments_private.customer_claims c
-   where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = v_customer and c.source = v_source;
+   where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = v_customer
+     and c.source = v_source;
   if v_subject is not null then
     insert into payments_private.customer_claims
       (environment, account, provider_customer_id, source, claimed_at, subject_type, subject_id, allowed, decided_at)
@@ -159,17 +173,19 @@ begin
   return v_customer;
 end
 $$;
-comment on function payments_private.note_claim(text, text, payments_private.snapshot, payments_private.snapshot) is
+comment on function payments_private.upsert_claim(text, text, payments_private.snapshot, payments_private.snapshot) is
   'Keeps for whom a customer, session or subscription says that a customer stands; the customer, if that is new. p_newest: the snapshot stored now, null if that is the same as before.';
 
-create or replace function payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text) returns text[]
+create or replace function payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text)
+  returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   return array(
     select c.subject_type || ':' || c.subject_id from payments_private.customer_claims c
-     where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = p_customer_id
+     where c.environment = p_environment and c.account = coalesce(p_account, '')
+       and c.provider_customer_id = p_customer_id
        and c.subject_type is not null);
 end
 $$;
@@ -194,7 +210,8 @@ begin
   for v_source, v_since, v_subject in
     select c.source, c.claimed_at, c.subject_type || ':' || c.subject_id
       from payments_private.customer_claims c
-     where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = p_customer_id and c.allowed
+     where c.environment = p_environment and c.account = coalesce(p_account, '')
+       and c.provider_customer_id = p_customer_id and c.allowed
      order by c.claimed_at, c.source collate "C"
   loop
     if v_source not in ('hand', 'customer') then
@@ -213,8 +230,10 @@ $$;
 comment on function payments_private.subject_of_customer(text, text, text, timestamptz) is
   'The billing subject that a customer stood for at a time (null: stands for now), as type:id; where nobody had claimed it by then, the first who did.';
 
--- Which of a subject's customers is its own: mapped by hand, the latest; by its own metadata, the latest; else the first claimed.
-create or replace function payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) returns text
+-- Which of a subject's customers is its own: mapped by hand, the latest; by its own metadata, the latest; else the
+-- first claimed.
+create or replace function payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text)
+  returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -223,7 +242,8 @@ begin
     select c.provider_customer_id
       from payments_private.customer_claims c
      where c.environment = p_environment and c.account = coalesce(p_account, '') and c.allowed
-       and c.subject_type = payments_private.subject_type_in(p_subject_key) and c.subject_id = payments_private.subject_id_in(p_subject_key)
+       and c.subject_type = payments_private.subject_type_in(p_subject_key)
+       and c.subject_id = payments_private.subject_id_in(p_subject_key)
        and payments_private.subject_of_customer(p_environment, p_account, c.provider_customer_id) = p_subject_key
        and (select o.deleted from payments.stripe_objects o
              where o.environment = p_environment and o.account_id is not distinct from p_account
@@ -237,7 +257,9 @@ end
 $$;
 comment on function payments_private.customer_of_subject(text, text, text) is 'The customer that stands for a billing subject and is not deleted, or null.';
 
-create or replace function payments_private.project_customer_mappings(p_environment text, p_account text, p_subject_keys text[]) returns void
+create or replace function payments_private.project_customer_mappings(
+  p_environment text, p_account text, p_subject_keys text[]
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -250,10 +272,13 @@ begin
     if v_customer is null then
       delete from payments.customer_mappings m
        where m.provider = 'stripe' and m.environment = p_environment and m.account_id is not distinct from p_account
-         and m.subject_type = payments_private.subject_type_in(v_key) and m.subject_id = payments_private.subject_id_in(v_key);
+         and m.subject_type = payments_private.subject_type_in(v_key)
+         and m.subject_id = payments_private.subject_id_in(v_key);
     else
-      insert into payments.customer_mappings as m (provider, environment, account_id, subject_type, subject_id, provider_customer_id)
-      values ('stripe', p_environment, p_account, payments_private.subject_type_in(v_key), payments_private.subject_id_in(v_key), v_customer)
+      insert into payments.customer_mappings as m (provider, environment, account_id, subject_type, subject_id,
+                                                   provider_customer_id)
+      values ('stripe', p_environment, p_account, payments_private.subject_type_in(v_key),
+              payments_private.subject_id_in(v_key), v_customer)
       on conflict (provider, environment, account_id, subject_type, subject_id) do update
          set provider_customer_id = excluded.provider_customer_id, updated_at = now()
        where m.provider_customer_id <> excluded.provider_customer_id;

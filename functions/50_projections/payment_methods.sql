@@ -1,13 +1,16 @@
--- Payment methods. Which one is a customer's default is said by the customer, so a customer's change computes its methods
--- again. (Stripe API reference: The PaymentMethod object; The Customer object, invoice_settings.default_payment_method.)
+-- Payment methods. Which one is a customer's default is said by the customer, so a customer's change computes its
+-- methods again. (Stripe API reference: The PaymentMethod object; The Customer object,
+-- invoice_settings.default_payment_method.)
 
-create or replace function payments_private.default_method_of(p_environment text, p_account text, p_customer_id text) returns text
+create or replace function payments_private.default_method_of(p_environment text, p_account text, p_customer_id text)
+  returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   return (
-    select coalesce(payments_private.json_id(o.data #> '{invoice_settings,default_payment_method}'), payments_private.json_id(o.data -> 'default_source'))
+    select coalesce(payments_private.json_id(o.data #> '{invoice_settings,default_payment_method}'),
+                    payments_private.json_id(o.data -> 'default_source'))
       from payments.stripe_objects o
      where o.environment = p_environment and o.account_id is not distinct from p_account and o.object_type = 'customer'
        and o.object_id = p_customer_id and not o.deleted);
@@ -15,22 +18,27 @@ end
 $$;
 comment on function payments_private.default_method_of(text, text, text) is 'Returns the id of a customer''s default payment method or source, or null.';
 
-create or replace function payments_private.project_payment_methods(p_environment text, p_account text, p_ids text[]) returns void
+create or replace function payments_private.project_payment_methods(p_environment text, p_account text, p_ids text[])
+  returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into payments.stripe_payment_methods as m
-    (environment, account_id, payment_method_id, customer_id, type, brand, last4, exp_month, exp_year, is_default, metadata, synced_at)
+    (environment, account_id, payment_method_id, customer_id, type, brand, last4, exp_month, exp_year, is_default,
+     metadata, synced_at)
   select p_environment, p_account, o.object_id, c.id, t.name,
-         payments_private.json_text(o.data #> array[t.name, 'brand']), payments_private.json_text(o.data #> array[t.name, 'last4']),
-         payments_private.json_bigint(o.data #> array[t.name, 'exp_month']), payments_private.json_bigint(o.data #> array[t.name, 'exp_year']),
+         payments_private.json_text(o.data #> array[t.name, 'brand']),
+         payments_private.json_text(o.data #> array[t.name, 'last4']),
+         payments_private.json_bigint(o.data #> array[t.name, 'exp_month']),
+         payments_private.json_bigint(o.data #> array[t.name, 'exp_year']),
          coalesce(payments_private.default_method_of(p_environment, p_account, c.id) = o.object_id, false),
          payments_private.json_object(o.data -> 'metadata'), o.observed_at
     from (select distinct i from unnest(p_ids) i) i (id),
          lateral (
            select * from payments.stripe_objects x
-            where x.environment = p_environment and x.account_id is not distinct from p_account and x.object_type = 'payment_method'
+            where x.environment = p_environment and x.account_id is not distinct from p_account
+              and x.object_type = 'payment_method'
               and x.object_id = i.id
             limit 1) o,
          lateral (select payments_private.json_id(o.data -> 'customer')) c (id),
@@ -47,7 +55,9 @@ end
 $$;
 comment on function payments_private.project_payment_methods(text, text, text[]) is 'Computes payments.stripe_payment_methods for the given ids.';
 
-create or replace function payments_private.project_methods_of_customers(p_environment text, p_account text, p_customers text[]) returns void
+create or replace function payments_private.project_methods_of_customers(
+  p_environment text, p_account text, p_customers text[]
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -59,7 +69,8 @@ begin
       from unnest(p_customers) c (id),
            lateral (
              select x.payment_method_id from payments.stripe_payment_methods x
-              where x.customer_id = c.id and x.environment = p_environment and x.account_id is not distinct from p_account
+              where x.customer_id = c.id and x.environment = p_environment
+                and x.account_id is not distinct from p_account
              offset 0) m);
   if v_methods <> '{}' then
     perform payments_private.project_payment_methods(p_environment, p_account, v_methods);
@@ -69,5 +80,6 @@ $$;
 comment on function payments_private.project_methods_of_customers(text, text, text[]) is 'Computes the payment methods of the given customers again.';
 
 do $$ begin
-  perform payments_private.register_projection('stripe_payment_methods', '{payment_method}', 'payment_method_id', p_keeps_deleted => true);
+  perform payments_private.register_projection('stripe_payment_methods', '{payment_method}', 'payment_method_id',
+                                               p_keeps_deleted => true);
 end $$;

@@ -1,11 +1,11 @@
 -- Subscriptions and their items.
 --
 -- The billing period sits on the subscription in older API versions and on its items since 2025-03-31.basil (Stripe
--- changelog: "Deprecates subscription-level current period start and end"). Where the items differ there is no period of
--- the subscription to report, and none is made up.
+-- changelog: "Deprecates subscription-level current period start and end"). Where the items differ there is no period
+-- of the subscription to report, and none is made up.
 --
--- An event carries the first items only and says has_more (API reference: Pagination); a sync reads them all. So an item
--- that is missing from a list which goes on elsewhere is not gone: only a whole list takes items away.
+-- An event carries the first items only and says has_more (API reference: Pagination); a sync reads them all. So an
+-- item that is missing from a list which goes on elsewhere is not gone: only a whole list takes items away.
 
 create or replace function payments_private.items_of(p_subscription jsonb)
   returns table (item_id text, d jsonb)
@@ -37,7 +37,8 @@ end
 $$;
 comment on function payments_private.period_of(jsonb, text) is 'current_period_start or current_period_end of a subscription in any API version.';
 
-create or replace function payments_private.project_subscription_items(p_environment text, p_account text, p_ids text[]) returns void
+create or replace function payments_private.project_subscription_items(p_environment text, p_account text, p_ids text[])
+  returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -48,23 +49,28 @@ begin
        from unnest(p_ids) s (id),
             lateral (
               select z.id, z.subscription_item_id from payments.stripe_subscription_items z
-               where z.environment = p_environment and z.account_id is not distinct from p_account and z.subscription_id = s.id
+               where z.environment = p_environment and z.account_id is not distinct from p_account
+                 and z.subscription_id = s.id
               offset 0) y
       where y.subscription_item_id not in (
               select i.item_id
                 from payments_private.items_of((
                   select o.data from payments.stripe_objects o
-                   where o.environment = p_environment and o.account_id is not distinct from p_account and o.object_type = 'subscription' and o.object_id = s.id)) i)
+                   where o.environment = p_environment and o.account_id is not distinct from p_account
+                     and o.object_type = 'subscription' and o.object_id = s.id)) i)
         and not exists (
               select from payments.stripe_objects o
-               where o.environment = p_environment and o.account_id is not distinct from p_account and o.object_type = 'subscription' and o.object_id = s.id
+               where o.environment = p_environment and o.account_id is not distinct from p_account
+                 and o.object_type = 'subscription' and o.object_id = s.id
                  and payments_private.json_boolean(o.data #> '{items,has_more}'))));
 
   insert into payments.stripe_subscription_items as x
-    (environment, account_id, subscription_item_id, subscription_id, product_id, price_id, quantity, current_period_start, current_period_end, metadata)
+    (environment, account_id, subscription_item_id, subscription_id, product_id, price_id, quantity,
+     current_period_start, current_period_end, metadata)
   select distinct on (i.item_id)
          p_environment, p_account, i.item_id, o.object_id,
-         coalesce(payments_private.json_id(i.d #> '{price,product}'), payments_private.json_id(i.d #> '{plan,product}')),
+         coalesce(payments_private.json_id(i.d #> '{price,product}'),
+                  payments_private.json_id(i.d #> '{plan,product}')),
          coalesce(payments_private.json_id(i.d -> 'price'), payments_private.json_id(i.d -> 'plan')),
          payments_private.json_bigint(i.d -> 'quantity'),
          payments_private.json_time(i.d -> 'current_period_start'),
@@ -73,7 +79,8 @@ begin
     from (select distinct s from unnest(p_ids) s) s (id),
          lateral (
            select * from payments.stripe_objects x
-            where x.environment = p_environment and x.account_id is not distinct from p_account and x.object_type = 'subscription' and x.object_id = s.id
+            where x.environment = p_environment and x.account_id is not distinct from p_account
+              and x.object_type = 'subscription' and x.object_id = s.id
             limit 1) o,
          payments_private.items_of(o.data) i
    order by i.item_id, o.object_id
@@ -81,16 +88,19 @@ begin
      set subscription_id = excluded.subscription_id, product_id = excluded.product_id, price_id = excluded.price_id,
          quantity = excluded.quantity, current_period_start = excluded.current_period_start,
          current_period_end = excluded.current_period_end, metadata = excluded.metadata, updated_at = now()
-   where (x.subscription_id, x.product_id, x.price_id, x.quantity, x.current_period_start, x.current_period_end, x.metadata)
+   where (x.subscription_id, x.product_id, x.price_id, x.quantity, x.current_period_start, x.current_period_end,
+          x.metadata)
          is distinct from
-         (excluded.subscription_id, excluded.product_id, excluded.price_id, excluded.quantity, excluded.current_period_start,
+         (excluded.subscription_id, excluded.product_id, excluded.price_id, excluded.quantity,
+          excluded.current_period_start,
           excluded.current_period_end, excluded.metadata);
 end
 $$;
 comment on function payments_private.project_subscription_items(text, text, text[]) is
   'Computes payments.stripe_subscription_items for the given subscription ids.';
 
-create or replace function payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) returns text[]
+create or replace function payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[])
+  returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -102,20 +112,24 @@ begin
   with rows as (
     select o.object_id, o.data d, o.observed_at, payments_private.payer_in(o.data) as customer_id,
            coalesce(payments_private.subject_in(p_account, o.data -> 'metadata'),
-                    payments_private.subject_of_customer(p_environment, p_account, payments_private.payer_in(o.data))) as subject_key
+                    payments_private.subject_of_customer(p_environment, p_account,
+                                                         payments_private.payer_in(o.data))) as subject_key
       from (select distinct i from unnest(p_ids) i) i (id),
            lateral (
              select * from payments.stripe_objects x
-              where x.environment = p_environment and x.account_id is not distinct from p_account and x.object_type = 'subscription' and x.object_id = i.id
+              where x.environment = p_environment and x.account_id is not distinct from p_account
+                and x.object_type = 'subscription' and x.object_id = i.id
               limit 1) o
   ), before as (
     select r.object_id as subscription_id,
            (select s.subject_key from payments.stripe_subscriptions s
-             where s.environment = p_environment and s.account_id is not distinct from p_account and s.subscription_id = r.object_id) as subject_key
+             where s.environment = p_environment and s.account_id is not distinct from p_account
+               and s.subscription_id = r.object_id) as subject_key
       from rows r
   ), written as (
     insert into payments.stripe_subscriptions as s
-      (environment, account_id, subscription_id, customer_id, subject_type, subject_id, status, current_period_start, current_period_end,
+      (environment, account_id, subscription_id, customer_id, subject_type, subject_id, status, current_period_start,
+       current_period_end,
        cancel_at_period_end, cancel_at, canceled_at, trial_start, trial_end, latest_invoice_id, metadata, synced_at)
     select p_environment, p_account, r.object_id, r.customer_id,
            payments_private.subject_type_in(r.subject_key), payments_private.subject_id_in(r.subject_key),
@@ -133,15 +147,21 @@ begin
       from rows r
     on conflict (environment, account_id, subscription_id) do update
        set customer_id = excluded.customer_id, subject_type = excluded.subject_type, subject_id = excluded.subject_id,
-           status = excluded.status, current_period_start = excluded.current_period_start, current_period_end = excluded.current_period_end,
-           cancel_at_period_end = excluded.cancel_at_period_end, cancel_at = excluded.cancel_at, canceled_at = excluded.canceled_at,
-           trial_start = excluded.trial_start, trial_end = excluded.trial_end, latest_invoice_id = excluded.latest_invoice_id,
+           status = excluded.status, current_period_start = excluded.current_period_start,
+           current_period_end = excluded.current_period_end,
+           cancel_at_period_end = excluded.cancel_at_period_end, cancel_at = excluded.cancel_at,
+           canceled_at = excluded.canceled_at,
+           trial_start = excluded.trial_start, trial_end = excluded.trial_end,
+           latest_invoice_id = excluded.latest_invoice_id,
            metadata = excluded.metadata, synced_at = excluded.synced_at, updated_at = now()
-     where (s.customer_id, s.subject_type, s.subject_id, s.status, s.current_period_start, s.current_period_end, s.cancel_at_period_end,
+     where (s.customer_id, s.subject_type, s.subject_id, s.status, s.current_period_start, s.current_period_end,
+            s.cancel_at_period_end,
             s.cancel_at, s.canceled_at, s.trial_start, s.trial_end, s.latest_invoice_id, s.metadata, s.synced_at)
            is distinct from
-           (excluded.customer_id, excluded.subject_type, excluded.subject_id, excluded.status, excluded.current_period_start,
-            excluded.current_period_end, excluded.cancel_at_period_end, excluded.cancel_at, excluded.canceled_at, excluded.trial_start,
+           (excluded.customer_id, excluded.subject_type, excluded.subject_id, excluded.status,
+            excluded.current_period_start,
+            excluded.current_period_end, excluded.cancel_at_period_end, excluded.cancel_at, excluded.canceled_at,
+            excluded.trial_start,
             excluded.trial_end, excluded.latest_invoice_id, excluded.metadata, excluded.synced_at)
   )
   select array_agg(r.object_id) into v_changed
@@ -155,7 +175,9 @@ comment on function payments_private.project_subscriptions(text, text, text[]) i
   'Computes payments.stripe_subscriptions and their items for the given ids. Returns the ids of those whose subject is another than before: their payments are to be computed again.';
 
 do $$ begin
-  perform payments_private.register_projection('stripe_subscriptions', '{subscription}', 'subscription_id', p_keeps_deleted => true);
-  perform payments_private.register_projection('stripe_subscription_items', '{subscription}', 'subscription_item_id', 'subscription_id',
+  perform payments_private.register_projection('stripe_subscriptions', '{subscription}', 'subscription_id',
+                                               p_keeps_deleted => true);
+  perform payments_private.register_projection('stripe_subscription_items', '{subscription}', 'subscription_item_id',
+                                               'subscription_id',
                                                p_keeps_deleted => true);
 end $$;

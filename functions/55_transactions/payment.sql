@@ -1,6 +1,7 @@
 -- One payment, from the objects that tell of it, in the order in which they are to be believed.
 
-create or replace function payments_private.settled_status(p_amount bigint, p_refunded bigint, p_disputed boolean) returns text
+create or replace function payments_private.settled_status(p_amount bigint, p_refunded bigint, p_disputed boolean)
+  returns text
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
@@ -16,7 +17,8 @@ comment on function payments_private.settled_status(bigint, bigint, boolean) is 
 
 -- Who is named: by the payment itself, its subscription, the invoice, the session, or else its customer.
 create or replace function payments_private.payer_of(
-  p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text, p_at timestamptz
+  p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text,
+  p_at timestamptz
 ) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -40,8 +42,8 @@ $$;
 comment on function payments_private.payer_of(text, text, text, text, text, text, timestamptz) is 'The billing subject of a payment, as type:id, or null.';
 
 create or replace function payments_private.related_ids(
-  p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_objects,
-  p_invoice payments_private.payment_objects, p_session payments_private.payment_objects, p_subscription text
+  p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_facts,
+  p_invoice payments_private.payment_facts, p_session payments_private.payment_facts, p_subscription text
 ) returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -69,23 +71,24 @@ begin
     'prices', case when cardinality(v_prices) > 1 then to_jsonb(v_prices) end));
 end
 $$;
-comment on function payments_private.related_ids(text, text, payments.transactions, payments_private.payment_objects, payments_private.payment_objects, payments_private.payment_objects, text) is
+comment on function payments_private.related_ids(text, text, payments.transactions, payments_private.payment_facts, payments_private.payment_facts, payments_private.payment_facts, text) is
   'What belongs to a payment, for related_object_ids.';
 
 create or replace function payments_private.payment_row(
-  p_environment text, p_account text, p_key payments_private.payment_objects, p_heir boolean, p_share bigint, p_parts payments_private.payment_objects[]
+  p_environment text, p_account text, p_key payments_private.payment_facts, p_heir boolean, p_share bigint,
+  p_parts payments_private.payment_facts[]
 ) returns payments.transactions
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   t               payments.transactions;
-  v_part          payments_private.payment_objects;
-  v_intent        payments_private.payment_objects;  -- of each type the first
-  v_charge        payments_private.payment_objects;
-  v_invoice       payments_private.payment_objects;
-  v_paid          payments_private.payment_objects;  -- the invoice payment
-  v_session       payments_private.payment_objects;
+  v_part          payments_private.payment_facts;
+  v_intent        payments_private.payment_facts;  -- of each type the first
+  v_charge        payments_private.payment_facts;
+  v_invoice       payments_private.payment_facts;
+  v_paid          payments_private.payment_facts;  -- the invoice payment
+  v_session       payments_private.payment_facts;
   v_succeeded     boolean := p_share is not null;
   v_failed        boolean := false;
   v_captured      bigint;
@@ -162,7 +165,8 @@ begin
   end loop;
 
   -- Money is in where any object of the payment says so: each of these states is final at Stripe. Otherwise the intent
-  -- decides, then the latest charge, then the invoice, then the session. What nobody has tried to pay yet has no status.
+  -- decides, then the latest charge, then the invoice, then the session. What nobody has tried to pay yet has no
+  -- status.
   v_status := case when v_succeeded then 'succeeded' else coalesce(
     v_intent.status, v_charge.status,
     case when v_failed or (p_heir and v_invoice.status = 'failed') then 'failed' end,
@@ -190,11 +194,13 @@ begin
       case when p_heir then coalesce(v_invoice.received, v_invoice.asked) end,
       v_session.received);
     t.amount_refunded := payments_private.amount_given_back(p_parts);
-    t.paid_at := coalesce(case when p_heir then v_invoice.paid_at end, v_paid.paid_at, case when not v_held then v_charge.paid_at end, v_seen_paid);
+    t.paid_at := coalesce(case when p_heir then v_invoice.paid_at end, v_paid.paid_at,
+                          case when not v_held then v_charge.paid_at end, v_seen_paid);
     if t.amount_refunded > 0 then
       t.refunded_at := coalesce(v_refunded_at, v_seen_refunded);
     end if;
-    t.status := payments_private.settled_status(t.amount, t.amount_refunded, v_stands or (v_disputed and v_stands is null));
+    t.status := payments_private.settled_status(
+      t.amount, t.amount_refunded, v_stands or (v_disputed and v_stands is null));
   else
     t.amount := coalesce(v_intent.asked, v_charge.asked, v_paid.asked, v_invoice.asked, v_session.asked);
     t.amount_refunded := 0;
@@ -211,17 +217,20 @@ begin
   t.currency := coalesce(v_intent.currency, v_charge.currency, v_invoice.currency, v_session.currency);
   t.description := coalesce(v_intent.description, v_charge.description, v_invoice.description);
   t.customer_email_snapshot := coalesce(v_session.email, v_invoice.email, v_charge.email, v_intent.email);
-  t.provider_customer_id := coalesce(v_intent.customer_id, v_charge.customer_id, v_invoice.customer_id, v_session.customer_id);
-  t.provider_created_at := coalesce(v_intent.provider_created_at, v_charge.provider_created_at, v_invoice.provider_created_at, v_session.provider_created_at);
+  t.provider_customer_id := coalesce(v_intent.customer_id, v_charge.customer_id, v_invoice.customer_id,
+                                     v_session.customer_id);
+  t.provider_created_at := coalesce(v_intent.provider_created_at, v_charge.provider_created_at,
+                                    v_invoice.provider_created_at, v_session.provider_created_at);
 
   v_payer := payments_private.payer_of(
     p_environment, p_account, coalesce(v_intent.payer, v_charge.payer, v_invoice.payer), v_subscription,
     coalesce(v_invoice.own_payer, v_session.payer), t.provider_customer_id, t.provider_created_at);
   t.subject_type := split_part(v_payer, ':', 1);
   t.subject_id := substr(v_payer, strpos(v_payer, ':') + 1);
-  t.related_object_ids := payments_private.related_ids(p_environment, p_account, t, v_charge, v_invoice, v_session, v_subscription);
+  t.related_object_ids := payments_private.related_ids(p_environment, p_account, t, v_charge, v_invoice, v_session,
+                                                       v_subscription);
   return t;
 end
 $$;
-comment on function payments_private.payment_row(text, text, payments_private.payment_objects, boolean, bigint, payments_private.payment_objects[]) is
+comment on function payments_private.payment_row(text, text, payments_private.payment_facts, boolean, bigint, payments_private.payment_facts[]) is
   'The transaction of one payment; its status is null while nobody has tried to pay. p_heir: what invoice and session say of their state is of this payment; p_share: so much of what they received was paid by it.';

@@ -1,28 +1,29 @@
 -- payments.transactions: what is one payment, and which objects tell of it?
 --
--- Checkout session, payment intent, charge, invoice and invoice payment are views of the same money. References join them to
--- a payment group; within it a payment is identified by
+-- Checkout session, payment intent, charge, invoice and invoice payment are views of the same money. References join
+-- them to a payment group; within it a payment is identified by
 --   the payment intent, if one is known (each, where an invoice was paid in several payments),
 --   else the invoice, else the charge, else the checkout session in mode payment.
 -- Refunds and disputes hang on the payment's charge or intent and have rows of their own. Nothing here is remembered: a
 -- group is read from the references each time, so one that arrives late merges what it joins.
 --
--- One fact counts once. An intent's own objects (itself, its charges, its invoice payments) say what it took. Invoice and session
--- are shared: what they received beyond that was paid by an intent that has not told of it yet (the heir: one that is neither
--- paid nor canceled), or else outside of the intents, which is a payment of its own, identified by the invoice. So the
--- succeeded rows of an invoice sum up to its amount_paid. What an open invoice still asks for is pending: the heir's, or else
--- a row of the invoice's, if a part was paid or all intents were canceled.
+-- One fact counts once. An intent's own objects (itself, its charges, its invoice payments) say what it took. Invoice
+-- and session are shared: what they received beyond that was paid by an intent that has not told of it yet (the heir:
+-- one that is neither paid nor canceled), or else outside of the intents, which is a payment of its own, identified by
+-- the invoice. So the succeeded rows of an invoice sum up to its amount_paid. What an open invoice still asks for is
+-- pending: the heir's, or else a row of the invoice's, if a part was paid or all intents were canceled.
 
--- In a group of several payments, a member tells of one if it refers to it or is referred to, directly or, for refunds and
--- disputes, through its charge. Invoice and session are shared by the intents that pay them.
+-- In a group of several payments, a member tells of one if it refers to it or is referred to, directly or, for refunds
+-- and disputes, through its charge. Invoice and session are shared by the intents that pay them.
 create or replace function payments_private.belongs_to(
-  p_member payments_private.payment_objects, p_payment payments_private.payment_objects, p_circle payments_private.payment_objects[]
+  p_member payments_private.payment_facts, p_payment payments_private.payment_facts,
+  p_group payments_private.payment_facts[]
 ) returns boolean
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_charge payments_private.payment_objects;
+  v_charge payments_private.payment_facts;
 begin
   if p_member.node = p_payment.node or p_payment.node = any (p_member.links) or p_member.node = any (p_payment.links)
      or (p_payment.node like 'payment_intent:%' and p_member.node like any (array['invoice:%', 'checkout.session:%']))
@@ -30,9 +31,10 @@ begin
     return true;
   end if;
   if p_member.node like any (array['refund:%', 'dispute:%']) then
-    foreach v_charge in array p_circle loop
+    foreach v_charge in array p_group loop
       if v_charge.node like 'charge:%' and v_charge.node = any (p_member.links)
-         and (v_charge.node = p_payment.node or p_payment.node = any (v_charge.links) or v_charge.node = any (p_payment.links))
+         and (v_charge.node = p_payment.node or p_payment.node = any (v_charge.links)
+              or v_charge.node = any (p_payment.links))
       then
         return true;
       end if;
@@ -41,11 +43,11 @@ begin
   return false;
 end
 $$;
-comment on function payments_private.belongs_to(payments_private.payment_objects, payments_private.payment_objects, payments_private.payment_objects[]) is
-  'Whether an object of a circle tells of this one of its payments.';
+comment on function payments_private.belongs_to(payments_private.payment_facts, payments_private.payment_facts, payments_private.payment_facts[]) is
+  'Whether a member of a group tells of this one of its payments.';
 
 -- Whether an invoice payment is neither an intent's nor a charge's: it was made outside of Stripe.
-create or replace function payments_private.is_off_stripe(p_member payments_private.payment_objects) returns boolean
+create or replace function payments_private.is_off_stripe(p_member payments_private.payment_facts) returns boolean
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
@@ -54,18 +56,18 @@ begin
      and not exists (select from unnest(p_member.links) l where l like any (array['payment_intent:%', 'charge:%']));
 end
 $$;
-comment on function payments_private.is_off_stripe(payments_private.payment_objects) is 'Whether a member of a group is an invoice payment made outside of Stripe.';
+comment on function payments_private.is_off_stripe(payments_private.payment_facts) is 'Whether a member of a group is an invoice payment made outside of Stripe.';
 
 -- The objects of a group that tell of one of its payments.
 create or replace function payments_private.parts_of(
-  p_key payments_private.payment_objects, p_alone boolean, p_group payments_private.payment_objects[]
-) returns payments_private.payment_objects[]
+  p_key payments_private.payment_facts, p_alone boolean, p_group payments_private.payment_facts[]
+) returns payments_private.payment_facts[]
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_member payments_private.payment_objects;
-  v_parts  payments_private.payment_objects[] := array[]::payments_private.payment_objects[];
+  v_member payments_private.payment_facts;
+  v_parts  payments_private.payment_facts[] := array[]::payments_private.payment_facts[];
 begin
   foreach v_member in array p_group loop
     if not (p_key.node like 'payment_intent:%' and payments_private.is_off_stripe(v_member))
@@ -77,17 +79,18 @@ begin
   return v_parts;
 end
 $$;
-comment on function payments_private.parts_of(payments_private.payment_objects, boolean, payments_private.payment_objects[]) is
+comment on function payments_private.parts_of(payments_private.payment_facts, boolean, payments_private.payment_facts[]) is
   'The objects that tell of a payment, given its group and whether it is the only one there.';
 
 -- What identifies each payment: the best kind of object that there is.
-create or replace function payments_private.payment_keys(p_group payments_private.payment_objects[]) returns payments_private.payment_objects[]
+create or replace function payments_private.payment_keys(p_group payments_private.payment_facts[])
+  returns payments_private.payment_facts[]
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_member payments_private.payment_objects;
-  v_keys   payments_private.payment_objects[] := array[]::payments_private.payment_objects[];
+  v_member payments_private.payment_facts;
+  v_keys   payments_private.payment_facts[] := array[]::payments_private.payment_facts[];
   v_rank   integer;
   v_best   integer := 5;
 begin
@@ -106,17 +109,18 @@ begin
   return v_keys;
 end
 $$;
-comment on function payments_private.payment_keys(payments_private.payment_objects[]) is 'The objects that identify the payments of a group, in the order of the group.';
+comment on function payments_private.payment_keys(payments_private.payment_facts[]) is 'The objects that identify the payments of a group, in the order of the group.';
 
 -- What the intents share: the invoice, or else the session.
-create or replace function payments_private.shared_bill(p_group payments_private.payment_objects[]) returns payments_private.payment_objects
+create or replace function payments_private.shared_bill(p_group payments_private.payment_facts[])
+  returns payments_private.payment_facts
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_member  payments_private.payment_objects;
-  v_invoice payments_private.payment_objects;
-  v_session payments_private.payment_objects;
+  v_member  payments_private.payment_facts;
+  v_invoice payments_private.payment_facts;
+  v_session payments_private.payment_facts;
 begin
   foreach v_member in array p_group loop
     if v_member.node like 'invoice:%' and v_invoice.node is null then
@@ -134,12 +138,12 @@ begin
   return v_invoice;
 end
 $$;
-comment on function payments_private.shared_bill(payments_private.payment_objects[]) is
+comment on function payments_private.shared_bill(payments_private.payment_facts[]) is
   'The first invoice of a group, else its session; null if there is neither.';
 
 -- Which of several intents paid, or is to pay, what no intent has told of: null if all are paid or canceled.
 create or replace function payments_private.heir_of(
-  p_keys payments_private.payment_objects[], p_rows payments.transactions[]
+  p_keys payments_private.payment_facts[], p_rows payments.transactions[]
 ) returns integer
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -149,34 +153,38 @@ declare
 begin
   for i in 1 .. cardinality(p_keys) loop
     continue when p_keys[i].mode = 'canceled' or coalesce(p_rows[i].status not in ('pending', 'failed'), false);
-    if v_heir is null or (p_rows[i].status is not distinct from 'pending' and p_rows[v_heir].status is distinct from 'pending') then
+    if v_heir is null
+      or (p_rows[i].status is not distinct from 'pending' and p_rows[v_heir].status is distinct from 'pending') then
       v_heir := i;
     end if;
   end loop;
   return v_heir;
 end
 $$;
-comment on function payments_private.heir_of(payments_private.payment_objects[], payments.transactions[]) is
+comment on function payments_private.heir_of(payments_private.payment_facts[], payments.transactions[]) is
   'The place of the intent that is neither paid nor canceled; one that is on its way before others.';
 
--- What of a bill was paid outside of its intents is a payment of its own, and so is what an open one still asks for, unless
--- an intent is under way to pay it.
+-- What of a bill was paid outside of its intents is a payment of its own, and so is what an open one still asks for,
+-- unless an intent is under way to pay it.
 create or replace function payments_private.rest_of_bill(
-  p_environment text, p_account text, p_bill payments_private.payment_objects, p_paid bigint, p_heir integer, p_group payments_private.payment_objects[]
+  p_environment text, p_account text, p_bill payments_private.payment_facts, p_paid bigint, p_heir integer,
+  p_group payments_private.payment_facts[]
 ) returns payments.transactions
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_rest   bigint := case when p_bill.node like 'invoice:%' or p_bill.status = 'succeeded' then p_bill.received end - p_paid;
+  v_rest   bigint := case when p_bill.node like 'invoice:%'
+                       or p_bill.status = 'succeeded' then p_bill.received end - p_paid;
   v_due    bigint := p_bill.asked - greatest(p_paid, coalesce(p_bill.received, 0));
-  v_member payments_private.payment_objects;
-  v_key    payments_private.payment_objects;
-  v_parts  payments_private.payment_objects[] := array[]::payments_private.payment_objects[];
+  v_member payments_private.payment_facts;
+  v_key    payments_private.payment_facts;
+  v_parts  payments_private.payment_facts[] := array[]::payments_private.payment_facts[];
   v_row    payments.transactions;
 begin
   if coalesce(v_rest, 0) <= 0
-     and not coalesce(p_bill.node like 'invoice:%' and p_bill.status = 'pending' and v_due > 0 and p_heir is null, false)
+     and not coalesce(p_bill.node like 'invoice:%' and p_bill.status = 'pending' and v_due > 0 and p_heir is null,
+                      false)
   then
     return null;
   end if;
@@ -184,30 +192,32 @@ begin
     if v_member.node = p_bill.node then
       v_key := v_member;
     end if;
-    if v_member.node = p_bill.node or v_member.node like 'checkout.session:%' or payments_private.is_off_stripe(v_member) then
+    if v_member.node = p_bill.node or v_member.node like 'checkout.session:%'
+      or payments_private.is_off_stripe(v_member) then
       v_parts := v_parts || v_member;
     end if;
   end loop;
-  v_row := payments_private.payment_row(p_environment, p_account, v_key, true, case when v_rest > 0 then v_rest end, v_parts);
+  v_row := payments_private.payment_row(p_environment, p_account, v_key, true, case when v_rest > 0 then v_rest end,
+                                        v_parts);
   if coalesce(v_rest, 0) <= 0 then
     v_row.amount := v_due;
   end if;
   return v_row;
 end
 $$;
-comment on function payments_private.rest_of_bill(text, text, payments_private.payment_objects, bigint, integer, payments_private.payment_objects[]) is
+comment on function payments_private.rest_of_bill(text, text, payments_private.payment_facts, bigint, integer, payments_private.payment_facts[]) is
   'The payment of an invoice or session outside of its intents, which paid so much; null if there is none.';
 
 -- Intents that share a bill: first what each tells of itself, then whose the rest is.
 create or replace function payments_private.payments_of_bill(
-  p_environment text, p_account text, p_keys payments_private.payment_objects[], p_group payments_private.payment_objects[]
+  p_environment text, p_account text, p_keys payments_private.payment_facts[], p_group payments_private.payment_facts[]
 ) returns payments.transactions[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_alone boolean := cardinality(p_keys) = 1;
-  v_bill  payments_private.payment_objects := payments_private.shared_bill(p_group);
+  v_bill  payments_private.payment_facts := payments_private.shared_bill(p_group);
   v_rows  payments.transactions[] := array[]::payments.transactions[];
   v_row   payments.transactions;
   v_paid  bigint := 0::bigint;
@@ -227,11 +237,14 @@ begin
   end loop;
 
   if v_heir is not null and v_bill.node is not null then
-    select coalesce(sum(m.received), 0) into v_off from unnest(p_group) m where m.status = 'succeeded' and payments_private.is_off_stripe(m);
-    v_share := case when v_bill.mode is distinct from 'off_stripe' and v_bill.status = 'succeeded' then v_bill.received - v_paid - v_off end;
+    select coalesce(sum(m.received), 0) into v_off from unnest(p_group) m where m.status = 'succeeded'
+       and payments_private.is_off_stripe(m);
+    v_share := case when v_bill.mode is distinct from 'off_stripe'
+                 and v_bill.status = 'succeeded' then v_bill.received - v_paid - v_off end;
     if v_share > 0 or v_bill.status is distinct from 'succeeded' then
       v_rows[v_heir] := payments_private.payment_row(
-        p_environment, p_account, p_keys[v_heir], true, v_share, payments_private.parts_of(p_keys[v_heir], v_alone, p_group));
+        p_environment, p_account, p_keys[v_heir], true, v_share,
+        payments_private.parts_of(p_keys[v_heir], v_alone, p_group));
       v_paid := v_paid + greatest(coalesce(v_share, 0), 0);
     end if;
   end if;
@@ -240,31 +253,35 @@ begin
   return case when v_row.status is null then v_rows else v_rows || v_row end;
 end
 $$;
-comment on function payments_private.payments_of_bill(text, text, payments_private.payment_objects[], payments_private.payment_objects[]) is
+comment on function payments_private.payments_of_bill(text, text, payments_private.payment_facts[], payments_private.payment_facts[]) is
   'The payments of a group by the payment intents that identify them, and by the invoice what was paid outside of these.';
 
-create or replace function payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_objects[])
+create or replace function payments_private.payments_of(
+  p_environment text, p_account text, p_group payments_private.payment_facts[]
+)
   returns payments.transactions[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_keys payments_private.payment_objects[] := payments_private.payment_keys(p_group);
+  v_keys payments_private.payment_facts[] := payments_private.payment_keys(p_group);
   v_rows payments.transactions[] := array[]::payments.transactions[];
-  v_bill payments_private.payment_objects;
+  v_bill payments_private.payment_facts;
   v_rest payments.transactions;
 begin
   if v_keys = '{}' then
     return v_rows;
   elsif cardinality(v_keys) > 1 or v_keys[1].mode = 'canceled' or exists (
-    select from unnest(p_group) m where v_keys[1].node like 'payment_intent:%' and (m.mode = 'off_stripe' or payments_private.is_off_stripe(m)))
+    select from unnest(p_group) m where v_keys[1].node like 'payment_intent:%'
+       and (m.mode = 'off_stripe' or payments_private.is_off_stripe(m)))
   then
     if v_keys[1].node like 'payment_intent:%' then
       v_rows := payments_private.payments_of_bill(p_environment, p_account, v_keys, p_group);
     else
       for i in 1 .. cardinality(v_keys) loop
         v_rows := v_rows || payments_private.payment_row(
-          p_environment, p_account, v_keys[i], v_keys[i].node like 'invoice:%', null, payments_private.parts_of(v_keys[i], false, p_group));
+          p_environment, p_account, v_keys[i], v_keys[i].node like 'invoice:%', null,
+          payments_private.parts_of(v_keys[i], false, p_group));
       end loop;
     end if;
   else  -- nearly always: one payment
@@ -282,17 +299,20 @@ begin
   return payments_private.with_credits(v_rows, p_group);
 end
 $$;
-comment on function payments_private.payments_of(text, text, payments_private.payment_objects[]) is
+comment on function payments_private.payments_of(text, text, payments_private.payment_facts[]) is
   'The transactions of the payments of a group; the status of one is null while nobody has tried to pay.';
 
--- A credit note tells what was given back outside of Stripe, of the invoice as a whole: of what was paid outside, if anything was.
-create or replace function payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_objects[])
+-- A credit note tells what was given back outside of Stripe, of the invoice as a whole: of what was paid outside, if
+-- anything was.
+create or replace function payments_private.with_credits(
+  p_rows payments.transactions[], p_group payments_private.payment_facts[]
+)
   returns payments.transactions[]
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_member payments_private.payment_objects;
+  v_member payments_private.payment_facts;
   v_credit bigint := 0::bigint;
   v_at     timestamptz;
   v_row    payments.transactions;
@@ -308,7 +328,8 @@ begin
     return p_rows;
   end if;
   for i in 1 .. cardinality(p_rows) loop
-    if p_rows[i].status not in ('pending', 'failed') and (v_place is null or p_rows[i].provider_object_type = 'invoice') then
+    if p_rows[i].status not in ('pending', 'failed') and (v_place is null or p_rows[i].provider_object_type = 'invoice')
+    then
       v_place := i;
     end if;
   end loop;
@@ -322,29 +343,31 @@ begin
   return p_rows;
 end
 $$;
-comment on function payments_private.with_credits(payments.transactions[], payments_private.payment_objects[]) is
+comment on function payments_private.with_credits(payments.transactions[], payments_private.payment_facts[]) is
   'The payments of a group with what credit notes say was given back outside of Stripe.';
 
--- What a group consists of: each member, stored or only referred to, in the order in which they are to be believed, and the
--- transactions that stand for them.
+-- What a group consists of: each member, stored or only referred to, in the order in which they are to be believed, and
+-- the transactions that stand for them.
 create or replace function payments_private.read_group(
-  p_environment text, p_account text, p_group text, out members payments_private.payment_objects[], out stored payments.transactions[]
+  p_environment text, p_account text, p_group text, out members payments_private.payment_facts[],
+  out stored payments.transactions[]
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_nodes text[];
-  v_name  payments_private.payment_objects;
+  v_name  payments_private.payment_facts;
 begin
-  select array_agg(o.facts order by (o.facts).known is not true, (o.facts).status is distinct from 'succeeded', (o.facts).provider_created_at desc nulls last,
+  select array_agg(o.facts order by (o.facts).known is not true, (o.facts).status is distinct from 'succeeded',
+                   (o.facts).provider_created_at desc nulls last,
                                     (o.facts).node collate "C" desc) filter (where (o.facts).node is not null),
          array_agg(o.object_type || ':' || o.object_id)
     into members, v_nodes
     from payments_private.stored_objects o
    where o.payment_group = p_group and o.environment = p_environment and o.account = coalesce(p_account, '');
 
-  members := coalesce(members, array[]::payments_private.payment_objects[]);
+  members := coalesce(members, array[]::payments_private.payment_facts[]);
   if v_nodes is null or p_group <> all (v_nodes) then
     v_nodes := v_nodes || p_group;
   end if;
@@ -352,7 +375,8 @@ begin
     v_name := null;
     v_name.links := array[]::text[];
     for v_name.node in
-      select n from unnest(v_nodes) n where not exists (select from unnest(members) m where m.node = n) order by n collate "C" desc
+      select n from unnest(v_nodes) n where not exists (select from unnest(members) m where m.node = n)
+       order by n collate "C" desc
     loop
       members := members || v_name;
     end loop;
@@ -362,8 +386,10 @@ begin
       from unnest(v_nodes) n,
            lateral (
              select x from payments.transactions x
-              where x.provider = 'stripe' and x.environment = p_environment and x.account_id is not distinct from p_account
-                and x.provider_object_type = replace(split_part(n, ':', 1), '.', '_') and x.provider_object_id = substr(n, strpos(n, ':') + 1)
+              where x.provider = 'stripe' and x.environment = p_environment
+                and x.account_id is not distinct from p_account
+                and x.provider_object_type = replace(split_part(n, ':', 1), '.', '_')
+                and x.provider_object_id = substr(n, strpos(n, ':') + 1)
               limit 1) t (t));
 end
 $$;
@@ -375,9 +401,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_read     record;
-  v_group    payments_private.payment_objects[];
+  v_group    payments_private.payment_facts[];
   v_stored   payments.transactions[];
-  v_member   payments_private.payment_objects;
+  v_member   payments_private.payment_facts;
   v_row      payments.transactions;
   v_payments payments.transactions[];
   v_told     text[] := array[]::text[];
@@ -397,7 +423,8 @@ begin
   foreach v_member in array v_group loop
     if v_member.known and v_member.node like any (array['refund:%', 'dispute:%']) then
       v_row := payments_private.refund_or_dispute_row(
-        p_environment, p_account, v_member, payments_private.parent_of(v_member, v_payments, v_group), payments_private.is_release(v_member, v_group));
+        p_environment, p_account, v_member, payments_private.parent_of(v_member, v_payments, v_group),
+        payments_private.is_release(v_member, v_group));
       perform payments_private.write_transaction(v_row, v_stored);
       v_told := v_told || v_member.node;
     end if;
@@ -416,7 +443,8 @@ $$;
 comment on function payments_private.project_group(text, text, text) is
   'Computes payments.transactions for all payments, refunds and disputes of a group.';
 
-create or replace function payments_private.project_groups(p_environment text, p_account text, p_groups text[]) returns void
+create or replace function payments_private.project_groups(p_environment text, p_account text, p_groups text[])
+  returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -434,18 +462,21 @@ end
 $$;
 comment on function payments_private.project_groups(text, text, text[]) is 'Computes payments.transactions for groups, each once.';
 
-create or replace function payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) returns void
+create or replace function payments_private.project_transactions(p_environment text, p_account text, p_nodes text[])
+  returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform payments_private.project_groups(p_environment, p_account, payments_private.groups_of(p_environment, p_account, p_nodes));
+  perform payments_private.project_groups(p_environment, p_account,
+                                          payments_private.groups_of(p_environment, p_account, p_nodes));
 end
 $$;
 comment on function payments_private.project_transactions(text, text, text[]) is
   'Computes payments.transactions for all payments, refunds and disputes in the groups of the given objects (type:id).';
 
-create or replace function payments_private.circles_of(p_environment text, p_account text, p_nodes text[]) returns table (start text, node text)
+create or replace function payments_private.group_members(p_environment text, p_account text, p_nodes text[])
+  returns table (start text, node text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -464,10 +495,11 @@ begin
              offset 0) o (node, links);
 end
 $$;
-comment on function payments_private.circles_of(text, text, text[]) is 'The members of the groups that each of the given references is in.';
+comment on function payments_private.group_members(text, text, text[]) is 'The members of the groups that each of the given references is in.';
 
 -- Whose payments they are depends on customers and subscriptions.
-create or replace function payments_private.payments_of_customers(p_environment text, p_account text, p_ids text[]) returns text[]
+create or replace function payments_private.payments_of_customers(p_environment text, p_account text, p_ids text[])
+  returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -476,17 +508,20 @@ set jit = off
 as $$
 begin
   return array(
-    select distinct replace(coalesce(t.provider_parent_object_type, t.provider_object_type), '_session', '.session') || ':' || coalesce(t.provider_parent_object_id, t.provider_object_id)
+    select distinct replace(coalesce(t.provider_parent_object_type, t.provider_object_type), '_session',
+                            '.session') || ':' || coalesce(t.provider_parent_object_id, t.provider_object_id)
       from unnest(p_ids) i (id),
            lateral (
              select x.* from payments.transactions x
-              where x.provider_customer_id = i.id and x.environment = p_environment and x.account_id is not distinct from p_account
+              where x.provider_customer_id = i.id and x.environment = p_environment
+                and x.account_id is not distinct from p_account
              offset 0) t);
 end
 $$;
 comment on function payments_private.payments_of_customers(text, text, text[]) is 'References (type:id) of the payments that these customers made.';
 
-create or replace function payments_private.payments_of_subscriptions(p_environment text, p_account text, p_ids text[]) returns text[]
+create or replace function payments_private.payments_of_subscriptions(p_environment text, p_account text, p_ids text[])
+  returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -505,7 +540,8 @@ end
 $$;
 comment on function payments_private.payments_of_subscriptions(text, text, text[]) is 'References (type:id) of the invoices and sessions of these subscriptions.';
 
-create or replace function payments_private.subscriptions_of_customers(p_environment text, p_account text, p_ids text[]) returns text[]
+create or replace function payments_private.subscriptions_of_customers(p_environment text, p_account text, p_ids text[])
+  returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -518,7 +554,8 @@ begin
       from unnest(p_ids) i (id),
            lateral (
              select x.subscription_id from payments.stripe_subscriptions x
-              where x.customer_id = i.id and x.environment = p_environment and x.account_id is not distinct from p_account
+              where x.customer_id = i.id and x.environment = p_environment
+                and x.account_id is not distinct from p_account
              offset 0) s);
 end
 $$;

@@ -1,16 +1,19 @@
 -- Refunds and disputes, and what of a payment was given back.
 --
--- What moved money decides: a hold that is let go, or the part of one that was not captured, is told as a refund, as an object
--- and in the charge's amount_refunded, but nothing was taken that could be given back. (Stripe documentation: Place a hold.)
+-- What moved money decides: a hold that is let go, or the part of one that was not captured, is told as a refund, as an
+-- object and in the charge's amount_refunded, but nothing was taken that could be given back. (Stripe documentation:
+-- Place a hold.)
 
-create or replace function payments_private.charge_of_refund(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[])
-  returns payments_private.payment_objects
+create or replace function payments_private.charge_of_refund(
+  p_refund payments_private.payment_facts, p_parts payments_private.payment_facts[]
+)
+  returns payments_private.payment_facts
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_part   payments_private.payment_objects;
-  v_charge payments_private.payment_objects;
+  v_part   payments_private.payment_facts;
+  v_charge payments_private.payment_facts;
 begin
   foreach v_part in array p_parts loop
     continue when v_part.node not like 'charge:%' or not v_part.known;
@@ -23,17 +26,19 @@ begin
   return v_charge;
 end
 $$;
-comment on function payments_private.charge_of_refund(payments_private.payment_objects, payments_private.payment_objects[]) is
+comment on function payments_private.charge_of_refund(payments_private.payment_facts, payments_private.payment_facts[]) is
   'The charge that a refund names, or the first one where it names none; null if it is not known.';
 
-create or replace function payments_private.is_release(p_refund payments_private.payment_objects, p_parts payments_private.payment_objects[])
+create or replace function payments_private.is_release(
+  p_refund payments_private.payment_facts, p_parts payments_private.payment_facts[]
+)
   returns boolean
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_charge   payments_private.payment_objects;
-  v_part     payments_private.payment_objects;
+  v_charge   payments_private.payment_facts;
+  v_part     payments_private.payment_facts;
   v_captured bigint;
   v_canceled boolean := false;
   v_sum      bigint := 0::bigint;
@@ -61,39 +66,44 @@ begin
 
   -- Of several with that amount it is the first, and only if the charge does not know all of them as given back.
   foreach v_part in array p_parts loop
-    continue when v_part.node not like 'refund:%' or v_part.status = 'failed' or (payments_private.charge_of_refund(v_part, p_parts)).node <> v_charge.node;
+    continue when v_part.node not like 'refund:%' or v_part.status = 'failed'
+      or (payments_private.charge_of_refund(v_part, p_parts)).node <> v_charge.node;
     v_sum := v_sum + coalesce(v_part.asked, 0);
-    if v_part.asked = p_refund.asked and (v_part.provider_created_at, v_part.node collate "C") < (p_refund.provider_created_at, p_refund.node collate "C") then
+    if v_part.asked = p_refund.asked
+      and (v_part.provider_created_at, v_part.node collate "C") < (p_refund.provider_created_at,
+          p_refund.node collate "C") then
       return false;
     end if;
   end loop;
   return v_sum > coalesce(v_charge.refunded, 0);
 end
 $$;
-comment on function payments_private.is_release(payments_private.payment_objects, payments_private.payment_objects[]) is
+comment on function payments_private.is_release(payments_private.payment_facts, payments_private.payment_facts[]) is
   'Whether a refund tells of money that was held and never taken.';
 
--- A charge knows a total, refunds their own amounts. What the charge counted and no known refund accounts for was given back
--- by refunds that are not known, e.g. from before the endpoint was told of them. A refund that failed after the charge was
--- last seen is still in its total; one that was made later is not yet.
-create or replace function payments_private.amount_given_back(p_parts payments_private.payment_objects[]) returns bigint
+-- A charge knows a total, refunds their own amounts. What the charge counted and no known refund accounts for was given
+-- back by refunds that are not known, e.g. from before the endpoint was told of them. A refund that failed after the
+-- charge was last seen is still in its total; one that was made later is not yet.
+create or replace function payments_private.amount_given_back(p_parts payments_private.payment_facts[]) returns bigint
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_part    payments_private.payment_objects;
-  v_refund  payments_private.payment_objects;
+  v_part    payments_private.payment_facts;
+  v_refund  payments_private.payment_facts;
   v_known   bigint := 0::bigint;
   v_unknown bigint := 0::bigint;
   v_left    bigint;
 begin
   foreach v_part in array p_parts loop
-    if v_part.node like 'refund:%' and v_part.refunded is not null and not payments_private.is_release(v_part, p_parts) then
+    if v_part.node like 'refund:%' and v_part.refunded is not null
+      and not payments_private.is_release(v_part, p_parts) then
       v_known := v_known + v_part.refunded;
     elsif v_part.node like 'charge:%' and v_part.refunded > 0 then
       v_left := v_part.refunded;
       foreach v_refund in array p_parts loop
-        continue when v_refund.node not like 'refund:%' or (payments_private.charge_of_refund(v_refund, p_parts)).node is distinct from v_part.node;
+        continue when v_refund.node not like 'refund:%'
+          or (payments_private.charge_of_refund(v_refund, p_parts)).node is distinct from v_part.node;
         if v_refund.status <> 'failed' and date_trunc('second', v_refund.provider_created_at) <= v_part.amounts_as_of
            and not payments_private.is_release(v_refund, p_parts)
         then
@@ -101,8 +111,10 @@ begin
         end if;
       end loop;
       foreach v_refund in array p_parts loop
-        continue when v_refund.node not like 'refund:%' or (payments_private.charge_of_refund(v_refund, p_parts)).node is distinct from v_part.node;
-        if v_refund.status = 'failed' and v_refund.amounts_as_of >= v_part.amounts_as_of and v_left >= coalesce(v_refund.asked, 0)
+        continue when v_refund.node not like 'refund:%'
+          or (payments_private.charge_of_refund(v_refund, p_parts)).node is distinct from v_part.node;
+        if v_refund.status = 'failed' and v_refund.amounts_as_of >= v_part.amounts_as_of
+          and v_left >= coalesce(v_refund.asked, 0)
            and (v_refund.provider_created_at is null or v_refund.provider_created_at <= v_part.amounts_as_of)
         then
           v_left := v_left - coalesce(v_refund.asked, 0);
@@ -114,22 +126,23 @@ begin
   return v_known + v_unknown;
 end
 $$;
-comment on function payments_private.amount_given_back(payments_private.payment_objects[]) is
+comment on function payments_private.amount_given_back(payments_private.payment_facts[]) is
   'Minor units given back of a payment: by refunds that have not failed, and what its charges count beyond the known ones.';
 
 create or replace function payments_private.parent_of(
-  p_member payments_private.payment_objects, p_payments payments.transactions[], p_group payments_private.payment_objects[]
+  p_member payments_private.payment_facts, p_payments payments.transactions[], p_group payments_private.payment_facts[]
 ) returns payments.transactions
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_keys   payments_private.payment_objects[] := payments_private.payment_keys(p_group);
+  v_keys   payments_private.payment_facts[] := payments_private.payment_keys(p_group);
   v_parent payments.transactions;
 begin
   for i in 1 .. cardinality(v_keys) loop
     if (cardinality(v_keys) = 1 or payments_private.belongs_to(p_member, v_keys[i], p_group))
-       and (v_parent.provider_object_id is null or p_payments[i].provider_object_id collate "C" < v_parent.provider_object_id)
+       and (v_parent.provider_object_id is null
+            or p_payments[i].provider_object_id collate "C" < v_parent.provider_object_id)
     then
       v_parent := p_payments[i];
     end if;
@@ -137,11 +150,12 @@ begin
   return v_parent;
 end
 $$;
-comment on function payments_private.parent_of(payments_private.payment_objects, payments.transactions[], payments_private.payment_objects[]) is
+comment on function payments_private.parent_of(payments_private.payment_facts, payments.transactions[], payments_private.payment_facts[]) is
   'The payment that a refund or dispute belongs to; null if it is not known.';
 
 create or replace function payments_private.refund_or_dispute_row(
-  p_environment text, p_account text, p_object payments_private.payment_objects, p_payment payments.transactions, p_released boolean
+  p_environment text, p_account text, p_object payments_private.payment_facts, p_payment payments.transactions,
+  p_released boolean
 ) returns payments.transactions
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -176,16 +190,18 @@ begin
   t.provider_object_type := t.type;
   t.provider_object_id := substr(p_object.node, strpos(p_object.node, ':') + 1);
   t.related_object_ids := coalesce(p_payment.related_object_ids, '{}')
-    || jsonb_strip_nulls(jsonb_build_object(t.type, t.provider_object_id, 'payment_intent', v_intent, 'charge', v_charge));
+    || jsonb_strip_nulls(jsonb_build_object(t.type, t.provider_object_id, 'payment_intent', v_intent, 'charge',
+                                            v_charge));
   t.amount := p_object.asked;
   t.amount_refunded := 0;
   t.currency := p_object.currency;
-  t.description := case when p_released then concat_ws(': ', 'released', p_object.description) else p_object.description end;
+  t.description := case when p_released then concat_ws(': ', 'released', p_object.description)
+                     else p_object.description end;
   t.failed_at := coalesce(p_object.first_failed_at, case when p_released then p_object.provider_created_at end);
   t.refunded_at := case when t.status = 'refunded' then p_object.provider_created_at end;
   t.provider_created_at := p_object.provider_created_at;
   return t;
 end
 $$;
-comment on function payments_private.refund_or_dispute_row(text, text, payments_private.payment_objects, payments.transactions, boolean) is
+comment on function payments_private.refund_or_dispute_row(text, text, payments_private.payment_facts, payments.transactions, boolean) is
   'The transaction of a refund or dispute, given that of its payment, if there is one.';

@@ -17,17 +17,21 @@ begin
   end if;
   if exists (
     select from jsonb_array_elements(objects) o
-     where payments_private.json_text(o.value -> 'object') is null or payments_private.json_id(o.value) is null or jsonb_typeof(o.value) <> 'object')
+     where payments_private.json_text(o.value -> 'object') is null or payments_private.json_id(o.value) is null
+       or jsonb_typeof(o.value) <> 'object')
   then
-    raise exception 'every object needs an id and the name of its type in "object"' using errcode = 'PY001', detail = 'objects',
+    raise exception 'every object needs an id and the name of its type in "object"' using errcode = 'PY001',
+      detail = 'objects',
       hint = 'Pass the elements of "data" of a Stripe list, verbatim.';
   end if;
-  if exists (select from jsonb_array_elements(objects) o where payments_private.json_boolean(o.value -> 'livemode') <> (v_environment = 'live')) then
+  if exists (select from jsonb_array_elements(objects) o
+              where payments_private.json_boolean(o.value -> 'livemode') <> (v_environment = 'live')) then
     raise exception 'an object of the other mode' using errcode = 'PY008', detail = v_environment,
       hint = 'Use a test key for test and a live key for live.';
   end if;
 
-  select array_agg(row(v_environment, v_account, o.value ->> 'object', o.value ->> 'id', o.value, v_observed_at, null, null, null,
+  select array_agg(row(v_environment, v_account, o.value ->> 'object', o.value ->> 'id', o.value, v_observed_at, null,
+                       null, null,
                        payments_private.links_of(o.value ->> 'object', o.value))::payments_private.snapshot)
     into v_snapshots
     from jsonb_array_elements(objects) o;

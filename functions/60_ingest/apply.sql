@@ -1,11 +1,13 @@
--- From snapshots to projections: the one road that webhook events and API answers share.
+-- From snapshots to projections: the one pipeline that webhook events and API answers share.
 --
--- Plans are made once a session, perhaps while the tables are still small, and have to serve when they are large. So every
--- lookup here is written to go through its index whatever the statistics say: one key at a time, behind a lateral subquery
--- that the planner does not take apart, and "= any (array)" on the primary key alone.
+-- Plans are made once a session, perhaps while the tables are still small, and have to serve when they are large. So
+-- every lookup here is written to go through its index whatever the statistics say: one key at a time, behind a lateral
+-- subquery that the planner does not take apart, and "= any (array)" on the primary key alone.
 
 -- What a set of snapshots touches is locked: the objects, what they refer to, and the subjects they name.
-create or replace function payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) returns void
+create or replace function payments_private.lock_snapshots(
+  p_environment text, p_account text, p_snapshots payments_private.snapshot[]
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -21,7 +23,8 @@ begin
     continue when v_snapshot.object_id is null or v_snapshot.object_type is null;
     v_nodes := v_nodes || (v_snapshot.object_type || ':' || v_snapshot.object_id);
     v_subject := case when v_snapshot.object_type = 'invoice' then (
-      select c.subject_key from payments_private.claim_of_invoice(p_environment, p_account, v_snapshot.object_id, v_snapshot.data) c) end;
+      select c.subject_key
+        from payments_private.claim_of_invoice(p_environment, p_account, v_snapshot.object_id, v_snapshot.data) c) end;
     if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') or v_subject is not null then
       -- they may say whom a customer stands for
       v_nodes := v_nodes || v_snapshot.links;
@@ -49,9 +52,10 @@ $$;
 comment on function payments_private.lock_snapshots(text, text, payments_private.snapshot[]) is
   'Takes the locks that apply_snapshots needs.';
 
--- A batch may tell of several accounts, and a live endpoint is told of connected accounts' test objects too: each environment
--- and account is a world of its own. The worlds are locked in one order, and within each lock_nodes() sees to the order.
-create or replace function payments_private.worlds_of(p_snapshots payments_private.snapshot[])
+-- A batch may tell of several accounts, and a live endpoint is told of connected accounts' test objects too: each
+-- environment and account is a world of its own. The worlds are locked in one order, and within each lock_nodes() sees
+-- to the order.
+create or replace function payments_private.snapshots_by_account(p_snapshots payments_private.snapshot[])
   returns table (environment text, account_id text, snapshots payments_private.snapshot[])
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -65,14 +69,14 @@ begin
      order by s.environment collate "C", s.account_id collate "C" nulls first;
 end
 $$;
-comment on function payments_private.worlds_of(payments_private.snapshot[]) is 'Snapshots by environment and account, in the order in which these are locked.';
+comment on function payments_private.snapshots_by_account(payments_private.snapshot[]) is 'Snapshots by environment and account, in the order in which these are locked.';
 
-create or replace function payments_private.lock_worlds(p_snapshots payments_private.snapshot[]) returns void
+create or replace function payments_private.lock_by_account(p_snapshots payments_private.snapshot[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_world record;
+  v_part record;
   v_alone boolean := true;
   v_size  integer := 0;
 begin
@@ -80,7 +84,9 @@ begin
     return;
   end if;
   for i in 2 .. cardinality(p_snapshots) loop
-    v_alone := v_alone and (p_snapshots[i].environment, p_snapshots[i].account_id) is not distinct from (p_snapshots[1].environment, p_snapshots[1].account_id);
+    v_alone := v_alone
+      and (p_snapshots[i].environment, p_snapshots[i].account_id) is not distinct from (p_snapshots[1].environment,
+          p_snapshots[1].account_id);
     v_size := v_size + 2 + cardinality(p_snapshots[i].links);
   end loop;
   if v_alone then
@@ -93,35 +99,37 @@ begin
        from (select distinct s.environment from unnest(p_snapshots) s order by 1) w;
     return;
   end if;
-  for v_world in select * from payments_private.worlds_of(p_snapshots) loop
-    perform payments_private.lock_snapshots(v_world.environment, v_world.account_id, v_world.snapshots);
+  for v_part in select * from payments_private.snapshots_by_account(p_snapshots) loop
+    perform payments_private.lock_snapshots(v_part.environment, v_part.account_id, v_part.snapshots);
   end loop;
 end
 $$;
-comment on function payments_private.lock_worlds(payments_private.snapshot[]) is
-  'Takes the locks that apply_worlds needs.';
+comment on function payments_private.lock_by_account(payments_private.snapshot[]) is
+  'Takes the locks that apply_by_account needs.';
 
-create or replace function payments_private.apply_worlds(p_snapshots payments_private.snapshot[]) returns integer
+create or replace function payments_private.apply_by_account(p_snapshots payments_private.snapshot[]) returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_world record;
+  v_part record;
   v_count integer := 0;
 begin
   if cardinality(p_snapshots) = 1 then
     return payments_private.apply_snapshots(p_snapshots[1].environment, p_snapshots[1].account_id, p_snapshots);
   end if;
-  for v_world in select * from payments_private.worlds_of(p_snapshots) loop
-    v_count := v_count + payments_private.apply_snapshots(v_world.environment, v_world.account_id, v_world.snapshots);
+  for v_part in select * from payments_private.snapshots_by_account(p_snapshots) loop
+    v_count := v_count + payments_private.apply_snapshots(v_part.environment, v_part.account_id, v_part.snapshots);
   end loop;
   return v_count;
 end
 $$;
-comment on function payments_private.apply_worlds(payments_private.snapshot[]) is
+comment on function payments_private.apply_by_account(payments_private.snapshot[]) is
   'Applies snapshots of one or more environments and accounts. The caller holds the locks.';
 
-create or replace function payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[])
+create or replace function payments_private.apply_snapshots(
+  p_environment text, p_account text, p_snapshots payments_private.snapshot[]
+)
   returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -132,7 +140,8 @@ as $$
 declare
   v_snapshot      payments_private.snapshot;
   v_stored        record;
-  v_repeated      text[] := array[]::text[];  -- objects with several snapshots here, whose bodies are asked for before the ledger has them
+  -- objects with several snapshots here, whose bodies are asked for before the ledger has them
+  v_repeated      text[] := array[]::text[];
   v_is_repeated   boolean;
   v_seconds       text[];  -- of which object and second each is
   v_count         integer := 0;
@@ -149,9 +158,11 @@ declare
   v_before        text[];
 begin
   if cardinality(p_snapshots) > 1 then
-    v_repeated := array(select s.object_type || ':' || s.object_id from unnest(p_snapshots) s group by 1 having count(*) > 1);
+    v_repeated := array(select s.object_type || ':' || s.object_id from unnest(p_snapshots) s group by 1
+                        having count(*) > 1);
     if v_repeated <> '{}' then
-      v_seconds := array(select s.object_type || ':' || s.object_id || '@' || date_trunc('second', s.observed_at) from unnest(p_snapshots) s);
+      v_seconds := array(select s.object_type || ':' || s.object_id || '@' || date_trunc('second', s.observed_at)
+                           from unnest(p_snapshots) s);
     end if;
   end if;
   for i in 1 .. cardinality(p_snapshots) loop
@@ -165,14 +176,17 @@ begin
 
     if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session')
       or v_snapshot.object_type = 'invoice' and v_stored.changed and exists (
-        select from payments_private.claim_of_invoice(p_environment, p_account, v_snapshot.object_id, (v_stored.newest).data))
+        select from payments_private.claim_of_invoice(p_environment, p_account, v_snapshot.object_id,
+                                                      (v_stored.newest).data))
     then
-      v_customer := case v_snapshot.object_type when 'customer' then v_snapshot.object_id else payments_private.payer_in(v_snapshot.data) end;
+      v_customer := case v_snapshot.object_type when 'customer' then v_snapshot.object_id
+                      else payments_private.payer_in(v_snapshot.data) end;
       if v_customer is not null then
         v_before := payments_private.subjects_claiming(p_environment, p_account, v_customer);
-        if payments_private.note_claim(p_environment, p_account, v_snapshot, v_stored.newest) is not null then
+        if payments_private.upsert_claim(p_environment, p_account, v_snapshot, v_stored.newest) is not null then
           v_claimed := v_claimed || v_customer;
-          v_subjects := v_subjects || v_before || payments_private.subjects_claiming(p_environment, p_account, v_customer);
+          v_subjects := v_subjects || v_before
+            || payments_private.subjects_claiming(p_environment, p_account, v_customer);
         elsif v_snapshot.object_type = 'customer' and v_stored.changed then
           v_subjects := v_subjects || v_before;  -- it may be gone
         end if;
@@ -184,16 +198,19 @@ begin
     end if;
 
     continue when not v_stored.changed;
-    perform payments_private.update_linked_rows(p_environment, p_account, v_snapshot.object_type, v_snapshot.object_id, (v_stored.newest).data);
+    perform payments_private.update_linked_rows(p_environment, p_account, v_snapshot.object_type, v_snapshot.object_id,
+                                                (v_stored.newest).data);
     case v_snapshot.object_type
       when 'customer' then v_customers := v_customers || v_snapshot.object_id;
       when 'subscription' then v_subscriptions := v_subscriptions || v_snapshot.object_id;
-      when 'payment_method' then perform payments_private.project_payment_methods(p_environment, p_account, array[v_snapshot.object_id]);
+      when 'payment_method' then
+        perform payments_private.project_payment_methods(p_environment, p_account, array[v_snapshot.object_id]);
       when 'checkout.session' then
         if p_account is null and payments_private.attempt_of(p_environment, (v_stored.newest).data) is not null then
           v_sessions := v_sessions || v_snapshot.object_id;
         end if;
-      when 'payment_intent', 'charge', 'invoice', 'invoice_payment', 'refund', 'dispute' then null;  -- these have no rows of their own
+      -- these have no rows of their own
+      when 'payment_intent', 'charge', 'invoice', 'invoice_payment', 'refund', 'dispute' then null;
       else v_others := v_others || (v_snapshot.object_type || ':' || v_snapshot.object_id);
     end case;
   end loop;
@@ -209,7 +226,8 @@ begin
   end if;
   if v_claimed <> '{}' then
     -- Earlier rows of these customers may get their subject now.
-    v_subscriptions := v_subscriptions || payments_private.subscriptions_of_customers(p_environment, p_account, v_claimed);
+    v_subscriptions := v_subscriptions
+      || payments_private.subscriptions_of_customers(p_environment, p_account, v_claimed);
     v_payments := payments_private.payments_of_customers(p_environment, p_account, v_claimed);
   end if;
   if v_subscriptions <> '{}' then

@@ -1,10 +1,11 @@
 -- The way of almost every event: it is new, everything it says is put in place, and its ledger row is written once, as
 -- processed, last. What is not so simple (an event that failed before, a body that jsonb refuses, an application whose
--- triggers have to see an update) is entered as pending and updated: see ingest.sql. Both apply it with the same functions.
+-- triggers have to see an update) is entered as pending and updated: see ingest.sql. Both apply it with the same
+-- functions.
 
--- A row that is inserted as processed fires "after insert or update" triggers once. One that fires on updates alone, or that
--- asks for the row before, would miss it: while there is such a trigger, rows are entered as pending and then updated.
--- Looked up each time, so that a trigger is seen from the moment that it is there.
+-- A row that is inserted as processed fires "after insert or update" triggers once. One that fires on updates alone, or
+-- that asks for the row before, would miss it: while there is such a trigger, rows are entered as pending and then
+-- updated. Looked up each time, so that a trigger is seen from the moment that it is there.
 create or replace function payments_private.updates_are_watched() returns boolean
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -23,7 +24,9 @@ comment on function payments_private.updates_are_watched() is
   'Whether a trigger of an application on payments.webhook_events has to see rows change from pending to processed.';
 
 -- Which of the events the ledger knows, or knew before it was purged. False in apply: they are not for this way.
-create or replace function payments_private.know_again(p_events payments_private.incoming[], out events payments_private.incoming[], out simple boolean)
+create or replace function payments_private.know_again(
+  p_events payments_private.incoming[], out events payments_private.incoming[], out simple boolean
+)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -72,7 +75,8 @@ comment on function payments_private.know_again(payments_private.incoming[]) is
   'Events with what the ledger says of those that it knows. Not simple: one of them is to be tried again, or can''t be read.';
 
 -- Events of which the ledger knows nothing, in the order of their ids; what they touch is locked.
-create or replace function payments_private.enter_processed(p_events payments_private.incoming[]) returns payments_private.incoming[]
+create or replace function payments_private.enter_processed(p_events payments_private.incoming[])
+  returns payments_private.incoming[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -115,11 +119,12 @@ begin
 
   if v_new <> '{}' then
     if v_snapshots <> '{}' then
-      perform payments_private.apply_worlds(payments_private.with_contents(v_snapshots));
+      perform payments_private.apply_by_account(payments_private.with_contents(v_snapshots));
     end if;
     with entered as (
       insert into payments.webhook_events as e
-        (environment, account_id, provider_event_id, event_type, livemode, provider_account_id, api_version, object_type, object_id,
+        (environment, account_id, provider_event_id, event_type, livemode, provider_account_id, api_version,
+         object_type, object_id,
          provider_created_at, processing_status, attempt_count, payload, processed_at)
       select i.environment, i.account_id, i.event_id, (i.snapshot).event_type, i.livemode,
              payments_private.json_text(i.payload -> 'account'), payments_private.json_text(i.payload -> 'api_version'),
@@ -133,7 +138,7 @@ begin
     if v_ids is null or cardinality(v_ids) < cardinality(v_new) then
       raise exception 'an event is in the ledger, or a trigger keeps it out' using errcode = 'PY099';
     end if;
-    -- An application's deferred trigger raises here, where it is caught, and not at commit, where the event would be lost.
+    -- An application's deferred trigger raises here, where it is caught, and not at commit, where the event is lost.
     set constraints all immediate;
   end if;
 
@@ -158,9 +163,11 @@ $$;
 comment on function payments_private.enter_processed(payments_private.incoming[]) is
   'Applies events and enters them into the ledger as processed or ignored; null, and nothing done, where they are not all new or settled. Raises what a projection or trigger raises.';
 
--- One event, as almost all are: of our own account, with an object that can be stored. The same functions as above do the
--- work; what is saved is the handling of many.
-create or replace function payments_private.take_event(p_environment text, p_payload jsonb, out event_id uuid, out status text, out duplicate boolean)
+-- One event, as almost all are: of our own account, with an object that can be stored. The same functions as above do
+-- the work; what is saved is the handling of many.
+create or replace function payments_private.take_event(
+  p_environment text, p_payload jsonb, out event_id uuid, out status text, out duplicate boolean
+)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -192,7 +199,8 @@ begin
     left join lateral (
       select x.id, x.processing_status, x.parked_at
         from payments.webhook_events x
-       where x.provider = 'stripe' and x.environment = p_environment and x.provider_event_id = v_snapshot.provider_event_id and x.account_id is null
+       where x.provider = 'stripe' and x.environment = p_environment
+         and x.provider_event_id = v_snapshot.provider_event_id and x.account_id is null
        limit 1) e on true;
   if v_before.watched or v_snapshot.observed_at < v_before.now - interval '7 days' then
     return;  -- so old that it may be being purged
@@ -217,7 +225,7 @@ begin
   if event_id is null then
     raise exception 'a trigger keeps the event out of the ledger' using errcode = 'PY099';
   end if;
-  -- An application's deferred trigger raises here, where it is caught, and not at commit, where the event would be lost.
+  -- An application's deferred trigger raises here, where it is caught, and not at commit, where the event is lost.
   set constraints all immediate;
   status := 'processed';
   duplicate := false;

@@ -1,10 +1,11 @@
 -- How an event that could not be applied is kept, and when it is due again.
 --
--- The ledger row becomes failed, with the SQLSTATE and the message. Where the ledger does not take the row, the event waits
--- in payments_private.stashed_events, its quarantine. Only where neither can be written does an error leave the ingest
--- functions: then nothing is stored, and Stripe has to be told so.
+-- The ledger row becomes failed, with the SQLSTATE and the message. Where the ledger does not take the row, the event
+-- waits in payments_private.stashed_events, its quarantine. Only where neither can be written does an error leave the
+-- ingest functions: then nothing is stored, and Stripe has to be told so.
 
--- What "when others" does not catch, query_canceled and assert_failure, is named wherever an event's failure is contained.
+-- What "when others" does not catch, query_canceled and assert_failure, is named wherever an event's failure is
+-- contained.
 create or replace function payments_private.is_passing(p_sqlstate text) returns boolean
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -59,13 +60,13 @@ begin
    where e.id = p_id;
 exception
   when others or query_canceled or assert_failure then
-    perform payments_private.stash_event(p_environment, p_event_id, p_body, p_sqlstate, p_message);
+    perform payments_private.quarantine_event(p_environment, p_event_id, p_body, p_sqlstate, p_message);
 end
 $$;
 comment on function payments_private.mark_failed(text, uuid, text, text, text, text) is
   'A ledger row becomes failed, due again as next_attempt() says; an event whose row can''t be changed goes into quarantine.';
 
-create or replace function payments_private.stash_event(
+create or replace function payments_private.quarantine_event(
   p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text
 ) returns void
 language plpgsql
@@ -73,7 +74,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into payments_private.stashed_events as s (environment, provider_event_id, body, last_error, next_attempt_at)
-  values (p_environment, p_event_id, p_body, p_sqlstate || ': ' || p_message, payments_private.next_attempt(1, p_sqlstate))
+  values (p_environment, p_event_id, p_body, p_sqlstate || ': ' || p_message,
+          payments_private.next_attempt(1, p_sqlstate))
   on conflict (environment, provider_event_id) do update
      set last_error = excluded.last_error, attempt_count = s.attempt_count + 1,
          next_attempt_at = payments_private.next_attempt(s.attempt_count + 1, p_sqlstate, s.created_at),
@@ -82,12 +84,13 @@ begin
          updated_at = now();
 end
 $$;
-comment on function payments_private.stash_event(text, text, text, text, text) is
+comment on function payments_private.quarantine_event(text, text, text, text, text) is
   'Puts a verified event that the ledger does not take into quarantine. Raises what keeps it out of there too.';
 
--- A transaction with one snapshot for all its statements doesn't see what others committed meanwhile: another try in it would
--- meet the same, and only its caller can begin again.
-create or replace function payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) returns void
+-- A transaction with one snapshot for all its statements doesn't see what others committed meanwhile: another try in it
+-- would meet the same, and only its caller can begin again.
+create or replace function payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text)
+  returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -157,7 +160,7 @@ begin
     p_event := (payments_private.enter_events(array[p_event], v_bodies))[1];
   exception
     when others or query_canceled or assert_failure then
-      perform payments_private.stash_event(p_environment, p_event.event_id, p_body, p_sqlstate, p_message);
+      perform payments_private.quarantine_event(p_environment, p_event.event_id, p_body, p_sqlstate, p_message);
       p_event.row_id := null;
       p_event.status := 'failed';
       p_event.error := p_sqlstate || ': ' || p_message;
@@ -165,7 +168,8 @@ begin
       return p_event;
   end;
   if p_event.status is null then
-    perform payments_private.mark_failed(p_environment, p_event.row_id, p_event.event_id, p_body, p_sqlstate, p_message);
+    perform payments_private.mark_failed(p_environment, p_event.row_id, p_event.event_id, p_body, p_sqlstate,
+                                         p_message);
     p_event.status := 'failed';
     p_event.error := p_sqlstate || ': ' || p_message;
   end if;

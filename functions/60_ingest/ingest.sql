@@ -1,8 +1,8 @@
 -- One verified event, or many: into the ledger, the store, the projections, and then processed, in one transaction.
 --
--- What was verified is kept whatever happens next. A projection or an application's trigger that raises, or that waits too
--- long for a lock, takes its own effects with it and leaves the event failed, with the error, to be retried; its neighbours
--- in a batch go on. failure.sql says how it is kept, limits.sql how long is waited.
+-- What was verified is kept whatever happens next. A projection or an application's trigger that raises, or that waits
+-- too long for a lock, takes its own effects with it and leaves the event failed, with the error, to be retried; its
+-- neighbours in a batch go on. failure.sql says how it is kept, limits.sql how long is waited.
 
 create or replace function payments_private.jsonb_or_null(p_body text) returns jsonb
 language plpgsql immutable
@@ -34,7 +34,8 @@ $$;
 comment on function payments_private.foreign_account(text, text) is 'The account, or null for the one that the environment is connected to.';
 
 -- What a body says; verdict is null, or why the body can't be taken: PY007, PY008. Never raises.
-create or replace function payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb) returns payments_private.incoming
+create or replace function payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb)
+  returns payments_private.incoming
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -47,13 +48,14 @@ begin
   e.payload := p_payload;
   if jsonb_typeof(p_payload) = 'object' then
     e.event_id := case when jsonb_typeof(p_payload -> 'id') = 'string' then p_payload ->> 'id' end;
-    e.livemode := case when jsonb_typeof(p_payload -> 'livemode') = 'boolean' then (p_payload -> 'livemode')::boolean end;
+    e.livemode := case when jsonb_typeof(p_payload -> 'livemode') = 'boolean'
+                    then (p_payload -> 'livemode')::boolean end;
     if p_payload ? 'account' then
       e.account_id := nullif(payments_private.json_text(p_payload -> 'account'), '');
     end if;
   elsif p_payload is null and p_body is not null then
-    -- jsonb refuses what json may still read: \u0000, lone surrogates, numbers out of range. Every way into json unescapes
-    -- all strings, so the envelope is read from a copy without what can't be unescaped.
+    -- jsonb refuses what json may still read: \u0000, lone surrogates, numbers out of range. Every way into json
+    -- unescapes all strings, so the envelope is read from a copy without what can't be unescaped.
     begin
       perform p_body::jsonb;
     exception
@@ -78,9 +80,10 @@ begin
   end if;
 
   if e.account_id is not null then
-    -- A live endpoint of a platform is told of its connected accounts' test objects as well (Stripe documentation: Connect
-    -- webhooks): they are test objects.
-    if p_environment = 'live' and not e.livemode and payments_private.foreign_account('live', e.account_id) is not null then
+    -- A live endpoint of a platform is told of its connected accounts' test objects as well (Stripe documentation:
+    -- Connect webhooks): they are test objects.
+    if p_environment = 'live' and not e.livemode and payments_private.foreign_account('live', e.account_id) is not null
+    then
       e.environment := 'test';
     end if;
     e.account_id := payments_private.foreign_account(e.environment, e.account_id);
@@ -88,7 +91,9 @@ begin
 
   if e.event_id is null or e.event_id = '' then
     e.verdict := 'PY007';
-    e.error := coalesce(e.error, case when p_body is null then 'there is no body' else 'the body is JSON but not a Stripe event: it has no id' end);
+    e.error := coalesce(e.error,
+                        case when p_body is null then 'there is no body'
+                          else 'the body is JSON but not a Stripe event: it has no id' end);
   elsif e.livemode <> (e.environment = 'live') then
     e.verdict := 'PY008';
     e.error := format('a %s event at the %s endpoint', case when e.livemode then 'live' else 'test' end, p_environment);
@@ -114,7 +119,7 @@ declare
   v_now timestamptz := payments_private.now();
 begin
   if p_snapshots <> '{}' then
-    perform payments_private.apply_worlds(p_snapshots);
+    perform payments_private.apply_by_account(p_snapshots);
   end if;
 
   update payments.webhook_events e
@@ -123,7 +128,7 @@ begin
          processed_at = v_now, updated_at = now()
    where e.id = any (p_ids);
 
-  -- An application's deferred trigger raises here, where it is caught, and not at commit, where the event would be lost.
+  -- An application's deferred trigger raises here, where it is caught, and not at commit, where the event is lost.
   set constraints all immediate;
 end
 $$;
@@ -159,28 +164,36 @@ begin
 
   with entered as (
     insert into payments.webhook_events as e
-      (environment, account_id, provider_event_id, event_type, livemode, provider_account_id, api_version, object_type, object_id,
+      (environment, account_id, provider_event_id, event_type, livemode, provider_account_id, api_version, object_type,
+       object_id,
        provider_created_at, payload)
     select i.environment, i.account_id, i.event_id, (i.snapshot).event_type, i.livemode,
            case when jsonb_typeof(i.payload -> 'account') = 'string' then i.payload ->> 'account' end,
            case when jsonb_typeof(i.payload -> 'api_version') = 'string' then i.payload ->> 'api_version' end,
-           (i.snapshot).object_type, (i.snapshot).object_id, nullif((i.snapshot).observed_at, to_timestamp(0)), i.payload
+           (i.snapshot).object_type, (i.snapshot).object_id, nullif((i.snapshot).observed_at, to_timestamp(0)),
+           i.payload
       from unnest(p_events) i
      where i.verdict is null and i.row_id is null and i.payload is not null
     on conflict (provider, environment, account_id, provider_event_id) do nothing
     returning e.id, e.provider_event_id, e.environment, e.account_id
   )
-  select array_agg(n.id), array_agg(concat_ws('/', n.environment, n.account_id, n.provider_event_id)) into v_new_ids, v_new_events from entered n;
+  select array_agg(n.id), array_agg(concat_ws('/', n.environment, n.account_id, n.provider_event_id))
+    into v_new_ids, v_new_events
+    from entered n;
 
   for i in 1 .. cardinality(p_events) loop
     v_event := p_events[i];
     continue when v_event.verdict is not null or v_event.row_id is not null;
     if v_event.payload is not null then
-      v_event.row_id := v_new_ids[array_position(v_new_events, concat_ws('/', v_event.environment, v_event.account_id, v_event.event_id))];
+      v_event.row_id := v_new_ids[array_position(v_new_events,
+                                                 concat_ws('/', v_event.environment, v_event.account_id,
+                                                           v_event.event_id))];
     else
       insert into payments.webhook_events as e
-        (environment, account_id, provider_event_id, livemode, processing_status, attempt_count, last_error, parked_at, raw_payload)
-      values (v_event.environment, v_event.account_id, v_event.event_id, v_event.livemode, 'failed', 1, v_event.error, payments_private.now(), p_bodies[v_event.place])
+        (environment, account_id, provider_event_id, livemode, processing_status, attempt_count, last_error, parked_at,
+         raw_payload)
+      values (v_event.environment, v_event.account_id, v_event.event_id, v_event.livemode, 'failed', 1, v_event.error,
+              payments_private.now(), p_bodies[v_event.place])
       on conflict (provider, environment, account_id, provider_event_id) do nothing
       returning e.id into v_event.row_id;
       v_event.status := 'failed';
@@ -194,8 +207,10 @@ begin
        where e.provider = 'stripe' and e.environment = v_event.environment and e.provider_event_id = v_event.event_id
          and e.account_id is not distinct from v_event.account_id;
       if not found then
-        raise exception 'a trigger keeps the event out of the ledger' using errcode = 'PY006', detail = v_event.event_id;
-      elsif v_event.payload is not null and (v_event.status = 'pending' or (v_event.status = 'failed' and v_parked is null)) then
+        raise exception 'a trigger keeps the event out of the ledger' using errcode = 'PY006',
+          detail = v_event.event_id;
+      elsif v_event.payload is not null
+        and (v_event.status = 'pending' or (v_event.status = 'failed' and v_parked is null)) then
         v_event.status := null;
         v_event.error := null;
       end if;
@@ -208,7 +223,9 @@ $$;
 comment on function payments_private.enter_events(payments_private.incoming[], text[]) is
   'The ledger rows of verified events. A redelivered event that failed, and is not parked, is applied again. Raises PY006 where a trigger keeps an event out without a word.';
 
-create or replace function payments_private.is_same_event(p_event payments_private.incoming, p_other payments_private.incoming) returns boolean
+create or replace function payments_private.is_same_event(
+  p_event payments_private.incoming, p_other payments_private.incoming
+) returns boolean
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -219,7 +236,8 @@ end
 $$;
 comment on function payments_private.is_same_event(payments_private.incoming, payments_private.incoming) is 'Whether two bodies are deliveries of one event.';
 
-create or replace function payments_private.read_events(p_environment text, p_bodies text[]) returns payments_private.incoming[]
+create or replace function payments_private.read_events(p_environment text, p_bodies text[])
+  returns payments_private.incoming[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -231,13 +249,15 @@ begin
     v_payloads := p_bodies::jsonb[];
   exception
     when others then
-      v_payloads := array(select payments_private.jsonb_or_null(b.body) from unnest(p_bodies) with ordinality b (body, place) order by b.place);
+      v_payloads := array(select payments_private.jsonb_or_null(b.body)
+                            from unnest(p_bodies) with ordinality b (body, place) order by b.place);
   end;
   for i in 1 .. coalesce(cardinality(p_bodies), 0) loop
     v_events := array_append(v_events, payments_private.read_event(p_environment, i, p_bodies[i], v_payloads[i]));
   end loop;
   if cardinality(v_events) > 1 then  -- in one order everywhere, so that two batches do not wait for each other
-    v_events := array(select e from unnest(v_events) e order by e.event_id collate "C", e.environment, e.account_id, e.payload is null, e.place);
+    v_events := array(select e from unnest(v_events) e order by e.event_id collate "C", e.environment, e.account_id,
+                      e.payload is null, e.place);
   end if;
   return v_events;
 end
@@ -257,7 +277,7 @@ begin
       v_snapshots := array_append(v_snapshots, v_event.snapshot);
     end if;
   end loop;
-  perform payments_private.lock_worlds(payments_private.with_contents(v_snapshots));
+  perform payments_private.lock_by_account(payments_private.with_contents(v_snapshots));
 end
 $$;
 comment on function payments_private.lock_events(payments_private.incoming[]) is
@@ -309,7 +329,9 @@ $$;
 comment on function payments_private.apply_together(text, payments_private.incoming[], text[]) is
   'Enters and applies all events of a batch, whose objects are locked. Raises what any of them raises.';
 
-create or replace function payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming)
+create or replace function payments_private.same_answer(
+  p_event payments_private.incoming, p_before payments_private.incoming
+)
   returns payments_private.incoming
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -359,9 +381,11 @@ $$;
 comment on function payments_private.apply_alone(text, payments_private.incoming, text, boolean, timestamptz) is
   'Enters and applies one event of a batch; whatever it raises, it is kept as failed or in quarantine. Raises only where neither can be written.';
 
--- p_cancelled: the message with which the batch was cancelled; then nothing is tried any more, for the caller's time is up.
+-- p_cancelled: the message with which the batch was cancelled; then nothing is tried any more, for the caller's time is
+-- up.
 create or replace function payments_private.apply_one_by_one(
-  p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked boolean, p_wait integer, p_cancelled text
+  p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked boolean, p_wait integer,
+  p_cancelled text
 ) returns payments_private.incoming[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -397,7 +421,8 @@ comment on function payments_private.apply_one_by_one(text, payments_private.inc
   'Enters and applies the events of a batch each on its own; together they wait for locks no longer than p_wait ms, and 10 ms each after that.';
 
 -- All together, as long as nothing raises; then each on its own. A lone event that waited too long does not wait again.
-create or replace function payments_private.ingest(p_environment text, p_bodies text[]) returns payments_private.incoming[]
+create or replace function payments_private.ingest(p_environment text, p_bodies text[])
+  returns payments_private.incoming[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -440,7 +465,8 @@ begin
 
   if v_answers is null then
     v_answers := payments_private.apply_one_by_one(
-      p_environment, v_events, p_bodies, v_is_locked, case when v_alone and not v_is_locked then 0 else v_wait / 2 end, v_cancelled);
+      p_environment, v_events, p_bodies, v_is_locked, case when v_alone and not v_is_locked then 0 else v_wait / 2 end,
+      v_cancelled);
   end if;
   perform set_config('lock_timeout', v_callers, true);
   return v_answers;
@@ -456,13 +482,15 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   return query
-    select i.row_id, i.status, i.duplicate, case when i.verdict is null then i.error else i.verdict || ': ' || i.error end
-      from unnest(payments_private.ingest(payments_private.environment_or_fail(ingest_stripe_events.environment), payloads)) i
+    select i.row_id, i.status, i.duplicate,
+           case when i.verdict is null then i.error else i.verdict || ': ' || i.error end
+      from unnest(payments_private.ingest(payments_private.environment_or_fail(ingest_stripe_events.environment),
+                                          payloads)) i
      order by i.place;
 end
 $$;
 comment on function payments.ingest_stripe_events(text, text[]) is
-  'Takes a batch of verified webhook bodies through the whole road in one transaction; one row each, in order. A bad one does not harm its neighbours: status failed with its error, or rejected (PY007 not a Stripe event, PY008 wrong mode) and nothing stored. Waits about a second for locks (setting lock_timeout), then keeps the event as failed; all events of a batch that is cancelled or runs into statement_timeout are kept as failed with 57014: give each to this function alone. Commits with synchronous_commit = on.';
+  'Takes a batch of verified webhook bodies through the whole pipeline in one transaction; one row each, in order. A bad one does not harm its neighbours: status failed with its error, or rejected (PY007 not a Stripe event, PY008 wrong mode) and nothing stored. Waits about a second for locks (setting lock_timeout), then keeps the event as failed; all events of a batch that is cancelled or runs into statement_timeout are kept as failed with 57014: give each to this function alone. Commits with synchronous_commit = on.';
 
 create or replace function payments.ingest_stripe_event(environment text, payload text)
   returns table (event_id uuid, processing_status text, duplicate boolean, error text)
@@ -488,7 +516,9 @@ begin
     end if;
   exception
     when lock_not_available or query_canceled then  -- it does not wait again
-      v_event := payments_private.keep_failed(environment, (payments_private.read_events(environment, array[payload]))[1], payload, sqlstate, sqlerrm);
+      v_event := payments_private.keep_failed(environment,
+                                              (payments_private.read_events(environment, array[payload]))[1], payload,
+                                              sqlstate, sqlerrm);
     when others or assert_failure then null;
   end;
   if v_event.event_id is null then
@@ -510,7 +540,7 @@ begin
 end
 $$;
 comment on function payments.ingest_stripe_event(text, text) is
-  'Takes one verified webhook body through the whole road: ledger, store, links, projections, fulfilment. Raises PY007 for a body that is no Stripe event and PY008 for an event of the other mode; what fails after that is stored as failed and answered in error.';
+  'Takes one verified webhook body through the whole pipeline: ledger, store, links, projections, fulfilment. Raises PY007 for a body that is no Stripe event and PY008 for an event of the other mode; what fails after that is stored as failed and answered in error.';
 
 create or replace function payments.keep_failed_events(environment text, payloads text[], reason text)
   returns table (event_id uuid, processing_status text, duplicate boolean, error text)

@@ -1,8 +1,8 @@
 -- What a delivery may wait for, and what its commit means.
 --
--- A session of the application may hold a row that an event's trigger wants, for as long as it likes. So waiting inside a
--- delivery is bounded: lock_timeout is set while it works, and is the caller's own again afterwards. A statement_timeout
--- can't be set from inside a statement: that limit is the caller's, and the server brings its own.
+-- A session of the application may hold a row that an event's trigger wants, for as long as it likes. So waiting inside
+-- a delivery is bounded: lock_timeout is set while it works, and is the caller's own again afterwards. A
+-- statement_timeout can't be set from inside a statement: that limit is the caller's, and the server brings its own.
 
 create or replace function payments_private.longest_wait(p_callers_limit text) returns integer
 language plpgsql stable

@@ -5,23 +5,29 @@ language plpgsql security definer  -- whoever may write mappings need not know o
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if payments_private.customer_of_subject(new.environment, new.account_id, new.subject_key) is not distinct from new.provider_customer_id then
+  if payments_private.customer_of_subject(new.environment, new.account_id,
+                                          new.subject_key) is not distinct from new.provider_customer_id then
     return null;  -- one of our own projections
   end if;
-  insert into payments_private.customer_claims (environment, account, provider_customer_id, source, claimed_at, subject_type, subject_id)
-  values (new.environment, coalesce(new.account_id, ''), new.provider_customer_id, 'hand', payments_private.now(), new.subject_type, new.subject_id)
+  insert into payments_private.customer_claims (environment, account, provider_customer_id, source, claimed_at,
+                                                subject_type, subject_id)
+  values (new.environment, coalesce(new.account_id, ''), new.provider_customer_id, 'hand', payments_private.now(),
+          new.subject_type, new.subject_id)
   on conflict (environment, provider_customer_id, source, claimed_at, account) do update
      set subject_type = excluded.subject_type, subject_id = excluded.subject_id;
-  perform payments_private.lock_nodes(new.environment, new.account_id, array['customer:' || new.provider_customer_id, 'subject:' || new.subject_key]);
+  perform payments_private.lock_nodes(new.environment, new.account_id,
+                                      array['customer:' || new.provider_customer_id, 'subject:' || new.subject_key]);
   perform payments_private.project_customer_mappings(
-    new.environment, new.account_id, payments_private.subjects_claiming(new.environment, new.account_id, new.provider_customer_id));
+    new.environment, new.account_id,
+    payments_private.subjects_claiming(new.environment, new.account_id, new.provider_customer_id));
   perform payments_private.reproject_customer(new.environment, new.account_id, new.provider_customer_id);
   return null;
 end
 $$;
 comment on function payments_private.claim_by_hand() is 'Gives earlier rows of a customer their subject when its mapping is written by hand.';
 
-create or replace function payments_private.reproject_customer(p_environment text, p_account text, p_customer_id text) returns void
+create or replace function payments_private.reproject_customer(p_environment text, p_account text, p_customer_id text)
+  returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -30,7 +36,8 @@ set jit = off
 as $$
 begin
   perform payments_private.project_subscriptions(
-    p_environment, p_account, payments_private.subscriptions_of_customers(p_environment, p_account, array[p_customer_id]));
+    p_environment, p_account,
+    payments_private.subscriptions_of_customers(p_environment, p_account, array[p_customer_id]));
   perform payments_private.project_transactions(
     p_environment, p_account, payments_private.payments_of_customers(p_environment, p_account, array[p_customer_id]));
 end

@@ -11,7 +11,9 @@ begin
   return query
     select t.processing_status, t.error
       from payments_private.try_event(v_event.environment, v_event.id, v_event.payload::text, v_event.provider_event_id,
-                                      payments_private.with_contents(array[payments_private.event_snapshot(v_event.environment, v_event.account_id, v_event.payload)])) t;
+                                      payments_private.with_contents(
+                                        array[payments_private.event_snapshot(v_event.environment, v_event.account_id,
+                                            v_event.payload)])) t;
 end
 $$;
 comment on function payments_private.reapply_event(uuid) is 'Applies a stored event once more; answers its status and error.';
@@ -27,7 +29,7 @@ begin
   select e.* into v_event from payments.webhook_events e where e.id = p_id;
   begin
     perform payments_private.wait_for_locks_until(clock_timestamp());
-    perform payments_private.lock_worlds(payments_private.with_contents(array[
+    perform payments_private.lock_by_account(payments_private.with_contents(array[
       payments_private.event_snapshot(v_event.environment, v_event.account_id, v_event.payload)]));
   exception
     when lock_not_available or deadlock_detected then return false;
@@ -35,7 +37,8 @@ begin
   if not exists (select from payments.webhook_events e where e.id = p_id and e.next_attempt_at <= p_due) then
     return false;  -- a redelivery has settled it meanwhile
   end if;
-  perform payments_private.wait_for_locks_until(clock_timestamp() + payments_private.longest_wait('0') * interval '1 ms');
+  perform payments_private.wait_for_locks_until(clock_timestamp() + payments_private.longest_wait('0')
+                                                * interval '1 ms');
   perform payments_private.reapply_event(p_id);
   return true;
 end
@@ -43,7 +46,8 @@ $$;
 comment on function payments_private.retry_event(uuid, timestamptz) is
   'Applies a failed event again; false if its objects are locked or it is not due any more.';
 
-create or replace function payments_private.retry_stashed_event(p_environment text, p_event_id text, p_body text) returns void
+create or replace function payments_private.retry_stashed_event(p_environment text, p_event_id text, p_body text)
+  returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -52,14 +56,16 @@ declare
 begin
   delete from payments_private.stashed_events s
    where s.environment = p_environment and s.provider_event_id = p_event_id
-     and exists (select from payments.webhook_events e where e.id = v_event.row_id and e.processing_status <> 'pending');
+     and exists (select from payments.webhook_events e where e.id = v_event.row_id
+                    and e.processing_status <> 'pending');
 end
 $$;
 comment on function payments_private.retry_stashed_event(text, text, text) is 'Ingests an event from quarantine again; it leaves once the ledger says what became of it.';
 
--- Workers share the due events out by try-locks of their own, not by row locks: a redelivery takes its objects' locks first
--- and the row last, so whoever took the row first would deadlock with it.
-create or replace function payments_private.due_events(p_environment text, p_due timestamptz, p_max integer) returns uuid[]
+-- Workers share the due events out by try-locks of their own, not by row locks: a redelivery takes its objects' locks
+-- first and the row last, so whoever took the row first would deadlock with it.
+create or replace function payments_private.due_events(p_environment text, p_due timestamptz, p_max integer)
+  returns uuid[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -80,7 +86,8 @@ begin
     end if;
   end loop;
   return array(
-    select e.id from payments.webhook_events e where e.id = any (v_due) order by e.provider_created_at, e.provider_event_id);
+    select e.id from payments.webhook_events e where e.id = any (v_due)
+     order by e.provider_created_at, e.provider_event_id);
 end
 $$;
 comment on function payments_private.due_events(text, timestamptz, integer) is
@@ -118,7 +125,8 @@ begin
        order by s.next_attempt_at
     loop
       exit when v_count >= least(max_events, 100) or clock_timestamp() > v_until;
-      continue when not pg_try_advisory_xact_lock(payments_private.lock_key('payments:retry:' || v_environment || ':' || v_stashed.provider_event_id));
+      continue when not pg_try_advisory_xact_lock(payments_private.lock_key('payments:retry:' || v_environment || ':'
+          || v_stashed.provider_event_id));
       perform payments_private.retry_stashed_event(v_environment, v_stashed.provider_event_id, v_stashed.body);
       v_count := v_count + 1;
     end loop;
@@ -146,17 +154,22 @@ begin
     raise exception 'no such event' using errcode = 'PY005', detail = coalesce(replay_event.event_id::text, 'null'),
       hint = 'Take the id from payments.webhook_events. An event that was purged has no body left to apply.';
   elsif v_event.payload is null then
-    raise exception 'the event''s body can''t be read as jsonb' using errcode = 'PY006', detail = v_event.provider_event_id,
+    raise exception 'the event''s body can''t be read as jsonb' using errcode = 'PY006',
+      detail = v_event.provider_event_id,
       hint = 'Its text is in raw_payload; act on it by hand.';
   end if;
 
-  perform payments_private.lock_worlds(payments_private.with_contents(array[payments_private.event_snapshot(v_event.environment, v_event.account_id, v_event.payload)]));
+  perform payments_private.lock_by_account(
+    payments_private.with_contents(array[payments_private.event_snapshot(v_event.environment, v_event.account_id,
+        v_event.payload)]));
   perform set_config('payments.replaying', v_event.id::text, true);
   update payments.webhook_events e
-     set processing_status = 'pending', next_attempt_at = null, parked_at = null, processed_at = null, updated_at = now()
+     set processing_status = 'pending', next_attempt_at = null, parked_at = null, processed_at = null,
+         updated_at = now()
    where e.id = v_event.id;
   if not found then
-    raise exception 'the event has just been purged' using errcode = 'PY005', detail = v_event.provider_event_id, hint = 'It has no body left to apply.';
+    raise exception 'the event has just been purged' using errcode = 'PY005', detail = v_event.provider_event_id,
+      hint = 'It has no body left to apply.';
   end if;
   perform set_config('payments.replaying', '', true);
 
@@ -175,7 +188,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if current_setting('payments.replaying', true) is distinct from old.id::text or new.processing_status <> 'pending' then
+  if current_setting('payments.replaying', true) is distinct from old.id::text
+    or new.processing_status <> 'pending' then
     raise exception 'a processed event does not change' using errcode = 'PY006', detail = old.provider_event_id,
       hint = 'Use payments.replay_event(id) to apply it again.';
   end if;
@@ -191,11 +205,13 @@ create trigger processed_events_are_frozen
   execute function payments_private.freeze_processed_event();
 
 create or replace view payments.dead_events with (security_invoker = true) as
-  select e.id, e.environment, e.provider_event_id, e.event_type, e.object_type, e.object_id, e.attempt_count, e.last_error, e.received_at, e.parked_at
+  select e.id, e.environment, e.provider_event_id, e.event_type, e.object_type, e.object_id, e.attempt_count,
+         e.last_error, e.received_at, e.parked_at
     from payments.webhook_events e
    where e.parked_at is not null
   union all
-  select null, s.environment, s.provider_event_id, null, null, null, s.attempt_count, s.last_error, s.created_at, s.parked_at
+  select null, s.environment, s.provider_event_id, null, null, null, s.attempt_count, s.last_error, s.created_at,
+         s.parked_at
     from payments_private.stashed_events s
    where s.parked_at is not null;
-comment on view payments.dead_events is 'Events given up on after too many attempts, or unreadable as jsonb, or kept out of the ledger by a trigger (id is null). Replay them by hand once the cause is mended.';
+comment on view payments.dead_events is 'Events parked after too many attempts, or unreadable as jsonb, or kept out of the ledger by a trigger (id is null). Replay them by hand once the cause is mended.';

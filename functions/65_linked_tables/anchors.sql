@@ -13,7 +13,8 @@
 -- belong to the table's owner, have that owner's rights and no other, and may be executed by payments_owner alone.
 -- (Postgres documentation: CREATE TRIGGER; CREATE FUNCTION, Writing SECURITY DEFINER Functions Safely.)
 
-create or replace function payments_private.anchor_for(p_environment text, p_account_id text, p_object_type text) returns integer
+create or replace function payments_private.anchor_for(p_environment text, p_account_id text, p_object_type text)
+  returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -22,15 +23,18 @@ declare
 begin
   select a.anchor_id into v_anchor
     from payments_private.object_anchors a
-   where a.environment = p_environment and a.account_id is not distinct from p_account_id and a.object_type = p_object_type;
+   where a.environment = p_environment and a.account_id is not distinct from p_account_id
+     and a.object_type = p_object_type;
   if found then
     return v_anchor;
   end if;
   insert into payments_private.object_anchors (anchor_id, environment, account_id, object_type)
-  values ((select coalesce(max(a.anchor_id), 0) + 1 from payments_private.object_anchors a), p_environment, p_account_id, p_object_type)
+  values ((select coalesce(max(a.anchor_id), 0) + 1 from payments_private.object_anchors a), p_environment,
+          p_account_id, p_object_type)
   returning anchor_id into v_anchor;
   execute format(
-    'create table payments_private.anchors_%s (object_id text primary key, data jsonb not null) with (fillfactor = 80)', v_anchor);
+    'create table payments_private.anchors_%s (object_id text primary key, data jsonb not null) with (fillfactor = 80)',
+    v_anchor);
   execute format('alter table payments_private.anchors_%s enable row level security', v_anchor);
   execute format('comment on table payments_private.anchors_%s is %L', v_anchor,
     format('Stored objects of type %s in %s, which linked tables refer to.', p_object_type, p_environment));
@@ -68,7 +72,8 @@ as $$
 declare
   v_data jsonb;
 begin
-  execute format('select a.data from payments_private.anchors_%s a where a.object_id = $1', p_anchor) into v_data using p_object_id;
+  execute format('select a.data from payments_private.anchors_%s a where a.object_id = $1', p_anchor) into v_data
+    using p_object_id;
   return v_data;
 end
 $$;

@@ -1,6 +1,8 @@
 -- Who did what. Rows are added here and never change, not even by payments_owner's own statements.
 
-create or replace function payments_private.audit(p_action text, p_target text, p_detail jsonb, p_source text default 'sql') returns void
+create or replace function payments_private.audit(
+  p_action text, p_target text, p_detail jsonb, p_source text default 'sql'
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -16,7 +18,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  raise exception 'payments.audit_log only grows' using errcode = 'PY006', hint = 'Its rows are never changed or deleted.';
+  raise exception 'payments.audit_log only grows' using errcode = 'PY006',
+    hint = 'Its rows are never changed or deleted.';
 end
 $$;
 comment on function payments_private.refuse_change_of_audit_log() is 'Raises PY006: rows of the audit log neither change nor go.';

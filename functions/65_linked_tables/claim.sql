@@ -1,8 +1,8 @@
 -- A worker claims rows of the outbox, asks Stripe, and settles them. What is sent is read here, at the last moment.
 --
--- A claim is lent: a worker that dies gives it back when the time is up. An update is then sent once more, which does no
--- harm; a creation keeps its parameters and its idempotency key until its outcome is known, and Stripe is searched for our
--- mark before anything is created under another key. (Stripe documentation: Idempotent requests; Search.)
+-- A claim is lent: a worker that dies gives it back when the time is up. An update is then sent once more, which does
+-- no harm; a creation keeps its parameters and its idempotency key until its outcome is known, and Stripe is searched
+-- for our mark before anything is created under another key. (Stripe documentation: Idempotent requests; Search.)
 
 create or replace function payments_private.stripe_path(p_object_type text) returns text
 language plpgsql immutable
@@ -20,7 +20,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   return split_part(p_parameter, '.', 1) || coalesce((
-    select string_agg('[' || part || ']', '' order by place) from unnest(string_to_array(p_parameter, '.')) with ordinality u (part, place) where place > 1), '');
+    select string_agg('[' || part || ']', '' order by place)
+      from unnest(string_to_array(p_parameter, '.')) with ordinality u (part, place) where place > 1), '');
 end
 $$;
 comment on function payments_private.form_name(text) is 'Returns a parameter as Stripe''s forms name it: metadata.sku is metadata[sku].';
@@ -30,7 +31,8 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return (select coalesce(jsonb_object_agg(payments_private.form_name(e.key), coalesce(e.value, '')), '{}') from jsonb_each_text(p_values) e);
+  return (select coalesce(jsonb_object_agg(payments_private.form_name(e.key), coalesce(e.value, '')), '{}')
+            from jsonb_each_text(p_values) e);
 end
 $$;
 comment on function payments_private.form_of(jsonb) is 'Returns values as the fields of a form for Stripe; null unsets.';
@@ -56,7 +58,8 @@ declare
 begin
   insert into payments_private.outbox_state (environment, system_identifier, account_id)
   values (p_environment, payments_private.outbox_home(), (
-    select c.provider_account_id from payments.provider_connections c where c.provider = 'stripe' and c.environment = p_environment))
+    select c.provider_account_id from payments.provider_connections c where c.provider = 'stripe'
+       and c.environment = p_environment))
   on conflict (environment) do update set account_id = excluded.account_id where outbox_state.account_id is null
   returning * into v_state;
   if not found then
@@ -64,13 +67,16 @@ begin
   end if;
   return v_state.paused_at is null and v_state.system_identifier = payments_private.outbox_home()
      and v_state.account_id is not distinct from (
-       select c.provider_account_id from payments.provider_connections c where c.provider = 'stripe' and c.environment = p_environment);
+       select c.provider_account_id from payments.provider_connections c where c.provider = 'stripe'
+          and c.environment = p_environment);
 end
 $$;
 comment on function payments_private.outbox_is_open(text) is
   'Whether pushes of an environment are sent: not while paused, and not from a copy of the database or to another account than before.';
 
-create or replace function payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision)
+create or replace function payments_private.take_token(
+  p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision
+)
   returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -82,7 +88,8 @@ begin
   insert into payments_private.rate_buckets as b (environment, account, name, tokens, filled_at)
   values (p_environment, coalesce(p_account_id, ''), p_name, p_burst - 1, v_now)
   on conflict (environment, account, name) do update
-     set tokens = least(p_burst, b.tokens + p_rate * greatest(extract(epoch from v_now - b.filled_at), 0)) - 1, filled_at = greatest(v_now, b.filled_at)
+     set tokens = least(p_burst, b.tokens + p_rate * greatest(extract(epoch from v_now - b.filled_at), 0)) - 1,
+         filled_at = greatest(v_now, b.filled_at)
    where least(p_burst, b.tokens + p_rate * greatest(extract(epoch from v_now - b.filled_at), 0)) >= 1
   returning true into v_taken;
   return coalesce(v_taken, false);
@@ -96,20 +103,24 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return coalesce((select s.value::double precision from payments_private.settings s where s.name = 'push_rate_' || p_environment),
+  return coalesce((select s.value::double precision from payments_private.settings s
+                    where s.name = 'push_rate_' || p_environment),
                   case p_environment when 'live' then 25 else 20 end);
 end
 $$;
 comment on function payments_private.push_rate(text) is
   'Writes a second that an account is told at most: 25 live, 20 test, or the setting push_rate_<environment>. (Stripe documentation: Rate limits.)';
 
-create or replace function payments_private.end_push(p_id uuid, p_status text, p_error text default null, p_found jsonb default null) returns void
+create or replace function payments_private.end_push(
+  p_id uuid, p_status text, p_error text default null, p_found jsonb default null
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   update payments.outbox o
-     set status = p_status, last_error = p_error, found = coalesce(p_found, o.found), claimed_until = null, settled_at = now(), updated_at = now()
+     set status = p_status, last_error = p_error, found = coalesce(p_found, o.found), claimed_until = null,
+         settled_at = now(), updated_at = now()
    where o.id = p_id;
 end
 $$;
@@ -123,7 +134,8 @@ as $$
 begin
   return array(
     select w.key from jsonb_each(p_wanted) w
-     where p_base ? w.key and p_base -> w.key is distinct from p_found -> w.key and p_found -> w.key is distinct from w.value
+     where p_base ? w.key and p_base -> w.key is distinct from p_found -> w.key
+       and p_found -> w.key is distinct from w.value
      order by w.key);
 end
 $$;
@@ -165,7 +177,8 @@ begin
   v_both := payments_private.conflicts(o.base, v_wanted, v_found);
   if v_both <> '{}' and l.owner = 'refuse' then
     update payments.outbox x set wanted = v_wanted, object_id = o.object_id where x.id = p_id;
-    perform payments_private.end_push(p_id, 'conflict', 'changed here and at Stripe: ' || array_to_string(v_both, ', '), v_found);
+    perform payments_private.end_push(p_id, 'conflict', 'changed here and at Stripe: ' || array_to_string(v_both, ', '),
+                                      v_found);
     return false;
   elsif l.owner = 'stripe' then
     v_wanted := v_wanted || coalesce((select jsonb_object_agg(k, v_found -> k) from unnest(v_both) k), '{}');
@@ -184,18 +197,22 @@ $$;
 comment on function payments_private.prepare_push(uuid) is
   'Reads the row that a claimed push is about and completes the push; settles it as dropped or conflict where nothing is to be sent.';
 
-create or replace function payments_private.prepare_creation(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb) returns boolean
+create or replace function payments_private.prepare_creation(
+  o payments.outbox, l payments_private.linked_tables, p_wanted jsonb
+) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   if l.object_type = 'price' and p_wanted ->> 'product' is null then  -- parents first: the product is not there yet
-    update payments.outbox x set status = 'pending', claimed_until = null, next_try_at = now() + interval '1 second', updated_at = now() where x.id = o.id;
+    update payments.outbox x set status = 'pending', claimed_until = null, next_try_at = now() + interval '1 second',
+      updated_at = now() where x.id = o.id;
     return false;
   end if;
   update payments.outbox x
      set operation = 'create', wanted = p_wanted, idempotency_key = 'pg-payments-' || o.id || '-' || o.tries,
-         request = payments_private.form_of(jsonb_strip_nulls(p_wanted)) || jsonb_build_object('metadata[payments_row]', o.id)
+         request = payments_private.form_of(jsonb_strip_nulls(p_wanted)) || jsonb_build_object('metadata[payments_row]',
+             o.id)
    where x.id = o.id;
   return true;
 end
@@ -203,19 +220,26 @@ $$;
 comment on function payments_private.prepare_creation(payments.outbox, payments_private.linked_tables, jsonb) is
   'Completes a push that creates an object: its parameters and key stay until the outcome is known. The object carries our mark, metadata payments_row.';
 
-create or replace function payments_private.prepare_update(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb, p_found jsonb) returns boolean
+create or replace function payments_private.prepare_update(
+  o payments.outbox, l payments_private.linked_tables, p_wanted jsonb, p_found jsonb
+) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_changed jsonb := (select jsonb_object_agg(w.key, w.value) from jsonb_each(p_wanted) w where w.value is distinct from p_found -> w.key);
+  v_changed jsonb := (select jsonb_object_agg(w.key, w.value) from jsonb_each(p_wanted) w
+                       where w.value is distinct from p_found -> w.key);
 begin
-  if l.object_type = 'price' and v_changed ?| array['currency', 'unit_amount', 'product', 'recurring.interval', 'recurring.interval_count'] then
+  if l.object_type = 'price' and v_changed ?| array['currency', 'unit_amount', 'product', 'recurring.interval',
+                                                    'recurring.interval_count'] then
     -- A price is replaced: Stripe lets nobody change what it costs. (Stripe API reference: Update a price.)
     update payments.outbox x
-       set operation = 'create', wanted = p_wanted, object_id = o.object_id, idempotency_key = 'pg-payments-' || o.id || '-' || o.tries,
-           request = payments_private.form_of(jsonb_strip_nulls(p_wanted)) || jsonb_build_object('metadata[payments_row]', o.id)
-                     || case when p_wanted ->> 'lookup_key' is not null then '{"transfer_lookup_key": "true"}'::jsonb else '{}' end
+       set operation = 'create', wanted = p_wanted, object_id = o.object_id,
+           idempotency_key = 'pg-payments-' || o.id || '-' || o.tries,
+           request = payments_private.form_of(jsonb_strip_nulls(p_wanted))
+             || jsonb_build_object('metadata[payments_row]', o.id)
+                     || case when p_wanted ->> 'lookup_key' is not null then '{"transfer_lookup_key": "true"}'::jsonb
+                          else '{}' end
      where x.id = o.id;
     return true;
   end if;
@@ -243,13 +267,15 @@ begin
   end if;
   select payments_private.stripe_values(l.push, payments_private.anchored(l.anchor_id, o.object_id)) into v_found
     from payments_private.linked_tables l where l.link_id = o.link_id;
-  return payments_private.form_of((select jsonb_object_agg(w.key, w.value) from jsonb_each(o.wanted) w where w.value is distinct from v_found -> w.key));
+  return payments_private.form_of((select jsonb_object_agg(w.key, w.value) from jsonb_each(o.wanted) w
+                                    where w.value is distinct from v_found -> w.key));
 end
 $$;
 comment on function payments_private.parameters_of(payments.outbox) is 'Returns the fields of the form that a push sends.';
 
 create or replace function payments.claim_pushes(max_pushes integer default 10, lease interval default '2 minutes')
-  returns table (id uuid, environment text, account_id text, method text, path text, parameters jsonb, idempotency_key text, search text, creates boolean)
+  returns table (id uuid, environment text, account_id text, method text, path text, parameters jsonb,
+                 idempotency_key text, search text, creates boolean)
 language plpgsql security definer  -- the service reads neither the outbox nor applications' tables except through here
 set search_path = pg_catalog, pg_temp
 as $$
@@ -259,15 +285,18 @@ declare
   v_left integer := max_pushes;
 begin
   update payments.outbox o
-     set status = case when exists (select from payments.outbox p where p.link_id = o.link_id and p.row_key = o.row_key and p.status = any ('{pending,paused}'))
+     set status = case when exists (select from payments.outbox p where p.link_id = o.link_id and p.row_key = o.row_key
+                                       and p.status = any ('{pending,paused}'))
                             and o.request is null then 'dropped' else o.status end,
          claimed_until = null, updated_at = now(),
-         must_search = o.must_search or (o.operation = 'create' and o.sent_at < now() - interval '23 hours')  -- Stripe knows a key for a day
+         -- Stripe knows a key for a day
+         must_search = o.must_search or (o.operation = 'create' and o.sent_at < now() - interval '23 hours')
    where o.status = 'claimed' and o.claimed_until < now();
   for v_push in
     select o.* from payments.outbox o
      where ((o.status = 'pending' and o.next_try_at <= now()) or (o.status = 'claimed' and o.claimed_until is null))
-       and not exists (select from payments.outbox c where c.link_id = o.link_id and c.row_key = o.row_key and c.status = 'claimed' and c.id <> o.id)
+       and not exists (select from payments.outbox c where c.link_id = o.link_id and c.row_key = o.row_key
+                          and c.status = 'claimed' and c.id <> o.id)
      order by o.next_try_at, o.created_at
      limit max_pushes * 4
        for update skip locked
@@ -275,7 +304,8 @@ begin
     exit when v_left <= 0;
     continue when not payments_private.outbox_is_open(v_push.environment);
     continue when not payments_private.take_token(
-      v_push.environment, v_push.account_id, 'push', payments_private.push_rate(v_push.environment), payments_private.push_rate(v_push.environment));
+      v_push.environment, v_push.account_id, 'push', payments_private.push_rate(v_push.environment),
+      payments_private.push_rate(v_push.environment));
     update payments.outbox o
        set status = 'claimed', claimed_until = clock_timestamp() + lease, tries = o.tries + 1, updated_at = now(),
            sent_at = case when o.request is null or o.sent_at is null then clock_timestamp() else o.sent_at end
@@ -287,7 +317,8 @@ begin
                || case when o.operation = 'create' then '' else '/' || o.object_id end,
              payments_private.parameters_of(o), coalesce(o.idempotency_key, 'pg-payments-' || o.id || '-' || o.tries),
              case when o.operation = 'create' and o.must_search then
-               payments_private.stripe_path(o.object_type) || '/search?query=' || format('metadata[%s]:%s', quote_literal('payments_row'), quote_literal(o.id::text)) end,
+               payments_private.stripe_path(o.object_type) || '/search?query=' || format('metadata[%s]:%s',
+                   quote_literal('payments_row'), quote_literal(o.id::text)) end,
              o.operation = 'create'
         from payments.outbox o where o.id = v_push.id;
   end loop;

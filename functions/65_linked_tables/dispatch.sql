@@ -20,9 +20,11 @@ $body$, v_anchor.object_type, v_anchor.environment, v_anchor.account_id, v_ancho
       payments_private.dispatch_to_links(v_anchor.anchor_id));
   end loop;
   execute format(
-    'create or replace function payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb)'
+    'create or replace function payments_private.update_linked_rows('
+      'p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb)'
     ' returns void language plpgsql set search_path = pg_catalog, pg_temp as %L',
-    format(E'\ndeclare\n  v_before jsonb;\n  v_rows   integer;\nbegin%s\nend\n', coalesce(nullif(v_body, ''), E'\n  null;')));
+    format(E'\ndeclare\n  v_before jsonb;\n  v_rows   integer;\nbegin%s\nend\n',
+           coalesce(nullif(v_body, ''), E'\n  null;')));
   comment on function payments_private.update_linked_rows(text, text, text, text, jsonb) is
     'Generated from payments_private.linked_tables: keeps the anchor of an object that was stored, and fills the rows that are linked to it.';
 end
@@ -45,18 +47,24 @@ begin
       perform payments_private.touch_linked_%3$s(array[p_object_id], true);
     end if;
 %4$s$body$,
-      (select string_agg(payments_private.linked_expression(v_link.object_type, c.value, v_types ->> c.key, 'v_before'), ', ' order by c.key)
+      (select string_agg(payments_private.linked_expression(v_link.object_type, c.value, v_types ->> c.key, 'v_before'),
+                         ', ' order by c.key)
          from jsonb_each_text(v_link.columns) c),
-      (select string_agg(payments_private.linked_expression(v_link.object_type, c.value, v_types ->> c.key, 'p_data'), ', ' order by c.key)
+      (select string_agg(payments_private.linked_expression(v_link.object_type, c.value, v_types ->> c.key, 'p_data'),
+                         ', ' order by c.key)
          from jsonb_each_text(v_link.columns) c),
       v_link.link_id,
       case v_link.found_by
         when 'id' then ''
         when 'metadata' then format(
           E'    perform payments_private.touch_by_metadata(%s, p_object_id, p_data);\n', v_link.link_id)
-        else format(E'    if v_before is null then\n      perform payments_private.touch_by_reference(%s, p_object_id);\n    end if;\n', v_link.link_id)
+        else format(
+          E'    if v_before is null then\n'
+          '      perform payments_private.touch_by_reference(%s, p_object_id);\n'
+          '    end if;\n', v_link.link_id)
       end || case when v_link.push <> '{}' then
-        format(E'    perform payments_private.note_change_at_stripe(%s, p_object_id, v_before, p_data);\n', v_link.link_id) else '' end);
+        format(E'    perform payments_private.note_change_at_stripe(%s, p_object_id, v_before, p_data);\n',
+               v_link.link_id) else '' end);
   end loop;
   return v_body;
 end
@@ -76,7 +84,8 @@ end
 $$;
 comment on function payments_private.touch(integer, text[], boolean) is 'Has rows of a linked table filled anew; returns how many.';
 
-create or replace function payments_private.touch_by_metadata(p_link integer, p_object_id text, p_data jsonb) returns void
+create or replace function payments_private.touch_by_metadata(p_link integer, p_object_id text, p_data jsonb)
+  returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -114,7 +123,8 @@ begin
   elsif v_link.object_type = 'customer' then
     v_values := array(
       select m.subject_id from payments.customer_mappings m
-       where m.provider = 'stripe' and m.environment = v_link.environment and m.account_id is not distinct from v_link.account_id
+       where m.provider = 'stripe' and m.environment = v_link.environment
+         and m.account_id is not distinct from v_link.account_id
          and m.provider_customer_id = p_object_id and m.subject_type = v_link.match ->> 'subject_type');
   else
     v_values := array(
@@ -147,7 +157,8 @@ begin
   loop
     perform payments_private.touch(v_link.link_id, array_remove(array[
       case when v_row ->> 'subject_type' = v_link.match ->> 'subject_type' then v_row ->> 'subject_id' end,
-      case when to_jsonb(old) ->> 'subject_type' = v_link.match ->> 'subject_type' then to_jsonb(old) ->> 'subject_id' end], null), false);
+      case when to_jsonb(old) ->> 'subject_type' = v_link.match ->> 'subject_type'
+        then to_jsonb(old) ->> 'subject_id' end], null), false);
   end loop;
   return null;
 end
@@ -177,13 +188,15 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if exists (select from payments_private.linked_tables l where l.found_by = 'subject' and l.object_type = 'customer') then
+  if exists (select from payments_private.linked_tables l where l.found_by = 'subject' and l.object_type = 'customer')
+  then
     create or replace trigger linked_tables_follow after insert or update or delete on payments.customer_mappings
       for each row execute function payments_private.subject_has_another_object('customer');
   else
     drop trigger if exists linked_tables_follow on payments.customer_mappings;
   end if;
-  if exists (select from payments_private.linked_tables l where l.found_by = 'subject' and l.object_type = 'subscription') then
+  if exists (select from payments_private.linked_tables l where l.found_by = 'subject'
+                and l.object_type = 'subscription') then
     create or replace trigger linked_tables_follow after insert or update or delete on payments.stripe_subscriptions
       for each row execute function payments_private.subject_has_another_object('subscription');
   else
@@ -191,7 +204,8 @@ begin
   end if;
   if exists (select from payments_private.linked_tables l where l.found_by = 'checkout') then
     create or replace trigger linked_tables_follow
-      after update of payment_intent_id, subscription_id, customer_id, checkout_session_id on payments.stripe_checkout_sessions
+      after update of payment_intent_id, subscription_id, customer_id,
+      checkout_session_id on payments.stripe_checkout_sessions
       for each row when (
         (old.payment_intent_id, old.subscription_id, old.customer_id, old.checkout_session_id)
         is distinct from (new.payment_intent_id, new.subscription_id, new.customer_id, new.checkout_session_id))

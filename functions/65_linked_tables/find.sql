@@ -2,7 +2,9 @@
 
 -- Which of several subscriptions of a subject counts: one that runs before one that never began, before one that ended;
 -- of several, the one whose period began last.
-create or replace function payments_private.current_subscription(p_environment text, p_account_id text, p_subject_key text) returns text
+create or replace function payments_private.current_subscription(
+  p_environment text, p_account_id text, p_subject_key text
+) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -10,8 +12,10 @@ begin
   return (
     select s.subscription_id
       from payments.stripe_subscriptions s
-     where s.environment = p_environment and s.account_id is not distinct from p_account_id and s.subject_key = p_subject_key
-     order by s.status in ('canceled', 'incomplete_expired'), s.status = 'incomplete', s.current_period_start desc nulls last,
+     where s.environment = p_environment and s.account_id is not distinct from p_account_id
+       and s.subject_key = p_subject_key
+     order by s.status in ('canceled', 'incomplete_expired'), s.status = 'incomplete',
+     s.current_period_start desc nulls last,
               s.subscription_id collate "C" desc
      limit 1);
 end
@@ -19,7 +23,9 @@ $$;
 comment on function payments_private.current_subscription(text, text, text) is
   'Returns the subscription that counts for a subject: one that runs, else one that never began, else one that ended; of several the one whose period began last.';
 
-create or replace function payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text)
+create or replace function payments_private.current_customer(
+  p_environment text, p_account_id text, p_subject_type text, p_subject_id text
+)
   returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -34,7 +40,9 @@ end
 $$;
 comment on function payments_private.current_customer(text, text, text, text) is 'Returns the Stripe customer that a subject is mapped to, or null.';
 
-create or replace function payments_private.object_of_checkout(p_environment text, p_object_type text, p_checkout_id text) returns text
+create or replace function payments_private.object_of_checkout(
+  p_environment text, p_object_type text, p_checkout_id text
+) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -65,7 +73,8 @@ $$;
 comment on function payments_private.object_of_metadata(integer, text) is
   'Returns the object whose metadata names a row: of several one that succeeded, then the latest made.';
 
-create or replace function payments_private.finding_expression(p_link payments_private.linked_tables, p_record text) returns text
+create or replace function payments_private.finding_expression(p_link payments_private.linked_tables, p_record text)
+  returns text
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -80,7 +89,8 @@ begin
           p_link.environment, p_link.account_id, p_link.match ->> 'subject_type', v_match)
         else format('payments_private.current_subscription(%L, %L, %L || %s)',
           p_link.environment, p_link.account_id, (p_link.match ->> 'subject_type') || ':', v_match) end
-    when 'checkout' then format('payments_private.object_of_checkout(%L, %L, %s)', p_link.environment, p_link.object_type, v_match)
+    when 'checkout' then format('payments_private.object_of_checkout(%L, %L, %s)', p_link.environment,
+                                p_link.object_type, v_match)
     else format('payments_private.object_of_metadata(%s, %s)', p_link.link_id, v_match)
   end;
 end
@@ -88,8 +98,11 @@ $$;
 comment on function payments_private.finding_expression(payments_private.linked_tables, text) is
   'Returns the SQL that finds the id of a row''s object, given the name of the record that holds the row.';
 
--- Keeps which objects name which rows, for one link by metadata; returns the values whose rows may have another object now.
-create or replace function payments_private.match_metadata(p_link payments_private.linked_tables, p_object_id text, p_data jsonb) returns text[]
+-- Keeps which objects name which rows, for one link by metadata; returns the values whose rows may have another object
+-- now.
+create or replace function payments_private.match_metadata(
+  p_link payments_private.linked_tables, p_object_id text, p_data jsonb
+) returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -97,7 +110,8 @@ declare
   v_value  text := payments_private.json_text(p_data #> array['metadata', p_link.match ->> 'metadata_key']);
   v_before text;
 begin
-  select m.value into v_before from payments_private.metadata_matches m where m.link_id = p_link.link_id and m.object_id = p_object_id;
+  select m.value into v_before from payments_private.metadata_matches m where m.link_id = p_link.link_id
+     and m.object_id = p_object_id;
   if v_value is null then
     delete from payments_private.metadata_matches m where m.link_id = p_link.link_id and m.object_id = p_object_id;
   else

@@ -2,38 +2,45 @@
 --
 -- Two triggers on the application's table, both fire whatever session_replication_role says:
 --   zz_payments_fill_<n>   before; finds the row's object, refuses values that are not its own, fills the rest
---   payments_check_<n>     after; reads the finished row again, since a trigger of the application's may have come later
--- A value that an update leaves as it was is filled anew, not refused: that is how a change at Stripe arrives.
+--   payments_check_<n>     after; reads the finished row again, since a trigger of the application's may have come
+-- later A value that an update leaves as it was is filled anew, not refused: that is how a change at Stripe arrives.
 
-create or replace function payments_private.refuse_linked_value(p_target text, p_column text, p_value text, p_object_id text) returns void
+create or replace function payments_private.refuse_linked_value(
+  p_target text, p_column text, p_value text, p_object_id text
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  raise exception 'column % of % takes only what Stripe''s object says, not %', p_column, p_target, coalesce(quote_literal(left(p_value, 100)), 'null')
+  raise exception 'column % of % takes only what Stripe''s object says, not %', p_column, p_target,
+    coalesce(quote_literal(left(p_value, 100)), 'null')
     using errcode = 'PY010', detail = coalesce(p_object_id, 'no object'),
           hint = 'Leave the column out: it is filled from the stored object.';
 end
 $$;
 comment on function payments_private.refuse_linked_value(text, text, text, text) is 'Raises PY010 for a value that does not stand in the object store.';
 
--- Products, prices and the like are everybody's. Of the rest, an application's user may link what belongs to a subject it
--- may bill. One answer for an object that is another's and one that does not exist, so that nobody learns which ids do.
-create or replace function payments_private.may_link(p_link payments_private.linked_tables, p_object_id text) returns boolean
+-- Products, prices and the like are everybody's. Of the rest, an application's user may link what belongs to a subject
+-- it may bill. One answer for an object that is another's and one that does not exist, so that nobody learns which ids
+-- do.
+create or replace function payments_private.may_link(p_link payments_private.linked_tables, p_object_id text)
+  returns boolean
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_keys text[];
 begin
-  if payments.caller_key() is null or p_link.object_type in ('product', 'price', 'plan', 'coupon', 'promotion_code', 'shipping_rate', 'tax_rate') then
+  if payments.caller_key() is null or p_link.object_type in ('product', 'price', 'plan', 'coupon', 'promotion_code',
+                                                             'shipping_rate', 'tax_rate') then
     return true;
   end if;
   v_keys := payments_private.current_subject_keys();
   return case p_link.object_type
     when 'customer' then exists (
       select from payments.customer_mappings m
-       where m.provider = 'stripe' and m.environment = p_link.environment and m.account_id is not distinct from p_link.account_id
+       where m.provider = 'stripe' and m.environment = p_link.environment
+         and m.account_id is not distinct from p_link.account_id
          and m.provider_customer_id = p_object_id and m.subject_key = any (v_keys))
     when 'subscription' then exists (
       select from payments.stripe_subscriptions s
@@ -49,12 +56,16 @@ begin
          and (s.subject_key = any (v_keys) or s.owner_key = payments.caller_key()))
       or exists (
         select from payments.transactions t
-         where t.provider = 'stripe' and t.environment = p_link.environment and t.account_id is not distinct from p_link.account_id
-           and t.provider_object_type = 'payment_intent' and t.provider_object_id = p_object_id and t.subject_key = any (v_keys))
+         where t.provider = 'stripe' and t.environment = p_link.environment
+           and t.account_id is not distinct from p_link.account_id
+           and t.provider_object_type = 'payment_intent' and t.provider_object_id = p_object_id
+           and t.subject_key = any (v_keys))
     else exists (
       select from payments.transactions t
-       where t.provider = 'stripe' and t.environment = p_link.environment and t.account_id is not distinct from p_link.account_id
-         and t.provider_object_type = p_link.object_type and t.provider_object_id = p_object_id and t.subject_key = any (v_keys))
+       where t.provider = 'stripe' and t.environment = p_link.environment
+         and t.account_id is not distinct from p_link.account_id
+         and t.provider_object_type = p_link.object_type and t.provider_object_id = p_object_id
+         and t.subject_key = any (v_keys))
   end;
 end
 $$;
@@ -66,8 +77,10 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  raise exception '% has no object % that it can be linked to', p_target, quote_literal(left(p_object_id, 100)) using errcode = 'PY011', detail = left(p_object_id, 200),
-    hint = 'The object must be stored (pg-payments sync, pg-payments refresh ID) and belong to a subject that the caller may bill.';
+  raise exception '% has no object % that it can be linked to', p_target, quote_literal(left(p_object_id, 100))
+    using errcode = 'PY011', detail = left(p_object_id, 200),
+    hint = 'The object must be stored (pg-payments sync, pg-payments refresh ID) '
+      'and belong to a subject that the caller may bill.';
 end
 $$;
 comment on function payments_private.refuse_link(integer, text, text) is 'Raises PY011 for an id that no stored object of the caller''s has.';
@@ -87,7 +100,9 @@ end
 $$;
 comment on function payments_private.allow_link(integer, text) is 'Raises PY011 where the caller may not link a row to an object.';
 
-create or replace function payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) returns void
+create or replace function payments_private.note_linked_row(
+  p_link integer, p_row jsonb, p_object_id text, p_before text
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -100,7 +115,8 @@ begin
   if p_object_id is distinct from p_before then
     perform payments_private.audit(
       case when p_object_id is null then 'unlink row' else 'link row' end, v_link.target::text,
-      jsonb_strip_nulls(jsonb_build_object('row', v_key, 'object', p_object_id, 'before', p_before, 'environment', v_link.environment)));
+      jsonb_strip_nulls(jsonb_build_object('row', v_key, 'object', p_object_id, 'before', p_before, 'environment',
+                                           v_link.environment)));
   end if;
   if coalesce(current_setting('payments.filling', true), '') <> 'on' then
     perform payments_private.tell_of_object(v_link, v_key, p_object_id, 'from_stripe');
@@ -128,7 +144,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_told jsonb := jsonb_build_object(
-    'kind', p_link.kind, 'table', p_link.target::text, 'environment', p_link.environment, 'object', p_object_id, 'direction', p_direction);
+    'kind', p_link.kind, 'table', p_link.target::text, 'environment', p_link.environment, 'object', p_object_id,
+    'direction', p_direction);
 begin
   if octet_length((v_told || jsonb_build_object('row', p_key))::text) < 7900 then  -- a notification holds 8000 bytes
     v_told := v_told || jsonb_build_object('row', p_key);
@@ -140,7 +157,8 @@ comment on function payments_private.tell_of_object(payments_private.linked_tabl
   'Notifies payments_objects with kind, table, row and object ids and direction (from_stripe, to_stripe); never with values.';
 
 -- The lines that guard_linked_<n> and check_linked_<n> have for each column.
-create or replace function payments_private.column_lines(p_link payments_private.linked_tables, p_line text) returns text
+create or replace function payments_private.column_lines(p_link payments_private.linked_tables, p_line text)
+  returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -149,7 +167,8 @@ declare
 begin
   return coalesce((
     select string_agg(
-             format(p_line, c.key, payments_private.linked_expression(p_link.object_type, c.value, v_types ->> c.key, 'v_data'), p_link.target::text),
+             format(p_line, c.key, payments_private.linked_expression(p_link.object_type, c.value, v_types ->> c.key,
+                 'v_data'), p_link.target::text),
              '' order by c.key)
       from jsonb_each_text(p_link.columns) c
      where c.key <> p_link.id_column), '');

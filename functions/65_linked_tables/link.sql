@@ -21,7 +21,8 @@ as $$
 begin
   return (
     select coalesce(sum(case when c.reltuples >= 0 then c.reltuples
-                             else pg_relation_size(c.oid) / 100 end), 0)::bigint  -- never analyzed: small rows are assumed
+                             -- never analyzed: small rows are assumed
+                             else pg_relation_size(c.oid) / 100 end), 0)::bigint
       from pg_catalog.pg_class c
      where c.oid in (select t.relid from pg_partition_tree(p_target) t union select p_target) and c.relkind = 'r');
 end
@@ -33,14 +34,16 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  raise exception '%', p_what using errcode = 'PY001', detail = p_field, hint = coalesce(p_hint, 'See payments.link_table in docs/how-to/object-storage.md.');
+  raise exception '%', p_what using errcode = 'PY001', detail = p_field,
+    hint = coalesce(p_hint, 'See payments.link_table in docs/how-to/object-storage.md.');
 end
 $$;
 comment on function payments_private.wrong_link(text, text, text) is 'Raises PY001 for a wrong use of payments.link_table().';
 
 -- What the caller asks for, checked and completed, without its link_id.
 create or replace function payments_private.read_link(
-  p_target regclass, p_kind text, p_environment text, p_by text, p_match jsonb, p_columns jsonb, p_push jsonb, p_owner text,
+  p_target regclass, p_kind text, p_environment text, p_by text, p_match jsonb, p_columns jsonb, p_push jsonb,
+  p_owner text,
   p_create boolean, p_object_type text, p_account_id text, p_archive boolean
 ) returns payments_private.linked_tables
 language plpgsql stable
@@ -57,9 +60,12 @@ begin
   if p_kind is null or p_kind not in ('product', 'customer', 'subscription', 'payment', 'object') then
     perform payments_private.wrong_link('kind', 'kind must be product, customer, subscription, payment or object');
   elsif p_kind = 'object' and (p_object_type is null or p_object_type !~ '^[a-z][a-z0-9_.]*$') then
-    perform payments_private.wrong_link('object_type', 'kind object needs the type of Stripe''s object', 'For example object_type => ''refund''.');
+    perform payments_private.wrong_link('object_type', 'kind object needs the type of Stripe''s object',
+                                        'For example object_type => ''refund''.');
   elsif p_kind <> 'object' and p_object_type is not null and p_object_type <> payments_private.type_of_kind(p_kind) then
-    perform payments_private.wrong_link('object_type', format('kind %s is about objects of type %s', p_kind, payments_private.type_of_kind(p_kind)),
+    perform payments_private.wrong_link('object_type',
+                                        format('kind %s is about objects of type %s', p_kind,
+                                               payments_private.type_of_kind(p_kind)),
       'Leave object_type out, or use kind object.');
   end if;
   l.kind := p_kind;
@@ -101,20 +107,26 @@ begin
   if v_kind is null then
     perform payments_private.wrong_link('target', 'there is no such table', 'Name it with its schema.');
   elsif v_kind not in ('r', 'p') then
-    perform payments_private.wrong_link('target', format('%s is not a table', p_target), 'Link the table itself, not a view or foreign table.');
+    perform payments_private.wrong_link('target', format('%s is not a table', p_target),
+                                        'Link the table itself, not a view or foreign table.');
   elsif exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-                 where c.oid = p_target and (c.relpersistence = 't' or n.nspname in ('payments', 'payments_private', 'payments_migrations', 'pg_catalog'))) then
+                 where c.oid = p_target
+                   and (c.relpersistence = 't' or n.nspname in ('payments', 'payments_private', 'payments_migrations',
+                                                                'pg_catalog'))) then
     perform payments_private.wrong_link('target', format('%s is not an application''s table', p_target));
   elsif not exists (select from pg_catalog.pg_index i where i.indrelid = p_target and i.indisprimary) then
-    perform payments_private.wrong_link('target', format('%s has no primary key', p_target), 'Add one: its rows are named by it.');
+    perform payments_private.wrong_link('target', format('%s has no primary key', p_target),
+                                        'Add one: its rows are named by it.');
   elsif exists (select from pg_catalog.pg_class c where c.oid = p_target and c.relispartition) then
     perform payments_private.wrong_link('target', format('%s is a partition', p_target), 'Link the partitioned table.');
   elsif exists (select from pg_catalog.pg_class c where c.oid = p_target and c.relforcerowsecurity) then
     perform payments_private.wrong_link('target', format('row-level security of %s is forced upon its owner', p_target),
       'The package fills rows as the owner: alter table … no force row level security.');
-  elsif exists (select from pg_catalog.pg_class c join pg_catalog.pg_roles r on r.oid = c.relowner where c.oid = p_target and r.rolsuper) then
+  elsif exists (select from pg_catalog.pg_class c join pg_catalog.pg_roles r on r.oid = c.relowner
+                 where c.oid = p_target and r.rolsuper) then
     perform payments_private.wrong_link('target', format('%s belongs to a superuser', p_target),
-      'The package fills rows as the owner, and does nothing as a superuser: alter table … owner to a role without that right.');
+      'The package fills rows as the owner, and does nothing as a superuser: '
+        'alter table … owner to a role without that right.');
   end if;
 end
 $$;
@@ -135,7 +147,8 @@ begin
   if p_kind = 'object' then
     v_columns := p_columns;
   else
-    select k.key into v_unknown from jsonb_object_keys(p_columns) k (key) where not payments_private.columns_of_kind(p_kind) ? k.key limit 1;
+    select k.key into v_unknown from jsonb_object_keys(p_columns) k (key)
+     where not payments_private.columns_of_kind(p_kind) ? k.key limit 1;
     if v_unknown is not null then
       perform payments_private.wrong_link('columns', format('kind %s has no column %s', p_kind, v_unknown),
         'Give other names as {"stripe_customer_id": "billing_customer"}.');
@@ -146,7 +159,8 @@ begin
   if (select count(*) from jsonb_each_text(v_columns) c where c.value = 'id') <> 1 then
     perform payments_private.wrong_link('columns', 'exactly one column must hold the object''s id',
       'For example columns => ''{"stripe_refund_id": "id", "stripe_refund_status": "status"}''.');
-  elsif p_kind <> 'object' and (select count(*) from jsonb_object_keys(v_columns)) <> (select count(*) from jsonb_object_keys(payments_private.columns_of_kind(p_kind))) then
+  elsif p_kind <> 'object' and (select count(*) from jsonb_object_keys(v_columns)) <> (select count(*)
+      from jsonb_object_keys(payments_private.columns_of_kind(p_kind))) then
     perform payments_private.wrong_link('columns', 'two columns were given the same name');
   end if;
   return v_columns;
@@ -166,19 +180,24 @@ begin
       return null;
     when 'subject' then
       if p_link.object_type not in ('customer', 'subscription') then
-        perform payments_private.wrong_link('by', 'only customers and subscriptions are found by subject', 'Use by id, checkout or metadata.');
+        perform payments_private.wrong_link('by', 'only customers and subscriptions are found by subject',
+                                            'Use by id, checkout or metadata.');
       elsif coalesce(p_link.match ->> 'subject_type', '') !~ '^[a-z][a-z0-9_]*$' then
-        perform payments_private.wrong_link('match', 'match needs a subject_type', 'For example {"subject_type": "team", "subject_column": "id"}.');
+        perform payments_private.wrong_link('match', 'match needs a subject_type',
+                                            'For example {"subject_type": "team", "subject_column": "id"}.');
       end if;
       v_name := p_link.match ->> 'subject_column';
     when 'checkout' then
       if p_link.object_type not in ('payment_intent', 'subscription', 'customer', 'checkout.session') then
-        perform payments_private.wrong_link('by', 'a checkout leads to a payment, a subscription, a customer or a checkout.session', 'Use by id or metadata.');
+        perform payments_private.wrong_link('by',
+                                            'a checkout leads to a payment, a subscription, a customer or a '
+                                            'checkout.session', 'Use by id or metadata.');
       end if;
       v_name := p_link.match ->> 'checkout_column';
     when 'metadata' then
       if coalesce(p_link.match ->> 'metadata_key', '') = '' then
-        perform payments_private.wrong_link('match', 'match needs a metadata_key', 'For example {"metadata_key": "order_id", "column": "id"}.');
+        perform payments_private.wrong_link('match', 'match needs a metadata_key',
+                                            'For example {"metadata_key": "order_id", "column": "id"}.');
       end if;
       v_name := p_link.match ->> 'column';
     else
@@ -186,8 +205,11 @@ begin
   end case;
   if v_name is null or not exists (
     select from pg_catalog.pg_attribute a
-     where a.attrelid = p_link.target and a.attname = v_name and a.attnum > 0 and not a.attisdropped and a.attgenerated = '') then
-    perform payments_private.wrong_link('match', format('%s has no column %s to match by', p_link.target, coalesce(v_name, '(none was named)')),
+     where a.attrelid = p_link.target and a.attname = v_name and a.attnum > 0 and not a.attisdropped
+       and a.attgenerated = '') then
+    perform payments_private.wrong_link('match',
+                                        format('%s has no column %s to match by', p_link.target,
+                                               coalesce(v_name, '(none was named)')),
       'Name it in match: subject_column, checkout_column or column.');
   end if;
   return v_name;
@@ -196,8 +218,10 @@ $$;
 comment on function payments_private.match_column(payments_private.linked_tables) is 'Returns the column by which rows find their object; null where it is the id.';
 
 create or replace function payments.link_table(
-  target regclass, kind text, environment text, by text default 'id', match jsonb default '{}', columns jsonb default '{}',
-  push jsonb default null, owner text default 'database', create_at_stripe boolean default false, object_type text default null,
+  target regclass, kind text, environment text, by text default 'id', match jsonb default '{}',
+  columns jsonb default '{}',
+  push jsonb default null, owner text default 'database', create_at_stripe boolean default false,
+  object_type text default null,
   account_id text default null, archive_on_delete boolean default false
 ) returns void
 language plpgsql security invoker  -- the caller's own right to act as the table's owner is what allows it
@@ -214,9 +238,11 @@ begin
   select pg_get_userbyid(c.relowner) into v_table from pg_catalog.pg_class c where c.oid = target;
   perform payments_private.become_owner_of(target::text, coalesce(v_table, current_user));
   perform set_config('role', 'payments_owner', true);
-  v_link := payments_private.read_link(target, kind, environment, by, match, columns, push, owner, create_at_stripe, object_type, account_id, archive_on_delete);
+  v_link := payments_private.read_link(target, kind, environment, by, match, columns, push, owner, create_at_stripe,
+                                       object_type, account_id, archive_on_delete);
   if not v_in_steps and payments_private.rows_about(target) > payments_private.linked_at_once() then
-    raise exception '% is too large to be linked in one transaction', target using errcode = 'PY012', detail = target::text,
+    raise exception '% is too large to be linked in one transaction', target using errcode = 'PY012',
+      detail = target::text,
       hint = 'Run pg-payments link, which does it in steps while the table is used.';
   end if;
 
@@ -236,7 +262,8 @@ $$;
 comment on function payments.link_table(regclass, text, text, text, jsonb, jsonb, jsonb, text, boolean, text, text, boolean) is
   'Keeps Stripe''s ids and values in columns of an application''s table, verbatim, and tells Stripe of changes of the columns in push. kind: product, customer, subscription, payment, or object with object_type and columns {"column": "path"}. by: id (the application writes the id column), subject (match {"subject_type", "subject_column"}), checkout (match {"checkout_column"}), metadata (match {"metadata_key", "column"}). Calling it again changes the link. For members of payments_owner who may act as the table''s owner. Raises PY001 naming the argument, PY012 for a table that pg-payments link must link, 42501 without those rights.';
 
-create or replace function payments_private.save_link(p_link payments_private.linked_tables) returns payments_private.linked_tables
+create or replace function payments_private.save_link(p_link payments_private.linked_tables)
+  returns payments_private.linked_tables
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -246,21 +273,28 @@ begin
   perform pg_advisory_xact_lock(hashtextextended('payments:link', 0));
   p_link.anchor_id := payments_private.anchor_for(p_link.environment, p_link.account_id, p_link.object_type);
   select greatest(  -- a number is used once, also when its link is gone
-           (select max(l.link_id) from payments_private.linked_tables l), (select max(o.link_id) from payments.outbox o), 0) + 1 into p_link.link_id;
+           (select max(l.link_id) from payments_private.linked_tables l),
+           (select max(o.link_id) from payments.outbox o), 0) + 1 into p_link.link_id;
   insert into payments_private.linked_tables as l
-    (link_id, target, kind, environment, account_id, object_type, anchor_id, found_by, match, match_column, id_column, key_columns, columns, push, owner,
+    (link_id, target, kind, environment, account_id, object_type, anchor_id, found_by, match, match_column, id_column,
+     key_columns, columns, push, owner,
      create_at_stripe, archive_on_delete)
-  values (p_link.link_id, p_link.target, p_link.kind, p_link.environment, p_link.account_id, p_link.object_type, p_link.anchor_id, p_link.found_by, p_link.match,
-          p_link.match_column, p_link.id_column, p_link.key_columns, p_link.columns, p_link.push, p_link.owner, p_link.create_at_stripe, p_link.archive_on_delete)
+  values (p_link.link_id, p_link.target, p_link.kind, p_link.environment, p_link.account_id, p_link.object_type,
+          p_link.anchor_id, p_link.found_by, p_link.match,
+          p_link.match_column, p_link.id_column, p_link.key_columns, p_link.columns, p_link.push, p_link.owner,
+          p_link.create_at_stripe, p_link.archive_on_delete)
   on conflict on constraint table_is_linked_to_a_type_once do update
-     set found_by = excluded.found_by, match = excluded.match, match_column = excluded.match_column, id_column = excluded.id_column,
+     set found_by = excluded.found_by, match = excluded.match, match_column = excluded.match_column,
+         id_column = excluded.id_column,
          key_columns = excluded.key_columns, columns = excluded.columns, push = excluded.push, owner = excluded.owner,
-         create_at_stripe = excluded.create_at_stripe, archive_on_delete = excluded.archive_on_delete, filled = false, updated_at = now()
+         create_at_stripe = excluded.create_at_stripe, archive_on_delete = excluded.archive_on_delete, filled = false,
+         updated_at = now()
   returning * into v_link;
   if exists (
     select from payments_private.linked_tables o, jsonb_object_keys(o.columns) c
      where o.target = v_link.target and o.link_id <> v_link.link_id and v_link.columns ? c) then
-    perform payments_private.wrong_link('columns', format('another link of %s has a column of the same name', v_link.target),
+    perform payments_private.wrong_link('columns',
+                                        format('another link of %s has a column of the same name', v_link.target),
       'Give other names in columns, or payments.unlink_table() the other one.');
   end if;
   return v_link;
@@ -280,21 +314,28 @@ declare
 begin
   for v_column, v_path in select c.key, c.value from jsonb_each_text(p_link.columns) c order by c.key loop
     select format_type(a.atttypid, null) as type, a.attgenerated, a.attnotnull, a.attidentity into v_there
-      from pg_catalog.pg_attribute a where a.attrelid = p_link.target and a.attname = v_column and a.attnum > 0 and not a.attisdropped;
+      from pg_catalog.pg_attribute a where a.attrelid = p_link.target and a.attname = v_column and a.attnum > 0
+       and not a.attisdropped;
     if not found then
       v_adds := v_adds || format('add column %I %s', v_column, payments_private.linked_column_type(v_path));
     elsif v_there.attgenerated <> '' or v_there.attidentity <> '' then
-      perform payments_private.wrong_link('columns', format('column %s of %s is generated', v_column, p_link.target), 'Linked columns are filled by the package.');
+      perform payments_private.wrong_link('columns', format('column %s of %s is generated', v_column, p_link.target),
+                                          'Linked columns are filled by the package.');
     elsif v_there.attnotnull then
-      perform payments_private.wrong_link('columns', format('column %s of %s is not null', v_column, p_link.target), 'A row may have no object yet: drop not null.');
-    elsif (case when p_link.kind = 'object' then payments_private.linked_expression(p_link.object_type, v_path, v_there.type, '') is null
+      perform payments_private.wrong_link('columns', format('column %s of %s is not null', v_column, p_link.target),
+                                          'A row may have no object yet: drop not null.');
+    elsif (case when p_link.kind = 'object' then payments_private.linked_expression(p_link.object_type, v_path,
+        v_there.type, '') is null
                 else v_there.type <> payments_private.linked_column_type(v_path) end)
        or (v_path = 'id' and v_there.type <> 'text') then
-      perform payments_private.wrong_link('columns', format('column %s of %s is %s, which cannot hold what Stripe says as it is', v_column, p_link.target, v_there.type),
+      perform payments_private.wrong_link('columns',
+                                          format('column %s of %s is %s, which cannot hold what Stripe says as it is',
+                                                 v_column, p_link.target, v_there.type),
         format('Make it %s, or give another name in columns.', payments_private.linked_column_type(v_path)));
     end if;
   end loop;
-  return case when v_adds <> '{}' then array[format('alter table %s %s', p_link.target, array_to_string(v_adds, ', '))] else '{}' end;
+  return case when v_adds <> '{}' then array[format('alter table %s %s', p_link.target, array_to_string(v_adds, ', '))]
+           else '{}' end;
 end
 $$;
 comment on function payments_private.column_statements(payments_private.linked_tables) is
@@ -318,7 +359,8 @@ comment on function payments_private.run_as_owner(text, name, text[]) is
   'Runs statements as the owner of an application''s table, then acts as payments_owner again. Raises 42501 where the session may not act as that owner.';
 
 -- Everything that hangs on the table: functions of ours and of its owner, triggers, the foreign key.
-create or replace function payments_private.attach_link(p_link payments_private.linked_tables, p_owner name) returns void
+create or replace function payments_private.attach_link(p_link payments_private.linked_tables, p_owner name)
+  returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -328,12 +370,14 @@ begin
   execute format('grant usage, create on schema payments_private to %I', p_owner);
   execute format('grant references on payments_private.anchors_%s to %I', p_link.anchor_id, p_owner);
   perform payments_private.run_as_owner(p_link.target::text, p_owner,
-    payments_private.owners_functions(p_link) || payments_private.trigger_statements(p_link) || payments_private.foreign_key_statements(p_link));
+    payments_private.owners_functions(p_link) || payments_private.trigger_statements(p_link)
+      || payments_private.foreign_key_statements(p_link));
   if p_owner <> 'payments_owner' then
     execute format('revoke usage, create on schema payments_private from %I', p_owner);
   end if;
   if p_link.found_by = 'metadata' then
-    execute format('select payments_private.match_metadata($1, a.object_id, a.data) from payments_private.anchors_%s a', p_link.anchor_id) using p_link;
+    execute format('select payments_private.match_metadata($1, a.object_id, a.data) from payments_private.anchors_%s a',
+                   p_link.anchor_id) using p_link;
   end if;
 end
 $$;
@@ -349,13 +393,17 @@ declare
   v_body text;
 begin
   for v_name, v_body in
-    values ('guard', payments_private.guard_body(p_link)), ('check', payments_private.check_body(p_link)), ('push', payments_private.push_body(p_link))
+    values ('guard', payments_private.guard_body(p_link)), ('check', payments_private.check_body(p_link)),
+    ('push', payments_private.push_body(p_link))
   loop
-    execute format('create or replace function payments_private.%s_linked_%s() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as %L',
+    execute format(
+      'create or replace function payments_private.%s_linked_%s() returns trigger language plpgsql security definer '
+        'set search_path = pg_catalog, pg_temp as %L',
       v_name, p_link.link_id, v_body);
     execute format('revoke all on function payments_private.%s_linked_%s() from public', v_name, p_link.link_id);
     execute format('grant execute on function payments_private.%s_linked_%s() to %I', v_name, p_link.link_id, p_owner);
-    execute format('comment on function payments_private.%s_linked_%s() is %L', v_name, p_link.link_id, format('Generated: the %s trigger of %s.', v_name, p_link.target));
+    execute format('comment on function payments_private.%s_linked_%s() is %L', v_name, p_link.link_id,
+                   format('Generated: the %s trigger of %s.', v_name, p_link.target));
   end loop;
 end
 $$;
@@ -367,10 +415,13 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_columns text := (select string_agg(format('%I', c), ', ') from (
-    select jsonb_object_keys(p_link.columns) union select p_link.match_column::text where p_link.match_column is not null) u (c));
-  v_there   text := (select string_agg(format('new.%I is not null', c), ' or ') from jsonb_object_keys(p_link.columns) c);
+    select jsonb_object_keys(p_link.columns) union select p_link.match_column::text
+     where p_link.match_column is not null) u (c));
+  v_there   text := (select string_agg(format('new.%I is not null', c), ' or ')
+                       from jsonb_object_keys(p_link.columns) c);
   v_changed text := (select string_agg(format('new.%1$I is distinct from old.%1$I', c), ' or ') from (
-    select jsonb_object_keys(p_link.columns) union select p_link.match_column::text where p_link.match_column is not null) u (c));
+    select jsonb_object_keys(p_link.columns) union select p_link.match_column::text
+     where p_link.match_column is not null) u (c));
   v_trigger record;
   v_all     text[] := '{}';
 begin
@@ -383,9 +434,11 @@ begin
     select t.name, t.moment, t.condition, 'push' from payments_private.push_triggers(p_link) t
   loop
     v_all := v_all
-      || format('create or replace trigger %I %s on %s for each row %s execute function payments_private.%s_linked_%s()',
+      || format('create or replace trigger %I %s on %s for each row %s '
+                'execute function payments_private.%s_linked_%s()',
            format(v_trigger.name, p_link.link_id), v_trigger.moment, p_link.target,
-           case when v_trigger.condition is not null then format('when (%s)', v_trigger.condition) else '' end, v_trigger.called, p_link.link_id)
+           case when v_trigger.condition is not null then format('when (%s)', v_trigger.condition) else '' end,
+           v_trigger.called, p_link.link_id)
       || format('alter table %s enable always trigger %I', p_link.target, format(v_trigger.name, p_link.link_id));
   end loop;
   return v_all;
@@ -404,19 +457,22 @@ end
 $$;
 comment on function payments_private.foreign_key_name(payments_private.linked_tables) is 'Returns the name of a link''s foreign key.';
 
--- Not valid at first, which reads no rows. A partitioned table can have no such key: it gets one for each partition, and its
--- own when those are validated. (Postgres documentation: ALTER TABLE, NOT VALID.)
+-- Not valid at first, which reads no rows. A partitioned table can have no such key: it gets one for each partition,
+-- and its own when those are validated. (Postgres documentation: ALTER TABLE, NOT VALID.)
 create or replace function payments_private.foreign_key_statements(p_link payments_private.linked_tables) returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   return array(
-    select format('alter table %s add constraint %I foreign key (%I) references payments_private.anchors_%s (object_id) not valid',
+    select format('alter table %s add constraint %I foreign key (%I) references payments_private.anchors_%s '
+                  '(object_id) not valid',
              c.oid::regclass, payments_private.foreign_key_name(p_link), p_link.id_column, p_link.anchor_id)
       from pg_catalog.pg_class c
-     where c.oid in (select t.relid from pg_partition_tree(p_link.target) t union select p_link.target) and c.relkind = 'r'
-       and not exists (select from pg_catalog.pg_constraint k where k.conrelid = c.oid and k.conname = payments_private.foreign_key_name(p_link)));
+     where c.oid in (select t.relid from pg_partition_tree(p_link.target) t union select p_link.target)
+       and c.relkind = 'r'
+       and not exists (select from pg_catalog.pg_constraint k where k.conrelid = c.oid
+                          and k.conname = payments_private.foreign_key_name(p_link)));
 end
 $$;
 comment on function payments_private.foreign_key_statements(payments_private.linked_tables) is
@@ -435,8 +491,10 @@ begin
      where k.conname = v_name and not k.convalidated
        and k.conrelid in (select t.relid from pg_partition_tree(p_link.target) t union select p_link.target))
     || case when (select c.relkind from pg_catalog.pg_class c where c.oid = p_link.target) = 'p'
-             and not exists (select from pg_catalog.pg_constraint k where k.conrelid = p_link.target and k.conname = v_name)
-         then array[format('alter table %s add constraint %I foreign key (%I) references payments_private.anchors_%s (object_id)',
+             and not exists (select from pg_catalog.pg_constraint k where k.conrelid = p_link.target
+                                and k.conname = v_name)
+         then array[format(
+           'alter table %s add constraint %I foreign key (%I) references payments_private.anchors_%s (object_id)',
                            p_link.target, v_name, p_link.id_column, p_link.anchor_id)]
          else '{}' end;
 end
@@ -452,24 +510,28 @@ begin
   return query
     select c.name from unnest(array[p_link.id_column, p_link.match_column]) c (name)
      where c.name is not null and not exists (
-       select from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+       select from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = i.indrelid
+          and a.attnum = i.indkey[0]
         where i.indrelid = p_link.target and i.indisvalid and i.indpred is null and a.attname = c.name);
 end
 $$;
 comment on function payments_private.lacking_indexes(payments_private.linked_tables) is 'Returns the columns by which rows are found and which no index begins with.';
 
-create or replace function payments_private.index_statements(p_link payments_private.linked_tables, p_how text) returns text[]
+create or replace function payments_private.index_statements(p_link payments_private.linked_tables, p_how text)
+  returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return array(select format('create index %s on %s (%I)', p_how, p_link.target, c) from payments_private.lacking_indexes(p_link) c);
+  return array(select format('create index %s on %s (%I)', p_how, p_link.target, c)
+                 from payments_private.lacking_indexes(p_link) c);
 end
 $$;
 comment on function payments_private.index_statements(payments_private.linked_tables, text) is
   'Returns the statements that add the indexes a link needs; p_how may be concurrently.';
 
-create or replace function payments_private.finish_link(p_link payments_private.linked_tables, p_owner name) returns void
+create or replace function payments_private.finish_link(p_link payments_private.linked_tables, p_owner name)
+  returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -487,7 +549,8 @@ begin
   exception
     when foreign_key_violation then
       get stacked diagnostics v_detail = pg_exception_detail;
-      raise exception 'column % of % holds an id that is not stored: %', p_link.id_column, p_link.target, v_detail using errcode = 'PY011',
+      raise exception 'column % of % holds an id that is not stored: %', p_link.id_column, p_link.target, v_detail
+        using errcode = 'PY011',
         detail = p_link.id_column, hint = 'Run pg-payments sync first, or empty the column.';
   end;
   if p_owner <> 'payments_owner' then

@@ -1,7 +1,7 @@
 -- Database to Stripe: a change of a pushed column writes one row of the outbox, in the same transaction.
 --
--- The row says which row changed, not what to send: that is read when it is sent. So later changes merge into it until a
--- worker claims it, and Stripe is told absolute values. What Stripe says already is not sent, so nothing echoes.
+-- The row says which row changed, not what to send: that is read when it is sent. So later changes merge into it until
+-- a worker claims it, and Stripe is told absolute values. What Stripe says already is not sent, so nothing echoes.
 
 -- What may be pushed, by type. Moving money and ending subscriptions are commands, not columns.
 create or replace function payments_private.pushable(p_object_type text) returns text[]
@@ -10,18 +10,23 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case p_object_type
-    when 'product' then array['name', 'description', 'active', 'url', 'unit_label', 'statement_descriptor', 'tax_code', 'shippable']
+    when 'product' then array['name', 'description', 'active', 'url', 'unit_label', 'statement_descriptor', 'tax_code',
+                              'shippable']
     when 'price' then array['active', 'nickname', 'lookup_key', 'tax_behavior', 'currency', 'unit_amount', 'product',
                             'recurring.interval', 'recurring.interval_count']
-    when 'customer' then array['name', 'email', 'phone', 'description', 'tax_exempt', 'address.line1', 'address.line2', 'address.city',
-                               'address.postal_code', 'address.state', 'address.country', 'invoice_settings.default_payment_method']
+    when 'customer' then array['name', 'email', 'phone', 'description', 'tax_exempt', 'address.line1', 'address.line2',
+                               'address.city',
+                               'address.postal_code', 'address.state', 'address.country',
+                               'invoice_settings.default_payment_method']
     when 'payment_intent' then array['description', 'receipt_email']
     else array['description'] end;
 end
 $$;
 comment on function payments_private.pushable(text) is 'Returns the parameters of a type that a column may be pushed to, beside metadata.';
 
-create or replace function payments_private.checked_push(p_link payments_private.linked_tables, p_push jsonb, p_create boolean) returns jsonb
+create or replace function payments_private.checked_push(
+  p_link payments_private.linked_tables, p_push jsonb, p_create boolean
+) returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -29,26 +34,35 @@ declare
   v_parameter text;
   v_column    text;
 begin
-  if jsonb_typeof(p_push) <> 'object' or exists (select from jsonb_each(p_push) e where jsonb_typeof(e.value) <> 'string') then
-    perform payments_private.wrong_link('push', 'push must be an object: Stripe''s parameter to the table''s column', 'For example {"name": "title", "metadata.sku": "sku"}.');
+  if jsonb_typeof(p_push) <> 'object'
+    or exists (select from jsonb_each(p_push) e where jsonb_typeof(e.value) <> 'string') then
+    perform payments_private.wrong_link('push', 'push must be an object: Stripe''s parameter to the table''s column',
+                                        'For example {"name": "title", "metadata.sku": "sku"}.');
   end if;
   for v_parameter, v_column in select e.key, e.value from jsonb_each_text(p_push) e loop
-    if v_parameter <> all (payments_private.pushable(p_link.object_type)) and v_parameter !~ '^metadata[.][^].[]{1,40}$' then
-      perform payments_private.wrong_link('push', format('%s of a %s cannot be pushed', v_parameter, p_link.object_type),
+    if v_parameter <> all (payments_private.pushable(p_link.object_type))
+      and v_parameter !~ '^metadata[.][^].[]{1,40}$' then
+      perform payments_private.wrong_link('push',
+                                          format('%s of a %s cannot be pushed', v_parameter, p_link.object_type),
         'Refunds, captures and cancellations are commands to Stripe, not edits of a column. Can be pushed: '
         || array_to_string(payments_private.pushable(p_link.object_type), ', ') || ', metadata.<key>.');
     elsif v_parameter ~ '^metadata[.](payments|insforge)_' then
-      perform payments_private.wrong_link('push', format('%s is reserved', v_parameter), 'Metadata that begins with payments_ or insforge_ is the package''s own.');
+      perform payments_private.wrong_link('push', format('%s is reserved', v_parameter),
+                                          'Metadata that begins with payments_ or insforge_ is the package''s own.');
     elsif p_link.columns ? v_column or not exists (
-      select from pg_catalog.pg_attribute a where a.attrelid = p_link.target and a.attname = v_column and a.attnum > 0 and not a.attisdropped) then
-      perform payments_private.wrong_link('push', format('%s has no column %s of its own to push', p_link.target, v_column));
+      select from pg_catalog.pg_attribute a where a.attrelid = p_link.target and a.attname = v_column and a.attnum > 0
+         and not a.attisdropped) then
+      perform payments_private.wrong_link('push',
+                                          format('%s has no column %s of its own to push', p_link.target, v_column));
     end if;
   end loop;
   if p_create and p_link.object_type not in ('product', 'price', 'customer') then
-    perform payments_private.wrong_link('create_at_stripe', format('a %s is not created by inserting a row', p_link.object_type),
+    perform payments_private.wrong_link('create_at_stripe',
+                                        format('a %s is not created by inserting a row', p_link.object_type),
       'Products, prices and customers are; subscriptions and payments begin with a checkout.');
   elsif p_create and not p_push ?& (case p_link.object_type
-      when 'product' then array['name'] when 'price' then array['currency', 'unit_amount', 'product'] else array[]::text[] end) then
+      when 'product' then array['name'] when 'price' then array['currency', 'unit_amount', 'product']
+        else array[]::text[] end) then
     perform payments_private.wrong_link('push', format('to create a %s, push must hold %s', p_link.object_type,
       case p_link.object_type when 'product' then 'name' else 'currency, unit_amount and product' end));
   end if;
@@ -67,7 +81,8 @@ begin
     return;
   end if;
   return query values
-    ('payments_push_%s', 'after insert', case when p_link.create_at_stripe then null else format('new.%I is not null', p_link.id_column) end),
+    ('payments_push_%s', 'after insert',
+     case when p_link.create_at_stripe then null else format('new.%I is not null', p_link.id_column) end),
     ('payments_push_again_%s', 'after update', (
       select string_agg(format('new.%1$I is distinct from old.%1$I', c), ' or ')
         from (select e.value from jsonb_each_text(p_link.push) e union select p_link.id_column::text) u (c)));
@@ -99,7 +114,8 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return nullif(case jsonb_typeof(p_value) when 'object' then payments_private.json_id(p_value) else p_value #>> '{}' end, '');
+  return nullif(case jsonb_typeof(p_value) when 'object' then payments_private.json_id(p_value)
+                  else p_value #>> '{}' end, '');
 end
 $$;
 comment on function payments_private.pushed_text(jsonb) is 'A value as Stripe takes and gives it, as text; null where it is empty.';
@@ -125,7 +141,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   return p_parameter ~ '^(metadata|address)[.]'
-      or p_parameter in ('description', 'email', 'phone', 'url', 'unit_label', 'statement_descriptor', 'nickname', 'receipt_email')
+      or p_parameter in ('description', 'email', 'phone', 'url', 'unit_label', 'statement_descriptor', 'nickname',
+                         'receipt_email')
       or (p_parameter = 'name' and p_object_type = 'customer');
 end
 $$;
@@ -136,7 +153,8 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return (select coalesce(jsonb_object_agg(e.key, payments_private.pushed_text(p_data #> string_to_array(e.key, '.'))), '{}') from jsonb_each_text(p_push) e);
+  return (select coalesce(jsonb_object_agg(e.key, payments_private.pushed_text(p_data #> string_to_array(e.key, '.'))),
+                          '{}') from jsonb_each_text(p_push) e);
 end
 $$;
 comment on function payments_private.stripe_values(jsonb, jsonb) is 'Returns what Stripe''s object says of the same parameters.';
@@ -146,11 +164,13 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_limit integer := coalesce((select s.value::integer from payments_private.settings s where s.name = 'bulk_push_rows'), 1000);
+  v_limit integer := coalesce((select s.value::integer from payments_private.settings s
+                                where s.name = 'bulk_push_rows'), 1000);
   v_count integer := coalesce(nullif(current_setting('payments.pushes', true), ''), '0')::integer + 1;
 begin
   if v_count > v_limit and coalesce(current_setting('payments.bulk_push', true), '') <> 'on' then
-    raise exception 'this transaction would push more than % rows to Stripe', v_limit using errcode = 'PY013', detail = p_link::text,
+    raise exception 'this transaction would push more than % rows to Stripe', v_limit using errcode = 'PY013',
+      detail = p_link::text,
       hint = 'If it is meant: set local payments.bulk_push = on.';
   end if;
   perform set_config('payments.pushes', v_count::text, true);
@@ -176,16 +196,19 @@ begin
   if p_operation <> 'DELETE' and v_id is not null then
     v_base := payments_private.stripe_values(l.push, payments_private.anchored(l.anchor_id, v_id));
     if v_base @> v_wanted and not exists (
-      select from payments.outbox o where o.link_id = p_link and o.row_key = v_key and o.status in ('pending', 'claimed', 'paused')) then
+      select from payments.outbox o where o.link_id = p_link and o.row_key = v_key
+         and o.status in ('pending', 'claimed', 'paused')) then
       return;  -- Stripe says so already: nothing echoes
     end if;
   elsif p_operation <> 'DELETE' and not l.create_at_stripe then
     return;
   end if;
   perform payments_private.count_pushes(p_link);
-  insert into payments.outbox as o (link_id, environment, account_id, target, row_key, object_type, object_id, operation, base, wanted)
+  insert into payments.outbox as o (link_id, environment, account_id, target, row_key, object_type, object_id,
+                                    operation, base, wanted)
   values (p_link, l.environment, l.account_id, l.target, v_key, l.object_type, v_id,
-          case when p_operation = 'DELETE' then 'archive' when v_id is null then 'create' else 'update' end, v_base, v_wanted)
+          case when p_operation = 'DELETE' then 'archive' when v_id is null then 'create' else 'update' end, v_base,
+          v_wanted)
   on conflict (link_id, row_key) where status = any ('{pending,paused}') do update
      set wanted = excluded.wanted, object_id = coalesce(excluded.object_id, o.object_id), updated_at = now(),
          operation = case when o.request is not null then o.operation else excluded.operation end;
@@ -197,7 +220,9 @@ comment on function payments_private.enqueue_push(integer, text, jsonb) is
 
 -- What changed at Stripe. With owner stripe the application's column follows; with database or refuse it stays, and the
 -- next push finds the difference.
-create or replace function payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) returns void
+create or replace function payments_private.note_change_at_stripe(
+  p_link integer, p_object_id text, p_before jsonb, p_data jsonb
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$

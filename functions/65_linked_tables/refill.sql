@@ -1,6 +1,8 @@
 -- Rebuilding and verifying linked columns: anchors are copied from the store again, and rows are filled from anchors.
 
-create or replace function payments_private.refill_linked_rows(p_environment text, p_account text, p_object_type text, p_ids text[]) returns void
+create or replace function payments_private.refill_linked_rows(
+  p_environment text, p_account text, p_object_type text, p_ids text[]
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -10,7 +12,8 @@ declare
   v_id     text;
 begin
   select a.anchor_id into v_anchor from payments_private.object_anchors a
-   where a.environment = p_environment and a.account_id is not distinct from p_account and a.object_type = p_object_type;
+   where a.environment = p_environment and a.account_id is not distinct from p_account
+     and a.object_type = p_object_type;
   if not found then
     return;
   end if;
@@ -20,7 +23,8 @@ begin
       from unnest($4) i (id),
            lateral (
              select x.object_id, x.data from payments.stripe_objects x
-              where x.environment = $1 and x.account_id is not distinct from $2 and x.object_type = $3 and x.object_id = i.id
+              where x.environment = $1 and x.account_id is not distinct from $2 and x.object_type = $3
+                and x.object_id = i.id
               limit 1) o
     on conflict (object_id) do update set data = excluded.data where a.data is distinct from excluded.data
   $sql$, v_anchor) using p_environment, p_account, p_object_type, p_ids;
@@ -40,7 +44,9 @@ $$;
 comment on function payments_private.refill_linked_rows(text, text, text, text[]) is
   'Copies stored objects to their anchor and fills the rows that are linked to them. The caller holds the locks of the objects.';
 
-create or replace function payments_private.linked_rows_of(p_environment text, p_account text, p_object_type text, p_ids text[])
+create or replace function payments_private.linked_rows_of(
+  p_environment text, p_account text, p_object_type text, p_ids text[]
+)
   returns table (projection text, key text, content jsonb)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -51,9 +57,11 @@ declare
 begin
   for v_link in
     select l.* from payments_private.linked_tables l
-     where l.environment = p_environment and l.account_id is not distinct from p_account and l.object_type = p_object_type order by l.link_id
+     where l.environment = p_environment and l.account_id is not distinct from p_account
+       and l.object_type = p_object_type order by l.link_id
   loop
-    return query execute format('select %L, r.key::text, r.content from payments_private.list_linked_%s($1) r', v_link.target::text, v_link.link_id) using p_ids;
+    return query execute format('select %L, r.key::text, r.content from payments_private.list_linked_%s($1) r',
+                                v_link.target::text, v_link.link_id) using p_ids;
   end loop;
 end
 $$;

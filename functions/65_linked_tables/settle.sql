@@ -6,7 +6,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into payments.outbox (link_id, environment, account_id, target, row_key, object_type, object_id, operation)
-  values (o.link_id, o.environment, o.account_id, o.target, o.row_key - 'product of' || jsonb_build_object('former price', p_price), 'price', p_price, 'archive')
+  values (o.link_id, o.environment, o.account_id, o.target,
+          o.row_key - 'product of' || jsonb_build_object('former price', p_price), 'price', p_price, 'archive')
   on conflict do nothing;
 end
 $$;
@@ -22,13 +23,16 @@ declare
 begin
   select p.product_id into v_product
     from payments.stripe_products p
-   where p.environment = o.environment and p.account_id is not distinct from o.account_id and p.default_price_id = o.object_id;
+   where p.environment = o.environment and p.account_id is not distinct from o.account_id
+     and p.default_price_id = o.object_id;
   if v_product is null then
     perform payments_private.archive_price(o, o.object_id);
     return;
   end if;
-  insert into payments.outbox (link_id, environment, account_id, target, row_key, object_type, object_id, operation, request)
-  values (o.link_id, o.environment, o.account_id, o.target, o.row_key || jsonb_build_object('product of', o.object_id), 'product', v_product, 'update',
+  insert into payments.outbox (link_id, environment, account_id, target, row_key, object_type, object_id, operation,
+                               request)
+  values (o.link_id, o.environment, o.account_id, o.target, o.row_key || jsonb_build_object('product of', o.object_id),
+          'product', v_product, 'update',
           jsonb_build_object('default_price', p_new))
   on conflict do nothing;
 end
@@ -47,7 +51,8 @@ begin
   perform payments.store_stripe_objects(o.environment, jsonb_build_array(p_object));
   select x.* into l from payments_private.linked_tables x where x.link_id = o.link_id;
   if found and o.operation = 'create' then
-    execute format('select payments_private.write_linked_%s($1, $2)', l.link_id) using o.row_key, jsonb_build_object(l.id_column::text, v_id);
+    execute format('select payments_private.write_linked_%s($1, $2)', l.link_id) using o.row_key,
+      jsonb_build_object(l.id_column::text, v_id);
     if o.object_id is not null and o.object_id <> v_id then
       perform payments_private.follow_replacement(o, v_id);
     end if;
@@ -78,13 +83,15 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return coalesce((select s.value::interval from payments_private.settings s where s.name = 'search_delay'), interval '90 seconds');
+  return coalesce((select s.value::interval from payments_private.settings s where s.name = 'search_delay'),
+                  interval '90 seconds');
 end
 $$;
 comment on function payments_private.search_delay() is 'How long after a request Stripe''s search surely shows what it made; the setting search_delay, or 90 seconds.';
 
 create or replace function payments.settle_push(
-  id uuid, outcome text, object jsonb default null, error text default null, request_id text default null, retry_after interval default null
+  id uuid, outcome text, object jsonb default null, error text default null, request_id text default null,
+  retry_after interval default null
 ) returns text
 language plpgsql security definer  -- the service writes neither the outbox nor applications' tables except through here
 set search_path = pg_catalog, pg_temp
@@ -95,11 +102,13 @@ declare
 begin
   select x.* into o from payments.outbox x where x.id = settle_push.id for update;
   if not found then
-    raise exception 'no such push' using errcode = 'PY005', detail = coalesce(settle_push.id::text, 'null'), hint = 'Settle what claim_pushes() returned.';
+    raise exception 'no such push' using errcode = 'PY005', detail = coalesce(settle_push.id::text, 'null'),
+      hint = 'Settle what claim_pushes() returned.';
   elsif o.status <> 'claimed' then
     return o.status;  -- settled by another worker, after this one's lease had ended
   end if;
-  update payments.outbox x set stripe_request_id = coalesce(settle_push.request_id, x.stripe_request_id) where x.id = o.id;
+  update payments.outbox x set stripe_request_id = coalesce(settle_push.request_id, x.stripe_request_id)
+   where x.id = o.id;
   case outcome
     when 'done' then
       perform payments_private.end_push(o.id, 'done');
@@ -110,13 +119,18 @@ begin
       update payments.outbox x
          set last_error = error, must_search = x.must_search or outcome = 'unknown', updated_at = now()
        where x.id = o.id;
-      perform payments_private.give_back(o, coalesce(retry_after, case outcome when 'unknown' then payments_private.search_delay() else payments_private.next_push(o.tries) end));
+      perform payments_private.give_back(o,
+                                         coalesce(retry_after,
+                                                  case outcome when 'unknown' then payments_private.search_delay()
+                                                    else payments_private.next_push(o.tries) end));
     when 'not found' then  -- searched for, and never created: the next try may use another key
       update payments.outbox x
-         set must_search = false, idempotency_key = 'pg-payments-' || x.id || '-' || x.tries || '-again', updated_at = now() where x.id = o.id;
+         set must_search = false, idempotency_key = 'pg-payments-' || x.id || '-' || x.tries || '-again',
+             updated_at = now() where x.id = o.id;
       return 'claimed';
     else
-      raise exception 'outcome must be done, refused, retry, unknown or not found' using errcode = 'PY001', detail = 'outcome';
+      raise exception 'outcome must be done, refused, retry, unknown or not found' using errcode = 'PY001',
+        detail = 'outcome';
   end case;
   return (select x.status from payments.outbox x where x.id = o.id);
 end
@@ -132,13 +146,16 @@ as $$
 begin
   -- A later change waits already: it will be sent with everything in it. A creation stays, since its outcome is open.
   if o.request is null and exists (
-    select from payments.outbox p where p.link_id = o.link_id and p.row_key = o.row_key and p.status = any ('{pending,paused}')) then
+    select from payments.outbox p where p.link_id = o.link_id and p.row_key = o.row_key
+       and p.status = any ('{pending,paused}')) then
     perform payments_private.end_push(o.id, 'dropped', 'a later change is sent instead');
     return;
   end if;
-  delete from payments.outbox p where p.link_id = o.link_id and p.row_key = o.row_key and p.status = 'pending' and p.id <> o.id;
+  delete from payments.outbox p where p.link_id = o.link_id and p.row_key = o.row_key and p.status = 'pending'
+    and p.id <> o.id;
   update payments.outbox x
-     set status = 'pending', claimed_until = null, next_try_at = clock_timestamp() + p_wait, updated_at = now() where x.id = o.id;
+     set status = 'pending', claimed_until = null, next_try_at = clock_timestamp() + p_wait, updated_at = now()
+   where x.id = o.id;
 end
 $$;
 comment on function payments_private.give_back(payments.outbox, interval) is 'Makes a claimed push wait for its next try.';

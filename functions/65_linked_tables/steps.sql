@@ -9,7 +9,8 @@ declare
 begin
   select l.* into v_link from payments_private.linked_tables l where l.link_id = p_link_id;
   if not found then
-    raise exception 'no such link' using errcode = 'PY005', detail = coalesce(p_link_id::text, 'null'), hint = 'See payments.linked_tables.';
+    raise exception 'no such link' using errcode = 'PY005', detail = coalesce(p_link_id::text, 'null'),
+      hint = 'See payments.linked_tables.';
   end if;
   return v_link;
 end
@@ -25,7 +26,8 @@ declare
 begin
   return case link_statements.what
     when 'index' then payments_private.index_statements(
-      v_link, case (select c.relkind from pg_catalog.pg_class c where c.oid = v_link.target) when 'p' then '' else 'concurrently' end)
+      v_link, case (select c.relkind from pg_catalog.pg_class c where c.oid = v_link.target) when 'p' then ''
+                else 'concurrently' end)
     when 'validation' then payments_private.validation_statements(v_link) end;
 end
 $$;
@@ -40,7 +42,8 @@ declare
   v_link payments_private.linked_tables := payments_private.link_or_fail(fill_linked_table.link_id);
   v_last jsonb;
 begin
-  execute format('select payments_private.fill_linked_%s($1, $2)', v_link.link_id) into v_last using fill_linked_table.after, fill_linked_table.max_rows;
+  execute format('select payments_private.fill_linked_%s($1, $2)', v_link.link_id) into v_last
+    using fill_linked_table.after, fill_linked_table.max_rows;
   return case when v_last is not null then payments_private.row_key(v_link.key_columns, v_last) end;
 end
 $$;
@@ -53,7 +56,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform payments_private.link_or_fail(table_is_linked.link_id);
-  update payments_private.linked_tables l set filled = true, updated_at = now() where l.link_id = table_is_linked.link_id;
+  update payments_private.linked_tables l set filled = true, updated_at = now()
+   where l.link_id = table_is_linked.link_id;
 end
 $$;
 comment on function payments.table_is_linked(integer) is 'Records that all rows of a linked table are filled and its foreign key is validated.';

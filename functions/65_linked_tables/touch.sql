@@ -1,6 +1,7 @@
--- What the package does to an application's table, it does as the table's owner, through functions that do one fixed thing:
---   touch_linked_<n>   has the guard fill rows anew: those of the given objects, or those with the given matching values
---   read_linked_<n>    reads the columns that are pushed, and the id
+-- What the package does to an application's table, it does as the table's owner, through functions that do one fixed
+-- thing:
+--   touch_linked_<n>   has the guard fill rows anew: those of the given objects, or those with the given matching
+--   values read_linked_<n>    reads the columns that are pushed, and the id
 --   write_linked_<n>   writes the id that a creation brought
 --   pull_linked_<n>    writes what Stripe says of pushed columns, into the rows of an object
 --   list_linked_<n>    lists the linked columns of the rows of given objects
@@ -63,7 +64,8 @@ as $$
 begin
   return (
     select format('(%s) = (select %s from jsonb_populate_record(null::%s, $1) k)',
-             string_agg(format('t.%I', c), ', ' order by place), string_agg(format('k.%I', c), ', ' order by place), p_link.target::text)
+             string_agg(format('t.%I', c), ', ' order by place), string_agg(format('k.%I', c), ', ' order by place),
+             p_link.target::text)
       from unnest(p_link.key_columns) with ordinality u (c, place));
 end
 $$;
@@ -74,8 +76,10 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_keys  text := (select string_agg(format('t.%I', c), ', ' order by place) from unnest(p_link.key_columns) with ordinality u (c, place));
-  v_after text := (select string_agg(format('k.%I', c), ', ' order by place) from unnest(p_link.key_columns) with ordinality u (c, place));
+  v_keys  text := (select string_agg(format('t.%I', c), ', ' order by place)
+                     from unnest(p_link.key_columns) with ordinality u (c, place));
+  v_after text := (select string_agg(format('k.%I', c), ', ' order by place)
+                     from unnest(p_link.key_columns) with ordinality u (c, place));
 begin
   return format($body$
 declare
@@ -96,7 +100,8 @@ begin
   return v_last;
 end
 $body$, p_link.target::text, v_keys, v_after, p_link.id_column,
-    case p_link.found_by when 'id' then format('t.%I is not null', p_link.id_column) else format('t.%I is not null', p_link.match_column) end);
+    case p_link.found_by when 'id' then format('t.%I is not null', p_link.id_column)
+      else format('t.%I is not null', p_link.match_column) end);
 end
 $$;
 comment on function payments_private.fill_body(payments_private.linked_tables) is
@@ -112,11 +117,13 @@ declare
   v_name text := format('payments_private.%s_linked_%s(%s)', p_what, p_link.link_id, p_arguments);
 begin
   return array[
-    format('create function %s returns %s language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as %L',
+    format('create function %s returns %s language plpgsql volatile security definer '
+             'set search_path = pg_catalog, pg_temp as %L',
       v_name, p_returns, p_body),
     format('revoke all on function %s from public', v_name),
     format('grant execute on function %s to payments_owner', v_name),
-    format('comment on function %s is %L', v_name, format('Generated: %ss rows of %s for payments_owner.', p_what, p_link.target::text))];
+    format('comment on function %s is %L', v_name,
+           format('Generated: %ss rows of %s for payments_owner.', p_what, p_link.target::text))];
 end
 $$;
 comment on function payments_private.owners_function(payments_private.linked_tables, text, text, text, text) is
@@ -127,7 +134,8 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return 'jsonb_build_object(' || (select string_agg(format('%L, t.%I', c, c), ', ' order by c) from unnest(p_columns) c) || ')';
+  return 'jsonb_build_object(' || (select string_agg(format('%L, t.%I', c, c), ', ' order by c)
+                                     from unnest(p_columns) c) || ')';
 end
 $$;
 comment on function payments_private.json_of_columns(text[]) is 'Returns the SQL that makes an object of columns of t.';
@@ -142,19 +150,22 @@ declare
   v_written   text := (select string_agg(format('%I', c), ', ' order by c) from unnest(v_columns) c);
   v_read      text := (select string_agg(format('r.%I', c), ', ' order by c) from unnest(v_columns) c);
 begin
-  return payments_private.owners_function(p_link, 'touch', 'text[], boolean', 'integer', payments_private.touch_body(p_link))
+  return payments_private.owners_function(p_link, 'touch', 'text[], boolean', 'integer',
+                                          payments_private.touch_body(p_link))
       || payments_private.owners_function(p_link, 'fill', 'jsonb, integer', 'jsonb', payments_private.fill_body(p_link))
       || payments_private.owners_function(p_link, 'read', 'jsonb', 'jsonb', format($body$
 begin
   return (select to_jsonb(r) from (select %1$s from %2$s t where %3$s) r);
 end
-$body$, (select string_agg(format('t.%I', c), ', ' order by c) from unnest(v_columns) c), p_link.target::text, v_condition))
+$body$, (select string_agg(format('t.%I', c), ', ' order by c) from unnest(v_columns) c), p_link.target::text,
+v_condition))
       || payments_private.owners_function(p_link, 'list', 'text[]', 'table (key jsonb, content jsonb)', format($body$
 begin
   return query select %1$s, %2$s from %3$s t where t.%4$I = any ($1);
 end
 $body$, payments_private.json_of_columns(p_link.key_columns::text[]),
-        payments_private.json_of_columns(array(select jsonb_object_keys(p_link.columns))), p_link.target::text, p_link.id_column))
+        payments_private.json_of_columns(array(select jsonb_object_keys(p_link.columns))), p_link.target::text,
+        p_link.id_column))
       || payments_private.owners_function(p_link, 'write', 'jsonb, jsonb', 'integer', format($body$
 declare
   v_count integer;

@@ -20,7 +20,8 @@ $$;
 comment on function payments_private.detach_statements(payments_private.linked_tables) is
   'Returns the statements that take the triggers and the owner''s functions of a link away.';
 
-create or replace function payments_private.detach_link(p_link payments_private.linked_tables, p_owner name) returns void
+create or replace function payments_private.detach_link(p_link payments_private.linked_tables, p_owner name)
+  returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -34,7 +35,9 @@ end
 $$;
 comment on function payments_private.detach_link(payments_private.linked_tables, name) is 'Takes the triggers and the owner''s functions of a link away.';
 
-create or replace function payments.unlink_table(target regclass, kind text default null, drop_columns boolean default false) returns void
+create or replace function payments.unlink_table(
+  target regclass, kind text default null, drop_columns boolean default false
+) returns void
 language plpgsql security invoker  -- the caller's own right to act as the table's owner is what allows it
 set search_path = pg_catalog, pg_temp
 set client_min_messages = 'warning'
@@ -50,23 +53,31 @@ begin
   perform payments_private.become_owner_of(target::text, coalesce(v_owner, current_user));
   perform set_config('role', 'payments_owner', true);
   for v_link in
-    select l.* from payments_private.linked_tables l where l.target = unlink_table.target and l.kind = coalesce(unlink_table.kind, l.kind) order by l.link_id
+    select l.* from payments_private.linked_tables l where l.target = unlink_table.target
+       and l.kind = coalesce(unlink_table.kind, l.kind) order by l.link_id
   loop
     v_found := true;
     perform payments_private.detach_link(v_link, v_owner);
     delete from payments_private.linked_tables l where l.link_id = v_link.link_id;
     perform payments_private.generate_linked_dispatch();
     perform payments_private.follow_references();
-    execute format('drop function payments_private.guard_linked_%1$s(), payments_private.check_linked_%1$s(), payments_private.push_linked_%1$s()', v_link.link_id);
-    update payments.outbox o set status = 'dropped', last_error = 'the table was unlinked', settled_at = now(), updated_at = now()
+    execute format(
+      'drop function payments_private.guard_linked_%1$s(), payments_private.check_linked_%1$s(), '
+        'payments_private.push_linked_%1$s()', v_link.link_id);
+    update payments.outbox o set status = 'dropped', last_error = 'the table was unlinked', settled_at = now(),
+      updated_at = now()
      where o.link_id = v_link.link_id and o.status in ('pending', 'paused', 'conflict');
     perform payments_private.run_as_owner(target::text, v_owner, array[
       format('alter table %s drop constraint if exists %I', target, payments_private.foreign_key_name(v_link))]
-      || case when drop_columns then array(select format('alter table %s drop column %I', target, c) from jsonb_object_keys(v_link.columns) c) else '{}' end);
-    perform payments_private.audit('unlink table', target::text, jsonb_build_object('kind', v_link.kind, 'environment', v_link.environment, 'columns_dropped', drop_columns));
+      || case when drop_columns then array(select format('alter table %s drop column %I', target, c)
+                                             from jsonb_object_keys(v_link.columns) c) else '{}' end);
+    perform payments_private.audit('unlink table', target::text,
+                                   jsonb_build_object('kind', v_link.kind, 'environment', v_link.environment,
+                                                      'columns_dropped', drop_columns));
   end loop;
   if not v_found then
-    raise exception '% is not linked', target using errcode = 'PY005', detail = coalesce(kind, target::text), hint = 'See payments.linked_tables.';
+    raise exception '% is not linked', target using errcode = 'PY005', detail = coalesce(kind, target::text),
+      hint = 'See payments.linked_tables.';
   end if;
   perform set_config('role', v_caller, true);
 end

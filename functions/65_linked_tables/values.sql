@@ -14,7 +14,8 @@ begin
       '{"stripe_subscription_id": "id", "stripe_subscription_status": "status",
         "stripe_current_period_start": "current_period_start", "stripe_current_period_end": "current_period_end"}'
     when 'payment' then
-      '{"stripe_payment_intent_id": "id", "stripe_payment_status": "status", "stripe_amount": "amount", "stripe_currency": "currency"}'
+      '{"stripe_payment_intent_id": "id", "stripe_payment_status": "status", '
+      '"stripe_amount": "amount", "stripe_currency": "currency"}'
   end;
 end
 $$;
@@ -38,7 +39,8 @@ begin
   return case
     when p_path = 'metadata' then 'jsonb'
     when p_path ~ '(^|[.])amount(_[a-z_]+)?$' then 'bigint'
-    when p_path ~ '(^|[.])(created|[a-z_]+_at|current_period_(start|end)|trial_(start|end))$' then 'timestamp with time zone'
+    when p_path ~ '(^|[.])(created|[a-z_]+_at|current_period_(start|end)|trial_(start|end))$'
+    then 'timestamp with time zone'
     else 'text' end;
 end
 $$;
@@ -66,7 +68,8 @@ end
 $$;
 comment on function payments_private.linked_json(jsonb) is 'A JSON value as it is; JSON''s null is null.';
 
-create or replace function payments_private.linked_expression(p_object_type text, p_path text, p_type text, p_data text) returns text
+create or replace function payments_private.linked_expression(p_object_type text, p_path text, p_type text, p_data text)
+  returns text
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -115,10 +118,12 @@ begin
     when 'subscription' then
       array['incomplete', 'incomplete_expired', 'trialing', 'active', 'past_due', 'canceled', 'unpaid', 'paused']
     when 'payment' then
-      array['requires_payment_method', 'requires_confirmation', 'requires_action', 'processing', 'requires_capture', 'canceled', 'succeeded']
+      array['requires_payment_method', 'requires_confirmation', 'requires_action', 'processing', 'requires_capture',
+            'canceled', 'succeeded']
     else array[]::text[] end);
 end
 $$;
 comment on function payments.stripe_statuses(text) is
   'The statuses that Stripe documents for subscriptions or payments (payment intents), for a select field. A linked column also takes one that is new. Raises PY001 for another kind. (Stripe API reference: The Subscription object, status; The PaymentIntent object, status.)';
-grant execute on function payments.stripe_statuses(text) to payments_user, payments_anon, payments_service, payments_admin;
+grant execute on function payments.stripe_statuses(text) to payments_user, payments_anon, payments_service,
+  payments_admin;

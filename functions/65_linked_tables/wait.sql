@@ -1,6 +1,7 @@
 -- Waiting for an outcome, e.g. in a test or on a page that shows what was just changed.
 
-create or replace function payments.wait_for_push(target regclass, row_key jsonb, timeout interval default '10 seconds') returns text
+create or replace function payments.wait_for_push(target regclass, row_key jsonb, timeout interval default '10 seconds')
+  returns text
 language plpgsql volatile security definer  -- whoever may act for the table need not read the outbox
 set search_path = pg_catalog, pg_temp
 as $$

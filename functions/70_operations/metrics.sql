@@ -6,7 +6,7 @@ create or replace function payments.metrics()
     environment text, failed_events bigint, dead_events bigint,
     oldest_unprocessed_seconds double precision, sync_age_seconds double precision
   )
-language plpgsql security definer  -- counts what the service may not read: stashed events, connections
+language plpgsql security definer  -- counts what the service may not read: quarantined events, connections
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off

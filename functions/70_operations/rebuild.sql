@@ -1,36 +1,41 @@
 -- Every projection can be computed again from the store and the links. Nothing here touches the ledger, so no
 -- fulfilment trigger fires, and it does not matter what was purged there.
 --
--- A rebuild is a walk in passes over what is stored, a batch of keys at a time. Each batch may be a transaction of its own:
--- it locks what it works on like a delivery does, and what deliveries compute meanwhile is as right as what it computes.
+-- A rebuild is a walk in stages over what is stored, a batch of keys at a time. Each batch may be a transaction of its
+-- own: it locks what it works on like a delivery does, and what deliveries compute meanwhile is as right as what it
+-- computes.
 
 -- In the order of what reads what: what objects say before what is computed from it, sessions before their payments.
-create or replace function payments_private.passes() returns text[]
+create or replace function payments_private.rebuild_stages() returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   return array[
-    'said charge', 'said checkout.session', 'said credit_note', 'said dispute', 'said invoice', 'said invoice_payment', 'said payment_intent', 'said refund',
-    'said subscription']
+    'extract charge', 'extract checkout.session', 'extract credit_note', 'extract dispute', 'extract invoice',
+    'extract invoice_payment', 'extract payment_intent', 'extract refund',
+    'extract subscription']
     || array(
-      select 'rows ' || o.type
+      select 'project ' || o.type
         from payments_private.projections p, unnest(p.object_types) with ordinality o (type, place)
        group by o.type
        order by min(p.place), min(o.place))
     || array[
-    'payments charge', 'payments checkout.session', 'payments credit_note', 'payments dispute', 'payments invoice', 'payments invoice_payment',
+    'payments charge', 'payments checkout.session', 'payments credit_note', 'payments dispute', 'payments invoice',
+    'payments invoice_payment',
     'payments payment_intent', 'payments refund',
     'subjects customer_mappings']
     || array(select distinct 'linked ' || a.object_type from payments_private.object_anchors a order by 1)
-    || array(select 'orphans ' || p.table_name from payments_private.projections p where not p.made_by_callers order by p.place);
+    || array(select 'prune ' || p.table_name from payments_private.projections p where not p.made_by_callers
+             order by p.place);
 end
 $$;
-comment on function payments_private.passes() is
+comment on function payments_private.rebuild_stages() is
   'What a rebuild does: reads what objects say of payments (keys: their ids), computes rows of their own (ids), payments (nodes), mappings (subjects), and removes rows that nothing stored accounts for (the rows'' keys).';
 
 -- Each group is visited once, from the first of its stored objects.
-create or replace function payments_private.leaders(p_environment text, p_account text, p_nodes text[]) returns text[]
+create or replace function payments_private.group_representatives(p_environment text, p_account text, p_nodes text[])
+  returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -48,16 +53,20 @@ begin
               limit 1) o
      where not exists (
              select from payments_private.stored_objects m
-              where m.payment_group = o.payment_group and m.environment = p_environment and m.account = coalesce(p_account, '')
-                and m.observed_at is not null and (m.object_type || ':' || m.object_id) collate "C" < n.node collate "C"));
+              where m.payment_group = o.payment_group and m.environment = p_environment
+                and m.account = coalesce(p_account, '')
+                and m.observed_at is not null
+                and (m.object_type || ':' || m.object_id) collate "C" < n.node collate "C"));
 end
 $$;
-comment on function payments_private.leaders(text, text, text[]) is 'Those of the given nodes that are the first stored object of their group.';
+comment on function payments_private.group_representatives(text, text, text[]) is 'Those of the given nodes that are the first stored object of their group.';
 
--- What a pass does next: keys and the account of each, where it then is, and how many stored objects that counts for. All
--- accounts that have a key come in one batch, so that a place needs no account. last is null at the end of the pass.
+-- What a stage does next: keys and the account of each, where it then is, and how many stored objects that counts for.
+-- All accounts that have a key come in one batch, so that a place needs no account. last is null at the end of the
+-- stage.
 create or replace function payments_private.next_batch(
-  p_environment text, p_pass text, p_after text, p_max integer, out keys text[], out accounts text[], out last text, out objects integer
+  p_environment text, p_stage text, p_after text, p_max integer, out keys text[], out accounts text[], out last text,
+  out objects integer
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -66,10 +75,10 @@ set enable_seqscan = off
 set jit = off
 as $$
 declare
-  v_what text := split_part(p_pass, ' ', 1);
-  v_of   text := split_part(p_pass, ' ', 2);
+  v_what text := split_part(p_stage, ' ', 1);
+  v_of   text := split_part(p_stage, ' ', 2);
 begin
-  if v_what in ('said', 'rows', 'payments', 'linked') then
+  if v_what in ('extract', 'project', 'payments', 'linked') then
     select array_agg(b.object_id order by b.place), array_agg(b.account_id order by b.place) into keys, accounts
       from (select o.object_id, o.account_id, row_number() over () as place
               from (select x.object_id, x.account_id from payments.stripe_objects x
@@ -79,33 +88,39 @@ begin
   elsif v_what = 'subjects' then
     select array_agg(b.key order by b.place), array_agg(b.account_id order by b.place) into keys, accounts
       from (select s.subject_type || ':' || s.subject_id as key, s.account_id, row_number() over () as place
-              from (select distinct c.subject_type, c.subject_id, nullif(c.account, '') as account_id from payments_private.customer_claims c
+              from (select distinct c.subject_type, c.subject_id, nullif(c.account, '') as account_id
+                      from payments_private.customer_claims c
                      where c.environment = p_environment and c.subject_type is not null
-                       and (c.subject_type, c.subject_id) > (payments_private.subject_type_in(p_after), payments_private.subject_id_in(p_after))
+                       and (c.subject_type, c.subject_id) > (payments_private.subject_type_in(p_after),
+                                                             payments_private.subject_id_in(p_after))
                      order by c.subject_type, c.subject_id
                      fetch first p_max rows with ties) s) b;
   else
     select array_agg(o.key order by o.place), array_agg(o.account_id order by o.place) into keys, accounts
-      from payments_private.orphans(p_environment, v_of, p_after, p_max) with ordinality o (key, account_id, place);
+      from payments_private.rows_to_prune(p_environment, v_of, p_after, p_max) with ordinality o (key, account_id,
+          place);
   end if;
 
   last := keys[cardinality(keys)];
   objects := 0;
-  if v_what = 'rows' or (v_what = 'payments' and v_of <> 'checkout.session') then  -- sessions count with their own rows
+  -- sessions count with their own rows
+  if v_what = 'project' or (v_what = 'payments' and v_of <> 'checkout.session') then
     objects := cardinality(keys);
   end if;
 end
 $$;
-comment on function payments_private.next_batch(text, text, text, integer) is 'The next keys of a pass, after the given one, with their accounts.';
+comment on function payments_private.next_batch(text, text, text, integer) is 'The next keys of a stage, after the given one, with their accounts.';
 
-create or replace function payments_private.keys_by_account(p_environment text, p_pass text, p_keys text[], p_accounts text[])
+create or replace function payments_private.keys_by_account(
+  p_environment text, p_stage text, p_keys text[], p_accounts text[]
+)
   returns table (account_id text, keys text[])
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
-  v_of text := split_part(p_pass, ' ', 2);
+  v_of text := split_part(p_stage, ' ', 2);
 begin
   for account_id, keys in
     select k.account_id, array_agg(k.key order by k.place)
@@ -113,8 +128,10 @@ begin
      group by k.account_id
      order by k.account_id collate "C" nulls first
   loop
-    if p_pass like 'payments %' then  -- nodes, and each circle once
-      keys := payments_private.leaders(p_environment, keys_by_account.account_id, array(select v_of || ':' || k from unnest(keys_by_account.keys) k));
+    if p_stage like 'payments %' then  -- nodes, and each group once
+      keys := payments_private.group_representatives(p_environment, keys_by_account.account_id,
+                                                     array(select v_of || ':' || k
+                                                             from unnest(keys_by_account.keys) k));
     end if;
     if keys_by_account.keys <> '{}' then
       return next;
@@ -125,7 +142,7 @@ $$;
 comment on function payments_private.keys_by_account(text, text, text[], text[]) is 'What a batch does for each account.';
 
 -- One statement for each table: it looks each row's object up, and reads no further than it is asked for.
-create or replace function payments_private.orphans(p_environment text, p_table text, p_after text, p_max integer)
+create or replace function payments_private.rows_to_prune(p_environment text, p_table text, p_after text, p_max integer)
   returns table (key text, account_id text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -142,10 +159,12 @@ begin
       return query
         select m.subject_key, m.account_id from payments.customer_mappings m
          where m.provider = 'stripe' and m.environment = p_environment
-           and (m.subject_type, m.subject_id) > (payments_private.subject_type_in(p_after), payments_private.subject_id_in(p_after))
+           and (m.subject_type, m.subject_id) > (payments_private.subject_type_in(p_after),
+                                                 payments_private.subject_id_in(p_after))
            and not exists (
              select from payments_private.customer_claims c
-              where c.environment = p_environment and c.subject_type = m.subject_type and c.subject_id = m.subject_id and c.account = coalesce(m.account_id, ''))
+              where c.environment = p_environment and c.subject_type = m.subject_type and c.subject_id = m.subject_id
+                and c.account = coalesce(m.account_id, ''))
          order by m.subject_type, m.subject_id
          fetch first p_max rows with ties;
     when 'transactions' then  -- told by neither an object of their own nor a link
@@ -154,7 +173,8 @@ begin
           from (select n.node, t.account_id
                   from payments.transactions t,
                        lateral (
-                         select case t.provider_object_type when 'checkout_session' then 'checkout.session' else t.provider_object_type end
+                         select case t.provider_object_type when 'checkout_session' then 'checkout.session'
+                                  else t.provider_object_type end
                                 || ':' || t.provider_object_id) n (node)
                  where t.provider = 'stripe' and t.environment = p_environment
                    and (t.provider_object_type, t.provider_object_id)
@@ -165,7 +185,8 @@ begin
                         and o.object_type = split_part(n.node, ':', 1) and o.object_id = t.provider_object_id)
                    and not exists (
                      select from payments_private.stored_objects o
-                      where o.payment_group = n.node and o.environment = p_environment and o.account = coalesce(t.account_id, ''))
+                      where o.payment_group = n.node and o.environment = p_environment
+                        and o.account = coalesce(t.account_id, ''))
                  order by t.provider_object_type, t.provider_object_id
                  fetch first p_max rows with ties) n;
     else
@@ -187,26 +208,29 @@ begin
   end case;
 end
 $$;
-comment on function payments_private.orphans(text, text, text, integer) is 'Keys and accounts of the rows of a projection that nothing stored accounts for; all accounts'' of the last key.';
+comment on function payments_private.rows_to_prune(text, text, text, integer) is 'Keys and accounts of the rows of a projection that nothing stored accounts for; all accounts'' of the last key.';
 
-create or replace function payments_private.lock_batch(p_environment text, p_account text, p_pass text, p_keys text[]) returns void
+create or replace function payments_private.lock_batch(p_environment text, p_account text, p_stage text, p_keys text[])
+  returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_of         text := split_part(p_pass, ' ', 2);
+  v_of         text := split_part(p_stage, ' ', 2);
   v_secret     bytea;
   v_projection payments_private.projections;
   v_nodes      text[];
 begin
-  if p_pass like 'said %' then  -- only their own rows are read and written; in the order in which everybody waits
+  if p_stage like 'extract %' then  -- only their own rows are read and written; in the order in which everybody waits
     perform payments_private.lock_area(p_environment);
     v_secret := payments_private.lock_secret();
     perform payments_private.wait_for_locks(array(
-      select payments_private.lock_key('payments:' || p_environment || ':' || coalesce(p_account || '/', '') || v_of || ':' || k, v_secret) from unnest(p_keys) k));
+      select payments_private.lock_key('payments:' || p_environment || ':' || coalesce(p_account || '/',
+          '') || v_of || ':' || k, v_secret) from unnest(p_keys) k));
     return;
   end if;
-  select p.* into v_projection from payments_private.projections p where p_pass like 'orphans %' and p.table_name = v_of and p.object_types <> '{}';
+  select p.* into v_projection from payments_private.projections p where p_stage like 'prune %' and p.table_name = v_of
+     and p.object_types <> '{}';
   if found then
     execute payments_private.projection_statement(v_projection, $q$
       select array(
@@ -216,17 +240,19 @@ begin
       into v_nodes using p_environment, p_account, p_keys, v_projection.object_types;
   end if;
   perform payments_private.lock_nodes(p_environment, p_account, case
-    when p_pass in ('rows subscription', 'orphans stripe_subscriptions') then array(  -- their subject is their customer's
+    -- their subject is their customer's
+    when p_stage in ('project subscription', 'prune stripe_subscriptions') then array(
       select distinct n.node
         from unnest(p_keys) k,
              lateral (
                select 'subscription:' || k
                union all
                select unnest((o.facts).links) from payments_private.stored_objects o
-                where o.environment = p_environment and o.account = coalesce(p_account, '') and o.object_type = 'subscription' and o.object_id = k) n (node))
-    when p_pass like 'payments %' or p_pass = 'orphans transactions' then p_keys
-    when p_pass like '% customer_mappings' then array(select 'subject:' || k from unnest(p_keys) k)
-    when p_pass like 'orphans %' then v_nodes
+                where o.environment = p_environment and o.account = coalesce(p_account, '')
+                  and o.object_type = 'subscription' and o.object_id = k) n (node))
+    when p_stage like 'payments %' or p_stage = 'prune transactions' then p_keys
+    when p_stage like '% customer_mappings' then array(select 'subject:' || k from unnest(p_keys) k)
+    when p_stage like 'prune %' then v_nodes
     else array(select v_of || ':' || k from unnest(p_keys) k)
   end);
 end
@@ -234,7 +260,9 @@ $$;
 comment on function payments_private.lock_batch(text, text, text, text[]) is 'Waits for the deliveries that work on the same objects, and lets no other begin.';
 
 -- What stored objects say of payments, read once more. Links and first times are not recomputed: only events told them.
-create or replace function payments_private.note_again(p_environment text, p_account text, p_object_type text, p_ids text[]) returns void
+create or replace function payments_private.extract_again(
+  p_environment text, p_account text, p_object_type text, p_ids text[]
+) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -244,7 +272,7 @@ as $$
 declare
   v_stored   record;
   v_snapshot payments_private.snapshot;
-  v_facts    payments_private.payment_objects;
+  v_facts    payments_private.payment_facts;
 begin
   for v_stored in
     select o.*
@@ -252,27 +280,34 @@ begin
            lateral (
              select x.object_id, x.facts, x.payment_group, x.event_type, x.observed_at, (
                       select v.data from payments.stripe_objects v
-                       where v.environment = p_environment and v.account_id is not distinct from p_account and v.object_type = p_object_type and v.object_id = i.id) as data
+                       where v.environment = p_environment and v.account_id is not distinct from p_account
+                         and v.object_type = p_object_type and v.object_id = i.id) as data
                from payments_private.stored_objects x
-              where x.environment = p_environment and x.account = coalesce(p_account, '') and x.object_type = p_object_type and x.object_id = i.id
+              where x.environment = p_environment and x.account = coalesce(p_account, '')
+                and x.object_type = p_object_type and x.object_id = i.id
               limit 1) o
   loop
-    v_snapshot := row(p_environment, p_account, p_object_type, v_stored.object_id, v_stored.data, v_stored.observed_at, null, v_stored.event_type, null,
+    v_snapshot := row(p_environment, p_account, p_object_type, v_stored.object_id, v_stored.data, v_stored.observed_at,
+                      null, v_stored.event_type, null,
                       payments_private.links_of(p_object_type, v_stored.data))::payments_private.snapshot;
     v_facts := payments_private.facts_after(p_account, v_stored.facts, v_snapshot, v_snapshot);
     continue when v_facts is not distinct from v_stored.facts;
     update payments_private.stored_objects o
        set facts = v_facts, subscription_id = payments_private.subscription_in(v_facts.links),
-           payment_group = case when p_object_type <> 'subscription' and v_facts.links is distinct from (v_stored.facts).links
-             then payments_private.join_group(p_environment, p_account, v_facts.node, v_facts.links, v_stored.payment_group)
+           payment_group = case when p_object_type <> 'subscription'
+                             and v_facts.links is distinct from (v_stored.facts).links
+             then payments_private.join_group(p_environment, p_account, v_facts.node, v_facts.links,
+                                              v_stored.payment_group)
              else o.payment_group end
-     where o.environment = p_environment and o.account = coalesce(p_account, '') and o.object_type = p_object_type and o.object_id = v_stored.object_id;
+     where o.environment = p_environment and o.account = coalesce(p_account, '') and o.object_type = p_object_type
+       and o.object_id = v_stored.object_id;
   end loop;
 end
 $$;
-comment on function payments_private.note_again(text, text, text, text[]) is 'Reads what stored objects say of payments again.';
+comment on function payments_private.extract_again(text, text, text, text[]) is 'Reads what stored objects say of payments again.';
 
-create or replace function payments_private.delete_orphans(p_environment text, p_account text, p_table text, p_keys text[]) returns void
+create or replace function payments_private.prune_rows(p_environment text, p_account text, p_table text, p_keys text[])
+  returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -290,7 +325,8 @@ begin
            from unnest(p_keys) k,
                 lateral (
                   select y.id from payments.transactions y
-                   where y.provider = 'stripe' and y.environment = p_environment and y.account_id is not distinct from p_account
+                   where y.provider = 'stripe' and y.environment = p_environment
+                     and y.account_id is not distinct from p_account
                      and y.provider_object_type = replace(split_part(k, ':', 1), '.', '_')
                      and y.provider_object_id = substr(k, strpos(k, ':') + 1)
                   offset 0) x));
@@ -303,9 +339,10 @@ begin
   end case;
 end
 $$;
-comment on function payments_private.delete_orphans(text, text, text, text[]) is 'Deletes rows that nothing stored accounts for.';
+comment on function payments_private.prune_rows(text, text, text, text[]) is 'Deletes rows that nothing stored accounts for.';
 
-create or replace function payments_private.reproject(p_environment text, p_account text, p_pass text, p_keys text[]) returns void
+create or replace function payments_private.reproject(p_environment text, p_account text, p_stage text, p_keys text[])
+  returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -313,21 +350,23 @@ set enable_seqscan = off  -- plans made while the projections are empty have to 
 set jit = off
 as $$
 declare
-  v_of text := split_part(p_pass, ' ', 2);
+  v_of text := split_part(p_stage, ' ', 2);
 begin
   case
-    when p_pass like 'said %' then perform payments_private.note_again(p_environment, p_account, v_of, p_keys);
-    when p_pass like 'rows %' then perform payments_private.project_objects(p_environment, p_account, v_of, p_keys);
-    when p_pass like 'payments %' then perform payments_private.project_transactions(p_environment, p_account, p_keys);
-    when p_pass like 'subjects %' then perform payments_private.project_customer_mappings(p_environment, p_account, p_keys);
-    when p_pass like 'linked %' then perform payments_private.refill_linked_rows(p_environment, p_account, v_of, p_keys);
-    when p_pass like 'orphans %' then perform payments_private.delete_orphans(p_environment, p_account, v_of, p_keys);
+    when p_stage like 'extract %' then perform payments_private.extract_again(p_environment, p_account, v_of, p_keys);
+    when p_stage like 'project %' then perform payments_private.project_objects(p_environment, p_account, v_of, p_keys);
+    when p_stage like 'payments %' then perform payments_private.project_transactions(p_environment, p_account, p_keys);
+    when p_stage like 'subjects %' then perform payments_private.project_customer_mappings(p_environment, p_account,
+        p_keys);
+    when p_stage like 'linked %' then perform payments_private.refill_linked_rows(p_environment, p_account, v_of,
+        p_keys);
+    when p_stage like 'prune %' then perform payments_private.prune_rows(p_environment, p_account, v_of, p_keys);
   end case;
 end
 $$;
-comment on function payments_private.reproject(text, text, text, text[]) is 'Computes what the keys of a pass stand for.';
+comment on function payments_private.reproject(text, text, text, text[]) is 'Computes what the keys of a stage stand for.';
 
--- Where a rebuild is, is written as the pass and the last key: said charge/ch_….
+-- Where a rebuild is, is written as the stage and the last key: extract charge/ch_….
 create or replace function payments_private.rebuild_batch(
   p_environment text, p_after text, p_max integer, p_alone boolean, out next text, out objects integer
 )
@@ -335,33 +374,35 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_passes text[] := payments_private.passes();
-  v_pass   integer := coalesce(array_position(v_passes, split_part(p_after, '/', 1)), 1);
+  v_stages text[] := payments_private.rebuild_stages();
+  v_stage   integer := coalesce(array_position(v_stages, split_part(p_after, '/', 1)), 1);
   v_after  text := coalesce(substr(p_after, strpos(p_after, '/') + 1), '');
   v_batch  record;
   v_part   record;
 begin
   objects := 0;
-  while v_pass <= cardinality(v_passes) loop
-    v_batch := payments_private.next_batch(p_environment, v_passes[v_pass], v_after, p_max);
+  while v_stage <= cardinality(v_stages) loop
+    v_batch := payments_private.next_batch(p_environment, v_stages[v_stage], v_after, p_max);
     if v_batch.last is not null then
-      for v_part in select * from payments_private.keys_by_account(p_environment, v_passes[v_pass], v_batch.keys, v_batch.accounts) loop
+      for v_part in select *
+        from payments_private.keys_by_account(p_environment, v_stages[v_stage], v_batch.keys, v_batch.accounts) loop
         if not p_alone then
-          perform payments_private.lock_batch(p_environment, v_part.account_id, v_passes[v_pass], v_part.keys);
-          if v_passes[v_pass] like 'orphans %' then  -- those that still are
+          perform payments_private.lock_batch(p_environment, v_part.account_id, v_stages[v_stage], v_part.keys);
+          if v_stages[v_stage] like 'prune %' then  -- those that still are
             v_part.keys := array(
               select o.key
-                from payments_private.orphans(p_environment, split_part(v_passes[v_pass], ' ', 2), v_after, p_max) o
+                from payments_private.rows_to_prune(p_environment, split_part(v_stages[v_stage], ' ', 2), v_after,
+                                                    p_max) o
                where o.key = any (v_part.keys) and o.account_id is not distinct from v_part.account_id);
           end if;
         end if;
-        perform payments_private.reproject(p_environment, v_part.account_id, v_passes[v_pass], v_part.keys);
+        perform payments_private.reproject(p_environment, v_part.account_id, v_stages[v_stage], v_part.keys);
       end loop;
-      next := v_passes[v_pass] || '/' || v_batch.last;
+      next := v_stages[v_stage] || '/' || v_batch.last;
       objects := v_batch.objects;
       return;
     end if;
-    v_pass := v_pass + 1;
+    v_stage := v_stage + 1;
     v_after := '';
   end loop;
 end
@@ -402,11 +443,15 @@ declare
   v_batch record;
 begin
   if max_objects is null or max_objects < 1 then
-    raise exception 'max_objects must be 1 or more' using errcode = 'PY001', detail = 'max_objects', hint = 'With more than 400, deliveries wait for the step.';
-  elsif after is not null and (after not like '%/%' or split_part(after, '/', 1) <> all (payments_private.passes())) then
-    raise exception 'after is not where a rebuild can be' using errcode = 'PY001', detail = 'after', hint = 'Pass what the last step answered as next, or null to begin.';
+    raise exception 'max_objects must be 1 or more' using errcode = 'PY001', detail = 'max_objects',
+      hint = 'With more than 400, deliveries wait for the step.';
+  elsif after is not null
+    and (after not like '%/%' or split_part(after, '/', 1) <> all (payments_private.rebuild_stages())) then
+    raise exception 'after is not where a rebuild can be' using errcode = 'PY001', detail = 'after',
+      hint = 'Pass what the last step answered as next, or null to begin.';
   end if;
-  v_batch := payments_private.rebuild_batch(payments_private.environment_or_fail(rebuild_projections_step.environment), after, max_objects, false);
+  v_batch := payments_private.rebuild_batch(payments_private.environment_or_fail(rebuild_projections_step.environment),
+                                            after, max_objects, false);
   next := v_batch.next;
   objects := v_batch.objects;
 end
@@ -414,4 +459,5 @@ $$;
 comment on function payments.rebuild_projections_step(text, text, integer) is
   'A part of a rebuild, in a transaction of its own: call it with what it last answered as next until that is null. Deliveries go on; only those of the same objects wait for the step. Raises PY001 for an unknown environment or place.';
 
-grant execute on function payments.rebuild_projections(text), payments.rebuild_projections_step(text, text, integer) to payments_admin;
+grant execute on function payments.rebuild_projections(text), payments.rebuild_projections_step(text, text, integer)
+  to payments_admin;

@@ -1,8 +1,8 @@
--- What a rebuild would change, without changing it: each batch of it is done, compared and taken back. A block that raises
--- undoes its writes and releases its locks, but what it has found stays found.
+-- What a rebuild would change, without changing it: each batch of it is done, compared and taken back. A block that
+-- raises undoes its writes and releases its locks, but what it has found stays found.
 
 -- The rows that a batch may change, without surrogate ids and local times.
-create or replace function payments_private.rows_of(p_environment text, p_account text, p_pass text, p_keys text[])
+create or replace function payments_private.stage_rows(p_environment text, p_account text, p_stage text, p_keys text[])
   returns table (projection text, key text, content jsonb)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -12,63 +12,71 @@ set jit = off
 as $$
 #variable_conflict use_column
 declare
-  v_of         text := split_part(p_pass, ' ', 2);
+  v_of         text := split_part(p_stage, ' ', 2);
   v_projection payments_private.projections;
 begin
   case
-    when p_pass like 'said %' then
+    when p_stage like 'extract %' then
       return query
         select 'payment_facts', v_of || ':' || k, to_jsonb(o.facts)
           from unnest(p_keys) k, lateral (
             select x.facts from payments_private.stored_objects x
-             where x.environment = p_environment and x.account = coalesce(p_account, '') and x.object_type = v_of and x.object_id = k and (x.facts).node is not null offset 0) o;
+             where x.environment = p_environment and x.account = coalesce(p_account, '') and x.object_type = v_of
+               and x.object_id = k and (x.facts).node is not null offset 0) o;
 
-    when p_pass = 'rows checkout.session' then
+    when p_stage = 'project checkout.session' then
       return query
         select 'stripe_checkout_sessions', s.id::text, to_jsonb(s) - array['id', 'created_at', 'updated_at']
           from (select distinct payments_private.attempt_of(p_environment, o.data)
                   from unnest(p_keys) k, lateral (
                     select x.data from payments.stripe_objects x
-                     where x.environment = p_environment and x.account_id is not distinct from p_account and x.object_type = 'checkout.session' and x.object_id = k offset 0) o) a (id),
+                     where x.environment = p_environment and x.account_id is not distinct from p_account
+                       and x.object_type = 'checkout.session' and x.object_id = k offset 0) o) a (id),
                lateral (
-                 select * from payments.stripe_checkout_sessions x where x.id = a.id and x.environment = p_environment and x.account_id is not distinct from p_account offset 0) s;
+                 select * from payments.stripe_checkout_sessions x where x.id = a.id and x.environment = p_environment
+                    and x.account_id is not distinct from p_account offset 0) s;
 
-    when p_pass like 'linked %' then
+    when p_stage like 'linked %' then
       return query select * from payments_private.linked_rows_of(p_environment, p_account, v_of, p_keys);
 
-    when p_pass like '% customer_mappings' then
+    when p_stage like '% customer_mappings' then
       return query
         select 'customer_mappings', r.subject_key, to_jsonb(r) - array['id', 'created_at', 'updated_at']
           from unnest(p_keys) k, lateral (
             select * from payments.customer_mappings x
-             where x.provider = 'stripe' and x.environment = p_environment and x.account_id is not distinct from p_account and x.subject_type = payments_private.subject_type_in(k)
+             where x.provider = 'stripe' and x.environment = p_environment
+               and x.account_id is not distinct from p_account and x.subject_type = payments_private.subject_type_in(k)
                and x.subject_id = payments_private.subject_id_in(k) offset 0) r;
 
-    when p_pass like 'payments %' or p_pass = 'orphans transactions' then  -- the keys are nodes
+    when p_stage like 'payments %' or p_stage = 'prune transactions' then  -- the keys are nodes
       return query
-        select 'transactions', r.provider_object_type || ':' || r.provider_object_id, to_jsonb(r) - array['id', 'created_at', 'updated_at']
+        select 'transactions', r.provider_object_type || ':' || r.provider_object_id,
+               to_jsonb(r) - array['id', 'created_at', 'updated_at']
           from unnest(p_keys) k, lateral (
             select * from payments.transactions x
-             where x.provider = 'stripe' and x.environment = p_environment and x.account_id is not distinct from p_account
+             where x.provider = 'stripe' and x.environment = p_environment
+               and x.account_id is not distinct from p_account
                and x.provider_object_type = replace(split_part(k, ':', 1), '.', '_')
                and x.provider_object_id = substr(k, strpos(k, ':') + 1) offset 0) r;
 
     else
       for v_projection in
         select p.* from payments_private.projections p
-         where v_of = any (p.object_types) and p_pass like 'rows %' or p.table_name = v_of and p_pass like 'orphans %'
+         where v_of = any (p.object_types) and p_stage like 'project %' or p.table_name = v_of
+           and p_stage like 'prune %'
       loop
         return query execute payments_private.projection_statement(v_projection, $q$
           select '%1$s', r.%2$I, to_jsonb(r) - array['id', 'created_at', 'updated_at']
             from unnest($3) k, lateral (
               select * from payments.%1$I x
                where %4$s x.environment = $1 and x.account_id is not distinct from $2 and x.$q$
-          || case when p_pass like 'rows %' then '%3$I' else '%2$I' end || ' = k offset 0) r')
+          || case when p_stage like 'project %' then '%3$I' else '%2$I' end || ' = k offset 0) r')
           using p_environment, p_account, p_keys;
       end loop;
-      if p_pass = 'rows subscription' then  -- items of theirs may be stored under another
+      if p_stage = 'project subscription' then  -- items of theirs may be stored under another
         return query
-          select 'stripe_subscription_items', x.subscription_item_id, to_jsonb(x) - array['id', 'created_at', 'updated_at']
+          select 'stripe_subscription_items', x.subscription_item_id,
+                 to_jsonb(x) - array['id', 'created_at', 'updated_at']
             from unnest(p_keys) k,
                  lateral (
                    select y.data from payments.stripe_objects y
@@ -83,10 +91,12 @@ begin
   end case;
 end
 $$;
-comment on function payments_private.rows_of(text, text, text, text[]) is 'What there is for the keys of a pass.';
+comment on function payments_private.stage_rows(text, text, text, text[]) is 'What there is for the keys of a stage.';
 
 -- p_alone: the caller has locked the environment.
-create or replace function payments_private.differences_of(p_environment text, p_account text, p_pass text, p_keys text[], p_alone boolean)
+create or replace function payments_private.differences_of(
+  p_environment text, p_account text, p_stage text, p_keys text[], p_alone boolean
+)
   returns table (projection text, key text, stored jsonb, expected jsonb)
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -98,22 +108,24 @@ declare
 begin
   begin
     if not p_alone then
-      perform payments_private.lock_batch(p_environment, p_account, p_pass, p_keys);
+      perform payments_private.lock_batch(p_environment, p_account, p_stage, p_keys);
     end if;
-    if p_pass like 'payments %' then
-      v_rows := array(select distinct c.node from payments_private.circles_of(p_environment, p_account, p_keys) c);
+    if p_stage like 'payments %' then
+      v_rows := array(select distinct c.node from payments_private.group_members(p_environment, p_account, p_keys) c);
     end if;
     select jsonb_object_agg(r.projection || '/' || r.key, r.content) into v_before
-      from payments_private.rows_of(p_environment, p_account, p_pass, v_rows) r;
-    perform payments_private.reproject(p_environment, p_account, p_pass, p_keys);
+      from payments_private.stage_rows(p_environment, p_account, p_stage, v_rows) r;
+    perform payments_private.reproject(p_environment, p_account, p_stage, p_keys);
 
     for projection, key, stored, expected in
-      select split_part(coalesce(b.key, a.name), '/', 1), substr(coalesce(b.key, a.name), strpos(coalesce(b.key, a.name), '/') + 1),
+      select split_part(coalesce(b.key, a.name), '/', 1),
+             substr(coalesce(b.key, a.name), strpos(coalesce(b.key, a.name), '/') + 1),
              b.value, a.content
         from jsonb_each(v_before) b
         full join (
           select r.projection || '/' || r.key, r.content
-            from payments_private.rows_of(p_environment, p_account, p_pass, v_rows) r) a (name, content) on a.name = b.key
+            from payments_private.stage_rows(p_environment, p_account, p_stage, v_rows) r) a (name, content)
+                on a.name = b.key
        where b.value is distinct from a.content
     loop
       return next;
@@ -134,40 +146,43 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-  v_pass    text;
+  v_stage    text;
   v_after   text;
   v_batch   record;
   v_part    record;
   v_found   record;
-  v_wrong   jsonb := jsonb '[]';  -- what payments are computed from: [pass, account, keys]
+  v_wrong   jsonb := jsonb '[]';  -- what payments are computed from: [stage, account, keys]
   v_alone   boolean := false;
 begin
   begin
-    foreach v_pass in array payments_private.passes() loop
+    foreach v_stage in array payments_private.rebuild_stages() loop
       -- Payments are computed from what their objects say and from sessions. Where that was not right, it has to be for
       -- the rest of the walk, hence nobody else may be at work on it.
-      if v_pass like 'payments %' and v_wrong <> '[]' and not v_alone then
+      if v_stage like 'payments %' and v_wrong <> '[]' and not v_alone then
         perform payments_private.lock_area(p_environment, p_whole => true);
         v_alone := true;
-        perform payments_private.reproject(p_environment, w.value ->> 1, w.value ->> 0, array(select jsonb_array_elements_text(w.value -> 2)))
+        perform payments_private.reproject(p_environment, w.value ->> 1, w.value ->> 0,
+                                           array(select jsonb_array_elements_text(w.value -> 2)))
            from jsonb_array_elements(v_wrong) w;
       end if;
 
       v_after := '';
       loop
-        v_batch := payments_private.next_batch(p_environment, v_pass, v_after, p_max);
+        v_batch := payments_private.next_batch(p_environment, v_stage, v_after, p_max);
         exit when v_batch.last is null;
         v_after := v_batch.last;
-        for v_part in select * from payments_private.keys_by_account(p_environment, v_pass, v_batch.keys, v_batch.accounts) loop
-          for v_found in select * from payments_private.differences_of(p_environment, v_part.account_id, v_pass, v_part.keys, v_alone) loop
+        for v_part in select *
+          from payments_private.keys_by_account(p_environment, v_stage, v_batch.keys, v_batch.accounts) loop
+          for v_found in select *
+            from payments_private.differences_of(p_environment, v_part.account_id, v_stage, v_part.keys, v_alone) loop
             projection := v_found.projection;
             key := v_found.key || coalesce(' of ' || v_part.account_id, '');
             stored := v_found.stored;
             expected := v_found.expected;
             return next;
           end loop;
-          if found and v_pass like any (array['said %', 'rows checkout.session']) then
-            v_wrong := v_wrong || jsonb_build_array(jsonb_build_array(v_pass, v_part.account_id, v_part.keys));
+          if found and v_stage like any (array['extract %', 'project checkout.session']) then
+            v_wrong := v_wrong || jsonb_build_array(jsonb_build_array(v_stage, v_part.account_id, v_part.keys));
           end if;
         end loop;
       end loop;

@@ -1,5 +1,6 @@
--- The worker's own bookkeeping. Each part of this room belongs to one job of pg_payments/worker/: refresh.sql, sweep.sql; the jobs
--- that are due every so often are shared out here. A claim is a lease: a worker that dies holds up nothing for longer than that.
+-- The worker's own bookkeeping. Each part of this room belongs to one job of pg_payments/worker/: refresh.sql,
+-- sweep.sql; the jobs that are due every so often are shared out here. A claim is a lease: a worker that dies holds up
+-- nothing for longer than that.
 
 create or replace function payments.schedule_job(job text, environment text, every interval) returns void
 language plpgsql security definer  -- the service may not write the schedule except through here
@@ -16,7 +17,8 @@ end
 $$;
 comment on function payments.schedule_job(text, text, interval) is 'A job is due every so often, at first at once. Changes nothing that is scheduled like that already.';
 
-create or replace function payments.claim_job(lease interval default '5 minutes') returns table (job text, environment text)
+create or replace function payments.claim_job(lease interval default '5 minutes')
+  returns table (job text, environment text)
 language plpgsql security definer  -- the service may not write the schedule except through here
 set search_path = pg_catalog, pg_temp
 as $$
@@ -34,7 +36,8 @@ end
 $$;
 comment on function payments.claim_job(interval) is 'The scheduled job that has been due for longest, for the caller alone while the lease lasts; no row if none is due. Tell how it ended with payments.settle_job().';
 
-create or replace function payments.hold_job(job text, environment text, lease interval default '5 minutes') returns void
+create or replace function payments.hold_job(job text, environment text, lease interval default '5 minutes')
+  returns void
 language plpgsql security definer  -- the service may not write the schedule except through here
 set search_path = pg_catalog, pg_temp
 as $$
@@ -76,21 +79,29 @@ begin
     select d.name, greatest(extract(epoch from d.due_at), 0)::double precision
       from (values
         ('outbox', least((select min(o.next_try_at) from payments.outbox o where o.status = 'pending'),
-                         (select min(coalesce(o.claimed_until, 'epoch'::timestamptz)) from payments.outbox o where o.status = 'claimed')) - clock_timestamp()),
-        ('retries', least((select min(e.next_attempt_at) from payments.webhook_events e where e.environment = 'live' and e.next_attempt_at is not null),
-                          (select min(e.next_attempt_at) from payments.webhook_events e where e.environment = 'test' and e.next_attempt_at is not null),
-                          (select min(s.next_attempt_at) from payments_private.stashed_events s where s.next_attempt_at is not null)) - v_now),
-        ('refresh', (select min(greatest(q.next_try_at, q.claimed_until)) from payments_private.refresh_queue q where q.next_try_at < 'infinity')
+                         (select min(coalesce(o.claimed_until, 'epoch'::timestamptz)) from payments.outbox o
+                           where o.status = 'claimed')) - clock_timestamp()),
+        ('retries', least((select min(e.next_attempt_at) from payments.webhook_events e where e.environment = 'live'
+                              and e.next_attempt_at is not null),
+                          (select min(e.next_attempt_at) from payments.webhook_events e where e.environment = 'test'
+                              and e.next_attempt_at is not null),
+                          (select min(s.next_attempt_at) from payments_private.stashed_events s
+                            where s.next_attempt_at is not null)) - v_now),
+        ('refresh', (select min(greatest(q.next_try_at, q.claimed_until)) from payments_private.refresh_queue q
+                      where q.next_try_at < 'infinity')
                     - clock_timestamp()),
         ('checkouts', (select min(s.ask_after) from payments.stripe_checkout_sessions s
-                        where s.status = 'initialized' and s.ask_after > clock_timestamp() - interval '1 hour' and payments_private.worker_asks())
+                        where s.status = 'initialized' and s.ask_after > clock_timestamp() - interval '1 hour'
+                          and payments_private.worker_asks())
                       - clock_timestamp()),
-        ('schedule', (select min(greatest(s.due_at, s.claimed_until)) from payments_private.schedule s) - clock_timestamp())
+        ('schedule', (select min(greatest(s.due_at, s.claimed_until))
+                        from payments_private.schedule s) - clock_timestamp())
       ) d (name, due_at)
      where d.due_at is not null;
 end
 $$;
 comment on function payments.work_due() is 'What a worker may have to do and in how many seconds, a row a job; no row for a job that has nothing waiting. The one question that an idle worker asks.';
 
-grant execute on function payments.schedule_job(text, text, interval), payments.claim_job(interval), payments.hold_job(text, text, interval),
+grant execute on function payments.schedule_job(text, text, interval), payments.claim_job(interval),
+  payments.hold_job(text, text, interval),
   payments.settle_job(text, text, text), payments.work_due() to payments_service;

@@ -1,7 +1,7 @@
--- Attempts that an application begins by plain SQL, with nobody there to ask Stripe: the worker does, if it was told to.
--- Who asks Stripe itself says so in its transaction (payments.asks_stripe), as this package's own HTTP interface does; its
--- attempts are left alone until it must be dead. Stripe makes one session of an attempt whoever asks and however often, for its
--- idempotency key is made from the attempt's id.
+-- Attempts that an application begins by plain SQL, with nobody there to ask Stripe: the worker does, if it was told
+-- to. Who asks Stripe itself says so in its transaction (payments.asks_stripe), as this package's own HTTP interface
+-- does; its attempts are left alone until it must be dead. Stripe makes one session of an attempt whoever asks and
+-- however often, for its idempotency key is made from the attempt's id.
 
 create or replace function payments_private.worker_asks() returns boolean
 language plpgsql stable
@@ -19,7 +19,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   if current_setting('payments.asks_stripe', true) = 'on' then
-    new.ask_after := clock_timestamp() + interval '2 minutes';  -- longer than a request to Stripe and its repetitions take
+    -- longer than a request to Stripe and its repetitions take
+    new.ask_after := clock_timestamp() + interval '2 minutes';
   else
     new.ask_after := clock_timestamp();
     if payments_private.worker_asks() then
@@ -63,7 +64,8 @@ begin
        set ask_after = clock_timestamp() + lease
      where s.id = any (array(
        select x.id from payments.stripe_checkout_sessions x
-        where x.status = 'initialized' and x.ask_after <= clock_timestamp() and x.ask_after > clock_timestamp() - interval '1 hour'
+        where x.status = 'initialized' and x.ask_after <= clock_timestamp()
+          and x.ask_after > clock_timestamp() - interval '1 hour'
         order by x.ask_after limit max_attempts
           for update skip locked))
     returning s.id, s.environment;
@@ -84,7 +86,8 @@ end
 $$;
 comment on function payments.put_off_checkout(uuid, interval) is 'Stripe could not be asked for a claimed attempt now: again after that.';
 
-create or replace function payments.wait_for_checkout(id uuid, timeout interval default '10 seconds') returns payments.stripe_checkout_sessions
+create or replace function payments.wait_for_checkout(id uuid, timeout interval default '10 seconds')
+  returns payments.stripe_checkout_sessions
 language plpgsql volatile security invoker  -- sees what the caller may see
 set search_path = pg_catalog, pg_temp
 as $$
@@ -97,7 +100,8 @@ begin
     if not found then
       raise exception 'no such checkout' using errcode = 'PY005', detail = coalesce(wait_for_checkout.id::text, 'null'),
         hint = 'Call it in another transaction than the one that began the checkout, as who began it.';
-    elsif v_row.status in ('failed', 'expired') or (v_row.status = 'completed' and v_row.payment_status is distinct from 'unpaid') then
+    elsif v_row.status in ('failed', 'expired')
+      or (v_row.status = 'completed' and v_row.payment_status is distinct from 'unpaid') then
       return v_row;
     elsif clock_timestamp() >= v_until then
       raise exception 'the checkout is still %', v_row.status using errcode = 'PY014', detail = v_row.id::text,
@@ -110,6 +114,7 @@ $$;
 comment on function payments.wait_for_checkout(uuid, interval) is
   'Returns the caller''s attempt once its outcome is applied: paid (or nothing to pay), expired or failed. For success pages; call it outside the transaction that began the attempt. Waits a minute at most. Raises PY005 for an attempt that the caller may not see, PY014 when the timeout passes first.';
 
-grant execute on function payments.claim_checkouts(integer, interval), payments.put_off_checkout(uuid, interval), payments.let_worker_ask(boolean)
+grant execute on function payments.claim_checkouts(integer, interval), payments.put_off_checkout(uuid, interval),
+  payments.let_worker_ask(boolean)
   to payments_service;
 grant execute on function payments.wait_for_checkout(uuid, interval) to payments_user, payments_anon;

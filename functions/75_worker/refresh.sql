@@ -1,6 +1,6 @@
 -- Objects in doubt, to be fetched from Stripe: what events of one second could not settle, and what somebody asked for.
--- Whatever number of times an object comes into doubt before it is fetched, it is fetched once. If it does so while it is being
--- fetched, the answer may be older than the doubt: then it stays in the queue for once more.
+-- Whatever number of times an object comes into doubt before it is fetched, it is fetched once. If it does so while it
+-- is being fetched, the answer may be older than the doubt: then it stays in the queue for once more.
 
 create or replace function payments_private.note_refresh() returns trigger
 language plpgsql
@@ -10,7 +10,8 @@ begin
   -- Before the insert finds out that the row is there: whoever inserts with "on conflict do nothing" is heard, too.
   update payments_private.refresh_queue q
      set asked_again = true
-   where q.environment = new.environment and q.account = new.account and q.object_type = new.object_type and q.object_id = new.object_id
+   where q.environment = new.environment and q.account = new.account and q.object_type = new.object_type
+     and q.object_id = new.object_id
      and q.claimed_until is not null and not q.asked_again;
   perform pg_notify('payments_jobs', 'refresh');
   return new;
@@ -22,7 +23,9 @@ drop trigger if exists note_refresh on payments_private.refresh_queue;
 create trigger note_refresh before insert on payments_private.refresh_queue
   for each row execute function payments_private.note_refresh();
 
-create or replace function payments.request_refresh(environment text, object_type text, object_id text, account_id text default null) returns void
+create or replace function payments.request_refresh(
+  environment text, object_type text, object_id text, account_id text default null
+) returns void
 language plpgsql security definer  -- administrators may not write the queue except through here
 set search_path = pg_catalog, pg_temp
 as $$
@@ -32,9 +35,11 @@ declare
   v_account     text := coalesce(payments_private.foreign_account(v_environment, request_refresh.account_id), '');
 begin
   if coalesce(request_refresh.object_type !~ '^[a-z0-9_]+([.][a-z0-9_]+)*$', true) then
-    raise exception 'object_type must be a type of Stripe object' using errcode = 'PY001', detail = 'object_type', hint = 'Use customer, checkout.session …';
+    raise exception 'object_type must be a type of Stripe object' using errcode = 'PY001', detail = 'object_type',
+      hint = 'Use customer, checkout.session …';
   elsif coalesce(request_refresh.object_id !~ '^[A-Za-z0-9_.:-]{1,255}$', true) then
-    raise exception 'object_id must be an id of Stripe''s' using errcode = 'PY001', detail = 'object_id', hint = 'Use cus_…, in_… …';
+    raise exception 'object_id must be an id of Stripe''s' using errcode = 'PY001', detail = 'object_id',
+      hint = 'Use cus_…, in_… …';
   end if;
   insert into payments_private.refresh_queue as q (environment, account, object_type, object_id, reason)
   values (v_environment, v_account, request_refresh.object_type, request_refresh.object_id, 'asked for')
@@ -50,7 +55,8 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return coalesce((select s.value::double precision from payments_private.settings s where s.name = 'read_rate_' || p_environment), 20);
+  return coalesce((select s.value::double precision from payments_private.settings s
+                    where s.name = 'read_rate_' || p_environment), 20);
 end
 $$;
 comment on function payments_private.read_rate(text) is 'Objects a second that all workers together fetch: 20 as shipped, under the 25 that Stripe allows to a test account and an endpoint.';
@@ -74,8 +80,13 @@ begin
     exit when not payments_private.take_token(q.environment, q.account, 'read', v_rate, v_rate);
     update payments_private.refresh_queue x
        set claimed_until = clock_timestamp() + lease, asked_again = false, tries = x.tries + 1
-     where x.environment = q.environment and x.account = q.account and x.object_type = q.object_type and x.object_id = q.object_id;
-    environment := q.environment; account_id := nullif(q.account, ''); object_type := q.object_type; object_id := q.object_id; tries := q.tries + 1;
+     where x.environment = q.environment and x.account = q.account and x.object_type = q.object_type
+       and x.object_id = q.object_id;
+    environment := q.environment;
+    account_id := nullif(q.account, '');
+    object_type := q.object_type;
+    object_id := q.object_id;
+    tries := q.tries + 1;
     return next;
   end loop;
 end
@@ -84,7 +95,8 @@ comment on function payments.claim_refreshes(integer, interval) is
   'Objects to be fetched now, for the caller alone while the lease lasts, as many as the account''s rate allows. Tell what became of each with payments.settle_refresh(). Several workers may call it at once.';
 
 create or replace function payments.settle_refresh(
-  environment text, account_id text, object_type text, object_id text, error text default null, retry_after interval default null
+  environment text, account_id text, object_type text, object_id text, error text default null,
+  retry_after interval default null
 ) returns void
 language plpgsql security definer  -- the service may not write the queue except through here
 set search_path = pg_catalog, pg_temp
@@ -98,7 +110,8 @@ begin
   update payments_private.refresh_queue q
      set claimed_until = null, asked_again = false, last_error = settle_refresh.error,
          -- a second later at least: Stripe's clock and its events' times are whole seconds
-         next_try_at = case when settle_refresh.error is null or q.asked_again then clock_timestamp() + interval '1 second'
+         next_try_at = case when settle_refresh.error is null
+                         or q.asked_again then clock_timestamp() + interval '1 second'
                             else coalesce(clock_timestamp() + settle_refresh.retry_after, 'infinity') end
    where q.environment = settle_refresh.environment and q.account = coalesce(settle_refresh.account_id, '')
      and q.object_type = settle_refresh.object_type and q.object_id = settle_refresh.object_id;
@@ -107,7 +120,9 @@ $$;
 comment on function payments.settle_refresh(text, text, text, text, text, interval) is
   'What became of a claimed object: without an error it is in place and leaves the queue, unless it came into doubt meanwhile. With one it is tried again after retry_after (null: only when it is asked for again).';
 
-create or replace function payments.refresh_state(environment text, object_type text, object_id text, account_id text default null)
+create or replace function payments.refresh_state(
+  environment text, object_type text, object_id text, account_id text default null
+)
   returns table (is_waiting boolean, last_error text)
 language sql stable security definer  -- the queue is nobody's
 set search_path = pg_catalog, pg_temp
@@ -120,9 +135,11 @@ $$;
 comment on function payments.refresh_state(text, text, text, text) is
   'Whether an object waits to be fetched, and why it was not the last time it was tried. No row: it is in place, or nobody asked for it.';
 
--- Stripe answers "no such object" for what was deleted, except customers. That is believed only of what is stored and did not
--- change after Stripe was asked, and recorded as what Stripe answers to a deletion.
-create or replace function payments.store_absence(environment text, object_type text, object_id text, asked_at timestamptz, account_id text default null)
+-- Stripe answers "no such object" for what was deleted, except customers. That is believed only of what is stored and
+-- did not change after Stripe was asked, and recorded as what Stripe answers to a deletion.
+create or replace function payments.store_absence(
+  environment text, object_type text, object_id text, asked_at timestamptz, account_id text default null
+)
   returns boolean
 language plpgsql security definer  -- the service may not read or write the store except through here
 set search_path = pg_catalog, pg_temp
@@ -138,13 +155,16 @@ begin
     return false;
   end if;
   return payments.store_stripe_objects(
-    environment, jsonb_build_array(jsonb_build_object('id', object_id, 'object', object_type, 'deleted', true)), asked_at, account_id) > 0;
+    environment, jsonb_build_array(jsonb_build_object('id', object_id, 'object', object_type, 'deleted', true)),
+    asked_at, account_id) > 0;
 end
 $$;
 comment on function payments.store_absence(text, text, text, timestamptz, text) is
   'Stripe was asked for an object then and has no such: what is stored of it is marked deleted, unless it is newer than that. Whether it was.';
 
-grant execute on function payments.request_refresh(text, text, text, text), payments.refresh_state(text, text, text, text)
+grant execute on function payments.request_refresh(text, text, text, text),
+  payments.refresh_state(text, text, text, text)
   to payments_service, payments_admin;
-grant execute on function payments.claim_refreshes(integer, interval), payments.settle_refresh(text, text, text, text, text, interval),
+grant execute on function payments.claim_refreshes(integer, interval),
+  payments.settle_refresh(text, text, text, text, text, interval),
   payments.store_absence(text, text, text, timestamptz, text) to payments_service;

@@ -1,6 +1,6 @@
--- Deliveries that never came. Stripe lists its events for 30 days (API reference: List all events); what it lists is compared with
--- the ledger, and what is not there is taken in like a delivery. The ledger knows its events again, so to look twice harms nothing:
--- each sweep begins well before the point up to which the last one was certain.
+-- Deliveries that never came. Stripe lists its events for 30 days (API reference: List all events); what it lists is
+-- compared with the ledger, and what is not there is taken in like a delivery. The ledger knows its events again, so to
+-- look twice harms nothing: each sweep begins well before the point up to which the last one was certain.
 
 create or replace function payments_private.first_sweep(p_environment text) returns timestamptz
 language plpgsql stable
@@ -9,9 +9,11 @@ as $$
 begin
   return least(
     payments_private.now(),
-    (select c.created_at from payments.provider_connections c where c.provider = 'stripe' and c.environment = p_environment),
+    (select c.created_at from payments.provider_connections c where c.provider = 'stripe'
+        and c.environment = p_environment),
     (select min(e.provider_created_at)  -- rows are ordered by arrival
-       from (select x.provider_created_at from payments.webhook_events x where x.environment = p_environment order by x.id limit 1000) e));
+       from (select x.provider_created_at from payments.webhook_events x where x.environment = p_environment
+             order by x.id limit 1000) e));
 end
 $$;
 comment on function payments_private.first_sweep(text) is 'Since when this installation follows the account: since its first event happened, or since the account was connected.';
@@ -27,7 +29,8 @@ declare
   v_sweep  payments_private.sweeps;
 begin
   insert into payments_private.sweeps as s (environment, began_at)
-  values (payments_private.environment_or_fail(begin_sweep.environment), payments_private.first_sweep(begin_sweep.environment))
+  values (payments_private.environment_or_fail(begin_sweep.environment),
+          payments_private.first_sweep(begin_sweep.environment))
   on conflict (environment) do nothing;
   select s.* into v_sweep from payments_private.sweeps s where s.environment = begin_sweep.environment;
   return query
@@ -51,7 +54,8 @@ begin
   select count(*) into v_missed
     from unnest(event_ids, duplicates) u (id, is_duplicate)
     join payments.webhook_events e on e.id = u.id
-   where not u.is_duplicate and e.provider_created_at < payments_private.now() - interval '1 minute';  -- a younger one may be under way
+   -- a younger one may be under way
+   where not u.is_duplicate and e.provider_created_at < payments_private.now() - interval '1 minute';
   select e.provider_event_id, e.received_at - e.provider_created_at as took into v_latest
     from unnest(event_ids, duplicates) u (id, is_duplicate)
     join payments.webhook_events e on e.id = u.id
@@ -61,7 +65,8 @@ begin
      set missed_events = s.missed_events + v_missed,
          last_missed_at = case when v_missed > 0 then payments_private.now() else s.last_missed_at end,
          latest_arrival = greatest(s.latest_arrival, v_latest.took),
-         latest_arrival_of = case when v_latest.took > coalesce(s.latest_arrival, '-1 second') then v_latest.provider_event_id else s.latest_arrival_of end
+         latest_arrival_of = case when v_latest.took > coalesce(s.latest_arrival, '-1 second')
+                               then v_latest.provider_event_id else s.latest_arrival_of end
    where s.environment = note_swept.environment;
   return v_missed;
 end
@@ -69,14 +74,16 @@ $$;
 comment on function payments.note_swept(text, uuid[], boolean[]) is
   'Counts events that a sweep has taken in: those that were not duplicates were missed, of the others how late they came. Answers how many were missed.';
 
-create or replace function payments.finish_sweep(environment text, certain_until timestamptz, gap boolean default false) returns void
+create or replace function payments.finish_sweep(environment text, certain_until timestamptz, gap boolean default false)
+  returns void
 language plpgsql security definer  -- the service may not write sweeps except through here
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
   update payments_private.sweeps s
-     set certain_until = greatest(s.certain_until, finish_sweep.certain_until), swept_at = payments_private.now(), gaps = s.gaps + finish_sweep.gap::integer
+     set certain_until = greatest(s.certain_until, finish_sweep.certain_until), swept_at = payments_private.now(),
+         gaps = s.gaps + finish_sweep.gap::integer
    where s.environment = finish_sweep.environment;
 end
 $$;
@@ -84,7 +91,8 @@ comment on function payments.finish_sweep(text, timestamptz, boolean) is 'A swee
 
 create or replace function payments.worker_status()
   returns table (
-    environment text, certain_until timestamptz, swept_at timestamptz, missed_events bigint, last_missed_at timestamptz, latest_arrival interval,
+    environment text, certain_until timestamptz, swept_at timestamptz, missed_events bigint, last_missed_at timestamptz,
+    latest_arrival interval,
     latest_arrival_of text, gaps integer, refreshes_waiting bigint, refreshes_refused bigint, failed_jobs text[]
   )
 language plpgsql security definer  -- shows what the caller may not read
@@ -92,10 +100,14 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   return query
-    select n.name, s.certain_until, s.swept_at, coalesce(s.missed_events, 0), s.last_missed_at, s.latest_arrival, s.latest_arrival_of, coalesce(s.gaps, 0),
-           (select count(*) from payments_private.refresh_queue q where q.environment = n.name and q.next_try_at < 'infinity'),
-           (select count(*) from payments_private.refresh_queue q where q.environment = n.name and q.next_try_at = 'infinity'),
-           array(select j.job || ': ' || j.last_error from payments_private.schedule j where j.environment = n.name and j.last_error is not null order by 1)
+    select n.name, s.certain_until, s.swept_at, coalesce(s.missed_events, 0), s.last_missed_at, s.latest_arrival,
+           s.latest_arrival_of, coalesce(s.gaps, 0),
+           (select count(*) from payments_private.refresh_queue q where q.environment = n.name
+               and q.next_try_at < 'infinity'),
+           (select count(*) from payments_private.refresh_queue q where q.environment = n.name
+               and q.next_try_at = 'infinity'),
+           array(select j.job || ': ' || j.last_error from payments_private.schedule j where j.environment = n.name
+                    and j.last_error is not null order by 1)
       from unnest(array['test', 'live']) n (name)
       left join payments_private.sweeps s on s.environment = n.name
      order by n.name desc;
@@ -104,6 +116,7 @@ $$;
 comment on function payments.worker_status() is
   'A row an environment: up to when the ledger is certain to hold every event, how many had to be fetched, how late the latest came, what waits to be refreshed, and scheduled jobs whose last run failed.';
 
-grant execute on function payments.begin_sweep(text), payments.note_swept(text, uuid[], boolean[]), payments.finish_sweep(text, timestamptz, boolean)
+grant execute on function payments.begin_sweep(text), payments.note_swept(text, uuid[], boolean[]),
+  payments.finish_sweep(text, timestamptz, boolean)
   to payments_service;
 grant execute on function payments.worker_status() to payments_service, payments_admin;

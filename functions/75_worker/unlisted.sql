@@ -1,6 +1,8 @@
 -- What a sync has not come across, although it is stored.
 
-create or replace function payments.older_objects(environment text, object_type text, before timestamptz, after_id text, max_rows integer)
+create or replace function payments.older_objects(
+  environment text, object_type text, before timestamptz, after_id text, max_rows integer
+)
   returns table (object_id text)
 language plpgsql stable security definer  -- the service may not read the store
 set search_path = pg_catalog, pg_temp
@@ -10,7 +12,8 @@ as $$
 begin
   return query
     select o.object_id from payments.stripe_objects o
-     where o.environment = older_objects.environment and o.account_id is null and o.object_type = older_objects.object_type
+     where o.environment = older_objects.environment and o.account_id is null
+       and o.object_type = older_objects.object_type
        and o.object_id > coalesce(older_objects.after_id, '') and not o.deleted and o.observed_at < older_objects.before
      order by o.object_id limit max_rows;
 end

@@ -29,19 +29,23 @@ begin
       using errcode = 'PY008', detail = v_environment, hint = 'Use a test key for test and a live key for live.';
   end if;
 
-  insert into payments.provider_connections as c (environment, status, provider_account_id, account_email, account_name, account_livemode)
+  insert into payments.provider_connections as c (environment, status, provider_account_id, account_email, account_name,
+                                                  account_livemode)
   values (
     v_environment, 'connected', v_account_id, payments_private.json_text(account -> 'email'),
     payments_private.account_name(account), livemode)
   on conflict (provider, environment) do update
      set status = 'connected', provider_account_id = excluded.provider_account_id,
-         account_email = coalesce(c.account_email, excluded.account_email), account_name = coalesce(c.account_name, excluded.account_name),
+         account_email = coalesce(c.account_email, excluded.account_email),
+         account_name = coalesce(c.account_name, excluded.account_name),
          account_livemode = excluded.account_livemode, updated_at = now()
    where coalesce(c.provider_account_id, excluded.provider_account_id) = excluded.provider_account_id
   returning * into v_connection;
   if not found then
-    raise exception 'the key belongs to another account than what is mirrored' using errcode = 'PY006', detail = v_account_id,
-      hint = 'Two accounts do not share an environment: use the former account''s key, or begin a new mirror with replace_account().';
+    raise exception 'the key belongs to another account than what is mirrored' using errcode = 'PY006',
+      detail = v_account_id,
+      hint = 'Two accounts do not share an environment: use the former account''s key, '
+        'or begin a new mirror with replace_account().';
   end if;
   return v_connection;
 end
@@ -62,10 +66,12 @@ declare
 begin
   if finish_sync.error is null then
     v_counts := v_counts || jsonb_build_object('unmappedSubscriptions', (
-      select count(*) from payments.stripe_subscriptions s where s.environment = v_environment and s.account_id is null and s.subject_type is null));
+      select count(*) from payments.stripe_subscriptions s where s.environment = v_environment and s.account_id is null
+         and s.subject_type is null));
   end if;
 
-  insert into payments.provider_connections as c (environment, status, last_synced_at, last_sync_status, last_sync_error, last_sync_counts)
+  insert into payments.provider_connections as c (environment, status, last_synced_at, last_sync_status,
+                                                  last_sync_error, last_sync_counts)
   values (
     v_environment,
     case when v_counts is null then 'error' else 'connected' end,
@@ -84,4 +90,5 @@ $$;
 comment on function payments.finish_sync(text, jsonb, text) is
   'Records how a sync ended: what it read, by list, and the error that stopped it. Without counts not even the account could be read. last_synced_at moves only when it succeeded.';
 
-grant execute on function payments.connect_account(text, jsonb, boolean), payments.finish_sync(text, jsonb, text) to payments_service;
+grant execute on function payments.connect_account(text, jsonb, boolean), payments.finish_sync(text, jsonb, text)
+  to payments_service;

@@ -1,6 +1,6 @@
 -- Keys that are kept here, encrypted, and the account that they open.
 
--- Everything of the mirrored account goes; the ledger stays as the record it is, but what waits in it is given up.
+-- Everything of the mirrored account goes; the ledger stays as the record it is, but what waits in it is parked.
 create or replace function payments_private.clear_mirror(p_environment text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -8,18 +8,20 @@ as $$
 declare
   v_projection payments_private.projections;
 begin
-  -- Deliveries under way end first and are cleared; those that come meanwhile wait for the new account, before they have
-  -- read anything of the former one's. The table is both environments', so both are locked, in the order of the retries.
+  -- Deliveries under way end first and are cleared; those that come meanwhile wait for the new account, before they
+  -- have read anything of the former one's. The table is both environments', so both are locked, in the order of the
+  -- retries.
   perform payments_private.lock_area('live', p_whole => true);
   perform payments_private.lock_area('test', p_whole => true);
   lock table payments.webhook_events, payments_private.stored_objects in share row exclusive mode;
 
   for v_projection in select p.* from payments_private.projections p where not p.made_by_callers loop
-    execute payments_private.projection_statement(v_projection, 'delete from payments.%1$I x where x.environment = $1') using p_environment;
+    execute payments_private.projection_statement(v_projection, 'delete from payments.%1$I x where x.environment = $1')
+      using p_environment;
   end loop;
   delete from payments_private.customer_claims c where c.environment = p_environment;
   delete from payments_private.refresh_queue q where q.environment = p_environment;
-  delete from payments_private.rival_snapshots r where r.environment = p_environment;
+  delete from payments_private.same_second_snapshots r where r.environment = p_environment;
   delete from payments_private.stored_objects o where o.environment = p_environment;
 
   update payments.webhook_events e
@@ -33,7 +35,9 @@ $$;
 comment on function payments_private.clear_mirror(text) is
   'Empties the mirror of one environment: objects, links, projections, mappings. Events keep their rows; waiting ones are parked.';
 
-create or replace function payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text)
+create or replace function payments.replace_account(
+  environment text, account jsonb, livemode boolean, secret text, masked text
+)
   returns payments.provider_connections
 language plpgsql security definer  -- nobody may write secrets, connections or the mirror except through here
 set search_path = pg_catalog, pg_temp
@@ -51,12 +55,14 @@ begin
     perform payments_private.clear_mirror(v_environment);
     delete from payments.provider_connections c where c.provider = 'stripe' and c.environment = v_environment;
     -- what the former account's endpoint still delivers is not this account's
-    delete from payments_private.provider_secrets s where s.environment = v_environment and starts_with(s.name, 'webhook_secret:');
+    delete from payments_private.provider_secrets s where s.environment = v_environment
+      and starts_with(s.name, 'webhook_secret:');
   end if;
 
   perform payments.connect_account(v_environment, account, livemode);
   update payments.provider_connections c
-     set account_email = payments_private.json_text(account -> 'email'), account_name = payments_private.account_name(account)
+     set account_email = payments_private.json_text(account -> 'email'),
+         account_name = payments_private.account_name(account)
    where c.provider = 'stripe' and c.environment = v_environment;
   insert into payments_private.provider_secrets (environment, name, secret)
   values (v_environment, 'secret_key', replace_account.secret)
@@ -81,7 +87,8 @@ as $$
 $$;
 comment on function payments.stored_secret(text, text) is 'A secret as it was encrypted; null if none is stored.';
 
-create or replace function payments.reencrypt_secret(environment text, name text, formerly text, secret text) returns boolean
+create or replace function payments.reencrypt_secret(environment text, name text, formerly text, secret text)
+  returns boolean
 language plpgsql security definer  -- the table is nobody's
 set search_path = pg_catalog, pg_temp
 as $$
@@ -89,7 +96,8 @@ as $$
 begin
   update payments_private.provider_secrets s
      set secret = reencrypt_secret.secret, updated_at = now()
-   where s.environment = reencrypt_secret.environment and s.name = reencrypt_secret.name and s.secret = reencrypt_secret.formerly;
+   where s.environment = reencrypt_secret.environment and s.name = reencrypt_secret.name
+     and s.secret = reencrypt_secret.formerly;
   return found;
 end
 $$;
@@ -102,7 +110,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
-  delete from payments_private.provider_secrets s where s.environment = forget_key.environment and s.name = 'secret_key';
+  delete from payments_private.provider_secrets s where s.environment = forget_key.environment
+    and s.name = 'secret_key';
   if not found then
     return false;
   end if;
@@ -116,5 +125,6 @@ comment on function payments.forget_key(text) is 'Forgets the stored key of an e
 
 -- Whoever takes deliveries in has to read secrets; only payments_keys puts others in their place.
 grant execute on function payments.stored_secret(text, text) to payments_service;
-grant execute on function payments.replace_account(text, jsonb, boolean, text, text), payments.reencrypt_secret(text, text, text, text),
+grant execute on function payments.replace_account(text, jsonb, boolean, text, text),
+  payments.reencrypt_secret(text, text, text, text),
   payments.forget_key(text) to payments_keys;

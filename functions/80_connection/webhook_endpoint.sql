@@ -1,9 +1,11 @@
--- The webhook endpoint at Stripe that is managed here: the events it is for, and the secrets that sign what it delivers.
+-- The webhook endpoint at Stripe that is managed here: the events it is for, and the secrets that sign what it
+-- delivers.
 --
 -- Stripe tells a secret once, when the endpoint is made, and an endpoint's API version is fixed from then on. So an
--- endpoint is changed by making another: its secret is stored beside the former one, and only then is the former endpoint
--- deleted. What that one has sent may still be under way, so its secret counts for three days more, as long as Stripe
--- tries a live delivery again. (Stripe's documentation: Receive Stripe events in your webhook endpoint, Automatic retries.)
+-- endpoint is changed by making another: its secret is stored beside the former one, and only then is the former
+-- endpoint deleted. What that one has sent may still be under way, so its secret counts for three days more, as long as
+-- Stripe tries a live delivery again. (Stripe's documentation: Receive Stripe events in your webhook endpoint,
+-- Automatic retries.)
 
 create or replace function payments.projected_event_types() returns text[]
 language sql immutable parallel safe
@@ -18,19 +20,22 @@ return array[
   'customer.subscription.created', 'customer.subscription.updated', 'customer.subscription.deleted',
   'customer.subscription.paused', 'customer.subscription.resumed', 'customer.subscription.trial_will_end',
   'customer.subscription.pending_update_applied', 'customer.subscription.pending_update_expired',
-  'payment_method.attached', 'payment_method.updated', 'payment_method.automatically_updated', 'payment_method.detached',
+  'payment_method.attached', 'payment_method.updated', 'payment_method.automatically_updated',
+  'payment_method.detached',
   -- what tells of payments
   'checkout.session.completed', 'checkout.session.expired',
   'checkout.session.async_payment_succeeded', 'checkout.session.async_payment_failed',
   'payment_intent.created', 'payment_intent.processing', 'payment_intent.requires_action', 'payment_intent.succeeded',
   'payment_intent.payment_failed', 'payment_intent.canceled', 'payment_intent.partially_funded',
   'payment_intent.amount_capturable_updated',
-  'charge.pending', 'charge.succeeded', 'charge.failed', 'charge.captured', 'charge.expired', 'charge.updated', 'charge.refunded',
+  'charge.pending', 'charge.succeeded', 'charge.failed', 'charge.captured', 'charge.expired', 'charge.updated',
+  'charge.refunded',
   'refund.created', 'refund.updated', 'refund.failed', 'charge.refund.updated',
   'charge.dispute.created', 'charge.dispute.updated', 'charge.dispute.closed',
   'charge.dispute.funds_withdrawn', 'charge.dispute.funds_reinstated',
   -- all of an invoice but invoice.upcoming, which shows one that does not exist yet
-  'invoice.created', 'invoice.updated', 'invoice.deleted', 'invoice.finalized', 'invoice.finalization_failed', 'invoice.sent',
+  'invoice.created', 'invoice.updated', 'invoice.deleted', 'invoice.finalized', 'invoice.finalization_failed',
+  'invoice.sent',
   'invoice.paid', 'invoice.payment_succeeded', 'invoice.payment_failed', 'invoice.payment_action_required',
   'invoice.payment_attempt_required', 'invoice.will_be_due', 'invoice.overdue', 'invoice.overpaid',
   'invoice.marked_uncollectible', 'invoice.voided',
@@ -87,7 +92,8 @@ begin
    where c.provider = 'stripe' and c.environment = v_environment
   returning * into v_connection;
   if not found then
-    raise exception 'no account is connected' using errcode = 'PY005', detail = v_environment, hint = 'connect_account() comes first.';
+    raise exception 'no account is connected' using errcode = 'PY005', detail = v_environment,
+      hint = 'connect_account() comes first.';
   end if;
 
   delete from payments_private.provider_secrets s
@@ -111,13 +117,15 @@ set search_path = pg_catalog, pg_temp
 set lock_timeout = '60s'
 as $$
 begin
-  perform payments_private.wait_for_locks(array[payments_private.lock_key('payments:webhook_endpoint:' || lock_webhook_endpoint.environment)]);
+  perform payments_private.wait_for_locks(
+    array[payments_private.lock_key('payments:webhook_endpoint:' || lock_webhook_endpoint.environment)]);
 end
 $$;
 comment on function payments.lock_webhook_endpoint(text) is
   'Until the transaction ends nobody else replaces the endpoint of this environment. Waits a minute; then raises 55P03.';
 
-grant execute on function payments.projected_event_types(), payments.webhook_endpoint(text), payments.webhook_secrets(text) to payments_service;
+grant execute on function payments.projected_event_types(), payments.webhook_endpoint(text),
+  payments.webhook_secrets(text) to payments_service;
 -- The lock keeps out nobody for longer than a minute, and who comes after it still needs the right to replace.
 grant execute on function payments.lock_webhook_endpoint(text) to payments_service, payments_keys;
 grant execute on function payments.record_webhook_endpoint(text, text, text, text) to payments_keys;

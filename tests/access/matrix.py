@@ -134,7 +134,7 @@ COLUMNS: Final = {
     "payments_private.sweeps": (
         "environment began_at certain_until swept_at missed_events last_missed_at latest_arrival latest_arrival_of gaps "
     ),
-    "payments_private.rival_snapshots": (
+    "payments_private.same_second_snapshots": (
         "environment account object_type object_id source event_type observed_at data deleted previous_attributes "
         "stage state state_before "
     ),
@@ -191,7 +191,7 @@ RIGHTS: Final = {
         "object_id provider_created_at processing_status attempt_count last_error next_attempt_at parked_at received_at "
         "processed_at created_at updated_at"
     ),
-    # Administrators read everything that is in payments; the stash shows through payments.dead_events.
+    # Administrators read everything that is in payments; quarantine shows through payments.dead_events.
     **{("payments_admin", "select", table): ALL for table in COLUMNS if table.startswith("payments.")},
     ("payments_admin", "select", "payments_private.stashed_events"): ALL,
     ("payments_admin", "select", "payments_private.stored_objects"): ALL,
@@ -332,7 +332,7 @@ FUNCTIONS: Final = {
 INTERNALS: Final = """
     account_is_trusted
     account_name
-    add_rival
+    add_same_second
     allow_link
     amount_given_back
     anchor_for
@@ -342,7 +342,7 @@ INTERNALS: Final = """
     apply_one_by_one
     apply_snapshots
     apply_together
-    apply_worlds
+    apply_by_account
     archive_price
     attach_link
     attempt_has_another_object
@@ -368,7 +368,7 @@ INTERNALS: Final = """
     check_url
     checked_push
     checkout_session_facts
-    circles_of
+    group_members
     claim_by_hand
     clear_mirror
     column_lines
@@ -382,7 +382,7 @@ INTERNALS: Final = """
     current_subscription
     customer_of_subject
     default_method_of
-    delete_orphans
+    prune_rows
     detach_link
     detach_statements
     differences
@@ -460,8 +460,8 @@ INTERNALS: Final = """
     know_again
     lacking_indexes
     latest_of_second
-    latest_rival
-    leaders
+    latest_same_second
+    group_representatives
     lifecycle_stage
     link_or_fail
     linked_at_once
@@ -480,7 +480,7 @@ INTERNALS: Final = """
     lock_secret
     lock_snapshots
     lock_until
-    lock_worlds
+    lock_by_account
     longest_lock_wait
     longest_wait
     make_guard
@@ -495,22 +495,22 @@ INTERNALS: Final = """
     next_batch
     next_push
     not_of_a_superuser
-    note_again
+    extract_again
     note_change_at_stripe
     claim_of_invoice
-    note_invoice_claim
-    note_claim
-    note_customer_statement
+    upsert_invoice_claim
+    upsert_claim
+    upsert_customer_statement
     note_linked_row
     note_refresh
     now
     object_of_checkout
     object_of_metadata
     origin_of
-    orphans
+    rows_to_prune
     outbox_home
     outbox_is_open
-    overtaken
+    is_superseded
     owners_function
     owners_functions
     owners_of_groups
@@ -518,7 +518,7 @@ INTERNALS: Final = """
     parameters_of
     parent_of
     parts_of
-    passes
+    rebuild_stages
     payer_in
     payer_of
     payment_intent_facts
@@ -562,7 +562,7 @@ INTERNALS: Final = """
     read_events
     read_group
     read_link
-    read_payment_object
+    extract_payment_facts
     read_rate
     reading_or_fail
     reapply_event
@@ -583,20 +583,20 @@ INTERNALS: Final = """
     rest_of_bill
     retry_event
     retry_stashed_event
-    rival_data
+    same_second_data
     row_key
     rows_about
-    rows_of
+    stage_rows
     run_as_owner
     same_answer
     save_link
     search_delay
-    settle_rivals
+    settle_same_seconds
     settled_status
     shared_bill
     shows_failure
     stamp_is_believed
-    stash_event
+    quarantine_event
     state_before
     store_snapshot
     stored_snapshot
@@ -634,7 +634,7 @@ INTERNALS: Final = """
     with_contents
     with_credits
     worker_asks
-    worlds_of
+    snapshots_by_account
     write_lookup
     write_transaction
     wrong_link

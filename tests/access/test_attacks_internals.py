@@ -142,8 +142,10 @@ ATTEMPTS = [
         "42501",
     ),
     Attempt("is the service and calls an internal function", SERVICE, f"select {INSIDE}", "42501"),
-    Attempt("is an administrator and reads the stash", ADMIN, "select * from payments_private.stashed_events", "42501"),
-    Attempt("is the service and reads the stash", SERVICE, "select * from payments_private.stashed_events", "42501"),
+    Attempt(
+        "is an administrator and reads quarantine", ADMIN, "select * from payments_private.stashed_events", "42501"
+    ),
+    Attempt("is the service and reads quarantine", SERVICE, "select * from payments_private.stashed_events", "42501"),
     Attempt(
         "finds a table inside by its number",
         MALLORY,

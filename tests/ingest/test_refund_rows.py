@@ -23,7 +23,7 @@ select to_jsonb(t) as row, to_jsonb(p) as payment
           from pg_attribute a
          where a.attrelid = 'payments.transactions'::regclass and a.attnum > 0 and not a.attisdropped) p
  cross join lateral payments_private.refund_or_dispute_row(
-         'test', null, jsonb_populate_record(null::payments_private.payment_objects, %s::jsonb), p.p, %s) t
+         'test', null, jsonb_populate_record(null::payments_private.payment_facts, %s::jsonb), p.p, %s) t
 """
 
 

@@ -264,8 +264,8 @@ def test_every_object_is_counted_once(lived: Connection) -> None:
         ("staging", None, 1, "environment"),
         (None, None, 1, "environment"),
         ("test", "", 1, "after"),
-        ("test", "said charge", 1, "after"),
-        ("test", "said nothing/x", 1, "after"),
+        ("test", "extract charge", 1, "after"),
+        ("test", "extract nothing/x", 1, "after"),
         ("test", None, 0, "max_objects"),
         ("test", None, None, "max_objects"),
     ],
@@ -333,7 +333,7 @@ def test_deliveries_go_on_during_rebuilds_and_verifications(conn: Connection, da
     assert not conn.execute("select * from payments.verify_projections('test')").fetchall()
 
     conn.execute("truncate payments.webhook_events, payments_private.stored_objects")
-    conn.execute("truncate payments_private.rival_snapshots, payments.transactions")
+    conn.execute("truncate payments_private.same_second_snapshots, payments.transactions")
     conn.execute("truncate payments_private.customer_claims, payments.customer_mappings, payments.customers")
     conn.execute("truncate payments.stripe_products, payments.stripe_prices, payments.stripe_subscriptions")
     conn.execute("truncate payments.stripe_subscription_items, payments.stripe_checkout_sessions")

@@ -84,7 +84,7 @@ def test_purge_and_redeliver_everything_and_nothing_changes(scratch_conn: Connec
     age(conn)
     assert purge(conn) == len(before)
     assert ledger(conn) == {}
-    assert one(conn, "select count(*) from payments_private.rival_snapshots where data is null") == 0
+    assert one(conn, "select count(*) from payments_private.same_second_snapshots where data is null") == 0
     assert not conn.execute("select * from payments.verify_projections('test')").fetchall()
 
     for event in random.Random(1).sample(m.events, len(m.events)):
@@ -239,7 +239,7 @@ def test_rivals_are_settled_as_they_stand(scratch_conn: Connection) -> None:
     assert one(conn, "select tied from payments.stripe_objects where object_type = 'customer'") is True
     age(conn)
     assert purge(conn, max_rows=2) == 2
-    assert one(conn, "select count(*) from payments_private.rival_snapshots") == 0
+    assert one(conn, "select count(*) from payments_private.same_second_snapshots") == 0
     assert one(conn, "select tied from payments.stripe_objects where object_type = 'customer'") is False
     assert purge(conn) == len(events) - 2
     assert one(conn, "select name from payments.customers") == "D"
@@ -338,7 +338,7 @@ def test_a_purge_waits_for_old_redeliveries_and_leaves_busy_objects(conn: Connec
     customer = events[0]["data"]["object"]["id"]
     with connected(database_url) as working, working.transaction():
         working.execute("select payments_private.lock_nodes('test', null, %s)", [[f"customer:{customer}"]])
-        assert purge(conn) == 0, "somebody is at work on the rivals' object"
+        assert purge(conn) == 0, "somebody is at work on the object of both"
     assert purge(conn) == len(events)
 
 

@@ -24,7 +24,8 @@ select 'test', t, 'old' || n, case when t <> 'customer' then 'payment_intent:old
        case when t in ('invoice', 'checkout.session') then 'old' || n / 20 end, '{{}}', now()
   from generate_series(1, {rows}) n,
        lateral (select (array['charge', 'payment_intent', 'customer', 'invoice', 'checkout.session'])[n % 5 + 1]) o (t);
-insert into payments_private.rival_snapshots (environment, object_type, object_id, source, observed_at, deleted, state)
+insert into payments_private.same_second_snapshots
+  (environment, object_type, object_id, source, observed_at, deleted, state)
 select 'test', 'charge', 'old' || n / 2, 'evt_old' || n, now(), false, n from generate_series(1, {rows}) n;
 insert into payments_private.refresh_queue (environment, object_type, object_id, reason)
 select 'test', 'charge', 'old' || n, '' from generate_series(1, {rows}) n;

@@ -1,14 +1,16 @@
--- A charge. Money was taken where it is captured; an amount that was only held and then let go is told as refunded, though
--- nothing was given back. (Stripe documentation: Place a hold on a payment method; API reference: Charge, captured.)
+-- A charge. Money was taken where it is captured; an amount that was only held and then let go is told as refunded,
+-- though nothing was given back. (Stripe documentation: Place a hold on a payment method; API reference: Charge,
+-- captured.)
 
-create or replace function payments_private.charge_facts(p_data jsonb, o payments_private.payment_objects)
-  returns payments_private.payment_objects
+create or replace function payments_private.charge_facts(p_data jsonb, o payments_private.payment_facts)
+  returns payments_private.payment_facts
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_status text := p_data ->> 'status';
-  v_amount bigint[] := payments_private.json_bigints(p_data -> 'amount', p_data -> 'amount_captured', p_data -> 'amount_refunded');
+  v_amount bigint[] := payments_private.json_bigints(p_data -> 'amount', p_data -> 'amount_captured',
+                                                     p_data -> 'amount_refunded');
   v_text   text[] := payments_private.json_texts(
     p_data -> 'currency', p_data #> '{billing_details,email}', p_data -> 'receipt_email', p_data -> 'description');
   v_time   timestamptz[] := payments_private.json_times(p_data -> 'created');
@@ -40,4 +42,4 @@ begin
   return o;
 end
 $$;
-comment on function payments_private.charge_facts(jsonb, payments_private.payment_objects) is 'What a charge says of its payment.';
+comment on function payments_private.charge_facts(jsonb, payments_private.payment_facts) is 'What a charge says of its payment.';

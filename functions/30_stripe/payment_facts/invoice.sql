@@ -1,8 +1,9 @@
 -- An invoice: what is asked and was received, and what was bought.
 --
--- The main line is the one that the payment is for: a subscription's item of the billed period before a proration, a proration
--- before an item that was waiting (a subscription's invoice) and credits last; among equals the one of the highest amount, then
--- the first. (Stripe API reference: Invoice line item, type and proration, since 2025-03-31.basil parent.)
+-- The main line is the one that the payment is for: a subscription's item of the billed period before a proration, a
+-- proration before an item that was waiting (a subscription's invoice) and credits last; among equals the one of the
+-- highest amount, then the first. (Stripe API reference: Invoice line item, type and proration, since 2025-03-31.basil
+-- parent.)
 
 create or replace function payments_private.invoice_lines(p_data jsonb)
   returns table (line_rank integer, product_id text, price_id text)
@@ -24,17 +25,19 @@ begin
                      or d.value #> '{parent,subscription_item_details,proration}' = 'true' is true
                      or d.value #> '{parent,invoice_item_details,proration}' = 'true' is true as proration,
                    payments_private.json_ids(
-                     d.value #> '{price,product}', d.value #> '{pricing,price_details,product}', d.value #> '{plan,product}',
+                     d.value #> '{price,product}', d.value #> '{pricing,price_details,product}',
+                     d.value #> '{plan,product}',
                      d.value -> 'price', d.value #> '{pricing,price_details,price}', d.value -> 'plan') as ids
-              from jsonb_array_elements(payments_private.json_array(p_data #> '{lines,data}')) with ordinality d (value, place)) l
+              from jsonb_array_elements(payments_private.json_array(p_data #> '{lines,data}')) with ordinality d (value,
+                  place)) l
      order by 1;
 end
 $$;
 comment on function payments_private.invoice_lines(jsonb) is
   'The lines of an invoice, the main line first: rank 1, or -1 where all are credits. Credits have negative ranks.';
 
-create or replace function payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_objects)
-  returns payments_private.payment_objects
+create or replace function payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_facts)
+  returns payments_private.payment_facts
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -46,8 +49,10 @@ begin
     when 0 then null;
     when 1 then
       v_id := payments_private.json_ids(
-        p_data #> '{lines,data,0,price,product}', p_data #> '{lines,data,0,pricing,price_details,product}', p_data #> '{lines,data,0,plan,product}',
-        p_data #> '{lines,data,0,price}', p_data #> '{lines,data,0,pricing,price_details,price}', p_data #> '{lines,data,0,plan}');
+        p_data #> '{lines,data,0,price,product}', p_data #> '{lines,data,0,pricing,price_details,product}',
+        p_data #> '{lines,data,0,plan,product}',
+        p_data #> '{lines,data,0,price}', p_data #> '{lines,data,0,pricing,price_details,price}',
+        p_data #> '{lines,data,0,plan}');
       o.product_id := coalesce(v_id[1], v_id[2], v_id[3]);
       o.price_id := coalesce(v_id[4], v_id[5], v_id[6]);
     else
@@ -67,18 +72,21 @@ begin
   return o;
 end
 $$;
-comment on function payments_private.invoice_purchase(jsonb, payments_private.payment_objects) is
+comment on function payments_private.invoice_purchase(jsonb, payments_private.payment_facts) is
   'Product and price of the main line; all that were bought where there are several lines.';
 
-create or replace function payments_private.invoice_facts(p_account text, p_data jsonb, o payments_private.payment_objects)
-  returns payments_private.payment_objects
+create or replace function payments_private.invoice_facts(
+  p_account text, p_data jsonb, o payments_private.payment_facts
+)
+  returns payments_private.payment_facts
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_status text := p_data ->> 'status';
   v_amount bigint[] := payments_private.json_bigints(p_data -> 'amount_due', p_data -> 'amount_paid');
-  v_text   text[] := payments_private.json_texts(p_data -> 'currency', p_data -> 'customer_email', p_data -> 'description', p_data -> 'number');
+  v_text   text[] := payments_private.json_texts(p_data -> 'currency', p_data -> 'customer_email',
+                                                 p_data -> 'description', p_data -> 'number');
   v_time   timestamptz[] := payments_private.json_times(
     p_data -> 'created', p_data #> '{status_transitions,paid_at}', p_data #> '{status_transitions,voided_at}',
     p_data #> '{status_transitions,marked_uncollectible_at}', p_data -> 'date');
@@ -91,7 +99,8 @@ begin
     o.status := 'failed';
   elsif v_status = 'open' then
     o.status := 'pending';
-  elsif p_data -> 'status' is null and p_data -> 'closed' = jsonb 'false' and p_data -> 'attempted' = jsonb 'true' then  -- 2017
+  -- 2017
+  elsif p_data -> 'status' is null and p_data -> 'closed' = jsonb 'false' and p_data -> 'attempted' = jsonb 'true' then
     o.status := 'pending';
   end if;
   if p_data -> 'paid_out_of_band' = jsonb 'true' then
@@ -110,4 +119,4 @@ begin
   return payments_private.invoice_purchase(p_data, o);
 end
 $$;
-comment on function payments_private.invoice_facts(text, jsonb, payments_private.payment_objects) is 'What an invoice says of its payments.';
+comment on function payments_private.invoice_facts(text, jsonb, payments_private.payment_facts) is 'What an invoice says of its payments.';

@@ -1,8 +1,8 @@
 -- An invoice payment: what an intent, a charge or something outside of Stripe (a payment record) paid of an invoice.
 -- (Stripe changelog 2025-03-31.basil: "Adds support for multiple partial payments on invoices".)
 
-create or replace function payments_private.invoice_payment_facts(p_data jsonb, o payments_private.payment_objects)
-  returns payments_private.payment_objects
+create or replace function payments_private.invoice_payment_facts(p_data jsonb, o payments_private.payment_facts)
+  returns payments_private.payment_facts
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -24,4 +24,4 @@ begin
   return o;
 end
 $$;
-comment on function payments_private.invoice_payment_facts(jsonb, payments_private.payment_objects) is 'What an invoice payment says.';
+comment on function payments_private.invoice_payment_facts(jsonb, payments_private.payment_facts) is 'What an invoice payment says.';

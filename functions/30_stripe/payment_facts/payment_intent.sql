@@ -1,14 +1,15 @@
 -- A payment intent. (Stripe API reference: PaymentIntent, status, amount_received, canceled_at, capture_method.)
 
-create or replace function payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_objects)
-  returns payments_private.payment_objects
+create or replace function payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_facts)
+  returns payments_private.payment_facts
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_status text := p_data ->> 'status';
   v_amount bigint[] := payments_private.json_bigints(p_data -> 'amount', p_data -> 'amount_received');
-  v_text   text[] := payments_private.json_texts(p_data -> 'currency', p_data -> 'receipt_email', p_data -> 'description');
+  v_text   text[] := payments_private.json_texts(p_data -> 'currency', p_data -> 'receipt_email',
+                                                 p_data -> 'description');
   v_time   timestamptz[] := payments_private.json_times(p_data -> 'created', p_data -> 'canceled_at');
 begin
   o.asked := v_amount[1];
@@ -32,4 +33,4 @@ begin
   return o;
 end
 $$;
-comment on function payments_private.payment_intent_facts(jsonb, payments_private.payment_objects) is 'What a payment intent says of its payment.';
+comment on function payments_private.payment_intent_facts(jsonb, payments_private.payment_facts) is 'What a payment intent says of its payment.';

@@ -1,8 +1,8 @@
 -- Refunds, disputes, and credit notes, which tell what was given back outside of Stripe.
 -- (Stripe API reference: Refund, status and reason; Dispute, status; Credit note, out_of_band_amount.)
 
-create or replace function payments_private.refund_facts(p_data jsonb, o payments_private.payment_objects)
-  returns payments_private.payment_objects
+create or replace function payments_private.refund_facts(p_data jsonb, o payments_private.payment_facts)
+  returns payments_private.payment_facts
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -24,10 +24,10 @@ begin
   return o;
 end
 $$;
-comment on function payments_private.refund_facts(jsonb, payments_private.payment_objects) is 'What a refund says.';
+comment on function payments_private.refund_facts(jsonb, payments_private.payment_facts) is 'What a refund says.';
 
-create or replace function payments_private.dispute_facts(p_data jsonb, o payments_private.payment_objects)
-  returns payments_private.payment_objects
+create or replace function payments_private.dispute_facts(p_data jsonb, o payments_private.payment_facts)
+  returns payments_private.payment_facts
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -35,19 +35,20 @@ declare
   v_text text[] := payments_private.json_texts(p_data -> 'currency', p_data -> 'description', p_data -> 'reason');
 begin
   o.asked := payments_private.json_bigint(p_data -> 'amount');
-  -- A dispute stands while it is open and after it was lost. One that was won, only inquired, prevented, or closed because
-  -- the charge was refunded (charge_refunded, until 2020) does not.
-  o.status := case when p_data ->> 'status' in ('won', 'warning_closed', 'prevented', 'charge_refunded') then 'failed' else 'disputed' end;
+  -- A dispute stands while it is open and after it was lost. One that was won, only inquired, prevented, or closed
+  -- because the charge was refunded (charge_refunded, until 2020) does not.
+  o.status := case when p_data ->> 'status' in ('won', 'warning_closed', 'prevented', 'charge_refunded') then 'failed'
+                else 'disputed' end;
   o.currency := v_text[1];
   o.description := coalesce(v_text[2], v_text[3]);
   o.provider_created_at := payments_private.json_time(p_data -> 'created');
   return o;
 end
 $$;
-comment on function payments_private.dispute_facts(jsonb, payments_private.payment_objects) is 'What a dispute says.';
+comment on function payments_private.dispute_facts(jsonb, payments_private.payment_facts) is 'What a dispute says.';
 
-create or replace function payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_objects)
-  returns payments_private.payment_objects
+create or replace function payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_facts)
+  returns payments_private.payment_facts
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -60,4 +61,4 @@ begin
   return o;
 end
 $$;
-comment on function payments_private.credit_note_facts(jsonb, payments_private.payment_objects) is 'What a credit note says was given back outside of Stripe.';
+comment on function payments_private.credit_note_facts(jsonb, payments_private.payment_facts) is 'What a credit note says was given back outside of Stripe.';
