@@ -10,6 +10,18 @@ ALTER SCHEMA payments_private OWNER TO payments_owner;
 
 COMMENT ON SCHEMA payments_private IS 'Internals of the payments schema. Nobody but payments_owner has usage.';
 
+CREATE TYPE payments_private.finding AS (
+	topic text,
+	environment text,
+	level text,
+	finding text,
+	next_step text
+);
+
+ALTER TYPE payments_private.finding OWNER TO payments_owner;
+
+COMMENT ON TYPE payments_private.finding IS 'One finding of payments.doctor(): see there.';
+
 CREATE TYPE payments_private.snapshot AS (
 	environment text,
 	account_id text,
@@ -380,6 +392,14 @@ CREATE FUNCTION payments.discard_push(id uuid) RETURNS text
 ALTER FUNCTION payments.discard_push(id uuid) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.discard_push(id uuid) IS 'Stripe is not told. The row keeps its values. Raises PY005 for an unknown id, PY006 for one that is sent.';
+
+CREATE FUNCTION payments.doctor() RETURNS TABLE(topic text, environment text, level text, finding text, next_step text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.doctor() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.doctor() IS 'What may be wrong, as far as the database knows, a row a finding: its topic, the environment (null: both), green, yellow (worth a look) or red (payments are wrong, late or lost until somebody acts), a sentence, and what to do next. Changes nothing. pg-payments doctor adds what the database cannot know.';
 
 CREATE FUNCTION payments.fail_checkout(id uuid, error text) RETURNS payments.stripe_checkout_sessions
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1574,6 +1594,74 @@ CREATE FUNCTION payments_private.dispute_facts(p_data jsonb, o payments_private.
 ALTER FUNCTION payments_private.dispute_facts(p_data jsonb, o payments_private.payment_facts) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.dispute_facts(p_data jsonb, o payments_private.payment_facts) IS 'What a dispute says.';
+
+CREATE FUNCTION payments_private.doctor_connections() RETURNS SETOF payments_private.finding
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.doctor_connections() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.doctor_connections() IS 'Findings on accounts and on who may begin checkouts, for payments.doctor().';
+
+CREATE FUNCTION payments_private.doctor_events() RETURNS SETOF payments_private.finding
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.doctor_events() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.doctor_events() IS 'Findings on events that were not applied, for payments.doctor().';
+
+CREATE FUNCTION payments_private.doctor_freshness() RETURNS SETOF payments_private.finding
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.doctor_freshness() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.doctor_freshness() IS 'Findings on the age of sweeps and syncs, for payments.doctor().';
+
+CREATE FUNCTION payments_private.doctor_host() RETURNS SETOF payments_private.finding
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.doctor_host() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.doctor_host() IS 'Findings on the server and its settings, for payments.doctor().';
+
+CREATE FUNCTION payments_private.doctor_linked_tables() RETURNS SETOF payments_private.finding
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.doctor_linked_tables() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.doctor_linked_tables() IS 'Findings on linked tables and what Stripe is to be told of them, for payments.doctor().';
+
+CREATE FUNCTION payments_private.doctor_restore() RETURNS SETOF payments_private.finding
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.doctor_restore() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.doctor_restore() IS 'Findings on what a restore or a copy leaves behind, for payments.doctor().';
+
+CREATE FUNCTION payments_private.doctor_subject_types() RETURNS SETOF payments_private.finding
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.doctor_subject_types() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.doctor_subject_types() IS 'Findings on registered subject types, each of which is asked once, for payments.doctor().';
+
+CREATE FUNCTION payments_private.doctor_worker() RETURNS SETOF payments_private.finding
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.doctor_worker() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.doctor_worker() IS 'Findings on who does what is due, for payments.doctor().';
 
 CREATE FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) RETURNS uuid[]
     LANGUAGE plpgsql
@@ -3338,6 +3426,14 @@ ALTER FUNCTION payments_private.search_delay() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.search_delay() IS 'How long after a request Stripe''s search surely shows what it made; the setting search_delay, or 90 seconds.';
 
+CREATE FUNCTION payments_private.set_for_logins(p_setting text, p_values text[], p_below_ms integer DEFAULT NULL::integer) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.set_for_logins(p_setting text, p_values text[], p_below_ms integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.set_for_logins(p_setting text, p_values text[], p_below_ms integer) IS 'Which logins of payments_service, or the whole database, have a setting at one of these values, or at a time limit below so many milliseconds; null for none.';
+
 CREATE FUNCTION payments_private.settle_same_seconds(p_events uuid[], p_until timestamp with time zone) RETURNS uuid[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4910,6 +5006,10 @@ REVOKE ALL ON FUNCTION payments.create_existing(target regclass, kind text, max_
 REVOKE ALL ON FUNCTION payments.discard_push(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.discard_push(id uuid) TO payments_admin;
 
+REVOKE ALL ON FUNCTION payments.doctor() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.doctor() TO payments_service;
+GRANT ALL ON FUNCTION payments.doctor() TO payments_admin;
+
 REVOKE ALL ON FUNCTION payments.fail_checkout(id uuid, error text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.fail_checkout(id uuid, error text) TO payments_service;
 
@@ -5277,6 +5377,22 @@ REVOKE ALL ON FUNCTION payments_private.differences_of(p_environment text, p_acc
 REVOKE ALL ON FUNCTION payments_private.dispatch_to_links(p_anchor integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.dispute_facts(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.doctor_connections() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.doctor_events() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.doctor_freshness() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.doctor_host() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.doctor_linked_tables() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.doctor_restore() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.doctor_subject_types() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.doctor_worker() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) FROM PUBLIC;
 
@@ -5679,6 +5795,8 @@ REVOKE ALL ON FUNCTION payments_private.same_second_data(p_candidate payments_pr
 REVOKE ALL ON FUNCTION payments_private.save_link(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.search_delay() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.set_for_logins(p_setting text, p_values text[], p_below_ms integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.settle_same_seconds(p_events uuid[], p_until timestamp with time zone) FROM PUBLIC;
 

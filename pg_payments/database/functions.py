@@ -623,6 +623,49 @@ def missing_functions(names: Sequence[str], executed: Sequence[str]) -> Query[tu
     )
 
 
+@SqlFunction
+def doctor() -> Query[list[Row]]:
+    """Findings, `{topic, environment, level, finding, next_step}` each."""
+    return Query("select * from payments.doctor()", (), rows_as_they_are)
+
+
+@SqlFunction
+def clock() -> Query[float]:
+    """What time it is for the database, in Unix seconds."""
+    return Query(
+        "select extract(epoch from clock_timestamp())::double precision as seconds",
+        (),
+        lambda rows: float(_row(rows)["seconds"]),
+    )
+
+
+@SqlFunction
+def long_transactions() -> Query[list[Row]]:
+    """Transactions open for more than an hour that the login may see: `{pid, usename, minutes}`, the oldest first."""
+    return Query(
+        """select a.pid, a.usename::text, extract(epoch from now() - a.xact_start)::integer / 60 as minutes
+             from pg_stat_activity a
+            where a.datname = current_database() and a.xact_start < now() - interval '1 hour'
+              and a.backend_type = 'client backend'
+            order by a.xact_start
+            limit 3""",
+        (),
+        rows_as_they_are,
+    )
+
+
+@SqlFunction
+def unanalyzed_tables() -> Query[list[str]]:
+    """Our tables that have rows and no statistics, as SQL."""
+    return Query(
+        """select array(select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                         where n.nspname in ('payments', 'payments_private') and c.relkind = 'r' and c.reltuples < 0
+                           and pg_relation_size(c.oid) > 0 order by 1) as tables""",
+        (),
+        _texts,
+    )
+
+
 # Linked tables and the outbox -----------------------------------------------------------------------------------------
 
 

@@ -58,21 +58,60 @@ select r.rolname::text, pg_catalog.string_agg(o.role, ', ' order by o.role)
 """
 
 
+_OVERPOWERED = """
+select r.rolname::text, a.attribute
+  from pg_catalog.pg_roles r
+ cross join lateral (values (r.rolsuper, 'superuser'), (r.rolbypassrls, 'bypassrls'), (r.rolcreaterole, 'createrole'),
+                            (r.rolcreatedb, 'createdb'), (r.rolreplication, 'replication'), (r.rolcanlogin, 'login')
+                    ) a (has, attribute)
+ where r.rolname = any (%(roles)s) and a.has
+ order by 1, 2
+"""
+
+_MIGHTY = """
+select r.rolname::text, pg_catalog.string_agg(g.rolname, ', ' order by g.rolname)
+  from pg_catalog.pg_roles r
+  join pg_catalog.pg_roles g on g.rolname = any ('{payments_owner,payments_service,payments_admin,payments_keys}')
+   and pg_catalog.pg_has_role(r.oid, g.oid, 'member')
+ where r.rolname = any (%(named)s) and not r.rolsuper
+ group by r.rolname order by 1
+"""
+
+
+def owners(conn: Connection) -> list[str]:
+    """Who may act as payments_owner, or let others do so: but superusers, and who asks."""
+    return [name for (name,) in conn.execute(_OWNERS, {"trusted": []})]
+
+
+def overpowered(conn: Connection) -> list[tuple[str, str]]:
+    """The group roles that may do more than they need, and what."""
+    return conn.execute(_OVERPOWERED, {"roles": list(ROLES)}).fetchall()
+
+
+def mighty(conn: Connection, named: Sequence[str]) -> list[tuple[str, str]]:
+    """Which of these roles, that users act as, may act as a group that is not for users, and as which."""
+    return conn.execute(_MIGHTY, {"named": list(named)}).fetchall()
+
+
+def strangers(conn: Connection) -> tuple[list[str], list[str]]:
+    """The logins that the group roles let in here, and the other databases that use these roles."""
+    elsewhere = [name for (name,) in conn.execute(_OTHER_DATABASES, {"roles": list(ROLES)})]
+    return [f"{name} ({groups})" for name, groups in conn.execute(_LOGINS, {"roles": list(ROLES)})], elsewhere
+
+
 def check(conn: Connection, trusted: Sequence[str], warn: Say) -> None:
     """Warns of logins that the roles let in here from elsewhere.
 
     Raises `MigrationError` where nothing of ours is installed yet and others than who migrates may act as
     payments_owner.
     """
-    asked = {"trusted": list(trusted), "roles": list(ROLES)}
     new = conn.execute("select pg_catalog.to_regnamespace('payments_migrations') is null").fetchone() == (True,)
-    if new and (owners := [name for (name,) in conn.execute(_OWNERS, asked)]):
+    if new and (found := [name for (name,) in conn.execute(_OWNERS, {"trusted": list(trusted)})]):
         raise MigrationError(
-            f"payments_owner was there before, and these roles may act as it or let others do so: {', '.join(owners)}",
+            f"payments_owner was there before, and these roles may act as it or let others do so: {', '.join(found)}",
             hint="they will decide what runs here: revoke it from them, or name each that you trust with --trust-role",
         )
-    elsewhere = [name for (name,) in conn.execute(_OTHER_DATABASES, asked)]
-    logins = [f"{name} ({roles})" for name, roles in conn.execute(_LOGINS, asked)]
+    logins, elsewhere = strangers(conn)
     if logins and (new or elsewhere):
         used = f", which {', '.join(elsewhere)} {'uses' if len(elsewhere) == 1 else 'use'} too," if elsewhere else ""
         warn(

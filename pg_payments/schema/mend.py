@@ -7,8 +7,8 @@ from pg_payments.schema import state
 from pg_payments.schema.state import Connection
 
 
-def mend(conn: Connection) -> list[str]:
-    """Mends what is not as it was loaded, in one transaction; returns a line for each thing."""
+def mend_owners(conn: Connection) -> list[str]:
+    """Gives payments_owner what is another's, in one transaction: or it could not load what it does not own."""
     done: list[str] = []
     with conn.transaction():
         conn.execute("set local search_path = payments_migrations, pg_catalog, pg_temp")
@@ -16,6 +16,14 @@ def mend(conn: Connection) -> list[str]:
             what = "routine" if kind == "function" else kind
             conn.execute(f"alter {what} {identity} owner to payments_owner".encode())
             done.append(f"gave {kind} {name} of {owner} to payments_owner")
+    return done
+
+
+def mend(conn: Connection) -> list[str]:
+    """Mends what else is not as it was loaded, in one transaction; returns a line for each thing."""
+    done: list[str] = []
+    with conn.transaction():
+        conn.execute("set local search_path = payments_migrations, pg_catalog, pg_temp")
         conn.execute("set local role payments_owner")
         for kind, name, identity in state.added_objects(conn):
             conn.execute(f"drop {kind} {identity}".encode())

@@ -81,10 +81,11 @@ def migrate(
         with yoyo(conn) as backend:
             applied = backend.apply_pending(tree, say)
         state.settle(conn)
+        mended = patiently(conn, say, lambda: mend.mend_owners(conn))
         loaded = patiently(conn, say, lambda: _load(conn, tree, force=force))
         if loaded:
             say(f"loaded {len(loaded)} {'file' if len(loaded) == 1 else 'files'} of functions and policies")
-        mended = patiently(conn, say, lambda: mend.mend(conn))
+        mended += patiently(conn, say, lambda: mend.mend(conn))
         for line in mended:
             say(line)
         return Outcome(applied, loaded, mended)

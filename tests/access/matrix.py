@@ -299,6 +299,7 @@ FUNCTIONS: Final = {
     "payments.table_is_linked(integer)": "",
     "payments.unlink_table(regclass, text, boolean)": "",
     "payments.wait_for_push(regclass, jsonb, interval)": "",
+    "payments.doctor()": "payments_service payments_admin",
     "payments.metrics()": "payments_service payments_admin",
     "payments.name_installation(text, boolean)": "",
     "payments.open_environment(text)": "",
@@ -330,6 +331,15 @@ FUNCTIONS: Final = {
 """Who may execute it, besides the owner."""
 
 INTERNALS: Final = """
+    doctor_connections
+    doctor_events
+    doctor_freshness
+    doctor_host
+    doctor_linked_tables
+    doctor_restore
+    doctor_subject_types
+    doctor_worker
+    set_for_logins
     account_is_trusted
     account_name
     add_same_second

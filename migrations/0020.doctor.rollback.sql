@@ -1,0 +1,3 @@
+set local role payments_owner;
+drop type payments_private.finding cascade;
+reset role;
