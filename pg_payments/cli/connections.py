@@ -5,22 +5,50 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
+from pg_payments.database import functions
 from pg_payments.database.connections import connect
 from pg_payments.errors import ConfigurationError
 from pg_payments.settings import ENVIRONMENTS, Environment, Settings
 from pg_payments.stripe.keys import key_of
 
+SCHEMES = ("postgresql", "postgres")
+
 
 def url_of(given: str | None) -> str:
-    """The URI given, else that of the settings. Raises `ConfigurationError` if neither is there."""
-    return given or Settings.load().required_database_url()
+    """The URI given, else that of the settings. Raises `ConfigurationError` if neither is there, or it is no URI.
+
+    What is wrong with it is said without quoting it: it may hold a password.
+    """
+    url = given or Settings.load().required_database_url()
+    name = "--database-url" if given else "PAYMENTS_DATABASE_URL"
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in SCHEMES:
+        raise ConfigurationError(f"{name} is no address of Postgres", detail=name, hint=_LIKE)
+    if rest.partition("/")[0].partition("?")[0].count("@") > 1:
+        hint = "write an @ in a password as %40, a / as %2F"
+        raise ConfigurationError(f"{name} has two @ before the host", detail=name, hint=hint)
+    try:
+        conninfo_to_dict(url)
+    except psycopg.Error:
+        raise ConfigurationError(f"{name} is no address that libpq understands", detail=name, hint=_LIKE) from None
+    return url
+
+
+_LIKE = "as postgresql://user@host/database, or postgresql:///database?host=/directory"
 
 
 @contextmanager
 def connected(database_url: str | None) -> Iterator[psycopg.Connection[Any]]:
-    """A connection in autocommit mode; closed in the end."""
+    """A connection in autocommit mode to a migrated database; closed in the end.
+
+    Raises `ConfigurationError` where nothing of ours is installed.
+    """
     with connect(url_of(database_url), application_name="pg-payments") as conn:
+        absent, _ = functions.missing_functions(conn, ["ingest_stripe_event"], [])
+        if absent:
+            raise ConfigurationError(f"database {conn.info.dbname} is not migrated", hint="run pg-payments migrate")
         yield conn
 
 

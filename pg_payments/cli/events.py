@@ -6,14 +6,15 @@ import typer
 
 from pg_payments.cli.connections import connected
 from pg_payments.cli.options import DatabaseUrl, Json, OnlyEnvironment
-from pg_payments.cli.output import counting, print_json, print_note, print_rows
+from pg_payments.cli.output import counting, print_json, print_note, print_record, print_rows
 from pg_payments.database import functions
-from pg_payments.database.events import WITHIN, are_there_more, find_event, recent_events
-from pg_payments.errors import Conflict
+from pg_payments.database.events import WITHIN, are_there_more, event_with_payload, find_event, recent_events
+from pg_payments.errors import Conflict, InvalidRequest
 
 commands = typer.Typer(help="The ledger of webhook events.", rich_markup_mode=None)
 
 
+STATUSES = ("pending", "processed", "failed", "ignored")
 _LISTED = ("id", "environment", "provider_event_id", "event_type", "processing_status", "attempt_count", "received_at",
            "last_error")  # fmt: skip
 
@@ -22,13 +23,15 @@ _LISTED = ("id", "environment", "provider_event_id", "event_type", "processing_s
 def list_events(
     database_url: DatabaseUrl = None,
     environment: OnlyEnvironment = None,
-    status: Annotated[str | None, typer.Option(help="Only pending, processed, failed or ignored ones.")] = None,
+    status: Annotated[str | None, typer.Option(help=f"Only these: {', '.join(STATUSES)}.")] = None,
     event_type: Annotated[str | None, typer.Option("--type", help="Only this type, as invoice.paid.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many, latest first.")] = 20,
     within: Annotated[int, typer.Option(min=1, help="Look for them among this many of the latest.")] = WITHIN,
     as_json: Json = False,
 ) -> None:
     """List events, latest first."""
+    if status is not None and status not in STATUSES:
+        raise InvalidRequest(f"there is no status {status}", hint=f"one of {', '.join(STATUSES)}")
     with connected(database_url) as conn:
         rows = recent_events(
             conn, environment=environment, status=status, event_type=event_type, limit=limit, within=within
@@ -39,6 +42,18 @@ def list_events(
         print_json(rows)
     else:
         print_rows(_LISTED, rows)
+
+
+@commands.command("show")
+def show_event(
+    event: Annotated[str, typer.Argument(help="The row's id, or Stripe's evt_….")],
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Show one event with its payload."""
+    with connected(database_url) as conn:
+        row = event_with_payload(conn, find_event(conn, event))
+    print_json(row) if as_json else print_record(row)
 
 
 @commands.command("replay")

@@ -8,13 +8,12 @@ import psycopg
 import typer
 
 from pg_payments import __version__
-from pg_payments.cli import demo, doctor, events, link, outbox, projections, schema, serve, sync, webhooks, worker
+from pg_payments.cli import demo, doctor, events, keys, link, outbox, projections, schema, serve, sync, webhooks, worker
 from pg_payments.cli.output import print_note
 from pg_payments.errors import PaymentsError, from_database_error
 
 app = typer.Typer(
     help="Stripe payments in your own Postgres.",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -27,6 +26,7 @@ app.add_typer(demo.commands)
 app.add_typer(doctor.commands)
 app.add_typer(projections.commands)
 app.add_typer(events.commands, name="events")
+app.add_typer(keys.commands, name="keys")
 app.add_typer(webhooks.commands, name="webhooks")
 app.add_typer(outbox.commands, name="outbox")
 

@@ -33,15 +33,29 @@ def print_json(data: object) -> None:
 
 
 def print_rows(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
-    """One line a row; a terminal gets headings and columns that fit it."""
+    """One line a row; a terminal gets headings, and a block a row where a row does not fit: nothing is cut."""
     if not sys.stdout.isatty():
         for row in rows:
             print("\t".join(_shown(row[column]) for column in columns))
+        return
+    widths = [max(len(_shown(each)) for each in (column, *(row[column] for row in rows))) for column in columns]
+    if rows and sum(widths) + 2 * (len(columns) - 1) > Console().width:
+        for row in rows:
+            print_record({column: row[column] for column in columns})
+            print()
         return
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:
         table.add_row(*(Text(text, COLOURS.get(text, "")) for text in (_shown(row[column]) for column in columns)))
     Console(highlight=False).print(table)
+
+
+def print_record(row: Mapping[str, object]) -> None:
+    """One line a column, whole; JSON indented."""
+    width = max(map(len, row))
+    for column, value in row.items():
+        text = json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, dict | list) else _shown(value)
+        print(f"{column:<{width}}  {text}".rstrip())
 
 
 def print_note(text: str) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pg_payments.cli.connections import needing_extra
+from pg_payments.cli.connections import needing_extra, url_of
 from pg_payments.cli.options import DatabaseUrl
 from pg_payments.logs import LogFormat
 from pg_payments.settings import Settings
@@ -33,7 +33,7 @@ def serve(
         from pg_payments.worker.jobs import worker
 
     settings = Settings.load()
-    url = database_url or settings.required_database_url()
+    url = url_of(database_url)
     preconditions.check(settings, url)
     if not with_worker:
         serving.serve(url, host, port, workers, log_format, keep_alive)

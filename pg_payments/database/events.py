@@ -68,5 +68,15 @@ def find_event(conn: psycopg.Connection[Any], name: str) -> UUID:
              where e.provider = 'stripe' and e.environment in ('test', 'live') and e.provider_event_id = %s"""
     found: list[UUID] = [row["id"] for row in conn.cursor(row_factory=dict_row).execute(query, [name])]
     if len(found) != 1:
-        raise NotFound(f"{name} is in both environments: give its row id" if found else f"no event {name}")
+        say = f"{name} is in both environments: give its row id" if found else f"no event {name}"
+        raise NotFound(say, hint="pg-payments events list shows the latest")
     return found[0]
+
+
+def event_with_payload(conn: psycopg.Connection[Any], event_id: UUID) -> Row:
+    """All of an event's row; `NotFound` if there is none."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute("select e.* from payments.webhook_events e where e.id = %s", [event_id]).fetchone()
+    if row is None:
+        raise NotFound(f"no event {event_id}", hint="pg-payments events list shows the latest")
+    return row

@@ -26,6 +26,7 @@ from pydantic import SecretStr
 from pg_payments.database import functions
 from pg_payments.database.query import Row
 from pg_payments.demo.deliveries import deliver
+from pg_payments.demo.guest import guest
 from pg_payments.demo.narrator import Narrator
 from pg_payments.demo.payers import Payer, StandInPayer, You
 from pg_payments.demo.serving import address_of, loopback_socket, served
@@ -67,6 +68,8 @@ def tell(*, keep: bool, use_stripe: bool, database_url: str | None) -> int:
         account = stack.enter_context(_stripe_itself(narrator) if use_stripe else _stand_in())
         url = database_url or stack.enter_context(temporary_server(keep=keep)).url()
         conn = stack.enter_context(psycopg.connect(url, autocommit=True, row_factory=dict_row))
+        if database_url is not None:
+            stack.enter_context(guest(conn, url, narrator, keep=keep))
         settings = _settings(make_conninfo(url, user=SERVER_ROLE), account)
         bound = stack.enter_context(loopback_socket())
         story = Story(narrator, conn, account, settings, address_of(bound))
@@ -74,7 +77,9 @@ def tell(*, keep: bool, use_stripe: bool, database_url: str | None) -> int:
         story.application()
         stack.enter_context(served(create_app(settings), bound))
         story.sale()
-        if keep and database_url is None:
+        if keep and database_url is not None:
+            narrator.say("\nThe database keeps what was made in it.")
+        elif keep:
             data = story.data_directory()
             narrator.say(f"\nThe database stays up: psql '{url}'")
             narrator.say(f"To end it: kill -INT $(head -1 {data}/postmaster.pid) && sleep 2 && rm -r {data.parent}")

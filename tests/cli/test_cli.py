@@ -2,11 +2,13 @@
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 
 from pg_payments import __version__
+from pg_payments.cli import output
 from pg_payments.schema.sql_files import packaged
 from tests.support.tools import command, complaints
 
@@ -41,7 +43,12 @@ COMMANDS = [
     "rebuild",
     "verify",
     "events list",
+    "doctor",
     "events purge",
+    "events show",
+    "keys list",
+    "keys remove",
+    "keys set",
     "events replay",
     "events retry",
 ]
@@ -85,7 +92,13 @@ def test_every_command_takes_a_database_url(name: str) -> None:
         (["migrate", "--nonsense"], 2, "No such option: --nonsense"),
         (["nonsense"], 2, "No such command 'nonsense'."),
         (["migrate", "--database-url", "postgresql:///x?host=/nowhere"], 1, "No such file or directory"),
-        (["migrate", "--database-url", "not a uri"], 1, 'missing "=" after "not"'),
+        (["migrate", "--database-url", "not a uri"], 1, "--database-url is no address of Postgres (as postgresql://"),
+        (["status", "--database-url", "host=/nowhere dbname=x"], 1, "--database-url is no address of Postgres"),
+        (["status", "--database-url", "mysql://u:hush@h/d"], 1, "--database-url is no address of Postgres"),
+        (["status", "--database-url", "postgresql+psycopg://u:hush@h/d"], 1, "--database-url is no address of"),
+        (["status", "--database-url", "postgresql://u:hu@sh@h/d"], 1, "has two @ before the host"),
+        (["status", "--database-url", "postgresql://u:hush@h/d?hush=hush"], 1, "no address that libpq understands"),
+        (["events", "list", "--status", "lost", "--database-url", "postgresql:///x"], 1, "pending, processed, failed,"),
         (["events", "list", "--limit", "0", "--database-url", "postgresql:///x"], 2, "Invalid value for '--limit'"),
     ],
 )
@@ -96,6 +109,7 @@ def test_a_failure_is_one_line_and_a_status(arguments: list[str], status: int, r
     assert done.stderr.startswith("pg-payments: ")
     assert done.stderr.count("\n") == 1
     assert reason in done.stderr
+    assert "hush" not in done.stderr
 
 
 def test_settings_name_the_database_too(empty_database_url: str) -> None:
@@ -190,7 +204,50 @@ def test_events_are_replayed_and_retried(database_url: str, conn: psycopg.Connec
     assert command("events", "retry", "--max", "5", "--database-url", database_url).stdout == "0 retried\n"
 
     missing = command("events", "replay", "evt_none", "--database-url", database_url)
-    assert (missing.returncode, missing.stderr) == (1, "pg-payments: no event evt_none\n")
+    assert (missing.returncode, missing.stderr) == (
+        1,
+        "pg-payments: no event evt_none (pg-payments events list shows the latest)\n",
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["events", "list"], ["events", "show", "evt_1"], ["keys", "list"], ["verify"], ["rebuild"], ["outbox", "list"]],
+    ids=" ".join,
+)
+def test_what_is_not_migrated_says_so_and_how(empty_database_url: str, arguments: list[str]) -> None:
+    done = command(*arguments, "--database-url", empty_database_url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("is not migrated (run pg-payments migrate)\n")
+
+
+def test_an_event_is_shown_whole(database_url: str, conn: psycopg.Connection[Any]) -> None:
+    ingest(conn)
+    shown = printed("events", "show", "evt_1", url=database_url)
+    assert shown["payload"] == EVENT
+    assert printed("events", "show", shown["id"], url=database_url) == shown
+    lines = command("events", "show", "evt_1", "--database-url", database_url).stdout
+    assert '"name": "Tea"' in lines
+    assert f"id                   {shown['id']}" in lines
+
+
+@pytest.mark.parametrize("columns", [["id"], ["id", "name"], ["id", "name", "what", "where", "when", "how", "who"]])
+def test_nothing_is_cut_on_a_narrow_terminal(
+    columns: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    ids = [str(uuid4()) for _ in range(3)]
+    output.print_rows(columns, [dict.fromkeys(columns, "x" * 11) | {"id": each} for each in ids])
+    said = capsys.readouterr().out
+    assert all(each in said for each in ids)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_it(shell: str) -> None:
+    done = command(_PG_PAYMENTS_COMPLETE=f"source_{shell}")
+    assert done.returncode == 0
+    assert "pg-payments" in done.stdout
 
 
 def test_verify_finds_what_differs_from_a_rebuild(database_url: str, conn: psycopg.Connection[Any]) -> None:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from pg_payments.demo.serving import address_of, loopback_socket, served
+from pg_payments.testing.local_postgres import temporary_server
 from pg_payments.testing.stand_in import StandIn
 
 MINUTE = 60
@@ -91,6 +92,35 @@ def pay_what_is_open(stand_in: StandIn, over: threading.Event) -> None:
         for session_id in (object_id for object_id in stand_in.ids() if object_id.startswith("cs_")):
             stand_in.customer_pays(session_id)
             return
+
+
+@pytest.mark.slow
+def test_it_leaves_a_database_as_it_was(tmp_path: Path) -> None:
+    with temporary_server() as server, psycopg.connect(server.url(), autocommit=True) as conn:
+        conn.execute("create role authenticated")
+        before = conn.execute(EVERYTHING).fetchall()
+        done = demo(tmp_path, "--database-url", server.url())
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "The database is empty again." in done.stdout
+        assert conn.execute(EVERYTHING).fetchall() == before
+        for thing in ("table public.cats (name text)", "schema payments", "view public.dogs as select 1 as n"):
+            conn.execute(f"create {thing}".encode())
+            refused = demo(tmp_path, "--database-url", server.url())
+            assert (refused.returncode, refused.stdout) == (1, "")
+            assert "is not empty: it has " in refused.stderr
+            conn.execute(f"drop {' '.join(thing.split()[:2])}".encode())
+
+
+EVERYTHING = """
+select 'relation', c.oid::regclass::text from pg_class c
+ where c.relnamespace::regnamespace::text !~ '^(pg_|information)'
+union all select 'schema', n.nspname from pg_namespace n
+union all select 'function', p.oid::regprocedure::text from pg_proc p where p.pronamespace = 'public'::regnamespace
+union all select 'role', r.rolname from pg_roles r
+union all select 'member', m.member::regrole || ' of ' || m.roleid::regrole from pg_auth_members m
+union all select 'acl', n.nspacl::text from pg_namespace n where n.nspname = 'public'
+order by 1, 2
+"""
 
 
 def test_stripes_own_api_needs_a_key(tmp_path: Path) -> None:
