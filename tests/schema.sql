@@ -220,6 +220,14 @@ ALTER FUNCTION payments.begin_checkout(environment text, mode text, line_items j
 
 COMMENT ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) IS 'Begins a checkout as the caller, or answers the caller''s earlier attempt for the same key and request. Raises 42501 for a subject the caller may not bill, PY001 for an invalid field (named in DETAIL), PY002 for a caller without identity, PY003 for a key used for another request.';
 
+CREATE FUNCTION payments.begin_list(environment text, account_id text, list text, began_at timestamp with time zone, splits boolean, confirms text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, opened bigint DEFAULT NULL::bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.begin_list(environment text, account_id text, list text, began_at timestamp with time zone, splits boolean, confirms text, since timestamp with time zone, opened bigint) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.begin_list(environment text, account_id text, list text, began_at timestamp with time zone, splits boolean, confirms text, since timestamp with time zone, opened bigint) IS 'Has one of Stripe''s lists be read, with payments.claim_range(); began_at by Stripe''s clock. True: an earlier sync of it is unfinished, and goes on; what failed in it is tried again. One that was left for six hours is begun anew.';
+
 CREATE TABLE payments.stripe_customer_portal_sessions (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     environment text NOT NULL,
@@ -313,6 +321,14 @@ CREATE FUNCTION payments.claim_pushes(max_pushes integer DEFAULT 10, lease inter
 ALTER FUNCTION payments.claim_pushes(max_pushes integer, lease interval) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.claim_pushes(max_pushes integer, lease interval) IS 'Claims rows of the outbox that are due and returns what to ask Stripe: method, path, the fields of a form, the idempotency key, and for a creation whose outcome is unknown what to search first. Each is to be told to payments.settle_push() before the lease ends. Several workers may call it at once.';
+
+CREATE FUNCTION payments.claim_range(environment text, account_id text, lists text[], lease interval DEFAULT '00:02:00'::interval) RETURNS TABLE(range_id uuid, claim integer, list text, what text, created_from bigint, created_until bigint, starting_after text, last_created bigint, began_at timestamp with time zone, confirms text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.claim_range(environment text, account_id text, lists text[], lease interval) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.claim_range(environment text, account_id text, lists text[], lease interval) IS 'A part of one of these lists that nobody reads now, for the caller alone while the lease lasts, which each recorded page prolongs; no row if there is none.';
 
 CREATE FUNCTION payments.claim_refreshes(max_objects integer DEFAULT 8, lease interval DEFAULT '00:02:00'::interval) RETURNS TABLE(environment text, account_id text, object_type text, object_id text, tries integer)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -581,15 +597,15 @@ ALTER FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicate
 
 COMMENT ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) IS 'Counts events that a sweep has taken in: those that were not duplicates were missed, of the others how late they came. Answers how many were missed.';
 
-CREATE FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer) RETURNS TABLE(object_id text)
+CREATE FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer, account_id text DEFAULT NULL::text) RETURNS TABLE(object_id text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer) OWNER TO payments_owner;
+ALTER FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer, account_id text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer) IS 'Objects of a type, of the account behind the environment''s key, that are stored as they were before that time: the next max_rows ids after after_id.';
+COMMENT ON FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer, account_id text) IS 'Objects of a type and an account (null: the one behind the environment''s key) that are stored as they were before that time: the next max_rows ids after after_id.';
 
 CREATE FUNCTION payments.open_environment(environment text) RETURNS void
     LANGUAGE plpgsql
@@ -725,6 +741,14 @@ ALTER FUNCTION payments.put_off_checkout(id uuid, retry_after interval) OWNER TO
 
 COMMENT ON FUNCTION payments.put_off_checkout(id uuid, retry_after interval) IS 'Stripe could not be asked for a claimed attempt now: again after that.';
 
+CREATE FUNCTION payments.ranges_left(environment text, account_id text, lists text[]) RETURNS integer
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.ranges_left(environment text, account_id text, lists text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.ranges_left(environment text, account_id text, lists text[]) IS 'How many parts of these lists are neither read nor failed, whoever reads them.';
+
 CREATE FUNCTION payments.rebuild_projections(environment text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -748,6 +772,22 @@ CREATE FUNCTION payments.receive_stripe_webhook(json) RETURNS json
 ALTER FUNCTION payments.receive_stripe_webhook(json) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.receive_stripe_webhook(json) IS 'A delivery of Stripe''s, as PostgREST hands it over: the body, and Stripe-Signature in request.headers. Verified with the secrets of set_signing_secret(), whose environment it is of, then taken through the whole pipeline like any other. Raises PY015 for a bad signature, PY007 and PY008 as ingest_stripe_event(); what fails after that is kept and answered with status 500.';
+
+CREATE FUNCTION payments.record_confirmed(range_id uuid, claim integer, after_id text, gone integer, skipped text[] DEFAULT '{}'::text[], lease interval DEFAULT '00:02:00'::interval) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.record_confirmed(range_id uuid, claim integer, after_id text, gone integer, skipped text[], lease interval) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.record_confirmed(range_id uuid, claim integer, after_id text, gone integer, skipped text[], lease interval) IS 'Stored objects up to this id (null: all) were asked for; so many of them are gone. False: the claim is another''s by now.';
+
+CREATE FUNCTION payments.record_page(range_id uuid, claim integer, page jsonb, observed_at timestamp with time zone, starting_after text, top_created bigint DEFAULT NULL::bigint, last_created bigint DEFAULT NULL::bigint, skipped text[] DEFAULT '{}'::text[], lease interval DEFAULT '00:02:00'::interval) RETURNS TABLE(created_from bigint, read bigint, expected bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.record_page(range_id uuid, claim integer, page jsonb, observed_at timestamp with time zone, starting_after text, top_created bigint, last_created bigint, skipped text[], lease interval) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.record_page(range_id uuid, claim integer, page jsonb, observed_at timestamp with time zone, starting_after text, top_created bigint, last_created bigint, skipped text[], lease interval) IS 'Stores a page of a list, as Stripe answered it then, and moves its part''s checkpoint: to after this id, or to the end (null). Answers where the part begins now, how much of the list is read, and how much that may become. No row: the claim is another''s by now. Raises as store_stripe_objects(); then neither is done.';
 
 CREATE FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) RETURNS payments.provider_connections
     LANGUAGE plpgsql SECURITY DEFINER
@@ -790,6 +830,14 @@ CREATE FUNCTION payments.register_subject_type(subject_type text, members regcla
 ALTER FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text) IS 'Says that whoever stands in user_column of a membership table, where filter holds, may bill the subjects in subject_column. Takes effect at once, and so does every change of the table. For members of payments_owner who may act as the table''s owner. Raises PY001 for a bad argument (named in DETAIL), 42501 without those rights, PY002 where a superuser''s view, or functions called on a superuser''s table, would run with its rights.';
+
+CREATE FUNCTION payments.release_range(range_id uuid, claim integer, error text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.release_range(range_id uuid, claim integer, error text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.release_range(range_id uuid, claim integer, error text) IS 'The caller reads a part no further. With an error nobody does until the next sync; without one somebody else may.';
 
 CREATE FUNCTION payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text) RETURNS payments.provider_connections
     LANGUAGE plpgsql SECURITY DEFINER
@@ -923,6 +971,14 @@ ALTER FUNCTION payments.stripe_statuses(kind text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.stripe_statuses(kind text) IS 'The statuses that Stripe documents for subscriptions or payments (payment intents), for a select field. A linked column also takes one that is new. Raises PY001 for another kind. (Stripe API reference: The Subscription object, status; The PaymentIntent object, status.)';
 
+CREATE FUNCTION payments.sync_status(environment text, account_id text DEFAULT NULL::text) RETURNS TABLE(list text, since timestamp with time zone, began_at timestamp with time zone, finished_at timestamp with time zone, read bigint, changed bigint, unchanged bigint, gone bigint, skipped bigint, failed bigint, skipped_ids text[], error text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.sync_status(environment text, account_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.sync_status(environment text, account_id text) IS 'How the last sync of each of Stripe''s lists went, or how far it is: how many objects were read, how many of them said something new, how many stored ones are gone, how many could not be stored, and how many parts of the list could not be read. Not finished and nothing failed: it is under way, or was broken off.';
+
 CREATE FUNCTION payments.table_is_linked(link_id integer) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -930,6 +986,14 @@ CREATE FUNCTION payments.table_is_linked(link_id integer) RETURNS void
 ALTER FUNCTION payments.table_is_linked(link_id integer) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.table_is_linked(link_id integer) IS 'Records that all rows of a linked table are filled and its foreign key is validated.';
+
+CREATE FUNCTION payments.take_read(environment text, account_id text DEFAULT NULL::text) RETURNS double precision
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.take_read(environment text, account_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.take_read(environment text, account_id text) IS 'Takes one request out of what an account may be asked now, which all processes share (read_rate_test, read_rate_live): 0, or the seconds after which to try again. Leaves a quarter of what may come at once to the objects in doubt.';
 
 CREATE FUNCTION payments.trust_accounts(accounts text[]) RETURNS void
     LANGUAGE plpgsql
@@ -1539,6 +1603,53 @@ ALTER FUNCTION payments_private.customer_of_subject(p_environment text, p_accoun
 
 COMMENT ON FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) IS 'The customer that stands for a billing subject and is not deleted, or null.';
 
+CREATE TABLE payments_private.sync_ranges (
+    range_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    environment text NOT NULL,
+    account text NOT NULL,
+    list text NOT NULL,
+    what text DEFAULT 'read'::text NOT NULL,
+    created_from bigint,
+    created_until bigint,
+    starting_after text,
+    top_created bigint,
+    last_created bigint,
+    pages integer DEFAULT 0 NOT NULL,
+    claim integer DEFAULT 0 NOT NULL,
+    claimed_by integer,
+    claimed_until timestamp with time zone,
+    finished_at timestamp with time zone,
+    error text,
+    made_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT what_is_known CHECK ((what = ANY ('{read,confirm}'::text[])))
+);
+
+ALTER TABLE payments_private.sync_ranges OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.sync_ranges IS 'Parts of a list, each a checkpoint: it is read by one process at a time, from where the last one came to.';
+
+COMMENT ON COLUMN payments_private.sync_ranges.what IS 'read: objects of the list; confirm: stored objects that it did not show.';
+
+COMMENT ON COLUMN payments_private.sync_ranges.created_from IS 'What was created then (Unix time) or later, null: ever; and before created_until, null: since.';
+
+COMMENT ON COLUMN payments_private.sync_ranges.starting_after IS 'The id after which it goes on.';
+
+COMMENT ON COLUMN payments_private.sync_ranges.top_created IS 'created of the newest and, in last_created, of the last object that was read of it.';
+
+COMMENT ON COLUMN payments_private.sync_ranges.claim IS 'How often it was claimed: who holds another claim has lost it.';
+
+COMMENT ON COLUMN payments_private.sync_ranges.claimed_by IS 'The backend of who reads it. Where there is none of that number any more, or claimed_until has passed, another may.';
+
+COMMENT ON COLUMN payments_private.sync_ranges.error IS 'Why it could not be read; the next sync tries again.';
+
+CREATE FUNCTION payments_private.cut_range(p_range payments_private.sync_ranges) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.cut_range(p_range payments_private.sync_ranges) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.cut_range(p_range payments_private.sync_ranges) IS 'Returns where a part begins from now on: what was created before, as much as more than the next 16 pages seem to hold, is another part.';
+
 CREATE FUNCTION payments_private.default_method_of(p_environment text, p_account text, p_customer_id text) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1681,6 +1792,14 @@ ALTER FUNCTION payments_private.end_push(p_id uuid, p_status text, p_error text,
 
 COMMENT ON FUNCTION payments_private.end_push(p_id uuid, p_status text, p_error text, p_found jsonb) IS 'Settles a row of the outbox.';
 
+CREATE FUNCTION payments_private.end_range(p_range payments_private.sync_ranges) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.end_range(p_range payments_private.sync_ranges) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.end_range(p_range payments_private.sync_ranges) IS 'A part is read to its end. With the last of a list, what it did not show becomes a part, or the list is finished.';
+
 CREATE FUNCTION payments_private.enqueue_push(p_link integer, p_operation text, p_row jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1731,6 +1850,54 @@ CREATE FUNCTION payments_private.event_snapshot(p_environment text, p_account te
 ALTER FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) IS 'The snapshot an event carries. An event without a created time counts as older than any other.';
+
+CREATE TABLE payments_private.sync_lists (
+    environment text NOT NULL,
+    account text DEFAULT ''::text NOT NULL,
+    list text NOT NULL,
+    since bigint,
+    opened bigint,
+    splits boolean NOT NULL,
+    confirms text,
+    began_at timestamp with time zone NOT NULL,
+    touched_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    read bigint DEFAULT 0 NOT NULL,
+    changed bigint DEFAULT 0 NOT NULL,
+    unchanged bigint DEFAULT 0 NOT NULL,
+    gone bigint DEFAULT 0 NOT NULL,
+    skipped text[] DEFAULT '{}'::text[] NOT NULL,
+    expected bigint,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
+);
+
+ALTER TABLE payments_private.sync_lists OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.sync_lists IS 'Stripe''s lists, as they were read last or are being read.';
+
+COMMENT ON COLUMN payments_private.sync_lists.since IS 'Only what was created since then (Unix time) is read; null: everything.';
+
+COMMENT ON COLUMN payments_private.sync_lists.opened IS 'When the account was opened (Unix time), to estimate how much of a list is left.';
+
+COMMENT ON COLUMN payments_private.sync_lists.splits IS 'Whether Stripe lists by ranges of created, so that parts can be read side by side.';
+
+COMMENT ON COLUMN payments_private.sync_lists.confirms IS 'The type of which stored objects that were not listed are asked for in the end; null: that is not done.';
+
+COMMENT ON COLUMN payments_private.sync_lists.began_at IS 'By Stripe''s clock: what is listed afterwards was stored as it was then or later.';
+
+COMMENT ON COLUMN payments_private.sync_lists.touched_at IS 'When the list was last read from. A list that was left for hours is begun anew.';
+
+COMMENT ON COLUMN payments_private.sync_lists.skipped IS 'Ids of what could not be stored.';
+
+COMMENT ON COLUMN payments_private.sync_lists.expected IS 'How many objects the last whole sync has read; null: none has.';
+
+CREATE FUNCTION payments_private.expected_of(p_list payments_private.sync_lists) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.expected_of(p_list payments_private.sync_lists) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.expected_of(p_list payments_private.sync_lists) IS 'How many objects a list may have: as many as the last time, else as its part of the account''s time that is read lets expect; null: nobody knows.';
 
 CREATE FUNCTION payments_private.extract_again(p_environment text, p_account text, p_object_type text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
@@ -2606,6 +2773,15 @@ CREATE FUNCTION payments_private.named_columns(p_kind text, p_columns jsonb) RET
 ALTER FUNCTION payments_private.named_columns(p_kind text, p_columns jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.named_columns(p_kind text, p_columns jsonb) IS 'Returns the columns of a link, name to path, with the names that the caller chose.';
+
+CREATE FUNCTION payments_private.new_or_newer(p_environment text, p_account text, p_objects jsonb, p_observed_at timestamp with time zone) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off';
+
+ALTER FUNCTION payments_private.new_or_newer(p_environment text, p_account text, p_objects jsonb, p_observed_at timestamp with time zone) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.new_or_newer(p_environment text, p_account text, p_objects jsonb, p_observed_at timestamp with time zone) IS 'How many of the objects say something that is not stored yet, and were seen no earlier than what is.';
 
 CREATE FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text DEFAULT NULL::text, p_since timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE plpgsql
@@ -4651,6 +4827,12 @@ ALTER TABLE ONLY payments_private.subject_types
 ALTER TABLE ONLY payments_private.sweeps
     ADD CONSTRAINT sweeps_pkey PRIMARY KEY (environment);
 
+ALTER TABLE ONLY payments_private.sync_lists
+    ADD CONSTRAINT sync_lists_pkey PRIMARY KEY (environment, account, list);
+
+ALTER TABLE ONLY payments_private.sync_ranges
+    ADD CONSTRAINT sync_ranges_pkey PRIMARY KEY (range_id);
+
 ALTER TABLE ONLY payments_private.linked_tables
     ADD CONSTRAINT table_is_linked_to_a_type_once UNIQUE NULLS NOT DISTINCT (target, kind, object_type, environment, account_id);
 
@@ -4740,6 +4922,8 @@ CREATE INDEX stored_objects_payment_group_idx ON payments_private.stored_objects
 
 CREATE INDEX stored_objects_subscription_idx ON payments_private.stored_objects USING btree (subscription_id, environment, account) WHERE (subscription_id IS NOT NULL);
 
+CREATE INDEX sync_ranges_list_idx ON payments_private.sync_ranges USING btree (environment, account, list);
+
 CREATE TRIGGER audit_log_only_grows BEFORE DELETE OR UPDATE OR TRUNCATE ON payments.audit_log FOR EACH STATEMENT EXECUTE FUNCTION payments_private.refuse_change_of_audit_log();
 
 CREATE TRIGGER await_session BEFORE INSERT ON payments.stripe_checkout_sessions FOR EACH ROW EXECUTE FUNCTION payments_private.await_session();
@@ -4759,6 +4943,9 @@ ALTER TABLE ONLY payments_private.linked_tables
 
 ALTER TABLE ONLY payments_private.metadata_matches
     ADD CONSTRAINT metadata_matches_link_id_fkey FOREIGN KEY (link_id) REFERENCES payments_private.linked_tables(link_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY payments_private.sync_ranges
+    ADD CONSTRAINT sync_ranges_environment_account_list_fkey FOREIGN KEY (environment, account, list) REFERENCES payments_private.sync_lists(environment, account, list) ON DELETE CASCADE;
 
 CREATE POLICY administrators_read_all ON payments.audit_log FOR SELECT TO payments_admin USING (true);
 
@@ -4896,6 +5083,10 @@ ALTER TABLE payments_private.subject_types ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.sweeps ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE payments_private.sync_lists ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.sync_ranges ENABLE ROW LEVEL SECURITY;
+
 GRANT USAGE ON SCHEMA payments TO payments_service;
 GRANT USAGE ON SCHEMA payments TO payments_user;
 GRANT USAGE ON SCHEMA payments TO payments_anon;
@@ -4951,6 +5142,9 @@ REVOKE ALL ON FUNCTION payments.begin_checkout(environment text, mode text, line
 GRANT ALL ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) TO payments_user;
 GRANT ALL ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) TO payments_anon;
 
+REVOKE ALL ON FUNCTION payments.begin_list(environment text, account_id text, list text, began_at timestamp with time zone, splits boolean, confirms text, since timestamp with time zone, opened bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.begin_list(environment text, account_id text, list text, began_at timestamp with time zone, splits boolean, confirms text, since timestamp with time zone, opened bigint) TO payments_service;
+
 GRANT SELECT ON TABLE payments.stripe_customer_portal_sessions TO payments_user;
 GRANT SELECT ON TABLE payments.stripe_customer_portal_sessions TO payments_admin;
 
@@ -4988,6 +5182,9 @@ GRANT ALL ON FUNCTION payments.claim_job(lease interval) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.claim_pushes(max_pushes integer, lease interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.claim_pushes(max_pushes integer, lease interval) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.claim_range(environment text, account_id text, lists text[], lease interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.claim_range(environment text, account_id text, lists text[], lease interval) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.claim_refreshes(max_objects integer, lease interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.claim_refreshes(max_objects integer, lease interval) TO payments_service;
@@ -5073,8 +5270,8 @@ REVOKE ALL ON FUNCTION payments.name_installation(id text, keep_former boolean) 
 REVOKE ALL ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) TO payments_service;
 
-REVOKE ALL ON FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer) TO payments_service;
+REVOKE ALL ON FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer, account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer, account_id text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.open_environment(environment text) FROM PUBLIC;
 
@@ -5144,6 +5341,9 @@ GRANT ALL ON FUNCTION payments.purge_guest_attempts(older_than interval, max_row
 REVOKE ALL ON FUNCTION payments.put_off_checkout(id uuid, retry_after interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.put_off_checkout(id uuid, retry_after interval) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.ranges_left(environment text, account_id text, lists text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.ranges_left(environment text, account_id text, lists text[]) TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.rebuild_projections(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.rebuild_projections(environment text) TO payments_admin;
 
@@ -5152,6 +5352,12 @@ GRANT ALL ON FUNCTION payments.rebuild_projections_step(environment text, after 
 
 REVOKE ALL ON FUNCTION payments.receive_stripe_webhook(json) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.receive_stripe_webhook(json) TO payments_anon;
+
+REVOKE ALL ON FUNCTION payments.record_confirmed(range_id uuid, claim integer, after_id text, gone integer, skipped text[], lease interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.record_confirmed(range_id uuid, claim integer, after_id text, gone integer, skipped text[], lease interval) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.record_page(range_id uuid, claim integer, page jsonb, observed_at timestamp with time zone, starting_after text, top_created bigint, last_created bigint, skipped text[], lease interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.record_page(range_id uuid, claim integer, page jsonb, observed_at timestamp with time zone, starting_after text, top_created bigint, last_created bigint, skipped text[], lease interval) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) TO payments_keys;
@@ -5166,6 +5372,9 @@ GRANT ALL ON FUNCTION payments.refresh_state(environment text, object_type text,
 REVOKE ALL ON FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.release_range(range_id uuid, claim integer, error text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.release_range(range_id uuid, claim integer, error text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.replace_account(environment text, account jsonb, livemode boolean, secret text, masked text) TO payments_keys;
@@ -5219,7 +5428,14 @@ GRANT ALL ON FUNCTION payments.stripe_statuses(kind text) TO payments_anon;
 GRANT ALL ON FUNCTION payments.stripe_statuses(kind text) TO payments_service;
 GRANT ALL ON FUNCTION payments.stripe_statuses(kind text) TO payments_admin;
 
+REVOKE ALL ON FUNCTION payments.sync_status(environment text, account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.sync_status(environment text, account_id text) TO payments_service;
+GRANT ALL ON FUNCTION payments.sync_status(environment text, account_id text) TO payments_admin;
+
 REVOKE ALL ON FUNCTION payments.table_is_linked(link_id integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.take_read(environment text, account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.take_read(environment text, account_id text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.trust_accounts(accounts text[]) FROM PUBLIC;
 
@@ -5364,6 +5580,8 @@ GRANT ALL ON FUNCTION payments_private.current_subscription_ids(p_environment te
 
 REVOKE ALL ON FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.cut_range(p_range payments_private.sync_ranges) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.default_method_of(p_environment text, p_account text, p_customer_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.detach_link(p_link payments_private.linked_tables, p_owner name) FROM PUBLIC;
@@ -5398,6 +5616,8 @@ REVOKE ALL ON FUNCTION payments_private.due_events(p_environment text, p_due tim
 
 REVOKE ALL ON FUNCTION payments_private.end_push(p_id uuid, p_status text, p_error text, p_found jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.end_range(p_range payments_private.sync_ranges) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.enqueue_push(p_link integer, p_operation text, p_row jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.enter_events(p_events payments_private.incoming[], p_bodies text[]) FROM PUBLIC;
@@ -5409,6 +5629,8 @@ REVOKE ALL ON FUNCTION payments_private.environment_of_signature(p_body text, p_
 REVOKE ALL ON FUNCTION payments_private.environment_or_fail(p_environment text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.expected_of(p_list payments_private.sync_lists) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.extract_again(p_environment text, p_account text, p_object_type text, p_ids text[]) FROM PUBLIC;
 
@@ -5607,6 +5829,8 @@ REVOKE ALL ON FUNCTION payments_private.may_link(p_link payments_private.linked_
 REVOKE ALL ON FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.named_columns(p_kind text, p_columns jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.new_or_newer(p_environment text, p_account text, p_objects jsonb, p_observed_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text, p_since timestamp with time zone) FROM PUBLIC;
 

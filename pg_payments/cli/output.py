@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
+from rich.progress import (
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -79,6 +88,47 @@ def counting() -> Iterator[Callable[[str, int], None]]:
             progress.update(tasks[what], completed=count)
 
         yield say
+
+
+class _Rate(ProgressColumn):
+    """Objects a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:,.0f}/s")
+
+
+@contextmanager
+def progressing() -> Iterator[tuple[Callable[[str, int], None], Callable[[str, int], None]]]:
+    """Gives `say(what, count)` and `expect(what, total)` for long work, on stderr.
+
+    A terminal shows counts, rate and the time that is left; elsewhere lines come ever more seldom.
+    """
+    if not sys.stderr.isatty():
+        said: dict[str, int] = {}
+
+        def tell(what: str, count: int) -> None:
+            step = 1 if count <= 1000 else 1000 if count <= 100_000 else 10_000
+            if what not in said or count // step > said[what] // step:
+                print_note(f"{what} {count}")
+                said[what] = count
+
+        yield tell, lambda what, total: None
+        return
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), _Rate(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True, highlight=False), speed_estimate_period=15) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def task(what: str) -> TaskID:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=None)
+            return tasks[what]
+
+        yield (
+            lambda what, count: progress.update(task(what), completed=count),
+            lambda what, total: progress.update(task(what), total=total),
+        )
 
 
 def _shown(value: object) -> str:

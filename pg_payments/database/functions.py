@@ -406,14 +406,99 @@ def put_off_checkout(checkout_id: UUID, retry_after: timedelta) -> Query[Row]:
 
 @SqlFunction
 def older_objects(
-    environment: str, object_type: str, before: datetime, after_id: str | None, max_rows: int
+    environment: str,
+    object_type: str,
+    before: datetime,
+    after_id: str | None,
+    max_rows: int,
+    account_id: str | None = None,
 ) -> Query[list[str]]:
     """Ids of objects that are stored as they were before that time, the next after an id."""
     return Query(
-        "select * from payments.older_objects(%s, %s, %s, %s, %s)",
-        (environment, object_type, before, after_id, max_rows),
+        "select * from payments.older_objects(%s, %s, %s, %s, %s, %s)",
+        (environment, object_type, before, after_id, max_rows, account_id),
         lambda rows: [row["object_id"] for row in rows],
     )
+
+
+@SqlFunction
+def take_read(environment: str, account_id: str | None) -> Query[float]:
+    """Takes one request out of what the account may be asked now: 0, or the seconds after which to try again."""
+    return Query("select payments.take_read(%s, %s) as wait", (environment, account_id), lambda rows: rows[0]["wait"])
+
+
+@SqlFunction
+def begin_list(
+    environment: str,
+    account_id: str | None,
+    name: str,
+    began_at: datetime,
+    splits: bool,
+    confirms: str | None,
+    since: datetime | None,
+    opened: int | None,
+) -> Query[bool]:
+    """Has one of Stripe's lists be read; whether an earlier sync of it goes on."""
+    return Query(
+        "select payments.begin_list(%s, %s, %s, %s, %s, %s, %s, %s)",
+        (environment, account_id, name, began_at, splits, confirms, since, opened),
+        _boolean,
+    )
+
+
+@SqlFunction
+def claim_range(environment: str, account_id: str | None, lists: Sequence[str]) -> Query[Row | None]:
+    """A part of these lists, for the caller alone; None if there is none that nobody reads."""
+    return Query("select * from payments.claim_range(%s, %s, %s)", (environment, account_id, list(lists)), _row_if_any)
+
+
+@SqlFunction
+def release_range(range_id: UUID, claim: int, error: str | None = None) -> Query[Row]:
+    """The caller reads a part no further."""
+    return Query("select payments.release_range(%s, %s, %s)", (range_id, claim, error), _row)
+
+
+@SqlFunction
+def ranges_left(environment: str, account_id: str | None, lists: Sequence[str]) -> Query[int]:
+    """How many parts of these lists are neither read nor failed."""
+    return Query("select payments.ranges_left(%s, %s, %s)", (environment, account_id, list(lists)), _integer)
+
+
+@SqlFunction
+def record_page(
+    range_id: UUID,
+    claim: int,
+    page: str,
+    observed_at: datetime | None,
+    starting_after: str | None,
+    top_created: int | None,
+    last_created: int | None,
+    skipped: Sequence[str],
+) -> Query[Row | None]:
+    """Stores a page (JSON text) and moves its part's checkpoint: `{created_from, read, expected}`; None: it is lost."""
+    return Query(
+        "select * from payments.record_page(%s, %s, %s::jsonb, %s, %s, %s, %s, %s::text[])",
+        (range_id, claim, page, observed_at, starting_after, top_created, last_created, list(skipped)),
+        _row_if_any,
+    )
+
+
+@SqlFunction
+def record_confirmed(
+    range_id: UUID, claim: int, after_id: str | None, gone: int, skipped: Sequence[str]
+) -> Query[bool]:
+    """Stored objects up to this id (None: all) were asked for; False: somebody else does that now."""
+    return Query(
+        "select payments.record_confirmed(%s, %s, %s, %s, %s::text[])",
+        (range_id, claim, after_id, gone, list(skipped)),
+        _boolean,
+    )
+
+
+@SqlFunction
+def sync_status(environment: str, account_id: str | None = None) -> Query[list[Row]]:
+    """How the last sync of each list went, or how far it is."""
+    return Query("select * from payments.sync_status(%s, %s)", (environment, account_id), rows_as_they_are)
 
 
 @SqlFunction

@@ -70,6 +70,11 @@ class StripeApi:
         self._base = base
         self._account_id = account_id
 
+    @property
+    def account_id(self) -> str | None:
+        """The connected account it is on; None for the key's own."""
+        return self._account_id
+
     def of_account(self, account_id: str | None) -> StripeApi:
         """The same key, on a connected account (acct_…); None: on its own."""
         return self if account_id is None else StripeApi(self._secret_key, self._base, account_id)

@@ -6,46 +6,27 @@ may skip something. So absence from a list is a question, never an answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from datetime import UTC, datetime
-from typing import Any
-
-from psycopg import Connection
 
 from pg_payments.database import functions
 from pg_payments.errors import StripeRefused
-from pg_payments.stripe.client import StripeAnswer, StripeApi
 from pg_payments.stripe.objects import path_of
-
-Read = Callable[[StripeApi, str], StripeAnswer]
-"""`sync.read`."""
-
-AT_ONCE = 500
-"""Stored objects that are looked at in one statement."""
+from pg_payments.stripe.reading import PacedReader, whole
 
 
-def confirm_deletions(
-    conn: Connection[Any], stripe: StripeApi, read: Read, environment: str, object_type: str,
-    listed: Collection[str], before: datetime,
-) -> int:  # fmt: skip
-    """Asks for each stored object that was not listed and has not changed since `before`; how many were deleted."""
-    gone, after = 0, None
-    while found := functions.older_objects(conn, environment, object_type, before, after, AT_ONCE):
-        after = found[-1]
-        gone += sum(
-            _is_gone(conn, stripe, read, environment, object_type, each) for each in found if each not in listed
-        )
-    return gone
+def is_gone(reader: PacedReader, object_type: str, object_id: str) -> bool:
+    """Stores an object as Stripe has it now, or that it has no such; whether it was deleted here for that.
 
-
-def _is_gone(
-    conn: Connection[Any], stripe: StripeApi, read: Read, environment: str, object_type: str, object_id: str
-) -> bool:
+    Raises `StripeRefused`, and psycopg's errors.
+    """
+    conn, environment, account = reader.conn, reader.environment, reader.stripe.account_id
     try:
-        answer = read(stripe, str(path_of(object_type, object_id)))
+        answer = reader.read(str(path_of(object_type, object_id)))
     except StripeRefused as refused:
         if refused.status != 404:
             raise
-        return functions.store_absence(conn, environment, object_type, object_id, refused.at or datetime.now(UTC))
-    functions.store_stripe_objects(conn, environment, f"[{answer.body}]", answer.at)
+        at = refused.at or datetime.now(UTC)
+        return functions.store_absence(conn, environment, object_type, object_id, at, account)
+    body = whole(conn, reader.stripe, answer, [], reader.read)
+    functions.store_stripe_objects(conn, environment, f"[{body}]", answer.at, account)
     return answer.data.get("deleted") is True

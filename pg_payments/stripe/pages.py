@@ -1,8 +1,8 @@
 """Stripe's lists, page by page (API reference: Pagination).
 
 A list goes on while Stripe says `has_more`. A page that says so and has nothing to start the next one after, or ends
-with the object that the page before ended with, would be asked for without end: then `ListCutShort` is raised, for
-what was read is not the list.
+with an object that an earlier page ended with, would be asked for without end: then `ListCutShort` is raised, for what
+was read is not the list.
 """
 
 from __future__ import annotations
@@ -46,20 +46,25 @@ class OpenList:
 def pages(read: Read, path: str, asked: Mapping[str, Any]) -> Iterator[StripeAnswer]:
     """Every page of a list. Raises `StripeRefused`, and `ListCutShort` where the list does not end as it should."""
     asked = {**asked, "limit": PAGE}
+    before = {str(asked.get("starting_after"))}
     while True:
         page = read(path, asked)
         yield page
-        if (after := next_after(page.data, path, asked.get("starting_after"))) is None:
+        if (after := next_after(page.data, path, before)) is None:
             return
         asked["starting_after"] = after
 
 
-def next_after(page: Json, path: str, asked_after: str | None = None) -> str | None:
-    """What the next page starts after; None at the end of the list. Raises `ListCutShort`."""
+def next_after(page: Json, path: str, before: set[str]) -> str | None:
+    """What the next page starts after, which joins those of the pages `before`; None at the end of the list.
+
+    Raises `ListCutShort`.
+    """
     if not page.get("has_more"):
         return None
-    if not (last := _last_id(page)) or last == asked_after:
+    if not (last := _last_id(page)) or last in before:
         raise ListCutShort(path)
+    before.add(last)
     return last
 
 

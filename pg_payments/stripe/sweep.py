@@ -9,7 +9,6 @@ begins well before the point that the last one ended at, and the ledger knows ag
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from psycopg import Connection
@@ -21,6 +20,7 @@ from pg_payments.stripe import sync
 from pg_payments.stripe.client import StripeApi
 from pg_payments.stripe.missed_events import take_in
 from pg_payments.stripe.pages import pages
+from pg_payments.stripe.reading import PacedReader
 
 
 def sweep(conn: Connection[Any], stripe: StripeApi, environment: str, say: sync.Say = lambda what, count: None) -> int:
@@ -32,12 +32,13 @@ def sweep(conn: Connection[Any], stripe: StripeApi, environment: str, say: sync.
     began = functions.begin_sweep(conn, environment)
     certain_until = datetime.now(UTC)
     missed = read = 0
+    reader = PacedReader(conn, stripe, environment)
     lists: list[dict[str, Any]] = [
         {"created": {"gte": int(began["since"].timestamp())}},
         {"created": {"gte": int(began["undelivered_since"].timestamp())}, "delivery_success": False},
     ]
     for asked in lists:
-        for page in pages(partial(sync.read, stripe), "/v1/events", asked):
+        for page in pages(reader.read, "/v1/events", asked):
             certain_until = min(certain_until, page.at or certain_until)
             taken = [row for row in take_in(conn, stripe, environment, page) if row["event_id"] is not None]
             missed += functions.note_swept(

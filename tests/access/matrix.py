@@ -134,6 +134,14 @@ COLUMNS: Final = {
     "payments_private.sweeps": (
         "environment began_at certain_until swept_at missed_events last_missed_at latest_arrival latest_arrival_of gaps "
     ),
+    "payments_private.sync_lists": (
+        "environment account list since opened splits confirms began_at touched_at finished_at read changed unchanged gone "
+        "skipped expected "
+    ),
+    "payments_private.sync_ranges": (
+        "range_id environment account list what created_from created_until starting_after top_created last_created pages "
+        "claim claimed_by claimed_until finished_at error made_at "
+    ),
     "payments_private.same_second_snapshots": (
         "environment account object_type object_id source event_type observed_at data deleted previous_attributes "
         "stage state state_before "
@@ -264,7 +272,15 @@ FUNCTIONS: Final = {
     "payments.adopt_outbox(text)": "payments_admin",
     "payments.claim_pushes(integer, interval)": "payments_service",
     "payments.begin_sweep(text)": "payments_service",
-    "payments.older_objects(text, text, timestamp with time zone, text, integer)": "payments_service",
+    "payments.older_objects(text, text, timestamp with time zone, text, integer, text)": "payments_service",
+    "payments.begin_list(text, text, text, timestamp with time zone, boolean, text, timestamp with time zone, bigint)": "payments_service",
+    "payments.claim_range(text, text, text[], interval)": "payments_service",
+    "payments.release_range(uuid, integer, text)": "payments_service",
+    "payments.ranges_left(text, text, text[])": "payments_service",
+    "payments.record_page(uuid, integer, jsonb, timestamp with time zone, text, bigint, bigint, text[], interval)": "payments_service",
+    "payments.record_confirmed(uuid, integer, text, integer, text[], interval)": "payments_service",
+    "payments.sync_status(text, text)": "payments_service payments_admin",
+    "payments.take_read(text, text)": "payments_service",
     "payments.claim_checkouts(integer, interval)": "payments_service",
     "payments.let_worker_ask(boolean)": "payments_service",
     "payments.put_off_checkout(uuid, interval)": "payments_service",
@@ -513,6 +529,10 @@ INTERNALS: Final = """
     upsert_customer_statement
     note_linked_row
     note_refresh
+    cut_range
+    end_range
+    expected_of
+    new_or_newer
     now
     object_of_checkout
     object_of_metadata

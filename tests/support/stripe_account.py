@@ -76,6 +76,8 @@ class StripeAccount(StandIn):
                 for made in reversed(self._objects.values())
                 if made["object"] == LISTED[name] and made["id"] not in self.hidden
             ]
+        earliest, before = int(query.get("created[gte]", 0)), int(query.get("created[lt]", 2**40))
+        found = [made for made in found if earliest <= made.get("created", 0) < before]
         if name == "subscriptions" and query.get("status") != "all":
             found = [made for made in found if made["status"] != "canceled"]
         return self._page(request, [_as_listed(made) for made in found])
