@@ -1141,7 +1141,7 @@ CREATE FUNCTION payments_private.apply_alone(p_environment text, p_event payment
 
 ALTER FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) IS 'Enters and applies one event of a batch; whatever it raises, it is kept as failed or in quarantine. Raises only where neither can be written.';
+COMMENT ON FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) IS 'Enters and applies one event of a batch; whatever it raises, it is kept as failed or in quarantine. Raises only where neither can be written, and 40001 in a transaction with one snapshot.';
 
 CREATE FUNCTION payments_private.apply_by_account(p_snapshots payments_private.snapshot[]) RETURNS integer
     LANGUAGE plpgsql
@@ -1450,6 +1450,14 @@ CREATE FUNCTION payments_private.check_target(p_target regclass) RETURNS void
 ALTER FUNCTION payments_private.check_target(p_target regclass) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.check_target(p_target regclass) IS 'Raises PY001 for what cannot be linked.';
+
+CREATE FUNCTION payments_private.check_that_triggers_fire() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.check_that_triggers_fire() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.check_that_triggers_fire() IS 'Raises PY006 in a session whose session_replication_role is replica: events would be processed there without any trigger. They are kept as failed.';
 
 CREATE FUNCTION payments_private.check_url(p_field text, p_url text) RETURNS void
     LANGUAGE plpgsql
@@ -2717,6 +2725,14 @@ CREATE FUNCTION payments_private.make_guard(p_link payments_private.linked_table
 ALTER FUNCTION payments_private.make_guard(p_link payments_private.linked_tables, p_owner name) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.make_guard(p_link payments_private.linked_tables, p_owner name) IS 'Makes the trigger functions of a link.';
+
+CREATE FUNCTION payments_private.make_guards_anew() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.make_guards_anew() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.make_guards_anew() IS 'Writes the trigger functions of all links again, as the functions that were just loaded have them. Locks no table.';
 
 CREATE FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_event_id text, p_body text, p_sqlstate text, p_message text) RETURNS void
     LANGUAGE plpgsql
@@ -5539,6 +5555,8 @@ REVOKE ALL ON FUNCTION payments_private.check_prices(p_environment text, p_line_
 
 REVOKE ALL ON FUNCTION payments_private.check_target(p_target regclass) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.check_that_triggers_fire() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.check_url(p_field text, p_url text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.checked_push(p_link payments_private.linked_tables, p_push jsonb, p_create boolean) FROM PUBLIC;
@@ -5815,6 +5833,8 @@ REVOKE ALL ON FUNCTION payments_private.longest_lock_wait() FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.longest_wait(p_callers_limit text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.make_guard(p_link payments_private.linked_tables, p_owner name) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.make_guards_anew() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_event_id text, p_body text, p_sqlstate text, p_message text) FROM PUBLIC;
 

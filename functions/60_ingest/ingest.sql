@@ -118,6 +118,7 @@ as $$
 declare
   v_now timestamptz := payments_private.now();
 begin
+  perform payments_private.check_that_triggers_fire();
   if p_snapshots <> '{}' then
     perform payments_private.apply_by_account(p_snapshots);
   end if;
@@ -357,6 +358,7 @@ as $$
 declare
   v_bodies  text[];
   v_outcome record;
+  v_schema  text;
 begin
   v_bodies[p_event.place] := p_body;
   perform payments_private.wait_for_locks_until(p_deadline);
@@ -367,6 +369,8 @@ begin
     p_event := (payments_private.enter_events(array[p_event], v_bodies))[1];
   exception
     when others or query_canceled or assert_failure then
+      get stacked diagnostics v_schema = schema_name;
+      perform payments_private.raise_if_snapshot_is_too_old(sqlstate, v_schema, sqlerrm);
       return payments_private.keep_failed(p_environment, p_event, p_body, sqlstate, sqlerrm);
   end;
   if p_event.status is null then
@@ -379,7 +383,7 @@ begin
 end
 $$;
 comment on function payments_private.apply_alone(text, payments_private.incoming, text, boolean, timestamptz) is
-  'Enters and applies one event of a batch; whatever it raises, it is kept as failed or in quarantine. Raises only where neither can be written.';
+  'Enters and applies one event of a batch; whatever it raises, it is kept as failed or in quarantine. Raises only where neither can be written, and 40001 in a transaction with one snapshot.';
 
 -- p_cancelled: the message with which the batch was cancelled; then nothing is tried any more, for the caller's time is
 -- up.
@@ -449,6 +453,7 @@ begin
   if v_is_locked then
     begin
       perform set_config('lock_timeout', case when v_alone then v_wait else greatest(v_wait / 4, 10) end::text, true);
+      perform payments_private.check_that_triggers_fire();
       v_answers := payments_private.apply_together(p_environment, v_events, p_bodies);
     exception
       when query_canceled then v_cancelled := sqlerrm;
@@ -507,6 +512,7 @@ begin
   perform payments_private.commit_durably();
   begin
     perform set_config('lock_timeout', payments_private.longest_wait(v_callers)::text, true);
+    perform payments_private.check_that_triggers_fire();
     select t.event_id, t.status, t.duplicate into event_id, processing_status, duplicate
       from payments_private.take_event(environment, payload::jsonb) t;
     if processing_status is not null then

@@ -44,3 +44,17 @@ end
 $$;
 comment on function payments_private.commit_durably() is
   'Has this transaction''s commit wait for the disk, whatever the role or the database says: what Stripe is told is stored has to survive a crash. The setting synchronous_commit = inherit leaves it as it is.';
+
+create or replace function payments_private.check_that_triggers_fire() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if current_setting('session_replication_role') = 'replica' then
+    raise exception 'this session does not fire triggers, so nothing would be fulfilled' using errcode = 'PY006', detail = 'session_replication_role',
+      hint = 'Apply it with session_replication_role = origin: look at the settings of the login and of the database.';
+  end if;
+end
+$$;
+comment on function payments_private.check_that_triggers_fire() is
+  'Raises PY006 in a session whose session_replication_role is replica: events would be processed there without any trigger. They are kept as failed.';

@@ -409,6 +409,21 @@ end
 $$;
 comment on function payments_private.make_guard(payments_private.linked_tables, name) is 'Makes the trigger functions of a link.';
 
+create or replace function payments_private.make_guards_anew() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_link payments_private.linked_tables;
+begin
+  for v_link in select l.* from payments_private.linked_tables l join pg_catalog.pg_class c on c.oid = l.target order by l.link_id loop
+    perform payments_private.make_guard(v_link, (select pg_get_userbyid(c.relowner) from pg_catalog.pg_class c where c.oid = v_link.target));
+  end loop;
+end
+$$;
+comment on function payments_private.make_guards_anew() is
+  'Writes the trigger functions of all links again, as the functions that were just loaded have them. Locks no table.';
+
 create or replace function payments_private.trigger_statements(p_link payments_private.linked_tables) returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp

@@ -32,6 +32,11 @@ SETTINGS = {
     "standard_conforming_strings": "on",
     "bytea_output": "hex",
     "extra_float_digits": "1",
+    "array_nulls": "on",
+    "transform_null_equals": "off",
+    "quote_all_identifiers": "off",  # definitions are compared as the catalogue words them
+    "row_security": "on",
+    "exit_on_error": "off",  # what a block of ours would catch would end the session instead
     "default_transaction_isolation": "read committed",  # the pipeline waits for locks and then reads
     "default_transaction_read_only": "off",
     "default_transaction_deferrable": "off",
@@ -51,15 +56,21 @@ SESSION_SETTINGS = "; ".join(
 
 _PROBE = "select pg_catalog.pg_backend_pid(), pg_catalog.current_setting('search_path')"
 
-_STRANGER = """
-select pg_catalog.format('the schema %I belongs to %s, not to payments_owner', n.nspname, r.rolname)
+_UNFIT = """
+select 'session_replication_role is replica for this login: no trigger would fire, those that fulfil included',
+       'alter role … reset session_replication_role, and the same for the database'
+ where pg_catalog.current_setting('session_replication_role') = 'replica'
+union all
+select pg_catalog.format('the schema %I belongs to %s, not to payments_owner', n.nspname, r.rolname),
+       'find out who made it and what is in it: nothing of it is run until it is dropped or given away'
   from pg_catalog.pg_namespace n
   join pg_catalog.pg_roles r on r.oid = n.nspowner
  where n.nspname in ('payments', 'payments_private')
    and not r.rolsuper and r.rolname not in ('payments_owner', current_user)
  limit 1
 """
-"""Who else's code would run. A superuser is let pass: `pg_restore --no-owner` makes him the owner until a migrate."""
+"""Why nothing is run here, with a hint: triggers are off, or somebody else's code would run. A superuser's schemas
+are let pass: `pg_restore --no-owner` makes him their owner until a migrate."""
 
 
 def with_settings(conninfo: str, more: Mapping[str, str] | None = None) -> str:
@@ -76,7 +87,8 @@ def _escaped(value: str) -> str:
 def connect(conninfo: str, **arguments: Any) -> SettledConnection:
     """An autocommit connection with the settings in force.
 
-    Raises `OperationalError` if none is to be had, `ConfigurationError` where our schemas are somebody else's.
+    Raises `OperationalError` if none is to be had, `ConfigurationError` where our schemas are somebody else's or
+    triggers are off.
     """
     return SettledConnection.made(conninfo, **arguments)
 
@@ -90,12 +102,6 @@ _ARGUMENTS: dict[str, Any] = {
     "autocommit": True,
     "prepare_threshold": None,  # nothing is prepared on the server: a pooler may not carry prepared statements
 }
-
-
-def _not_ours(what: str) -> ConfigurationError:
-    return ConfigurationError(
-        what, hint="find out who made it and what is in it: nothing of it is run until it is dropped or given away"
-    )
 
 
 class _Cursor(Cursor[Any]):
@@ -125,9 +131,9 @@ class SettledConnection(Connection[Any]):
         conn.pooled = found != (conn.info.backend_pid, SEARCH_PATH)
         if conn.pooled:
             conn.isolation_level = IsolationLevel.READ_COMMITTED
-        if stranger := conn.cursor(row_factory=tuple_row).execute(_STRANGER).fetchone():
+        if unfit := conn.cursor(row_factory=tuple_row).execute(_UNFIT).fetchone():
             conn.close()
-            raise _not_ours(stranger[0])
+            raise ConfigurationError(unfit[0], hint=unfit[1])
         return conn
 
     def begins_anew(self) -> bool:
@@ -170,9 +176,9 @@ class AsyncSettledConnection(AsyncConnection[Any]):
         conn.pooled = found != (conn.info.backend_pid, SEARCH_PATH)
         if conn.pooled:
             await conn.set_isolation_level(IsolationLevel.READ_COMMITTED)
-        if stranger := await (await conn.cursor(row_factory=tuple_row).execute(_STRANGER)).fetchone():
+        if unfit := await (await conn.cursor(row_factory=tuple_row).execute(_UNFIT)).fetchone():
             await conn.close()
-            raise _not_ours(stranger[0])
+            raise ConfigurationError(unfit[0], hint=unfit[1])
         return conn
 
     def begins_anew(self) -> bool:

@@ -28,6 +28,8 @@ CONNECT_TIMEOUT = 4
 """Seconds for a new connection to be made, to each host that is named."""
 WAIT_FOR_ROOM = 8
 """Seconds to wait for one of ours where the database has no room for another."""
+LIMIT = 8
+"""Seconds for what a request does with a connection. Deliveries have a deadline of their own."""
 SIGN_OF_LIFE = 2
 """Seconds for a kept connection to answer."""
 SOCKET = "keepalives_idle=5 keepalives_interval=2 keepalives_count=3 tcp_user_timeout=10000"
@@ -55,8 +57,8 @@ class LazyPool:
         """When the database was last seen alive, by `time.monotonic`."""
 
     @asynccontextmanager
-    async def connection(self, limit: float | None = None) -> AsyncIterator[AsyncConnection[Any]]:
-        """A connection for a moment; with a `limit` it is shut after so many seconds, for whatever is going on in it.
+    async def connection(self, limit: float | None = LIMIT) -> AsyncIterator[AsyncConnection[Any]]:
+        """A connection for a moment: it is shut after `limit` seconds, whatever is going on in it.
 
         Raises `PoolBusy` when all stay busy, psycopg's `OperationalError` when none can be made.
         """
@@ -83,7 +85,7 @@ class LazyPool:
         self._settle_in(asyncio.get_running_loop())
         await self._have(self._for_deliveries)
         try:
-            async with self.connection() as conn:
+            async with self.connection(limit=None) as conn:
                 yield conn
         finally:
             self._for_deliveries.release()

@@ -45,6 +45,8 @@ class Condition:
         self._under_way: dict[object, float] = {}
         self._blockers: Sequence[Row] = ()
         self._trouble_at = float("-inf")
+        self._failed_at = float("-inf")
+        self._failed = 0
         self._since: float | None = None
         self._asking: asyncio.Task[None] | None = None
         self._question: asyncio.Task[Sequence[Row]] | None = None
@@ -67,6 +69,15 @@ class Condition:
         if loop is not self._loop:
             self._loop, self._watch, self._question, self._under_way = loop, None, None, {}
         return loop
+
+    def failed_for_a_lock(self) -> None:
+        """An event was kept as failed because somebody holds a lock: no line of its own, it counts in the last one."""
+        loop, now = self._settle_in(asyncio.get_running_loop()), time.monotonic()
+        self._failed_at = now
+        self._failed += 1
+        self._tell(now)
+        if self._watch is None:
+            self._watch = loop.call_later(SOON, self._look)
 
     async def health(self) -> dict[str, Any]:
         """`{"status": "ok"}`, or degraded with its reasons. Raises what a database that is away makes of a question."""
@@ -113,6 +124,8 @@ class Condition:
                  "state": b["state"], "query": b["query"], "seconds": round(b["seconds"] or 0, 1)}
                 for b in self._blockers
             ]  # fmt: skip
+        if not reasons and now - self._failed_at < CALM:
+            reasons.append({"reason": "a lock is held for too long", "seconds": round(now - self._failed_at, 1)})
         if slowest > LATE:
             reasons.append({"reason": "a batch is under way", "seconds": round(slowest, 1)})
         if (oldest := self._oldest_waiting()) > LATE:
@@ -145,8 +158,8 @@ class Condition:
                 facts = {name: fact for name, fact in named[0].items() if name in ("reason", "pid", "user", "seconds")}
                 log.warning(line("deliveries are held up", **facts))
         elif self._since is not None and now - self._trouble_at >= CALM:
-            log.info(line("deliveries flow again", seconds=round(now - self._since, 1)))
-            self._since = None
+            log.info(line("deliveries flow again", seconds=round(now - self._since, 1), failed=self._failed))
+            self._since, self._failed = None, 0
 
 
 async def in_time(pool: LazyPool, question: Callable[[AsyncConnection[Any]], Any]) -> Any:

@@ -26,7 +26,7 @@ begin
         from pg_catalog.pg_proc p
        where p.pronamespace = v_schema::regnamespace and p.proowner = current_user::regrole
          and not (v_schema = 'payments_private' and p.prosecdef
-                  and p.proname ~ '^(subjects_of_|(touch|fill|read|write|pull)_linked_[0-9]+$)')
+                  and p.proname ~ '^(subjects_of_|(touch|fill|read|write|pull|list)_linked_[0-9]+$)')
     loop
       execute pg_catalog.format('alter %s %s owner to payments_owner', v_thing.kind, v_thing.name);
     end loop;

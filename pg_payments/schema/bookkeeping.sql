@@ -181,6 +181,38 @@ begin
      group by 1, 2, 3, 4, 5;
     comment on view payments_migrations.present_grant is 'Every right that is given now, to compare with loaded_grant.';
 
+    -- Functions that the package writes at run time are for their owner, for payments_owner, and, where they are the triggers of
+    -- a linked table, for the owner of that table. What was given out beside that, or is lacking, is no part of what was loaded.
+    create view payments_migrations.generated_function as
+    select format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as name,
+           p.oid::regprocedure::text as identity, p.proowner as owner, coalesce(p.proacl, acldefault('f', p.proowner)) as acl,
+           array_remove(array[
+             case when pg_get_userbyid(p.proowner) <> 'payments_owner' then 'payments_owner' end,
+             (select pg_get_userbyid(c.relowner)::text
+                from pg_catalog.pg_proc g
+                join pg_catalog.pg_trigger t on t.tgfoid = g.oid
+                join pg_catalog.pg_class c on c.oid = t.tgrelid
+               where p.proname ~ '^(guard|check|push)_linked_[0-9]+$' and g.pronamespace = p.pronamespace
+                 and g.proname = regexp_replace(p.proname, '^(check|push)', 'guard') and c.relowner <> p.proowner
+               limit 1)], null) as grantees
+      from pg_catalog.pg_proc p
+      join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+     where n.nspname in ('payments', 'payments_private') and obj_description(p.oid, 'pg_proc') like 'Generated%';
+    comment on view payments_migrations.generated_function is 'Functions that the package writes at run time, and whom besides their owner they are for.';
+
+    create view payments_migrations.unmeant_generated_grant as
+    select 'function' as kind, f.name, '' as part, case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee) end::text as grantee,
+           lower(a.privilege_type) as privilege
+      from payments_migrations.generated_function f cross join lateral aclexplode(f.acl) a
+     where a.grantee <> f.owner and (a.grantee = 0 or pg_get_userbyid(a.grantee) <> all (f.grantees));
+    comment on view payments_migrations.unmeant_generated_grant is 'Every right on a function written at run time that is not meant.';
+
+    create view payments_migrations.missing_generated_grant as
+    select 'function' as kind, f.name, '' as part, g.grantee, 'execute' as privilege
+      from payments_migrations.generated_function f cross join lateral unnest(f.grantees) g (grantee)
+     where not exists (select from aclexplode(f.acl) a where pg_get_userbyid(a.grantee) = g.grantee);
+    comment on view payments_migrations.missing_generated_grant is 'Every right on a function written at run time that is lacking.';
+
     -- Roles of the application that may only refer to our tables, or fire triggers of their own on them, were let do so on purpose.
     create view payments_migrations.unmeant_grant as
     with present as materialized (
@@ -189,6 +221,7 @@ begin
         select g.grantee from present g
          group by g.grantee
         having bool_and(g.kind = 'table' and g.name like 'payments.%' and g.privilege in ('trigger', 'references')
+                        or g.kind = 'table' and g.name ~ '^payments_private\.anchors_[0-9]+$' and g.privilege = 'references'  -- of linked tables
                         or g.kind = 'schema' and g.name = 'payments' and g.privilege = 'usage')
     )
     select g.* from present g
@@ -201,9 +234,12 @@ begin
     create view payments_migrations.grant_target as
     select o.kind, o.name,
            case o.kind when 'schema' then 'schema ' when 'function' then 'routine ' when 'sequence' then 'sequence ' else 'table ' end
-           || o.identity as target
-      from payments_migrations.present_object o where o.acl_kind is not null;
-    comment on view payments_migrations.grant_target is 'Every object that rights are given on, as GRANT names it.';
+           || o.identity as target, null::text as other_owner
+      from payments_migrations.present_object o where o.acl_kind is not null
+    union all
+    select 'function', f.name, 'routine ' || f.identity, nullif(pg_get_userbyid(f.owner)::text, 'payments_owner')
+      from payments_migrations.generated_function f;
+    comment on view payments_migrations.grant_target is 'Every object that rights are given on, as GRANT names it, and who has to, unless it is payments_owner.';
     reset role;
 end
 $$;

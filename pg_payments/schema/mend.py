@@ -3,8 +3,12 @@
 What was dropped or changed of tables, views, policies and triggers is loaded again by ``migrate`` before this.
 """
 
+from typing import Literal
+
+import psycopg
+
 from pg_payments.schema import state
-from pg_payments.schema.state import Connection
+from pg_payments.schema.state import Connection, Grant
 
 
 def mend_owners(conn: Connection) -> list[str]:
@@ -32,9 +36,26 @@ def mend(conn: Connection) -> list[str]:
             conn.execute(f"alter table {table} no force row level security".encode())
             done.append(f"let the owner past row-level security of {table} again")
         for grant in state.unmeant_grants(conn):
-            conn.execute(grant.statement("revoke"))
-            done.append(f"took back {grant}")
+            done.append(_changed(conn, grant, "revoke"))
         for grant in state.missing_grants(conn):
-            conn.execute(grant.statement("grant"))
-            done.append(f"gave {grant}")
+            done.append(_changed(conn, grant, "grant"))
     return done
+
+
+def _changed(conn: Connection, grant: Grant, verb: Literal["grant", "revoke"]) -> str:
+    """Gives or takes a right, as the owner of the object; returns what was done, or who has to do it."""
+    said = f"{'gave' if verb == 'grant' else 'took back'} {grant}"
+    if grant.other_owner is None:
+        conn.execute(grant.statement(verb))
+        return said
+    owner = state.quoted(grant.other_owner)
+    try:
+        with conn.transaction():
+            conn.execute(f"grant usage on schema payments_private to {owner}".encode())
+            conn.execute(f"set local role {owner}".encode())
+            conn.execute(grant.statement(verb))
+            conn.execute("set local role payments_owner")
+            conn.execute(f"revoke usage on schema payments_private from {owner}".encode())
+    except psycopg.errors.InsufficientPrivilege:
+        return f"left as it is: {grant}. Run migrate as who may act as {grant.other_owner}"
+    return said

@@ -16,6 +16,17 @@ begin
     raise exception 'the encoding of this database is %: pg-payments needs UTF8', pg_catalog.current_setting('server_encoding')
       using errcode = 'feature_not_supported', hint = 'Stripe sends Unicode. Make the database with: encoding UTF8 template template0.';
   end if;
+  if pg_catalog.current_setting('session_replication_role') = 'replica' then
+    raise exception 'session_replication_role is replica for %: no trigger fires', session_user
+      using errcode = 'object_not_in_prerequisite_state', hint = 'alter role ... reset session_replication_role, and the same for the database.';
+  end if;
+  if current_user <> session_user and pg_catalog.to_regnamespace('payments_migrations') is null
+    and not pg_catalog.has_database_privilege(current_user, pg_catalog.current_database(), 'create')
+  then
+    raise exception '%, as which % acts by default, may not make schemas in this database', current_user, session_user
+      using errcode = 'insufficient_privilege',
+            hint = 'Grant it CREATE on the database, or migrate as a login that has no role of its own set (alter role ... reset role).';
+  end if;
 
   for v_found in
     with ours (oid, owner, name) as (

@@ -1,5 +1,6 @@
--- Run as payments_owner when all is loaded: closes what the host's default privileges have opened meanwhile, and remembers
--- every object and every right as they are now. What is open to users is remembered apart, as it may be opened and closed.
+-- Run as payments_owner when all is loaded: writes the triggers of linked tables as the functions that were loaded have them,
+-- closes what the host's default privileges have opened meanwhile, and remembers every object and every right as they are now.
+-- What is open to users is remembered apart, as it may be opened and closed.
 
 set local search_path = payments_migrations, pg_catalog, pg_temp;
 set local jit = off;
@@ -13,6 +14,10 @@ declare
     v_readings text[] := case when to_regprocedure('payments_private.grant_reading(text)') is not null
                               then '{subscriptions,transactions,catalogue,payment_methods}' else '{}' end;
 begin
+    if to_regprocedure('payments_private.make_guards_anew()') is not null then
+        perform payments_private.make_guards_anew();
+    end if;
+
     delete from loaded_object;
     delete from loaded_grant;
 

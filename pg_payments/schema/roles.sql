@@ -49,5 +49,14 @@ begin
                   hint = pg_catalog.format('Let an administrator run: grant payments_owner to %I', current_user);
       end;
   end;
+
+  if pg_catalog.current_setting('default_tablespace') <> ''
+    and not pg_catalog.has_tablespace_privilege('payments_owner', pg_catalog.current_setting('default_tablespace'), 'create')
+  then
+    raise exception 'payments_owner may not make tables in the tablespace %, which default_tablespace names', pg_catalog.current_setting('default_tablespace')
+      using errcode = 'insufficient_privilege',
+            hint = pg_catalog.format('Make the role beforehand and grant it: create role payments_owner nologin; grant create on tablespace %I to payments_owner',
+                                     pg_catalog.current_setting('default_tablespace'));
+  end if;
 end
 $$;

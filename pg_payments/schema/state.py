@@ -198,7 +198,10 @@ select coalesce(l.kind, p.kind), coalesce(l.name, p.name),
 
 @dataclass(frozen=True)
 class Grant:
-    """A right on an object, or one that new objects are to have by default; ``target`` names it as GRANT does."""
+    """A right on an object, or one that new objects are to have by default; ``target`` names it as GRANT does.
+
+    ``other_owner`` has to give or take it where the object is not payments_owner's.
+    """
 
     kind: str
     name: str
@@ -206,6 +209,7 @@ class Grant:
     grantee: str
     privilege: str
     target: str | None
+    other_owner: str | None
 
     def __str__(self) -> str:
         if self.kind == "default":
@@ -262,9 +266,10 @@ def unmeant_grants(conn: Connection) -> list[Grant]:
         "with unmeant as materialized (select u.* from unmeant_grant u union"
         " select l.kind, l.name, l.part, l.grantee, l.privilege from loaded_grant l"
         " where l.reading is not null and l.reading <> all (%s)"
-        " and (l.kind, l.name, l.part, l.grantee, l.privilege) in (select p.* from present_grant p))"
+        " and (l.kind, l.name, l.part, l.grantee, l.privilege) in (select p.* from present_grant p)"
+        " union all select g.* from unmeant_generated_grant g)"
         ", target as materialized (select t.* from grant_target t)"
-        " select u.kind, u.name, u.part, u.grantee, u.privilege, t.target"
+        " select u.kind, u.name, u.part, u.grantee, u.privilege, t.target, t.other_owner"
         " from unmeant u left join target t using (kind, name)"
         " where exists (select from loaded_grant) and (t.target is not null or u.kind = 'default')"
         " order by 1, 2, 3, 4, 5",
@@ -277,9 +282,10 @@ def missing_grants(conn: Connection) -> list[Grant]:
     """The rights that the files give and that are not there."""
     rows = conn.execute(
         "with missing as materialized (select l.kind, l.name, l.part, l.grantee, l.privilege from loaded_grant l"
-        " where l.reading is null or l.reading = any (%s) except select p.* from present_grant p)"
+        " where l.reading is null or l.reading = any (%s) except select p.* from present_grant p"
+        " union all select g.* from missing_generated_grant g)"
         ", target as materialized (select t.* from grant_target t)"
-        " select m.kind, m.name, m.part, m.grantee, m.privilege, t.target"
+        " select m.kind, m.name, m.part, m.grantee, m.privilege, t.target, t.other_owner"
         " from missing m left join target t using (kind, name) where t.target is not null or m.kind = 'default'"
         " order by 1, 2, 3, 4, 5",
         [_open_readings(conn)],

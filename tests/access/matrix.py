@@ -170,6 +170,9 @@ BOOKKEEPING: Final = (
     "present_object",
     "present_grant",
     "unmeant_grant",
+    "generated_function",
+    "unmeant_generated_grant",
+    "missing_generated_grant",
     "grant_target",
 )
 """The tables of ``payments_migrations``: nobody's but the owner's."""
@@ -401,6 +404,7 @@ INTERNALS: Final = """
     column_statements
     columns_of_kind
     commit_durably
+    check_that_triggers_fire
     conflicts
     count_pushes
     credit_note_facts
@@ -510,6 +514,7 @@ INTERNALS: Final = """
     longest_lock_wait
     longest_wait
     make_guard
+    make_guards_anew
     mark_failed
     match_column
     match_metadata

@@ -13,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 
+from pg_payments.http import condition
 from tests.http.test_webhooks import an_event
 from tests.support.relay import Relay
 from tests.support.servers import Server
@@ -80,6 +81,37 @@ def test_who_is_in_the_way_is_named_and_logged_once(
     assert sum("deliveries are held up" in line for line in lines) == 1
     assert sum("deliveries flow again" in line for line in lines) == 1
     assert not any("lock table" in line for line in lines), "statements are not logged"
+
+
+GATE = """
+create table public.gate (n int);
+create function public.pass_gate() returns trigger language plpgsql security definer set search_path = pg_catalog as $$
+begin
+  update public.gate set n = n;
+  return null;
+end $$;
+create trigger pass_gate after insert or update on payments.webhook_events
+  for each row when (new.processing_status = 'processed') execute function public.pass_gate();
+"""
+
+
+def test_events_that_fail_for_a_lock_make_two_lines(
+    site: Site, conn: Conn, database_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "pg_payments.http")
+    monkeypatch.setattr(condition, "CALM", 2.0)
+    conn.execute("insert into payments_private.settings values ('lock_timeout', '200ms')")
+    conn.execute(GATE)
+    with psycopg.connect(database_url) as blocker, ThreadPoolExecutor(4) as background:
+        with blocker.transaction(force_rollback=True):
+            blocker.execute("lock table public.gate")
+            answers = list(background.map(site.deliver, map(customer_event, range(8))))
+        assert {answer.status_code for answer in answers} == {500}
+    wait_until(lambda: "flow again" in caplog.text, "the end is logged", 60)
+    lines = [record.getMessage() for record in caplog.records]
+    assert sum("event failed" in line for line in lines) == 0
+    assert sum("deliveries are held up" in line for line in lines) == 1
+    assert [line for line in lines if "deliveries flow again" in line and 'failed="8"' in line]
 
 
 def test_a_database_that_is_silent_is_told_of(server: Server, conn: Conn) -> None:

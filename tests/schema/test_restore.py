@@ -1,5 +1,6 @@
 """A dump is restored without owners or rights, as hosts and managed services have it: migrating makes it ours again."""
 
+import json
 import subprocess
 from typing import Any
 
@@ -11,10 +12,14 @@ from pg_payments.errors import MigrationError
 from pg_payments.schema.migrate import migrate, status
 from pg_payments.testing.local_postgres import embedded_bin
 from tests.database.test_connections import product
+from tests.linked_tables.conftest import shop
+from tests.linked_tables.shop import OWNER, Shop
+from tests.linked_tables.shop import product as a_product
 from tests.support.servers import Server
 from tests.support.tools import pg_dump, psql
 
 Conn = psycopg.Connection[dict[str, Any]]
+__all__ = ["shop"]
 BARE = ("--no-owner", "--no-privileges")
 
 
@@ -56,6 +61,49 @@ def test_what_was_restored_is_made_ours_again(
     with psycopg.connect(empty_database_url, autocommit=True) as restored:
         assert functions.ingest_stripe_event(restored, "test", product(1))["duplicate"]
         assert functions.ingest_stripe_event(restored, "test", product(2))["processing_status"] == "processed"
+
+
+PUBLIC = """
+select p.proname::text from pg_proc p
+ where p.pronamespace::regnamespace::text = any ('{payments,payments_private}')
+   and has_function_privilege('stranger', p.oid, 'execute')
+"""
+
+
+def test_functions_written_at_run_time_are_closed_again(shop: Shop, server: Server, empty_database_url: str) -> None:
+    """The lookups of subject types, the guards of linked tables, and what their owner's rights read and fill."""
+    server.login("stranger")
+    shop.conn.execute(f"create table app.members (team uuid, person text); alter table app.members owner to {OWNER}")
+    shop.conn.execute("select payments.register_subject_type('team', 'app.members', 'team', 'person')")
+    shop.link("app.products", "product", push={"name": "title"})
+    assert shop.all(PUBLIC) == []
+    restore(shop.url, empty_database_url, "--no-privileges")
+    with psycopg.connect(empty_database_url, autocommit=True) as restored:
+        opened = {name for (name,) in restored.execute(PUBLIC)}
+        assert {"subject_keys_of", "update_linked_rows", "subjects_of_team", "guard_linked_1"} <= opened
+        found = status(empty_database_url)
+        assert "execute on function payments_private.subject_keys_of(p_user text) to public" in found.grants
+        migrate(empty_database_url)
+        assert restored.execute(PUBLIC).fetchall() == []
+        assert status(empty_database_url).up_to_date
+        restored.execute("select payments.store_stripe_objects('test', %s)", [json.dumps([a_product()])])
+        restored.execute("insert into app.products (stripe_product_id) values ('prod_1')")
+        assert restored.execute("select stripe_price_id from app.products").fetchall() == [("price_1",)]
+
+
+def test_what_only_the_tables_owner_can_close_is_said(shop: Shop, server: Server) -> None:
+    shop.link("app.products", "product")
+    deployer = server.login("deployer_of_products", "payments_owner")
+    shop.conn.execute(f"grant create on database {shop.conn.info.dbname} to {deployer}".encode())
+    shop.conn.execute("grant execute on function payments_private.touch_linked_1(text[], boolean) to public")
+    url = server.url(shop.conn.info.dbname, deployer)
+    lines = migrate(url).mended
+    assert len(lines) == 1
+    assert lines[0].startswith("left as it is: execute on function payments_private.touch_linked_1(")
+    assert lines[0].endswith(f"Run migrate as who may act as {OWNER}")
+    assert not status(url).up_to_date
+    migrate(shop.url)
+    assert status(url).up_to_date
 
 
 @pytest.mark.usefixtures("conn")

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pg_payments.errors import LockNotAvailable
 from pg_payments.http.bounds import unverified_body
 from pg_payments.http.requests import environment_of, service_of
 from pg_payments.http.response_fields import EVENT, translated
@@ -23,7 +24,9 @@ async def webhook(request: Request) -> Response:
             text = await service.signatures.verified_text(environment, body, signature)
         receipt = await service.deliveries.add(environment, text)
         delivery.got(receipt)
-    if receipt.to_be_delivered_again:
+    if receipt.to_be_delivered_again and receipt.failed_with == LockNotAvailable.sqlstate:
+        service.condition.failed_for_a_lock()  # one line tells of all that wait for the same
+    elif receipt.to_be_delivered_again:
         log.error(line("event failed", environment=environment, event=receipt.event_id))
     return JSONResponse(
         {"received": True, "handled": receipt.handled, "event": receipt.event and translated(receipt.event, EVENT)},
