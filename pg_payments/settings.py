@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=10, gt=0)
     """Database connections that one server process holds at most."""
 
+    dashboard: Literal["off", "on"] = "off"
+    """Whether `serve` shows the dashboard."""
+    dashboard_prefix: str = "/dashboard"
+    """Where."""
+
     worker_checkouts: Literal["off", "on"] = "off"
     """Whether the worker asks Stripe for attempts that plain SQL begins."""
     worker_sweep_seconds: int = Field(default=300, ge=0)
@@ -137,6 +142,28 @@ class Settings(BaseSettings):
                     detail="PAYMENTS_MASTER_KEY",
                     hint=MASTER_KEY_HINT,
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _the_dashboard_can_be_signed_in_to(self) -> Self:
+        if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", self.dashboard_prefix) or self.dashboard_prefix.startswith("/api"):
+            raise ConfigurationError(
+                "PAYMENTS_DASHBOARD_PREFIX is not a path like /dashboard",
+                detail="PAYMENTS_DASHBOARD_PREFIX",
+                hint="begin with a slash, end without one, and leave /api to the HTTP interface",
+            )
+        if self.dashboard == "on" and not self.master_keys():
+            raise ConfigurationError(
+                "PAYMENTS_DASHBOARD needs PAYMENTS_MASTER_KEY, which its cookies are signed with",
+                detail="PAYMENTS_MASTER_KEY",
+                hint=MASTER_KEY_HINT,
+            )
+        if self.dashboard == "on" and not (self.admin_api_key or self.jwt_secret or self.jwks_url):
+            raise ConfigurationError(
+                "PAYMENTS_DASHBOARD needs a way to sign in: PAYMENTS_ADMIN_API_KEY, PAYMENTS_JWT_SECRET or "
+                "PAYMENTS_JWKS_URL",
+                detail="PAYMENTS_ADMIN_API_KEY",
+            )
         return self
 
     @model_validator(mode="after")

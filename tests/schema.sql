@@ -156,6 +156,14 @@ ALTER FUNCTION payments.allow_stamps(rule text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.allow_stamps(rule text) IS 'Whose metadata names a billing subject: any (as shipped): this installation''s, and the merchant''s own, which bears no stamp; strict: this installation''s only. What is stored already is read anew by a rebuild. For members of payments_owner. Raises PY001 for another rule.';
 
+CREATE FUNCTION payments.audit_action(action text, target text DEFAULT NULL::text, detail jsonb DEFAULT '{}'::jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.audit_action(action text, target text, detail jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.audit_action(action text, target text, detail jsonb) IS 'Adds a row to payments.audit_log in the name of the session and of its caller. Where it was done is what the server says in payments.audit_source.';
+
 CREATE TABLE payments.stripe_checkout_sessions (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     environment text NOT NULL,
@@ -445,6 +453,16 @@ ALTER FUNCTION payments.fill_linked_table(link_id integer, after jsonb, max_rows
 
 COMMENT ON FUNCTION payments.fill_linked_table(link_id integer, after jsonb, max_rows integer) IS 'Fills rows of a linked table, in the order of their key, from after on. Returns the key of the last one, null at the end. Raises PY005 for an unknown link.';
 
+CREATE FUNCTION payments.find_payments(environment text, word text, account_id text DEFAULT NULL::text, max_rows integer DEFAULT 200) RETURNS SETOF uuid
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments.find_payments(environment text, word text, account_id text, max_rows integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.find_payments(environment text, word text, account_id text, max_rows integer) IS 'Ids of the rows of payments.transactions that a word finds: any Stripe id of the payment, of its customer, subscription or event, an e-mail address, the id of an attempt, or a value in an attempt''s metadata. At most max_rows, through indexes.';
+
 CREATE FUNCTION payments.finish_checkout(id uuid, session jsonb) RETURNS payments.stripe_checkout_sessions
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -597,6 +615,16 @@ ALTER FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicate
 
 COMMENT ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) IS 'Counts events that a sweep has taken in: those that were not duplicates were missed, of the others how late they came. Answers how many were missed.';
 
+CREATE FUNCTION payments.objects_of_payment(environment text, object_type text, object_id text, account_id text DEFAULT NULL::text) RETURNS TABLE(member_type text, member_id text, observed_at timestamp with time zone, deleted boolean)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments.objects_of_payment(environment text, object_type text, object_id text, account_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.objects_of_payment(environment text, object_type text, object_id text, account_id text) IS 'The objects of a payment group, named by any of them, as the store has them; at most 500. object_type as Stripe or as payments.transactions writes it.';
+
 CREATE FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer, account_id text DEFAULT NULL::text) RETURNS TABLE(object_id text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -622,6 +650,14 @@ CREATE FUNCTION payments.open_to_users(what text) RETURNS void
 ALTER FUNCTION payments.open_to_users(what text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.open_to_users(what text) IS 'Lets users read their own ''subscriptions'' (with items) ''transactions'' or ''payment_methods'', or lets users and guests read the active ''catalogue''. Stays open through migrations, until close_to_users(). For members of payments_owner. Raises PY001 for anything else to read.';
+
+CREATE FUNCTION payments.outbox_paused_at(environment text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.outbox_paused_at(environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.outbox_paused_at(environment text) IS 'Since when nothing of this environment is pushed, because of pause_outbox(); null while pushes are sent.';
 
 CREATE TABLE payments.webhook_events (
     id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
@@ -2978,6 +3014,16 @@ ALTER FUNCTION payments_private.payer_of(p_environment text, p_account text, p_n
 
 COMMENT ON FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text, p_at timestamp with time zone) IS 'The billing subject of a payment, as type:id, or null.';
 
+CREATE FUNCTION payments_private.payment_groups_of(p_environment text, p_account text, p_word text, p_max integer) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.payment_groups_of(p_environment text, p_account text, p_word text, p_max integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.payment_groups_of(p_environment text, p_account text, p_word text, p_max integer) IS 'The payment groups that a word stands for: the id of an object, a subscription, an event or an attempt, or a value in an attempt''s metadata.';
+
 CREATE FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_facts) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -4862,6 +4908,8 @@ CREATE INDEX customer_mappings_subject_key_idx ON payments.customer_mappings USI
 
 CREATE INDEX customers_account_idx ON payments.customers USING btree (account_id, provider_created_at DESC NULLS LAST, id) WHERE (account_id IS NOT NULL);
 
+CREATE INDEX customers_email_idx ON payments.customers USING btree (lower(email)) WHERE (email IS NOT NULL);
+
 CREATE INDEX customers_latest_live_idx ON payments.customers USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment = 'live'::text) AND (account_id IS NULL));
 
 CREATE INDEX customers_latest_test_idx ON payments.customers USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment = 'test'::text) AND (account_id IS NULL));
@@ -4881,6 +4929,8 @@ CREATE INDEX stripe_checkout_sessions_ask_after_idx ON payments.stripe_checkout_
 CREATE INDEX stripe_checkout_sessions_guests_idx ON payments.stripe_checkout_sessions USING btree (created_at) WHERE (owner_key ~~ 'guest:%'::text);
 
 CREATE UNIQUE INDEX stripe_checkout_sessions_key_is_used_once_by_its_owner ON payments.stripe_checkout_sessions USING btree (environment, owner_key, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+
+CREATE INDEX stripe_checkout_sessions_metadata_idx ON payments.stripe_checkout_sessions USING gin (jsonb_path_query_array(metadata, '$.*'::jsonpath) jsonb_path_ops);
 
 CREATE INDEX stripe_checkout_sessions_owner_key_idx ON payments.stripe_checkout_sessions USING btree (owner_key);
 
@@ -4914,6 +4964,8 @@ CREATE INDEX transactions_account_idx ON payments.transactions USING btree (acco
 
 CREATE INDEX transactions_customer_idx ON payments.transactions USING btree (provider_customer_id);
 
+CREATE INDEX transactions_email_idx ON payments.transactions USING btree (lower(customer_email_snapshot)) WHERE (customer_email_snapshot IS NOT NULL);
+
 CREATE INDEX transactions_latest_live_idx ON payments.transactions USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment = 'live'::text) AND (account_id IS NULL));
 
 CREATE INDEX transactions_latest_test_idx ON payments.transactions USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment = 'test'::text) AND (account_id IS NULL));
@@ -4921,6 +4973,8 @@ CREATE INDEX transactions_latest_test_idx ON payments.transactions USING btree (
 CREATE INDEX transactions_subject_key_idx ON payments.transactions USING btree (subject_key, ((environment = 'live'::text)), provider_created_at DESC NULLS LAST, id);
 
 CREATE INDEX webhook_events_next_attempt_at_idx ON payments.webhook_events USING btree (environment, next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
+
+CREATE INDEX webhook_events_object_id_idx ON payments.webhook_events USING btree (object_id);
 
 CREATE INDEX webhook_events_parked_at_idx ON payments.webhook_events USING btree (parked_at) WHERE (parked_at IS NOT NULL);
 
@@ -5120,6 +5174,10 @@ REVOKE ALL ON FUNCTION payments.allow_prices(rule text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.allow_stamps(rule text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments.audit_action(action text, target text, detail jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.audit_action(action text, target text, detail jsonb) TO payments_admin;
+GRANT ALL ON FUNCTION payments.audit_action(action text, target text, detail jsonb) TO payments_keys;
+
 GRANT SELECT ON TABLE payments.stripe_checkout_sessions TO payments_user;
 GRANT SELECT ON TABLE payments.stripe_checkout_sessions TO payments_anon;
 GRANT SELECT ON TABLE payments.stripe_checkout_sessions TO payments_admin;
@@ -5231,6 +5289,9 @@ GRANT ALL ON FUNCTION payments.fail_portal_session(id uuid, error text) TO payme
 
 REVOKE ALL ON FUNCTION payments.fill_linked_table(link_id integer, after jsonb, max_rows integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments.find_payments(environment text, word text, account_id text, max_rows integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.find_payments(environment text, word text, account_id text, max_rows integer) TO payments_admin;
+
 REVOKE ALL ON FUNCTION payments.finish_checkout(id uuid, session jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.finish_checkout(id uuid, session jsonb) TO payments_service;
 
@@ -5286,12 +5347,18 @@ REVOKE ALL ON FUNCTION payments.name_installation(id text, keep_former boolean) 
 REVOKE ALL ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.objects_of_payment(environment text, object_type text, object_id text, account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.objects_of_payment(environment text, object_type text, object_id text, account_id text) TO payments_admin;
+
 REVOKE ALL ON FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer, account_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.older_objects(environment text, object_type text, before timestamp with time zone, after_id text, max_rows integer, account_id text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.open_environment(environment text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.open_to_users(what text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.outbox_paused_at(environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.outbox_paused_at(environment text) TO payments_admin;
 
 GRANT SELECT ON TABLE payments.webhook_events TO payments_admin;
 
@@ -5895,6 +5962,8 @@ REVOKE ALL ON FUNCTION payments_private.parts_of(p_key payments_private.payment_
 REVOKE ALL ON FUNCTION payments_private.payer_in(p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.payment_groups_of(p_environment text, p_account text, p_word text, p_max integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 

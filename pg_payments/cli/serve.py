@@ -1,7 +1,7 @@
 """`pg-payments serve`: the HTTP interface."""
 
 import threading
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from pg_payments.cli.connections import needing_extra, url_of
 from pg_payments.cli.options import DatabaseUrl
 from pg_payments.logs import LogFormat
 from pg_payments.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 commands = typer.Typer()
 
@@ -35,14 +38,29 @@ def serve(
     settings = Settings.load()
     url = url_of(database_url)
     preconditions.check(settings, url)
+    factory = "pg_payments.http.server:worker"
+    if settings.dashboard == "on":
+        with needing_extra("dashboard"):
+            import pg_payments.dashboard  # noqa: F401 - so that what is missing is said here
+        factory = "pg_payments.cli.serve:with_dashboard"
     if not with_worker:
-        serving.serve(url, host, port, workers, log_format, keep_alive)
+        serving.serve(url, host, port, workers, log_format, keep_alive, factory)
         return
     beside = worker(settings, url)
     thread = threading.Thread(target=beside.forever, name="worker", daemon=True)
     thread.start()
     try:
-        serving.serve(url, host, port, workers, log_format, keep_alive)
+        serving.serve(url, host, port, workers, log_format, keep_alive, factory)
     finally:
         beside.stop.set()
         thread.join(GRACE)
+
+
+def with_dashboard() -> "ASGIApp":
+    """The application of one process, with the dashboard at its prefix."""
+    from pg_payments.dashboard import mount_dashboard
+    from pg_payments.http import server as serving
+    from pg_payments.http.application import app
+
+    mount_dashboard(app)
+    return serving.worker()

@@ -25,6 +25,7 @@ from pydantic import SecretStr
 
 from pg_payments.database import functions
 from pg_payments.database.query import Row
+from pg_payments.demo import business, kept
 from pg_payments.demo.deliveries import deliver
 from pg_payments.demo.guest import guest
 from pg_payments.demo.narrator import Narrator
@@ -46,6 +47,7 @@ BACK = 900
 """What she gets back of it."""
 SERVER_ROLE = "shop_server"
 SHOP = "https://shop.example"
+STAND_IN_KEY = "sk_test_stand_in"
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,26 @@ def tell(*, keep: bool, use_stripe: bool, database_url: str | None) -> int:
         if keep and database_url is not None:
             narrator.say("\nThe database keeps what was made in it.")
         elif keep:
-            data = story.data_directory()
-            narrator.say(f"\nThe database stays up: psql '{url}'")
-            narrator.say(f"To end it: kill -INT $(head -1 {data}/postmaster.pid) && sleep 2 && rm -r {data.parent}")
+            _keep(narrator, story, conn, url, account)
     total = narrator.kept + len(narrator.broken)
     narrator.say(f"\n{narrator.kept} of {total} as expected, after {time.monotonic() - started:.0f} s.")
     return 1 if narrator.broken else 0
+
+
+def _keep(narrator: Narrator, story: Story, conn: psycopg.Connection[Row], url: str, account: Stripe) -> None:
+    """Leaves the database and a dashboard up, and says how to get in and how to end them."""
+    count = business.fill(conn)
+    conn.execute(f"grant payments_admin, payments_keys to {SERVER_ROLE}".encode())
+    base = account.base if account.key != STAND_IN_KEY else None
+    left = kept.start(make_conninfo(url, user=SERVER_ROLE), account.key, base)
+    data = story.data_directory()
+    narrator.say(f"\nThe dashboard stays up, filled with {business.WEEKS} weeks of made-up business ({count} events):")
+    narrator.say(f"{left.way_in} (works once, within ten minutes)")
+    narrator.say(f"{left.address} with this key and any name: {left.key}")
+    narrator.say(f"The database stays up: psql '{url}'")
+    narrator.say(
+        f"To end it: kill {left.process}; kill -INT $(head -1 {data}/postmaster.pid) && sleep 2 && rm -r {data.parent}"
+    )
 
 
 @contextmanager
@@ -93,7 +109,7 @@ def _stand_in() -> Iterator[Stripe]:
     with loopback_socket() as bound:
         stand_in = StandIn(address_of(bound))
         with served(stand_in.app, bound) as base:
-            key = "sk_test_stand_in"
+            key = STAND_IN_KEY
             yield Stripe(base, key, stripe.StripeClient(key, base_addresses={"api": base}), StandInPayer(stand_in))
 
 

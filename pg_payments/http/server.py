@@ -39,15 +39,24 @@ DIRECTORY = "pg-payments-metrics-"
 
 
 def serve(
-    database_url: str, host: str, port: int, workers: int, log_format: LogFormat, keep_alive: int = KEEP_ALIVE
+    database_url: str,
+    host: str,
+    port: int,
+    workers: int,
+    log_format: LogFormat,
+    keep_alive: int = KEEP_ALIVE,
+    factory: str = "pg_payments.http.server:worker",
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then lets requests under way finish, for at most `GRACE` seconds."""
+    """Serves until SIGTERM or SIGINT, then lets requests under way finish, for at most `GRACE` seconds.
+
+    `factory` names what makes the application, in each process.
+    """
     os.environ["PAYMENTS_DATABASE_URL"] = database_url
     # what uvicorn was stopped by, it raises again in the end: to have been told to stop is no failure
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _counting_together(workers):
         uvicorn.run(
-            "pg_payments.http.server:worker", factory=True, host=host, port=port, workers=workers,
+            factory, factory=True, host=host, port=port, workers=workers,
             timeout_graceful_shutdown=GRACE, timeout_worker_healthcheck=HEALTH,
             http=BoundedProtocol, timeout_keep_alive=keep_alive,
             access_log=False,  # it would name clients by their address

@@ -336,6 +336,10 @@ FUNCTIONS: Final = {
     "payments.register_subject_type(text, regprocedure)": "",
     "payments.replace_account(text, jsonb, boolean, text, text)": "payments_keys",
     "payments.replay_event(uuid)": "payments_admin",
+    "payments.objects_of_payment(text, text, text, text)": "payments_admin",
+    "payments.find_payments(text, text, text, integer)": "payments_admin",
+    "payments.audit_action(text, text, jsonb)": "payments_admin payments_keys",
+    "payments.outbox_paused_at(text)": "payments_admin",
     "payments.retry_failed_events(integer)": "payments_service payments_admin",
     "payments.store_stripe_objects(text, jsonb, timestamp with time zone, text)": "payments_service",
     "payments.stored_secret(text, text)": "payments_service",
@@ -556,6 +560,7 @@ INTERNALS: Final = """
     rebuild_stages
     payer_in
     payer_of
+    payment_groups_of
     payment_intent_facts
     payment_keys
     payment_nodes

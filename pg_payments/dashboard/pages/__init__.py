@@ -1,0 +1,1 @@
+"""The pages, a file each: what they read, and what can be done on them."""

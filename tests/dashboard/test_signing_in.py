@@ -1,0 +1,217 @@
+"""Who gets in, what the cookie is, and what nobody can do without its form."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from http.cookies import SimpleCookie
+
+import httpx
+import jwt
+import pytest
+
+from pg_payments.caller import Caller
+from pg_payments.dashboard.sessions import COOKIE, Patience, Sessions
+from pg_payments.dashboard.sign_in import way_in
+from tests.dashboard.conftest import MASTER_KEY, Board, answer_question, form_token
+from tests.support.site import ADMIN_KEY, ADMIN_ROLE, site_settings, token
+
+PAGES = [
+    "overview", "payments", "payments.csv", "subscriptions", "customers", "catalogue", "events", "object-storage",
+    "health", "settings", "audit", "do/sync", "do/replay", "do/key-set",
+]  # fmt: skip
+
+
+@pytest.fixture
+def sessions() -> Sessions:
+    return Sessions(site_settings("postgresql:///x", admin_api_key=ADMIN_KEY, master_key=MASTER_KEY))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nobody_sees_a_page_without_signing_in(board: Board, page: str) -> None:
+    with board.browser() as browser:
+        answer = browser.get(f"test/{page}")
+        assert answer.status_code == 303
+        assert answer.headers["location"] == f"/dashboard/sign-in?next=%2Fdashboard%2Ftest%2F{page.replace('/', '%2F')}"
+        assert browser.post(f"test/{page}").status_code in (303, 405)
+
+
+def test_the_key_opens_and_leads_back(board: Board) -> None:
+    with board.browser() as browser:
+        answer = browser.post(
+            "sign-in", data={"key": ADMIN_KEY, "name": "Ada", "next": "/dashboard/test/events?status=failed"}
+        )
+        assert (answer.status_code, answer.headers["location"]) == (303, "/dashboard/test/events?status=failed")
+        cookie = SimpleCookie(answer.headers["set-cookie"])[COOKIE]
+        assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "strict", "/dashboard")
+        assert 0 < int(cookie["max-age"]) <= 8 * 3600
+        assert ADMIN_KEY not in answer.headers["set-cookie"]
+        assert browser.get("test/overview").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["//evil.example", "https://evil.example", "/\\evil.example", "/dashboard\\x", "/dashboardx", "/", ""]
+)
+def test_it_leads_nowhere_else(board: Board, elsewhere: str) -> None:
+    with board.browser() as browser:
+        answer = browser.post("sign-in", data={"key": ADMIN_KEY, "name": "Ada", "next": elsewhere})
+        assert answer.headers["location"] == "/dashboard/"
+
+
+def test_an_administrators_token_opens_and_says_who(board: Board) -> None:
+    with board.signed_in(token(sub="grace", role=ADMIN_ROLE), name="") as browser:
+        assert browser.get("test/overview").status_code == 200
+        (row,) = board.conn.execute(
+            "select actor, source, action from payments.audit_log where action = 'sign in' order by at desc limit 1"
+        ).fetchall()
+        assert row["actor"].endswith(" as user:grace")
+        assert row["source"] == "dashboard 127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("key", "status"),
+    [
+        (ADMIN_KEY + "!", 401), (ADMIN_KEY[:-1], 401), ("é", 401), ("a\0b", 401), ("", 400), ("a.b.c", 401),
+        (token(), 403), (token(role="anon"), 403), (token(role="postgres"), 403),
+        (token(role=ADMIN_ROLE, exp=int(time.time()) - 60), 401),
+    ],
+)  # fmt: skip
+def test_nothing_else_opens(board: Board, key: str, status: int) -> None:
+    with board.browser(**{"X-Forwarded-For": f"10.0.0.{len(key)}"}) as browser:
+        answer = browser.post("sign-in", data={"key": key, "name": "Eve"})
+        assert answer.status_code == status, answer.text
+        assert COOKIE not in answer.cookies
+        assert 'role="alert"' in answer.text
+        if key:
+            assert key not in answer.text
+
+
+def test_the_key_alone_does_not_say_who(board: Board) -> None:
+    with board.browser() as browser:
+        assert browser.post("sign-in", data={"key": ADMIN_KEY, "name": " \u202e "}).status_code == 400
+
+
+def test_a_cookie_that_is_not_ours_opens_nothing(board: Board, sessions: Sessions) -> None:
+    good = sessions.began(Caller("payments_admin", "{}", guest=False), "Ada", by_key=True)
+    said = jwt.decode(sessions.sealed(good), options={"verify_signature": False})
+    forged = {
+        "expired": sessions.sealed(replace(good, expires=int(time.time()) - 1)),
+        "signed by somebody else": jwt.encode(said, "k" * 32, "HS256"),
+        "not signed": jwt.encode(said, "", "none"),
+        "a notice": sessions.notice("hello"),
+        "a ticket": sessions.ticket(good),
+        "nonsense": "x.y.z",
+    }
+    for case, cookie in forged.items():
+        answer = httpx.get(f"{board.base}/dashboard/test/overview", headers={"Cookie": f"{COOKIE}={cookie}"})
+        assert (case, answer.status_code) == (case, 303)
+        assert "ended=yes" in answer.headers["location"]
+    cookie = sessions.sealed(good)
+    answer = httpx.get(f"{board.base}/dashboard/test/overview", headers={"Cookie": f"{COOKIE}={cookie}"})
+    assert answer.status_code == 200
+
+
+def test_other_keys_sign_everybody_out(sessions: Sessions) -> None:
+    cookie = sessions.sealed(sessions.began(Caller("payments_admin", "{}", guest=False), "Ada", by_key=True))
+    for changed in ({"admin_api_key": ADMIN_KEY + "!", "master_key": MASTER_KEY}, {"master_key": "B" * 43 + "="}):
+        other = Sessions(site_settings("postgresql:///x", **({"admin_api_key": ADMIN_KEY} | changed)))
+        assert other.opened(cookie) is None
+    rotated = Sessions(
+        site_settings("postgresql:///x", admin_api_key=ADMIN_KEY, master_key=f"{'B' * 43}=,{MASTER_KEY}")
+    )
+    assert rotated.opened(cookie) is not None
+
+
+def test_a_way_in_works_once(board: Board) -> None:
+    settings = site_settings("postgresql:///x", admin_api_key=ADMIN_KEY, master_key=MASTER_KEY)
+    ticket = way_in(settings, "demo")
+    with board.browser() as first, board.browser() as second:
+        assert first.get(f"enter?ticket={ticket}").status_code == 303
+        assert first.get("test/overview").status_code == 200
+        assert second.get(f"enter?ticket={ticket}").status_code == 401
+        assert second.get("test/overview").status_code == 303
+
+
+def test_signing_out_needs_the_form_and_ends_it(board: Board) -> None:
+    with board.signed_in() as browser:
+        page = browser.get("test/overview").text
+        assert browser.post("sign-out", data={"form_token": "x"}).status_code == 403
+        assert browser.post("sign-out", data={"form_token": form_token(page)}).status_code == 303
+        assert browser.get("test/overview").status_code == 303
+
+
+def test_wrong_keys_make_an_address_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("pg_payments.dashboard.sessions.time.monotonic", lambda: clock[0])
+    patience = Patience()
+    for _ in range(Patience.FREE):
+        assert patience.wait("a") == 0
+        patience.note_wrong("a")
+    waits = []
+    for _ in range(12):
+        waits.append(patience.wait("a"))
+        clock[0] += waits[-1]
+        assert patience.wait("a") == 0
+        patience.note_wrong("a")
+    assert waits == sorted(waits)
+    assert waits[0] >= 2
+    assert waits[-1] == pytest.approx(Patience.LONGEST, abs=1)
+    assert patience.wait("b") == 0
+    patience.note_right("a")
+    assert patience.wait("a") == 0
+    for n in range(Patience.ADDRESSES + 10):
+        patience.note_wrong(f"c{n}")
+    assert len(patience._wrong) == Patience.ADDRESSES
+
+
+def test_forms_of_others_do_nothing(board: Board, ada: httpx.Client) -> None:
+    """No token, another session's, another site's page, another kind of body: nothing happens, and it is not logged."""
+    with board.signed_in(name="Bob") as bob:
+        others = form_token(bob.get("test/overview").text)
+    own = form_token(ada.get("test/overview").text)
+    before = board.conn.execute("select count(*) as n from payments.audit_log").fetchone()
+    for data, headers in (
+        ({}, {}), ({"form_token": ""}, {}), ({"form_token": others}, {}), ({"form_token": own[:-1] + "x"}, {}),
+        ({"form_token": own}, {"Sec-Fetch-Site": "cross-site"}), ({"form_token": own}, {"Sec-Fetch-Site": "same-site"}),
+        ({"form_token": own}, {"Content-Type": "text/plain"}),
+    ):  # fmt: skip
+        answer = ada.post("test/do/outbox-pause", data=data, headers=headers)
+        assert answer.status_code in (400, 403), (data, headers)
+    assert ada.get("test/do/outbox-pause").status_code == 200
+    assert board.conn.execute("select count(*) as n from payments.audit_log").fetchone() == before
+    assert answer_question(ada, "test/do/outbox-pause").status_code == 303
+
+
+def test_a_role_that_may_not_replace_keys_is_told_so(board: Board) -> None:
+    with board.signed_in(token(sub="grace", role=ADMIN_ROLE), name="") as browser:
+        own = form_token(browser.get("test/settings").text)
+        for action in ("key-set", "key-remove", "webhook"):
+            assert browser.get(f"test/do/{action}").status_code == 403
+            assert browser.post(f"test/do/{action}", data={"form_token": own}).status_code == 403
+        assert "Configure webhook" not in browser.get("test/settings").text
+        assert "payments_keys" in browser.get("test/settings").text
+
+
+def test_every_answer_lets_the_browser_run_nothing_foreign(board: Board, ada: httpx.Client) -> None:
+    with board.browser() as stranger:
+        answers = [
+            stranger.get("sign-in"), stranger.get("test/overview"), stranger.get("nothing/here/at/all"),
+            ada.get("test/overview"), ada.get("test/payments.csv"), ada.get("static/style.css"),
+            ada.get("test/payments?after=x"), ada.post("test/do/sync"), ada.get("live/health"),
+        ]  # fmt: skip
+    for answer in answers:
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-frame-options"] == "DENY"
+    assert {a.headers["cache-control"] for a in answers if "static" not in str(a.url)} == {"no-store"}
+    for page in ("overview", "payments", "events", "catalogue", "object-storage", "health", "settings"):
+        text = ada.get(f"test/{page}").text
+        assert "<script>" not in text
+        assert "<style" not in text
+        assert " style=" not in text
+        assert " onclick" not in text
+        assert "http://" not in text.replace("http://www.w3.org", "").replace(board.base, "")
