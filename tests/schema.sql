@@ -791,7 +791,7 @@ CREATE FUNCTION payments.rebuild_projections(environment text) RETURNS bigint
 
 ALTER FUNCTION payments.rebuild_projections(environment text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.rebuild_projections(environment text) IS 'Computes every projection of an environment again from stored objects and links, in one transaction; answers how many objects were read. Deliveries of that environment wait meanwhile: rebuild_projections_step() is for large ones. Raises PY001 for an unknown environment.';
+COMMENT ON FUNCTION payments.rebuild_projections(environment text) IS 'Computes every projection of an environment again from stored objects and links, in one transaction; answers how many objects were read. Deliveries of that environment wait as long as they may, and are then kept as failed, to be retried: rebuild_projections_step() is for an environment in use. Raises PY001 for an unknown environment.';
 
 CREATE FUNCTION payments.rebuild_projections_step(environment text, after text DEFAULT NULL::text, max_objects integer DEFAULT 100, OUT next text, OUT objects integer) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER

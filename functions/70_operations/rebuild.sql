@@ -431,7 +431,7 @@ begin
 end
 $$;
 comment on function payments.rebuild_projections(text) is
-  'Computes every projection of an environment again from stored objects and links, in one transaction; answers how many objects were read. Deliveries of that environment wait meanwhile: rebuild_projections_step() is for large ones. Raises PY001 for an unknown environment.';
+  'Computes every projection of an environment again from stored objects and links, in one transaction; answers how many objects were read. Deliveries of that environment wait as long as they may, and are then kept as failed, to be retried: rebuild_projections_step() is for an environment in use. Raises PY001 for an unknown environment.';
 
 create or replace function payments.rebuild_projections_step(
   environment text, after text default null, max_objects integer default 100, out next text, out objects integer

@@ -63,7 +63,12 @@ async def as_keeper_of_keys(request: Request) -> AsyncIterator[AsyncConnection[A
 
 
 async def let_in_to_keys(request: Request) -> bytes:
-    """The body of a request to replace keys. Raises `NotSignedIn`, `Forbidden`; no connection waits for the body."""
+    """The body of a request to replace keys. Raises `NotSignedIn`, `Forbidden`; no connection waits for the body.
+
+    An administrator's it is too: what is shown afterwards is theirs, and a refusal is not to come after the deed.
+    """
+    async with as_administrator(request):
+        pass
     async with as_keeper_of_keys(request):
         pass
     return await body_of(request)

@@ -259,3 +259,35 @@ def test_a_token_opens_in_its_own_place_only(place: tuple[str, str]) -> None:
     assert vault.decrypted(made, "test", NAME) == "sk_test_1"
     with pytest.raises(ConfigurationError, match="another place"):
         vault.decrypted(made, *place)
+
+
+def test_a_token_replaces_keys_only_if_its_role_is_listed_and_a_member(server: Server, url: str) -> None:
+    """`PAYMENTS_KEYS_ROLES` over HTTP: listing alone does not make a keeper of keys, nor does membership."""
+    groups = {"keeper": ("payments_admin", "payments_keys"), "unlisted": ("payments_admin", "payments_keys"),
+              "listed": ("payments_admin",), "no_admin": ("payments_keys",)}  # fmt: skip
+    roles = {name: server.login(f"test_{name}", *members) for name, members in groups.items()}
+    with server.admin() as administrator:
+        for role in roles.values():
+            administrator.execute(f"grant {role} to test_admin_shop".encode())
+    settings = KEYLESS | {
+        "jwt_roles": ",".join(["authenticated", "anon", *roles.values()]),
+        "keys_roles": ", ".join([roles["keeper"], roles["listed"], roles["no_admin"]]),
+    }
+
+    def shown(site: Site) -> Any:
+        keys = site.ask_as_admin("GET", "config").json()["keys"]
+        return next((key["value"] for key in keys if key["environment"] == "test"), None)
+
+    def answers(role: str) -> list[int]:
+        bearer = {"Authorization": f"Bearer {token(role=role)}"}
+        put_it = site.ask_as_admin("PUT", "test/config", {"secretKey": KEY}, **bearer)
+        return [put_it.status_code, site.ask_as_admin("DELETE", "test/config", **bearer).status_code,
+                site.ask_as_admin("POST", "test/webhook", **bearer).status_code]  # fmt: skip
+
+    with running_site(url, **settings) as site:
+        assert put(site).status_code == 200
+        for role in (roles["unlisted"], roles["listed"], roles["no_admin"], "authenticated"):
+            assert answers(role) == [403, 403, 403], role
+        assert shown(site) == MASKED
+        assert answers(roles["keeper"])[:2] == [200, 200]
+        assert shown(site) is None

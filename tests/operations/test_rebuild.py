@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from pg_payments.database import functions
+from tests.database.test_connections import product
 from tests.stripe_simulator.crowd import busy_merchant
 from tests.stripe_simulator.everything import eventful_merchant
 from tests.stripe_simulator.models import SHAPES, Json, Shape
@@ -519,3 +522,23 @@ def test_from_a_shell(conn: Connection, database_url: str) -> None:
     assert run("verify").returncode == 0
     done = run("rebuild", "--environment", "test")
     assert (done.returncode, done.stdout) == (0, "test\t4\n")
+
+
+def test_deliveries_end_processed_after_a_rebuild_in_one_transaction(conn: Connection, database_url: str) -> None:
+    """They are answered within their limits, as failed, and applied by the next retry or delivery."""
+    bodies = [product(number) for number in range(3)]
+    functions.ingest_stripe_event(conn, "test", bodies[0])
+    with psycopg.connect(database_url) as rebuilding:
+        rebuilding.execute("select payments.rebuild_projections('test')")
+        began = time.monotonic()
+        alone = functions.ingest_stripe_event(conn, "test", bodies[1])
+        together = functions.ingest_stripe_events(conn, "test", bodies[:1] + bodies[2:])
+        assert time.monotonic() - began < 8
+        assert (alone["processing_status"], str(alone["error"])[:5]) == ("failed", "55P03")
+        assert {row["processing_status"] for row in together} <= {"failed", "processed"}
+    again = functions.ingest_stripe_event(conn, "test", bodies[1])
+    assert again["processing_status"] == "processed"
+    conn.execute("update payments.webhook_events set next_attempt_at = now() where processing_status = 'failed'")
+    conn.execute("select payments.retry_failed_events()")
+    statuses = conn.execute("select distinct processing_status as s from payments.webhook_events").fetchall()
+    assert statuses == [{"s": "processed"}]

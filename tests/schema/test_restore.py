@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -10,16 +11,18 @@ import pytest
 from pg_payments.database import functions
 from pg_payments.errors import MigrationError
 from pg_payments.schema.migrate import migrate, status
+from pg_payments.schema.state import roles
 from pg_payments.testing.local_postgres import embedded_bin
 from tests.database.test_connections import product
 from tests.linked_tables.conftest import shop
-from tests.linked_tables.shop import OWNER, Shop
+from tests.linked_tables.shop import OWNER, TABLES, Shop
 from tests.linked_tables.shop import product as a_product
-from tests.support.servers import Server
+from tests.support.servers import Server, Source, find_sources
 from tests.support.tools import pg_dump, psql
 
 Conn = psycopg.Connection[dict[str, Any]]
 __all__ = ["shop"]
+SOURCES = find_sources()
 BARE = ("--no-owner", "--no-privileges")
 
 
@@ -122,3 +125,41 @@ def test_what_another_restored_is_not_taken_over(server: Server, database_url: s
     restore(database_url, server.url(str(name), other), *BARE)
     with pytest.raises(MigrationError, match=f"belongs to {other}"):
         migrate(empty_database_url)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(len(SOURCES) < 2, reason="only one version of Postgres is on this machine")
+def test_a_major_upgrade_by_dump_and_restore_is_no_change(servers: Callable[[Source], Server]) -> None:
+    """With linked tables and a registered subject type: nothing is found amiss on the new version."""
+    old, new = servers(SOURCES[0]), servers(SOURCES[-1])
+    with old.database() as former, new.database() as later:
+        migrate(old.url(former))
+        with psycopg.connect(old.url(former), autocommit=True) as conn:
+            functions.ingest_stripe_event(conn, "test", product(1))
+            conn.execute(f"create schema app authorization {old.login(OWNER)}")
+            conn.execute(f"set role {OWNER}")
+            conn.execute(TABLES)
+            conn.execute("create table app.members (team uuid, person text)")
+            conn.execute("reset role")
+            conn.execute("select payments.register_subject_type('team', 'app.members', 'team', 'person')")
+            conn.execute("select payments.link_table('app.products', 'product', 'test')")
+        with new.admin() as administrator:
+            administrator.execute(roles().text)
+        new.login(OWNER)
+        dumped = subprocess.run(
+            [old.bin_dir / "pg_dump", "--no-toast-compression", "-d", old.url(former)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        script = "\n".join(line for line in dumped.stdout.splitlines() if "pg_attver" not in line)
+        done = psql(new.url(later), script=script)
+        assert done.returncode == 0, done.stderr
+        found = status(new.url(later))
+        assert found.up_to_date, found
+        outcome = migrate(new.url(later))
+        assert (outcome.applied, outcome.loaded, outcome.mended) == ([], [], [])
+        with psycopg.connect(new.url(later), autocommit=True) as conn:
+            assert functions.ingest_stripe_event(conn, "test", product(1))["duplicate"]
+            assert functions.ingest_stripe_event(conn, "test", product(2))["processing_status"] == "processed"
+            assert functions.verify_projections(conn, "test") == []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from textwrap import dedent
 from typing import Any
 
 import psycopg
@@ -18,6 +20,8 @@ from tests.stripe_simulator.crowd import busy_merchant
 from tests.stripe_simulator.projections import differences, ingest, ingest_batch, projections
 from tests.stripe_simulator.shop import shop
 from tests.support.stripe_events import StripeEvents
+from tests.support.tools import ROOT
+from tests.worker.conftest import KEY
 
 Conn = psycopg.Connection[dict[str, Any]]
 Json = dict[str, Any]
@@ -153,3 +157,24 @@ def test_how_late_deliveries_came_is_kept(conn: Conn, account: StripeEvents, str
     sweep(conn, stripe, "test")
     row = state(conn)
     assert (row["latest_arrival"], row["latest_arrival_of"]) == (timedelta(days=2), late["id"])
+
+
+def test_after_a_failover_as_the_page_says(service_url: str, conn: Conn, account: StripeEvents) -> None:
+    events = history("failover", 60, time.time() - 600)
+    types = {row["t"] for row in conn.execute("select unnest(payments.projected_event_types()) as t")}
+    lost = [each for each in events[-20:] if each["type"] in types]
+    assert lost
+    ingest(conn, [each for each in events if each not in lost])
+    account.happened = events
+    text = (ROOT / "docs/how-to/outages.md").read_text(encoding="utf-8")
+    found = re.search(r"^  ```python\n(.*?)^  ```$", text, re.MULTILINE | re.DOTALL)
+    assert found
+    snippet = dedent(found[1]).replace('"sk_live_…"', f'"{KEY}", "{account.base_url}"').replace('"live"', '"test"')
+    for _ in range(2):
+        given = {"url": service_url, "since": int(time.time()) - 3600}
+        exec(compile(snippet, "outages.md", "exec", dont_inherit=True), given)
+        assert {each["id"] for each in lost} <= ledger(conn)
+    once = conn.execute("select count(*) as n, count(distinct provider_event_id) as m from payments.webhook_events")
+    counted = once.fetchone()
+    assert counted is not None
+    assert counted["n"] == counted["m"]
