@@ -5,5 +5,7 @@ drop type payments_private.snapshot cascade;
 drop table payments_private.refresh_queue cascade;
 drop table payments_private.same_second_snapshots cascade;
 drop table payments_private.stored_objects cascade;
+drop type payments_private.payment_outcome cascade;
+drop type payments_private.payment_members cascade;
 drop type payments_private.payment_facts cascade;
 reset role;

@@ -51,6 +51,30 @@ comment on column payments_private.payment_facts.refunded is 'Minor units given 
 comment on column payments_private.payment_facts.own_payer is 'The billing subject that an invoice''s own metadata names.';
 comment on column payments_private.payment_facts.amounts_as_of is 'When a charge with refunds, or a failed refund, was seen like this.';
 
+-- What a payment's objects say of it together, on the way to its row.
+create type payments_private.payment_members as (
+  intent          payments_private.payment_facts,
+  charge          payments_private.payment_facts,
+  invoice         payments_private.payment_facts,
+  invoice_payment payments_private.payment_facts,
+  session         payments_private.payment_facts
+);
+comment on type payments_private.payment_members is 'The first of each type among the objects that tell of a payment.';
+
+create type payments_private.payment_outcome as (
+  succeeded     boolean,
+  failed        boolean,
+  captured      bigint,
+  held          boolean,
+  disputed      boolean,
+  refunded_at   timestamptz,
+  seen_paid     timestamptz,
+  seen_failed   timestamptz,
+  seen_refunded timestamptz
+);
+comment on type payments_private.payment_outcome is
+  'What the objects that tell of a payment say of its state: whether one calls it paid, or failed; what its charges captured, whether one was a hold; whether a dispute stands; when money was given back; and when events first showed each.';
+
 -- One row an object, with what it says of its payment. Its body is kept once: the ledger has it while the newest
 -- snapshot is an event's, the row itself when it came from the API, when the event was purged, and for what is mirrored
 -- in a table of its own. See docs/decisions/one-row-an-object.md.

@@ -116,6 +116,34 @@ COMMENT ON COLUMN payments_private.payment_facts.products IS 'All products that 
 
 COMMENT ON COLUMN payments_private.payment_facts.amounts_as_of IS 'When a charge with refunds, or a failed refund, was seen like this.';
 
+CREATE TYPE payments_private.payment_members AS (
+	intent payments_private.payment_facts,
+	charge payments_private.payment_facts,
+	invoice payments_private.payment_facts,
+	invoice_payment payments_private.payment_facts,
+	session payments_private.payment_facts
+);
+
+ALTER TYPE payments_private.payment_members OWNER TO payments_owner;
+
+COMMENT ON TYPE payments_private.payment_members IS 'The first of each type among the objects that tell of a payment.';
+
+CREATE TYPE payments_private.payment_outcome AS (
+	succeeded boolean,
+	failed boolean,
+	captured bigint,
+	held boolean,
+	disputed boolean,
+	refunded_at timestamp with time zone,
+	seen_paid timestamp with time zone,
+	seen_failed timestamp with time zone,
+	seen_refunded timestamp with time zone
+);
+
+ALTER TYPE payments_private.payment_outcome OWNER TO payments_owner;
+
+COMMENT ON TYPE payments_private.payment_outcome IS 'What the objects that tell of a payment say of its state: whether one calls it paid, or failed; what its charges captured, whether one was a hold; whether a dispute stands; when money was given back; and when events first showed each.';
+
 CREATE FUNCTION payments.adopt_outbox(environment text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1455,6 +1483,14 @@ ALTER FUNCTION payments_private.check_line_items(p_line_items jsonb) OWNER TO pa
 
 COMMENT ON FUNCTION payments_private.check_line_items(p_line_items jsonb) IS 'Raises PY001 unless every item is {"price": id, "quantity": n}.';
 
+CREATE FUNCTION payments_private.check_members(p_members regclass, p_subject_column name, p_user_column name, OUT owner name, OUT user_type text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.check_members(p_members regclass, p_subject_column name, p_user_column name, OUT owner name, OUT user_type text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.check_members(p_members regclass, p_subject_column name, p_user_column name, OUT owner name, OUT user_type text) IS 'The owner of a membership table and the type of its users. Raises PY001, naming the argument in DETAIL, where it has not what is needed.';
+
 CREATE FUNCTION payments_private.check_metadata(p_metadata jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1534,6 +1570,14 @@ CREATE FUNCTION payments_private.claim_of_invoice(p_environment text, p_account 
 ALTER FUNCTION payments_private.claim_of_invoice(p_environment text, p_account text, p_invoice_id text, p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.claim_of_invoice(p_environment text, p_account text, p_invoice_id text, p_data jsonb) IS 'Which subject a paid invoice names, itself or for a subscription that was not told of yet, and what of its metadata does; no row if none.';
+
+CREATE FUNCTION payments_private.claim_told(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_changed boolean, p_newest payments_private.snapshot, OUT customer text, OUT subjects text[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.claim_told(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_changed boolean, p_newest payments_private.snapshot, OUT customer text, OUT subjects text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.claim_told(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_changed boolean, p_newest payments_private.snapshot, OUT customer text, OUT subjects text[]) IS 'Keeps what a snapshot says of whom its customer stands for. p_changed, p_newest: what store_snapshot returned for it.';
 
 CREATE FUNCTION payments_private.clear_mirror(p_environment text) RETURNS void
     LANGUAGE plpgsql
@@ -2288,6 +2332,30 @@ ALTER FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) OWNE
 
 COMMENT ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) IS 'A batch of verified bodies, in the order of their event ids. A body that is no event of this environment has status rejected and its verdict says why. Waits for locks no longer than longest_wait() allows for each: in all about twice that at most, and 10 ms an event. What is cancelled (57014) is kept as failed, its neighbours too. Raises only where an event can neither be entered nor put into quarantine.';
 
+CREATE FUNCTION payments_private.insert_pending(p_events payments_private.incoming[], OUT ids uuid[], OUT names text[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.insert_pending(p_events payments_private.incoming[], OUT ids uuid[], OUT names text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.insert_pending(p_events payments_private.incoming[], OUT ids uuid[], OUT names text[]) IS 'Enters events into the ledger as pending, but for those that are there or can''t be stored. Returns the rows'' ids, and for each its environment, account and event id.';
+
+CREATE FUNCTION payments_private.insert_processed(p_events payments_private.incoming[]) RETURNS uuid[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.insert_processed(p_events payments_private.incoming[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.insert_processed(p_events payments_private.incoming[]) IS 'Enters events that were applied into the ledger. Returns the rows'' ids in their order; fewer where one was there.';
+
+CREATE FUNCTION payments_private.insert_unreadable(p_event payments_private.incoming, p_body text) RETURNS uuid
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.insert_unreadable(p_event payments_private.incoming, p_body text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.insert_unreadable(p_event payments_private.incoming, p_body text) IS 'Enters an event whose body jsonb refuses as failed and parked, with its body as text. Returns the row''s id; null where it is there.';
+
 CREATE FUNCTION payments_private.invoice_facts(p_account text, p_data jsonb, o payments_private.payment_facts) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2591,6 +2659,14 @@ ALTER FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb
 
 COMMENT ON FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) IS 'Orders the states of one object within a second; null where its type has no stages.';
 
+CREATE FUNCTION payments_private.likely_latest(p_candidates payments_private.same_second_snapshots[]) RETURNS payments_private.same_second_snapshots[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.likely_latest(p_candidates payments_private.same_second_snapshots[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.likely_latest(p_candidates payments_private.same_second_snapshots[]) IS 'Those of an object''s same-second snapshots that are no creation, and whose state was not left again; a deletion alone where there is one.';
+
 CREATE FUNCTION payments_private.link_or_fail(p_link_id integer) RETURNS payments_private.linked_tables
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2662,6 +2738,14 @@ CREATE FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) RETU
 ALTER FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) IS 'The objects that an object refers to, as far as payments are concerned, as type:id; one may be named twice.';
+
+CREATE FUNCTION payments_private.links_of_invoice(p_data jsonb) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.links_of_invoice(p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.links_of_invoice(p_data jsonb) IS 'The objects that an invoice refers to, as type:id.';
 
 CREATE FUNCTION payments_private.lock_area(p_area text, p_whole boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
@@ -2818,6 +2902,22 @@ ALTER FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key t
 
 COMMENT ON FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key text) IS 'Whether the owner of a checkout attempt (user:<sub>, guest:<hash>) may bill a subject now. Only a membership table can say no: an application''s own function can''t be asked about somebody else.';
 
+CREATE FUNCTION payments_private.members_lookup(p_members regclass, p_subject_column name, p_user_column name, p_user_type text, p_condition text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.members_lookup(p_members regclass, p_subject_column name, p_user_column name, p_user_type text, p_condition text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.members_lookup(p_members regclass, p_subject_column name, p_user_column name, p_user_type text, p_condition text) IS 'The body of the lookup of a subject type that a membership table tells of.';
+
+CREATE FUNCTION payments_private.members_of(p_parts payments_private.payment_facts[]) RETURNS payments_private.payment_members
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.members_of(p_parts payments_private.payment_facts[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.members_of(p_parts payments_private.payment_facts[]) IS 'The first of each type among the objects that tell of a payment, in the order in which they are to be believed.';
+
 CREATE FUNCTION payments_private.named_columns(p_kind text, p_columns jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2941,6 +3041,14 @@ CREATE FUNCTION payments_private.outbox_is_open(p_environment text) RETURNS bool
 ALTER FUNCTION payments_private.outbox_is_open(p_environment text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.outbox_is_open(p_environment text) IS 'Whether pushes of an environment are sent: not while paused, and not from a copy of the database or to another account than before.';
+
+CREATE FUNCTION payments_private.outcome_of(p_key payments_private.payment_facts, p_heir boolean, p_parts payments_private.payment_facts[]) RETURNS payments_private.payment_outcome
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.outcome_of(p_key payments_private.payment_facts, p_heir boolean, p_parts payments_private.payment_facts[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.outcome_of(p_key payments_private.payment_facts, p_heir boolean, p_parts payments_private.payment_facts[]) IS 'What the objects of a payment say of its state, taken together. p_key, p_heir: as for payment_row.';
 
 CREATE FUNCTION payments_private.owners_function(p_link payments_private.linked_tables, p_what text, p_arguments text, p_returns text, p_body text) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE
@@ -3146,6 +3254,14 @@ ALTER FUNCTION payments_private.prepare_update(o payments.outbox, l payments_pri
 
 COMMENT ON FUNCTION payments_private.prepare_update(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb, p_found jsonb) IS 'Completes a push that changes an object, or replaces a price.';
 
+CREATE FUNCTION payments_private.project_changes(p_environment text, p_account text, p_others text[], p_customers text[], p_subjects text[], p_claimed text[], p_subscriptions text[], p_sessions text[], p_groups text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.project_changes(p_environment text, p_account text, p_others text[], p_customers text[], p_subjects text[], p_claimed text[], p_subscriptions text[], p_sessions text[], p_groups text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_changes(p_environment text, p_account text, p_others text[], p_customers text[], p_subjects text[], p_claimed text[], p_subscriptions text[], p_sessions text[], p_groups text[]) IS 'Computes what depends on stored objects that changed. p_others: type:id of what has rows of its own and nothing that depends on it; p_subjects: whose customer mapping; p_claimed: customers that stand for another subject than before; p_groups: whose payments.';
+
 CREATE FUNCTION payments_private.project_checkout_sessions(p_environment text, p_account text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3257,6 +3373,14 @@ CREATE FUNCTION payments_private.project_transactions(p_environment text, p_acco
 ALTER FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes in the groups of the given objects (type:id).';
+
+CREATE FUNCTION payments_private.projected_rows(p_environment text, p_account text, p_stage text, p_keys text[]) RETURNS TABLE(projection text, key text, content jsonb)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.projected_rows(p_environment text, p_account text, p_stage text, p_keys text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.projected_rows(p_environment text, p_account text, p_stage text, p_keys text[]) IS 'What there is in the tables of a stage, for its keys. Only stage_rows calls it, with its settings of the planner.';
 
 CREATE TABLE payments_private.projections (
     table_name name NOT NULL,
@@ -3390,6 +3514,14 @@ CREATE FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p
 ALTER FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) IS 'Given an error''s SQLSTATE, schema and message: raises 40001 where it is due to a REPEATABLE READ or SERIALIZABLE transaction.';
+
+CREATE FUNCTION payments_private.read_envelope(e payments_private.incoming, p_body text) RETURNS payments_private.incoming
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.read_envelope(e payments_private.incoming, p_body text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.read_envelope(e payments_private.incoming, p_body text) IS 'The event with id, mode and account of a body that jsonb refuses, and the error of that.';
 
 CREATE FUNCTION payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb) RETURNS payments_private.incoming
     LANGUAGE plpgsql STABLE
@@ -3551,6 +3683,14 @@ ALTER FUNCTION payments_private.related_ids(p_environment text, p_account text, 
 
 COMMENT ON FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_facts, p_invoice payments_private.payment_facts, p_session payments_private.payment_facts, p_subscription text) IS 'What belongs to a payment, for related_object_ids.';
 
+CREATE FUNCTION payments_private.repeated_objects(p_snapshots payments_private.snapshot[], OUT objects text[], OUT seconds text[]) RETURNS record
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.repeated_objects(p_snapshots payments_private.snapshot[], OUT objects text[], OUT seconds text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.repeated_objects(p_snapshots payments_private.snapshot[], OUT objects text[], OUT seconds text[]) IS 'Objects, as type:id, of which there are several snapshots; then also the object and second of each snapshot.';
+
 CREATE FUNCTION payments_private.reproject(p_environment text, p_account text, p_stage text, p_keys text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3631,6 +3771,14 @@ CREATE FUNCTION payments_private.run_as_owner(p_thing text, p_owner name, p_stat
 ALTER FUNCTION payments_private.run_as_owner(p_thing text, p_owner name, p_statements text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.run_as_owner(p_thing text, p_owner name, p_statements text[]) IS 'Runs statements as the owner of an application''s table, then acts as payments_owner again. Raises 42501 where the session may not act as that owner.';
+
+CREATE FUNCTION payments_private.runs_as_owner(p_members regclass, p_owner name, p_condition text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.runs_as_owner(p_members regclass, p_owner name, p_condition text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.runs_as_owner(p_members regclass, p_owner name, p_condition text) IS 'Whether reading a membership table runs what its owner wrote: a view, a generated column, or functions that the filter calls.';
 
 CREATE FUNCTION payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming) RETURNS payments_private.incoming
     LANGUAGE plpgsql IMMUTABLE
@@ -3943,6 +4091,14 @@ ALTER FUNCTION payments_private.touch_by_reference(p_link integer, p_object_id t
 
 COMMENT ON FUNCTION payments_private.touch_by_reference(p_link integer, p_object_id text) IS 'Fills the rows whose subject or checkout attempt refers to an object that has just been stored.';
 
+CREATE FUNCTION payments_private.transactions_to_prune(p_environment text, p_after text, p_max integer) RETURNS TABLE(key text, account_id text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.transactions_to_prune(p_environment text, p_after text, p_max integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.transactions_to_prune(p_environment text, p_after text, p_max integer) IS 'Nodes and accounts of transactions that are told by neither an object of their own nor a reference. Only rows_to_prune calls it, with its settings of the planner.';
+
 CREATE FUNCTION payments_private.trigger_statements(p_link payments_private.linked_tables) RETURNS text[]
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -4054,6 +4210,22 @@ CREATE FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_
 ALTER FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_facts[]) IS 'The payments of a group with what credit notes say was given back outside of Stripe.';
+
+CREATE FUNCTION payments_private.with_money(t payments.transactions, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[], m payments_private.payment_members, o payments_private.payment_outcome) RETURNS payments.transactions
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.with_money(t payments.transactions, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[], m payments_private.payment_members, o payments_private.payment_outcome) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.with_money(t payments.transactions, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[], m payments_private.payment_members, o payments_private.payment_outcome) IS 'A payment whose status is known, with its amounts and times. p_heir, p_share: as for payment_row.';
+
+CREATE FUNCTION payments_private.with_row_ids(p_events payments_private.incoming[], p_ids uuid[]) RETURNS payments_private.incoming[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.with_row_ids(p_events payments_private.incoming[], p_ids uuid[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.with_row_ids(p_events payments_private.incoming[], p_ids uuid[]) IS 'Events with the ids of the rows that they were just given, in their order; an event that comes twice has the first one''s.';
 
 CREATE FUNCTION payments_private.worker_asks() RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -5614,6 +5786,8 @@ REVOKE ALL ON FUNCTION payments_private.check_environment(p_environment text) FR
 
 REVOKE ALL ON FUNCTION payments_private.check_line_items(p_line_items jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.check_members(p_members regclass, p_subject_column name, p_user_column name, OUT owner name, OUT user_type text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.check_metadata(p_metadata jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.check_portal_configuration(p_configuration_id text) FROM PUBLIC;
@@ -5633,6 +5807,8 @@ REVOKE ALL ON FUNCTION payments_private.checkout_session_facts(p_data jsonb, o p
 REVOKE ALL ON FUNCTION payments_private.claim_by_hand() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.claim_of_invoice(p_environment text, p_account text, p_invoice_id text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.claim_told(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_changed boolean, p_newest payments_private.snapshot, OUT customer text, OUT subjects text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.clear_mirror(p_environment text) FROM PUBLIC;
 
@@ -5791,6 +5967,12 @@ REVOKE ALL ON FUNCTION payments_private.index_statements(p_link payments_private
 
 REVOKE ALL ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.insert_pending(p_events payments_private.incoming[], OUT ids uuid[], OUT names text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.insert_processed(p_events payments_private.incoming[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.insert_unreadable(p_event payments_private.incoming, p_body text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.invoice_facts(p_account text, p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.invoice_lines(p_data jsonb) FROM PUBLIC;
@@ -5859,6 +6041,8 @@ REVOKE ALL ON FUNCTION payments_private.latest_same_second(p_environment text, p
 
 REVOKE ALL ON FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.likely_latest(p_candidates payments_private.same_second_snapshots[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.link_or_fail(p_link_id integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.linked_at_once() FROM PUBLIC;
@@ -5876,6 +6060,8 @@ REVOKE ALL ON FUNCTION payments_private.linked_text(p_value jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.linked_types(p_target regclass, p_columns jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.links_of_invoice(p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_area(p_area text, p_whole boolean) FROM PUBLIC;
 
@@ -5915,6 +6101,10 @@ REVOKE ALL ON FUNCTION payments_private.may_link(p_link payments_private.linked_
 
 REVOKE ALL ON FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.members_lookup(p_members regclass, p_subject_column name, p_user_column name, p_user_type text, p_condition text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.members_of(p_parts payments_private.payment_facts[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.named_columns(p_kind text, p_columns jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.new_or_newer(p_environment text, p_account text, p_objects jsonb, p_observed_at timestamp with time zone) FROM PUBLIC;
@@ -5944,6 +6134,8 @@ REVOKE ALL ON FUNCTION payments_private.origin_of(p_url text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.outbox_home() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.outbox_is_open(p_environment text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.outcome_of(p_key payments_private.payment_facts, p_heir boolean, p_parts payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.owners_function(p_link payments_private.linked_tables, p_what text, p_arguments text, p_returns text, p_body text) FROM PUBLIC;
 
@@ -5993,6 +6185,8 @@ REVOKE ALL ON FUNCTION payments_private.prepare_push(p_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.prepare_update(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb, p_found jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.project_changes(p_environment text, p_account text, p_others text[], p_customers text[], p_subjects text[], p_claimed text[], p_subscriptions text[], p_sessions text[], p_groups text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.project_checkout_sessions(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_customer_mappings(p_environment text, p_account text, p_subject_keys text[]) FROM PUBLIC;
@@ -6021,6 +6215,8 @@ REVOKE ALL ON FUNCTION payments_private.project_subscriptions(p_environment text
 
 REVOKE ALL ON FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.projected_rows(p_environment text, p_account text, p_stage text, p_keys text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.projection_statement(p_projection payments_private.projections, p_template text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.prune_rows(p_environment text, p_account text, p_table text, p_keys text[]) FROM PUBLIC;
@@ -6042,6 +6238,8 @@ REVOKE ALL ON FUNCTION payments_private.pushed_text(p_value jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.quarantine_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.read_envelope(e payments_private.incoming, p_body text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb) FROM PUBLIC;
 
@@ -6083,6 +6281,8 @@ REVOKE ALL ON FUNCTION payments_private.register_projection(p_table text, p_obje
 
 REVOKE ALL ON FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_facts, p_invoice payments_private.payment_facts, p_session payments_private.payment_facts, p_subscription text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.repeated_objects(p_snapshots payments_private.snapshot[], OUT objects text[], OUT seconds text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text, p_account text, p_stage text, p_keys text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.reproject_customer(p_environment text, p_account text, p_customer_id text) FROM PUBLIC;
@@ -6100,6 +6300,8 @@ REVOKE ALL ON FUNCTION payments_private.rows_about(p_target regclass) FROM PUBLI
 REVOKE ALL ON FUNCTION payments_private.rows_to_prune(p_environment text, p_table text, p_after text, p_max integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.run_as_owner(p_thing text, p_owner name, p_statements text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.runs_as_owner(p_members regclass, p_owner name, p_condition text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.same_answer(p_event payments_private.incoming, p_before payments_private.incoming) FROM PUBLIC;
 
@@ -6175,6 +6377,8 @@ REVOKE ALL ON FUNCTION payments_private.touch_by_metadata(p_link integer, p_obje
 
 REVOKE ALL ON FUNCTION payments_private.touch_by_reference(p_link integer, p_object_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.transactions_to_prune(p_environment text, p_after text, p_max integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.trigger_statements(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) FROM PUBLIC;
@@ -6202,6 +6406,10 @@ REVOKE ALL ON FUNCTION payments_private.wanted_values(l payments_private.linked_
 REVOKE ALL ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_facts[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.with_money(t payments.transactions, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[], m payments_private.payment_members, o payments_private.payment_outcome) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.with_row_ids(p_events payments_private.incoming[], p_ids uuid[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.worker_asks() FROM PUBLIC;
 

@@ -1,16 +1,30 @@
-"""The size of things: lines that are read without scrolling."""
+"""The size of things: functions of a screen, lines that are read without scrolling."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 
+LONGEST_FUNCTION = 60
 LONGEST_LINE = 120
 
+LONG_FUNCTIONS = {
+    "payments_private.join_group": 69,
+    "payments_private.lock_nodes": 71,
+    "payments_private.project_prices": 67,
+    "payments_private.project_subscriptions": 72,
+    "payments_private.store_snapshot": 91,
+    "payments_private.take_event": 66,
+}
+"""Functions that are longer, and how long they may be; docs/decisions/long-functions.md has the measured reasons."""
+
+BEGINNING = re.compile(r"create (?:or replace )?(?:function|procedure) ([\w.]+)")
+TAG = re.compile(r"\$\w*\$")
 COMMENT = re.compile(r"comment on .*?;$", re.DOTALL | re.MULTILINE)
 
 
@@ -18,10 +32,43 @@ def sql_files(*folders: str) -> list[Path]:
     return [file for folder in folders for file in sorted((ROOT / folder).rglob("*.sql"))]
 
 
+def functions_in(text: str) -> Iterator[tuple[str, int]]:
+    """Each function that a file creates, with its number of lines, from `create` to the end of its body."""
+    lines = text.splitlines()
+    n = 0
+    while n < len(lines):
+        begun = BEGINNING.match(lines[n])
+        if begun is None:
+            n += 1
+            continue
+        start = n
+        while (tag := TAG.search(lines[n])) is None:
+            n += 1
+        body = tag.group()
+        if lines[n].count(body) == 1:
+            n += 1
+            while body not in lines[n]:
+                n += 1
+        n += 1
+        yield begun.group(1), n - start
+
+
 def long_lines(text: str) -> list[str]:
     """Lines over the limit, but for what `comment on` says, which is read in the reference."""
     without = COMMENT.sub(lambda said: "\n" * said.group().count("\n"), text)
     return [f"{n}: {line}" for n, line in enumerate(without.splitlines(), 1) if len(line) > LONGEST_LINE]
+
+
+def test_a_function_fits_a_screen() -> None:
+    sizes = {name: size for file in sql_files("functions") for name, size in functions_in(file.read_text("utf-8"))}
+    assert len(sizes) > 300
+    assert {name: size for name, size in sizes.items() if size > LONG_FUNCTIONS.get(name, LONGEST_FUNCTION)} == {}
+    assert [name for name in LONG_FUNCTIONS if sizes.get(name, 0) <= LONGEST_FUNCTION] == [], "is short meanwhile"
+
+
+def test_every_long_function_has_its_reason() -> None:
+    page = (ROOT / "docs/decisions/long-functions.md").read_text("utf-8")
+    assert [name for name in LONG_FUNCTIONS if f"`{name.partition('.')[2]}`" not in page] == []
 
 
 @pytest.mark.parametrize("folder", ["functions", "migrations", "policies"])
@@ -32,4 +79,5 @@ def test_no_line_is_longer_than_a_window(folder: str) -> None:
 
 def test_what_is_too_long_is_found() -> None:
     text = "create function a.b() returns void as $$\n" + "x\n" * 61 + "$$;\n" + "-" * 121 + "\n"
+    assert list(functions_in(text)) == [("a.b", 63)]
     assert long_lines(text + "comment on function a.b() is\n  '" + "x" * 200 + "';\n") == ["64: " + "-" * 121]

@@ -148,66 +148,14 @@ end
 $$;
 comment on function payments_private.write_lookup(text, text, name, text) is 'Makes the lookup of a subject type, which belongs to the owner of what it asks.';
 
-create or replace function payments.register_subject_type(
-  subject_type text, members regclass, subject_column name, user_column name, filter text default null
-) returns void
-language plpgsql security invoker  -- the caller's own right to act as the table's owner is what allows it
+create or replace function payments_private.members_lookup(
+  p_members regclass, p_subject_column name, p_user_column name, p_user_type text, p_condition text
+) returns text
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
-set client_min_messages = 'warning'
 as $$
-#variable_conflict use_variable
--- @plpgsql_check_options: security_warnings = off
--- The filter is SQL on purpose: it runs with the rights of the table's owner, as whom the caller may act anyway.
-declare
-  v_caller    text := current_setting('role');
-  v_owner     name;
-  v_user_type text;
-  v_condition text := coalesce(nullif(btrim(filter), ''), 'true');
-  v_probe     refcursor;
-  v_runs      boolean;
 begin
-  perform payments_private.subject_type_or_fail(subject_type);
-  select pg_get_userbyid(c.relowner) into v_owner from pg_catalog.pg_class c
-   where c.oid = members and c.relkind in ('r', 'p', 'v', 'm', 'f');
-  if v_owner is null then
-    raise exception 'members must be a table or view' using errcode = 'PY001', detail = 'members';
-  end if;
-  select format_type(a.atttypid, -1) into v_user_type  -- without its length, to which a cast would cut
-    from pg_catalog.pg_attribute a where a.attrelid = members and a.attname = user_column and a.attnum > 0
-     and not a.attisdropped;
-  if v_user_type is null then
-    raise exception '% has no column %', members, user_column using errcode = 'PY001', detail = 'user_column';
-  end if;
-  if not exists (select from pg_catalog.pg_attribute a
-                  where a.attrelid = members and a.attname = subject_column and a.attnum > 0 and not a.attisdropped)
-  then
-    raise exception '% has no column %', members, subject_column using errcode = 'PY001', detail = 'subject_column';
-  end if;
-
-  perform payments_private.become_owner_of(members::text, v_owner);
-  begin  -- as a CASE, which one expression fits into and nothing else; as a cursor, which takes one query and no more
-    open v_probe for execute format(E'select from %s m where case when %s\n then true end limit 0', members,
-                                    v_condition);
-    close v_probe;
-  exception
-    when others then
-      raise exception 'filter is not a condition on %: %', members, sqlerrm using errcode = 'PY001', detail = 'filter',
-        hint = 'Give an SQL expression over the columns of the membership table, e.g. role in (''owner'', ''admin'').';
-  end;
-  perform set_config('role', 'payments_owner', true);
-  select c.relkind = 'v' or exists (select from pg_catalog.pg_attribute a where a.attrelid = c.oid
-                                       and a.attgenerated = 'v') into v_runs
-    from pg_catalog.pg_class c where c.oid = members;
-  if not v_runs and exists (select from pg_catalog.pg_roles r where r.rolname = v_owner and r.rolsuper) then
-    perform payments_private.become_owner_of(members::text, v_owner);
-    v_runs := payments_private.calls_functions(members, v_condition);
-    perform set_config('role', 'payments_owner', true);
-  end if;
-  if v_runs then
-    perform payments_private.not_of_a_superuser(members::text, v_owner);
-  end if;
-
-  perform payments_private.write_lookup(subject_type, members::text, v_owner, format($body$
+  return format($body$
 #variable_conflict use_column
 declare
   pg_payments_user %1$s;
@@ -228,7 +176,103 @@ begin
        and case when %6$s
   then true end;
 end
-$body$, v_user_type, members::text, subject_column, members, user_column, v_condition));
+$body$, p_user_type, p_members::text, p_subject_column, p_members, p_user_column, p_condition);
+end
+$$;
+comment on function payments_private.members_lookup(regclass, name, name, text, text) is
+  'The body of the lookup of a subject type that a membership table tells of.';
+
+create or replace function payments_private.check_members(
+  p_members regclass, p_subject_column name, p_user_column name, out owner name, out user_type text
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  select pg_get_userbyid(c.relowner) into owner from pg_catalog.pg_class c
+   where c.oid = p_members and c.relkind in ('r', 'p', 'v', 'm', 'f');
+  if owner is null then
+    raise exception 'members must be a table or view' using errcode = 'PY001', detail = 'members';
+  end if;
+  select format_type(a.atttypid, -1) into user_type  -- without its length, to which a cast would cut
+    from pg_catalog.pg_attribute a
+   where a.attrelid = p_members and a.attname = p_user_column and a.attnum > 0 and not a.attisdropped;
+  if user_type is null then
+    raise exception '% has no column %', p_members, p_user_column using errcode = 'PY001', detail = 'user_column';
+  end if;
+  if not exists (select from pg_catalog.pg_attribute a
+                  where a.attrelid = p_members and a.attname = p_subject_column and a.attnum > 0
+                    and not a.attisdropped)
+  then
+    raise exception '% has no column %', p_members, p_subject_column
+      using errcode = 'PY001', detail = 'subject_column';
+  end if;
+end
+$$;
+comment on function payments_private.check_members(regclass, name, name) is
+  'The owner of a membership table and the type of its users. Raises PY001, naming the argument in DETAIL, where it has not what is needed.';
+
+create or replace function payments_private.runs_as_owner(p_members regclass, p_owner name, p_condition text)
+  returns boolean
+language plpgsql security invoker  -- becomes the table's owner, as whom the caller may act
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_runs boolean;
+begin
+  select c.relkind = 'v' or exists (
+           select from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attgenerated = 'v')
+    into v_runs
+    from pg_catalog.pg_class c where c.oid = p_members;
+  if not v_runs and exists (select from pg_catalog.pg_roles r where r.rolname = p_owner and r.rolsuper) then
+    perform payments_private.become_owner_of(p_members::text, p_owner);
+    v_runs := payments_private.calls_functions(p_members, p_condition);
+    perform set_config('role', 'payments_owner', true);
+  end if;
+  return v_runs;
+end
+$$;
+comment on function payments_private.runs_as_owner(regclass, name, text) is
+  'Whether reading a membership table runs what its owner wrote: a view, a generated column, or functions that the filter calls.';
+
+create or replace function payments.register_subject_type(
+  subject_type text, members regclass, subject_column name, user_column name, filter text default null
+) returns void
+language plpgsql security invoker  -- the caller's own right to act as the table's owner is what allows it
+set search_path = pg_catalog, pg_temp
+set client_min_messages = 'warning'
+as $$
+#variable_conflict use_variable
+-- @plpgsql_check_options: security_warnings = off
+-- The filter is SQL on purpose: it runs with the rights of the table's owner, as whom the caller may act anyway.
+declare
+  v_caller    text := current_setting('role');
+  v_owner     name;
+  v_user_type text;
+  v_condition text := coalesce(nullif(btrim(filter), ''), 'true');
+  v_probe     refcursor;
+begin
+  perform payments_private.subject_type_or_fail(subject_type);
+  select c.owner, c.user_type into v_owner, v_user_type
+    from payments_private.check_members(members, subject_column, user_column) c;
+
+  perform payments_private.become_owner_of(members::text, v_owner);
+  begin  -- as a CASE, which one expression fits into and nothing else; as a cursor, which takes one query and no more
+    open v_probe for execute format(E'select from %s m where case when %s\n then true end limit 0', members,
+                                    v_condition);
+    close v_probe;
+  exception
+    when others then
+      raise exception 'filter is not a condition on %: %', members, sqlerrm using errcode = 'PY001', detail = 'filter',
+        hint = 'Give an SQL expression over the columns of the membership table, e.g. role in (''owner'', ''admin'').';
+  end;
+  perform set_config('role', 'payments_owner', true);
+  if payments_private.runs_as_owner(members, v_owner, v_condition) then
+    perform payments_private.not_of_a_superuser(members::text, v_owner);
+  end if;
+
+  perform payments_private.write_lookup(subject_type, members::text, v_owner,
+    payments_private.members_lookup(members, subject_column, user_column, v_user_type, v_condition));
   insert into payments_private.subject_types as t (subject_type, members, subject_column, user_column, filter)
   values (subject_type, members, subject_column, user_column, filter)
   on conflict on constraint subject_types_pkey do update

@@ -14,6 +14,35 @@ end
 $$;
 comment on function payments_private.payer_in(jsonb) is 'The customer (cus_…) or account (acct_…) that an object says pays.';
 
+create or replace function payments_private.links_of_invoice(p_data jsonb) returns text[]
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_ids  text[];
+  v_more text[];
+begin
+  v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'charge',
+                                     p_data -> 'subscription',
+                                     p_data #> '{parent,subscription_details,subscription}');
+  v_ids[1] := coalesce(v_ids[1], payments_private.json_id(p_data -> 'customer_account'));
+  if v_ids[2] is null and p_data #>> '{confirmation_secret,client_secret}' ~ '^pi_.*_secret_' then
+    v_ids[2] := split_part(p_data #>> '{confirmation_secret,client_secret}', '_secret_', 1);
+  end if;
+  if p_data ? 'payments' then  -- since 2025-03-31.basil
+    v_more := array(
+      select t.type || ':' || payments_private.json_id(p.value -> 'payment' -> t.type)
+        from jsonb_array_elements(payments_private.json_array(p_data #> '{payments,data}')) p,
+             (values ('payment_intent'), ('charge')) t (type));
+  end if;
+  return array_remove(
+    array['customer:' || v_ids[1], 'payment_intent:' || v_ids[2], 'charge:' || v_ids[3],
+          'subscription:' || v_ids[4], 'subscription:' || v_ids[5]]
+    || v_more, null);
+end
+$$;
+comment on function payments_private.links_of_invoice(jsonb) is 'The objects that an invoice refers to, as type:id.';
+
 create or replace function payments_private.links_of(p_object_type text, p_data jsonb) returns text[]
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -41,23 +70,7 @@ begin
       return array_remove(array['customer:' || v_ids[1], 'charge:' || v_ids[2], 'invoice:' || v_ids[3]] || v_more,
                           null);
     when 'invoice' then
-      v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'charge',
-                                         p_data -> 'subscription',
-                                         p_data #> '{parent,subscription_details,subscription}');
-      v_ids[1] := coalesce(v_ids[1], payments_private.json_id(p_data -> 'customer_account'));
-      if v_ids[2] is null and p_data #>> '{confirmation_secret,client_secret}' ~ '^pi_.*_secret_' then
-        v_ids[2] := split_part(p_data #>> '{confirmation_secret,client_secret}', '_secret_', 1);
-      end if;
-      if p_data ? 'payments' then  -- since 2025-03-31.basil
-        v_more := array(
-          select t.type || ':' || payments_private.json_id(p.value -> 'payment' -> t.type)
-            from jsonb_array_elements(payments_private.json_array(p_data #> '{payments,data}')) p,
-                 (values ('payment_intent'), ('charge')) t (type));
-      end if;
-      return array_remove(
-        array['customer:' || v_ids[1], 'payment_intent:' || v_ids[2], 'charge:' || v_ids[3],
-              'subscription:' || v_ids[4], 'subscription:' || v_ids[5]]
-        || v_more, null);
+      return payments_private.links_of_invoice(p_data);
     when 'invoice_payment' then
       v_ids := payments_private.json_ids(p_data -> 'invoice', p_data #> '{payment,payment_intent}',
                                          p_data #> '{payment,charge}');

@@ -86,22 +86,19 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_new   payments_private.payment_facts;
-  v_facts payments_private.payment_facts := payments_private.extract_payment_facts(p_account, p_snapshot.object_type,
-      p_snapshot.data);
+  v_facts payments_private.payment_facts :=
+    payments_private.extract_payment_facts(p_account, p_snapshot.object_type, p_snapshot.data);
   v_link  text;
   v_links text[] := coalesce(p_old.links, '{}');
 begin
   if p_newest.object_id is null then
     v_new := p_old;
-  elsif p_newest.data = p_snapshot.data then
+  elsif payments_private.is_deletion(p_newest.object_type, p_newest.event_type, p_newest.data) then
+    v_new.known := false;
+  elsif p_newest.provider_event_id = p_snapshot.provider_event_id or p_newest.data = p_snapshot.data then
     v_new := v_facts;
   else
     v_new := payments_private.extract_payment_facts(p_account, p_newest.object_type, p_newest.data);
-  end if;
-  if p_newest.object_id is not null and payments_private.is_deletion(p_newest.object_type, p_newest.event_type,
-      p_newest.data) then
-    v_new := null;
-    v_new.known := false;
   end if;
   if p_newest.object_id is not null
      and ((p_newest.object_type = 'charge' and v_new.refunded > 0)

@@ -42,8 +42,7 @@ comment on function payments_private.payment_nodes(text[]) is 'Those of the refe
 
 create or replace function payments_private.join_group(
   p_environment text, p_account text, p_node text, p_links text[], p_group text
-)
-  returns text
+) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$

@@ -133,42 +133,25 @@ $$;
 comment on function payments_private.is_superseded(payments_private.same_second_snapshots, payments_private.same_second_snapshots[]) is
   'Whether what another of the candidates calls previous is what this one shows.';
 
-create or replace function payments_private.latest_same_second(
-  p_environment text, p_account text, p_snapshot payments_private.snapshot,
-  out latest_source text, out settled boolean
-)
-language plpgsql stable
+create or replace function payments_private.likely_latest(p_candidates payments_private.same_second_snapshots[])
+  returns payments_private.same_second_snapshots[]
+language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_candidates payments_private.same_second_snapshots[];
-  v_candidate  payments_private.same_second_snapshots;
-  v_other  payments_private.same_second_snapshots;
-  v_best   payments_private.same_second_snapshots[];
-  v_rank   integer;
-  v_top    integer := -1;
-  v_steps  integer;
-  v_left   boolean;
-  v_now    payments_private.same_second_snapshots[];
-  v_latest payments_private.same_second_snapshots;
+  v_candidate payments_private.same_second_snapshots;
+  v_other     payments_private.same_second_snapshots;
+  v_best      payments_private.same_second_snapshots[];
+  v_rank      integer;
+  v_top       integer := -1;
+  v_steps     integer;
+  v_left      boolean;
 begin
-  select array_agg(r order by r.source collate "C" desc) into v_candidates
-    from payments_private.same_second_snapshots r
-   where r.environment = p_environment and r.account = coalesce(p_account, '')
-     and r.object_type = p_snapshot.object_type and r.object_id = p_snapshot.object_id;
-  for i in 1 .. cardinality(v_candidates) loop  -- what has just come is not in the ledger yet
-    if v_candidates[i].source = p_snapshot.provider_event_id and v_candidates[i].data is null then
-      v_candidate := v_candidates[i];
-      v_candidate.data := p_snapshot.data;
-      v_candidates[i] := v_candidate;
-    end if;
-  end loop;
-
   -- Deletions, then what is no creation, then states that were not left again.
-  foreach v_candidate in array v_candidates loop
+  foreach v_candidate in array p_candidates loop
     v_steps := 0;  -- how much more often the state was left than entered
     v_left := false;
-    foreach v_other in array v_candidates loop
+    foreach v_other in array p_candidates loop
       if v_other.state_before = v_candidate.state and v_other.state <> v_candidate.state then
         v_steps := v_steps + 1;
         v_left := true;
@@ -188,6 +171,39 @@ begin
       v_best := v_best || v_candidate;
     end if;
   end loop;
+  return v_best;
+end
+$$;
+comment on function payments_private.likely_latest(payments_private.same_second_snapshots[]) is
+  'Those of an object''s same-second snapshots that are no creation, and whose state was not left again; a deletion alone where there is one.';
+
+create or replace function payments_private.latest_same_second(
+  p_environment text, p_account text, p_snapshot payments_private.snapshot,
+  out latest_source text, out settled boolean
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_candidates payments_private.same_second_snapshots[];
+  v_candidate  payments_private.same_second_snapshots;
+  v_best   payments_private.same_second_snapshots[];
+  v_now    payments_private.same_second_snapshots[];
+  v_latest payments_private.same_second_snapshots;
+begin
+  select array_agg(r order by r.source collate "C" desc) into v_candidates
+    from payments_private.same_second_snapshots r
+   where r.environment = p_environment and r.account = coalesce(p_account, '')
+     and r.object_type = p_snapshot.object_type and r.object_id = p_snapshot.object_id;
+  for i in 1 .. cardinality(v_candidates) loop  -- what has just come is not in the ledger yet
+    if v_candidates[i].source = p_snapshot.provider_event_id and v_candidates[i].data is null then
+      v_candidate := v_candidates[i];
+      v_candidate.data := p_snapshot.data;
+      v_candidates[i] := v_candidate;
+    end if;
+  end loop;
+
+  v_best := payments_private.likely_latest(v_candidates);
 
   -- Then those that no other's previous values match.
   if cardinality(v_best) > 1 then

@@ -70,8 +70,7 @@ comment on function payments_private.latest_of_second(text, text, payments_priva
 
 create or replace function payments_private.stored_snapshot(
   p_environment text, p_account text, p_object_type text, p_object_id text
-)
-  returns payments_private.snapshot
+) returns payments_private.snapshot
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -168,12 +167,11 @@ begin
   if v_is_new then
     insert into payments_private.stored_objects
       (environment, account, object_type, object_id, payment_group, subscription_id, observed_at, provider_event_id,
-       event_type,
-       deleted, facts, data, previous_attributes)
+       event_type, deleted, facts, data, previous_attributes)
     values
       (p_environment, coalesce(p_account, ''), p_snapshot.object_type, p_snapshot.object_id, payment_group,
-       payments_private.subscription_in(v_new_facts.links),
-       p_snapshot.observed_at, p_snapshot.provider_event_id, p_snapshot.event_type,
+       payments_private.subscription_in(v_new_facts.links), p_snapshot.observed_at, p_snapshot.provider_event_id,
+       p_snapshot.event_type,
        payments_private.is_deletion(p_snapshot.object_type, p_snapshot.event_type, p_snapshot.data), v_new_facts,
        v_body, v_previous);
   elsif changed then
@@ -181,20 +179,17 @@ begin
        set observed_at = v_newest.observed_at, provider_event_id = v_newest.provider_event_id,
            event_type = v_newest.event_type,
            deleted = payments_private.is_deletion(v_newest.object_type, v_newest.event_type, v_newest.data),
-           tied = v_newer = 0,
-           payment_group = store_snapshot.payment_group,
+           tied = v_newer = 0, payment_group = store_snapshot.payment_group,
            subscription_id = payments_private.subscription_in(v_new_facts.links),
            facts = v_new_facts, data = v_body, previous_attributes = v_previous, updated_at = now()
      where o.environment = p_environment and o.object_type = p_snapshot.object_type
-       and o.object_id = p_snapshot.object_id
-       and o.account = coalesce(p_account, '');
+       and o.object_id = p_snapshot.object_id and o.account = coalesce(p_account, '');
   elsif told or (v_newer = 0 and not v_old.tied) then
     update payments_private.stored_objects o
        set tied = o.tied or v_newer = 0, payment_group = store_snapshot.payment_group,
            subscription_id = payments_private.subscription_in(v_new_facts.links), facts = v_new_facts
      where o.environment = p_environment and o.object_type = p_snapshot.object_type
-       and o.object_id = p_snapshot.object_id
-       and o.account = coalesce(p_account, '');
+       and o.object_id = p_snapshot.object_id and o.account = coalesce(p_account, '');
   end if;
 end
 $$;

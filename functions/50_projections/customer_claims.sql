@@ -45,8 +45,7 @@ comment on function payments_private.upsert_customer_statement(text, text, text,
 -- subscription's own claim, until that is told itself.
 create or replace function payments_private.claim_of_invoice(
   p_environment text, p_account text, p_invoice_id text, p_data jsonb
-)
-  returns table (subject_key text, source text, metadata jsonb)
+) returns table (subject_key text, source text, metadata jsonb)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$

@@ -2,8 +2,7 @@
 
 create or replace function payments_private.project_objects(
   p_environment text, p_account text, p_object_type text, p_ids text[]
-)
-  returns text[]
+) returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$

@@ -76,8 +76,8 @@ begin
   )
   insert into payments.stripe_prices as p
     (environment, account_id, price_id, product_id, active, currency, unit_amount, unit_amount_decimal, type,
-     lookup_key, billing_scheme,
-     tax_behavior, recurring_interval, recurring_interval_count, metadata, synced_at)
+     lookup_key, billing_scheme, tax_behavior, recurring_interval, recurring_interval_count, metadata,
+     synced_at)
   select p_environment, p_account, s.object_id,
          payments_private.json_id(s.d -> 'product'),
          payments_private.json_boolean(s.d -> 'active'),
@@ -98,13 +98,12 @@ begin
    where not s.deleted
   on conflict (environment, account_id, price_id) do update
      set product_id = excluded.product_id, active = excluded.active, currency = excluded.currency,
-         unit_amount = excluded.unit_amount,
-         unit_amount_decimal = excluded.unit_amount_decimal, type = excluded.type, lookup_key = excluded.lookup_key,
+         unit_amount = excluded.unit_amount, unit_amount_decimal = excluded.unit_amount_decimal,
+         type = excluded.type, lookup_key = excluded.lookup_key,
          billing_scheme = excluded.billing_scheme, tax_behavior = excluded.tax_behavior,
          recurring_interval = excluded.recurring_interval,
          recurring_interval_count = excluded.recurring_interval_count, metadata = excluded.metadata,
-         synced_at = excluded.synced_at,
-         updated_at = now()
+         synced_at = excluded.synced_at, updated_at = now()
    where (p.product_id, p.active, p.currency, p.unit_amount, p.unit_amount_decimal, p.type, p.lookup_key,
           p.billing_scheme, p.tax_behavior, p.recurring_interval, p.recurring_interval_count, p.metadata,
           p.synced_at)

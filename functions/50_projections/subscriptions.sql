@@ -129,8 +129,9 @@ begin
   ), written as (
     insert into payments.stripe_subscriptions as s
       (environment, account_id, subscription_id, customer_id, subject_type, subject_id, status, current_period_start,
-       current_period_end,
-       cancel_at_period_end, cancel_at, canceled_at, trial_start, trial_end, latest_invoice_id, metadata, synced_at)
+       current_period_end, cancel_at_period_end, cancel_at, canceled_at, trial_start, trial_end, latest_invoice_id,
+       metadata,
+       synced_at)
     select p_environment, p_account, r.object_id, r.customer_id,
            payments_private.subject_type_in(r.subject_key), payments_private.subject_id_in(r.subject_key),
            payments_private.json_text(r.d -> 'status'),
@@ -148,20 +149,19 @@ begin
     on conflict (environment, account_id, subscription_id) do update
        set customer_id = excluded.customer_id, subject_type = excluded.subject_type, subject_id = excluded.subject_id,
            status = excluded.status, current_period_start = excluded.current_period_start,
-           current_period_end = excluded.current_period_end,
-           cancel_at_period_end = excluded.cancel_at_period_end, cancel_at = excluded.cancel_at,
-           canceled_at = excluded.canceled_at,
+           current_period_end = excluded.current_period_end, cancel_at_period_end = excluded.cancel_at_period_end,
+           cancel_at = excluded.cancel_at, canceled_at = excluded.canceled_at,
            trial_start = excluded.trial_start, trial_end = excluded.trial_end,
            latest_invoice_id = excluded.latest_invoice_id,
            metadata = excluded.metadata, synced_at = excluded.synced_at, updated_at = now()
      where (s.customer_id, s.subject_type, s.subject_id, s.status, s.current_period_start, s.current_period_end,
-            s.cancel_at_period_end,
-            s.cancel_at, s.canceled_at, s.trial_start, s.trial_end, s.latest_invoice_id, s.metadata, s.synced_at)
+            s.cancel_at_period_end, s.cancel_at, s.canceled_at, s.trial_start, s.trial_end, s.latest_invoice_id,
+            s.metadata,
+            s.synced_at)
            is distinct from
            (excluded.customer_id, excluded.subject_type, excluded.subject_id, excluded.status,
-            excluded.current_period_start,
-            excluded.current_period_end, excluded.cancel_at_period_end, excluded.cancel_at, excluded.canceled_at,
-            excluded.trial_start,
+            excluded.current_period_start, excluded.current_period_end, excluded.cancel_at_period_end,
+            excluded.cancel_at, excluded.canceled_at, excluded.trial_start,
             excluded.trial_end, excluded.latest_invoice_id, excluded.metadata, excluded.synced_at)
   )
   select array_agg(r.object_id) into v_changed

@@ -30,7 +30,7 @@ begin
     select (o.facts).payer into v_payer
       from payments_private.stored_objects o
      where o.environment = p_environment and o.account = coalesce(p_account, '')
-       and o.object_type = 'subscription' and o.object_id = substr(p_subscription, 14);
+       and o.object_type = 'subscription' and o.object_id = p_subscription;
   end if;
   v_payer := coalesce(v_payer, p_shared);
   if v_payer is null and p_customer_id is not null then
@@ -64,7 +64,7 @@ begin
     'charge', substr(p_charge.node, 8),
     'invoice', substr(p_invoice.node, 9),
     'checkout_session', substr(p_session.node, 18),
-    'subscription', substr(p_subscription, 14),
+    'subscription', p_subscription,
     'product', coalesce(p_invoice.product_id, p_session.product_id),
     'price', v_price,
     'products', case when cardinality(v_products) > 1 then to_jsonb(v_products) end,
@@ -74,6 +74,128 @@ $$;
 comment on function payments_private.related_ids(text, text, payments.transactions, payments_private.payment_facts, payments_private.payment_facts, payments_private.payment_facts, text) is
   'What belongs to a payment, for related_object_ids.';
 
+-- The first of each type among the objects that tell of a payment.
+create or replace function payments_private.members_of(p_parts payments_private.payment_facts[])
+  returns payments_private.payment_members
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_part    payments_private.payment_facts;
+  v_intent  payments_private.payment_facts;
+  v_charge  payments_private.payment_facts;
+  v_invoice payments_private.payment_facts;
+  v_paid    payments_private.payment_facts;
+  v_session payments_private.payment_facts;
+begin
+  foreach v_part in array p_parts loop
+    case split_part(v_part.node, ':', 1)
+      when 'payment_intent' then v_intent := case when v_intent.node is null then v_part else v_intent end;
+      when 'charge' then v_charge := case when v_charge.node is null then v_part else v_charge end;
+      when 'invoice' then v_invoice := case when v_invoice.node is null then v_part else v_invoice end;
+      when 'invoice_payment' then v_paid := case when v_paid.node is null then v_part else v_paid end;
+      when 'checkout.session' then v_session := case when v_session.node is null then v_part else v_session end;
+      else null;
+    end case;
+  end loop;
+  return row(v_intent, v_charge, v_invoice, v_paid, v_session)::payments_private.payment_members;
+end
+$$;
+comment on function payments_private.members_of(payments_private.payment_facts[]) is
+  'The first of each type among the objects that tell of a payment, in the order in which they are to be believed.';
+
+create or replace function payments_private.outcome_of(
+  p_key payments_private.payment_facts, p_heir boolean, p_parts payments_private.payment_facts[]
+) returns payments_private.payment_outcome
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  o          payments_private.payment_outcome;
+  v_part     payments_private.payment_facts;
+  v_type     text;
+  v_counts   boolean;  -- what the part says of its state is of this payment
+  v_disputed boolean := false;  -- a charge says so, while no dispute is known
+begin
+  o.succeeded := false;
+  o.failed := false;
+  foreach v_part in array p_parts loop
+    v_type := split_part(v_part.node, ':', 1);
+    v_counts := p_heir or v_type not in ('invoice', 'checkout.session');
+    o.seen_refunded := least(o.seen_refunded, v_part.first_refunded_at);
+    if v_counts then
+      o.seen_paid := least(o.seen_paid, v_part.first_succeeded_at);
+      o.seen_failed := least(o.seen_failed, case when v_type <> 'refund' then v_part.first_failed_at end);
+    elsif v_type = 'checkout.session' then
+      v_counts := p_key.mode is distinct from 'canceled' and p_key.node = any (v_part.links);
+    end if;
+    case
+      when v_type = 'refund' then
+        if v_part.refunded is not null and not payments_private.is_release(v_part, p_parts) then
+          o.refunded_at := greatest(o.refunded_at, v_part.provider_created_at);
+        end if;
+      when v_type = 'dispute' then
+        if v_part.known then
+          o.disputed := coalesce(o.disputed, false) or v_part.status = 'disputed';
+        end if;
+      when v_counts and v_type <> 'credit_note' then
+        o.succeeded := o.succeeded or coalesce(v_part.status = 'succeeded', false);
+        o.failed := o.failed or (v_type in ('invoice', 'checkout.session') and v_part.first_failed_at is not null);
+      else null;
+    end case;
+    if v_type = 'charge' then
+      v_disputed := v_disputed or coalesce(v_part.disputed, false);
+      o.held := o.held or v_part.first_held_at is not null;
+      if v_part.status = 'succeeded' and v_part.received is not null then
+        o.captured := coalesce(o.captured, 0) + v_part.received;
+      end if;
+    end if;
+  end loop;
+  o.disputed := coalesce(o.disputed, v_disputed);
+  return o;
+end
+$$;
+comment on function payments_private.outcome_of(payments_private.payment_facts, boolean, payments_private.payment_facts[]) is
+  'What the objects of a payment say of its state, taken together. p_key, p_heir: as for payment_row.';
+
+create or replace function payments_private.with_money(
+  t payments.transactions, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[],
+  m payments_private.payment_members, o payments_private.payment_outcome
+) returns payments.transactions
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if t.status = 'succeeded' then
+    t.amount := coalesce(
+      (m.intent).received,
+      case when t.provider_object_type = 'invoice' then coalesce(p_share, (m.invoice).received) end,
+      o.captured,
+      (m.invoice_payment).received,
+      p_share,
+      case when p_heir then coalesce((m.invoice).received, (m.invoice).asked) end,
+      (m.session).received);
+    t.amount_refunded := payments_private.amount_given_back(p_parts);
+    t.paid_at := coalesce(case when p_heir then (m.invoice).paid_at end, (m.invoice_payment).paid_at,
+                          case when o.held is not true then (m.charge).paid_at end, o.seen_paid);
+    if t.amount_refunded > 0 then
+      t.refunded_at := coalesce(o.refunded_at, o.seen_refunded);
+    end if;
+    t.status := payments_private.settled_status(t.amount, t.amount_refunded, o.disputed);
+  else
+    t.amount := coalesce((m.intent).asked, (m.charge).asked, (m.invoice_payment).asked, (m.invoice).asked,
+                         (m.session).asked);
+    t.amount_refunded := 0;
+    if t.status = 'failed' then
+      t.failed_at := coalesce((m.intent).failed_at, (m.charge).failed_at, (m.invoice).failed_at, o.seen_failed);
+    end if;
+  end if;
+  return t;
+end
+$$;
+comment on function payments_private.with_money(payments.transactions, boolean, bigint, payments_private.payment_facts[], payments_private.payment_members, payments_private.payment_outcome) is
+  'A payment whose status is known, with its amounts and times. p_heir, p_share: as for payment_row.';
+
 create or replace function payments_private.payment_row(
   p_environment text, p_account text, p_key payments_private.payment_facts, p_heir boolean, p_share bigint,
   p_parts payments_private.payment_facts[]
@@ -82,153 +204,46 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  t               payments.transactions;
-  v_part          payments_private.payment_facts;
-  v_intent        payments_private.payment_facts;  -- of each type the first
-  v_charge        payments_private.payment_facts;
-  v_invoice       payments_private.payment_facts;
-  v_paid          payments_private.payment_facts;  -- the invoice payment
-  v_session       payments_private.payment_facts;
-  v_succeeded     boolean := p_share is not null;
-  v_failed        boolean := false;
-  v_captured      bigint;
-  v_refunded_at   timestamptz;
-  v_seen_paid     timestamptz;
-  v_seen_failed   timestamptz;
-  v_seen_refunded timestamptz;
-  v_stands        boolean;  -- null while no dispute is known
-  v_disputed      boolean := false;
-  v_subscription  text;
-  v_link          text;
-  v_payer         text;
-  v_status        text;
-  v_held          boolean := false;
+  t              payments.transactions;
+  m              payments_private.payment_members := payments_private.members_of(p_parts);
+  o              payments_private.payment_outcome := payments_private.outcome_of(p_key, p_heir, p_parts);
+  v_subscription text;
+  v_payer        text;
 begin
-  foreach v_part in array p_parts loop
-    case split_part(v_part.node, ':', 1)
-      when 'payment_intent' then
-        if v_intent.node is null then
-          v_intent := v_part;
-        end if;
-        v_succeeded := v_succeeded or coalesce(v_part.status = 'succeeded', false);
-      when 'charge' then
-        if v_charge.node is null then
-          v_charge := v_part;
-        end if;
-        v_disputed := v_disputed or coalesce(v_part.disputed, false);
-        if v_part.status = 'succeeded' then
-          v_succeeded := true;
-          if v_part.received is not null then
-            v_captured := coalesce(v_captured, 0) + v_part.received;
-          end if;
-        end if;
-        v_held := v_held or v_part.first_held_at is not null;
-      when 'invoice' then
-        if v_invoice.node is null then
-          v_invoice := v_part;
-        end if;
-        v_succeeded := v_succeeded or (p_heir and coalesce(v_part.status = 'succeeded', false));
-        v_failed := v_failed or (p_heir and v_part.first_failed_at is not null);
-      when 'invoice_payment' then
-        if v_paid.node is null then
-          v_paid := v_part;
-        end if;
-        v_succeeded := v_succeeded or coalesce(v_part.status = 'succeeded', false);
-      when 'checkout.session' then
-        if v_session.node is null then
-          v_session := v_part;
-        end if;
-        if p_heir or (p_key.mode is distinct from 'canceled' and p_key.node = any (v_part.links)) then
-          v_succeeded := v_succeeded or coalesce(v_part.status = 'succeeded', false);
-          v_failed := v_failed or v_part.first_failed_at is not null;
-        end if;
-      when 'refund' then
-        if v_part.refunded is not null and not payments_private.is_release(v_part, p_parts) then
-          v_refunded_at := greatest(v_refunded_at, v_part.provider_created_at);
-        end if;
-      when 'dispute' then
-        if v_part.known then
-          v_stands := coalesce(v_stands, false) or v_part.status = 'disputed';
-        end if;
-      else null;
-    end case;
-
-    v_seen_refunded := least(v_seen_refunded, v_part.first_refunded_at);
-    if p_heir or v_part.node not like all (array['invoice:%', 'checkout.session:%']) then
-      v_seen_paid := least(v_seen_paid, v_part.first_succeeded_at);
-    end if;
-    if v_part.first_failed_at is not null and v_part.node not like 'refund:%'
-       and (p_heir or v_part.node not like all (array['invoice:%', 'checkout.session:%']))
-    then
-      v_seen_failed := least(v_seen_failed, v_part.first_failed_at);
-    end if;
-  end loop;
-
-  -- Money is in where any object of the payment says so: each of these states is final at Stripe. Otherwise the intent
-  -- decides, then the latest charge, then the invoice, then the session. What nobody has tried to pay yet has no
-  -- status.
-  v_status := case when v_succeeded then 'succeeded' else coalesce(
-    v_intent.status, v_charge.status,
-    case when v_failed or (p_heir and v_invoice.status = 'failed') then 'failed' end,
-    case when p_heir then coalesce(nullif(v_invoice.status, 'succeeded'), v_session.status) end) end;
-
   t.provider := 'stripe';
   t.environment := p_environment;
   t.account_id := p_account;
   t.provider_object_type := replace(split_part(p_key.node, ':', 1), 'checkout.session', 'checkout_session');
   t.provider_object_id := substr(p_key.node, strpos(p_key.node, ':') + 1);
 
-  foreach v_link in array coalesce(v_invoice.links || v_session.links, v_invoice.links, v_session.links, '{}') loop
-    if v_link like 'subscription:%' and (v_subscription is null or v_link collate "C" < v_subscription) then
-      v_subscription := v_link;
-    end if;
-  end loop;
-
-  if v_status = 'succeeded' then
-    t.amount := coalesce(
-      v_intent.received,
-      case when t.provider_object_type = 'invoice' then coalesce(p_share, v_invoice.received) end,
-      v_captured,
-      v_paid.received,
-      p_share,
-      case when p_heir then coalesce(v_invoice.received, v_invoice.asked) end,
-      v_session.received);
-    t.amount_refunded := payments_private.amount_given_back(p_parts);
-    t.paid_at := coalesce(case when p_heir then v_invoice.paid_at end, v_paid.paid_at,
-                          case when not v_held then v_charge.paid_at end, v_seen_paid);
-    if t.amount_refunded > 0 then
-      t.refunded_at := coalesce(v_refunded_at, v_seen_refunded);
-    end if;
-    t.status := payments_private.settled_status(
-      t.amount, t.amount_refunded, v_stands or (v_disputed and v_stands is null));
-  else
-    t.amount := coalesce(v_intent.asked, v_charge.asked, v_paid.asked, v_invoice.asked, v_session.asked);
-    t.amount_refunded := 0;
-    t.status := v_status;
-    if v_status = 'failed' then
-      t.failed_at := coalesce(v_intent.failed_at, v_charge.failed_at, v_invoice.failed_at, v_seen_failed);
-    end if;
-  end if;
-
+  -- Money is in where any object of the payment says so: each of these states is final at Stripe. Otherwise the intent
+  -- decides, then the latest charge, then the invoice, then the session. What nobody has tried to pay yet has no
+  -- status.
+  t.status := case when p_share is not null or o.succeeded then 'succeeded' else coalesce(
+    (m.intent).status, (m.charge).status,
+    case when o.failed or (p_heir and (m.invoice).status = 'failed') then 'failed' end,
+    case when p_heir then coalesce(nullif((m.invoice).status, 'succeeded'), (m.session).status) end) end;
+  v_subscription := payments_private.subscription_in((m.invoice).links || (m.session).links);
   t.type := case
-    when v_status = 'failed' then 'failed_payment'
-    when v_subscription is not null or v_session.mode = 'subscription' then 'subscription_invoice'
+    when t.status = 'failed' then 'failed_payment'
+    when v_subscription is not null or (m.session).mode = 'subscription' then 'subscription_invoice'
     else 'one_time_payment' end;
-  t.currency := coalesce(v_intent.currency, v_charge.currency, v_invoice.currency, v_session.currency);
-  t.description := coalesce(v_intent.description, v_charge.description, v_invoice.description);
-  t.customer_email_snapshot := coalesce(v_session.email, v_invoice.email, v_charge.email, v_intent.email);
-  t.provider_customer_id := coalesce(v_intent.customer_id, v_charge.customer_id, v_invoice.customer_id,
-                                     v_session.customer_id);
-  t.provider_created_at := coalesce(v_intent.provider_created_at, v_charge.provider_created_at,
-                                    v_invoice.provider_created_at, v_session.provider_created_at);
+  t := payments_private.with_money(t, p_heir, p_share, p_parts, m, o);
 
+  t.currency := coalesce((m.intent).currency, (m.charge).currency, (m.invoice).currency, (m.session).currency);
+  t.description := coalesce((m.intent).description, (m.charge).description, (m.invoice).description);
+  t.customer_email_snapshot := coalesce((m.session).email, (m.invoice).email, (m.charge).email, (m.intent).email);
+  t.provider_customer_id := coalesce((m.intent).customer_id, (m.charge).customer_id, (m.invoice).customer_id,
+                                     (m.session).customer_id);
+  t.provider_created_at := coalesce((m.intent).provider_created_at, (m.charge).provider_created_at,
+                                    (m.invoice).provider_created_at, (m.session).provider_created_at);
   v_payer := payments_private.payer_of(
-    p_environment, p_account, coalesce(v_intent.payer, v_charge.payer, v_invoice.payer), v_subscription,
-    coalesce(v_invoice.own_payer, v_session.payer), t.provider_customer_id, t.provider_created_at);
+    p_environment, p_account, coalesce((m.intent).payer, (m.charge).payer, (m.invoice).payer), v_subscription,
+    coalesce((m.invoice).own_payer, (m.session).payer), t.provider_customer_id, t.provider_created_at);
   t.subject_type := split_part(v_payer, ':', 1);
   t.subject_id := substr(v_payer, strpos(v_payer, ':') + 1);
-  t.related_object_ids := payments_private.related_ids(p_environment, p_account, t, v_charge, v_invoice, v_session,
-                                                       v_subscription);
+  t.related_object_ids := payments_private.related_ids(
+    p_environment, p_account, t, m.charge, m.invoice, m.session, v_subscription);
   return t;
 end
 $$;

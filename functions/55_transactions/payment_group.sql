@@ -258,8 +258,7 @@ comment on function payments_private.payments_of_bill(text, text, payments_priva
 
 create or replace function payments_private.payments_of(
   p_environment text, p_account text, p_group payments_private.payment_facts[]
-)
-  returns payments.transactions[]
+) returns payments.transactions[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -306,8 +305,7 @@ comment on function payments_private.payments_of(text, text, payments_private.pa
 -- anything was.
 create or replace function payments_private.with_credits(
   p_rows payments.transactions[], p_group payments_private.payment_facts[]
-)
-  returns payments.transactions[]
+) returns payments.transactions[]
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$

@@ -6,8 +6,7 @@
 
 create or replace function payments_private.charge_of_refund(
   p_refund payments_private.payment_facts, p_parts payments_private.payment_facts[]
-)
-  returns payments_private.payment_facts
+) returns payments_private.payment_facts
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
@@ -31,8 +30,7 @@ comment on function payments_private.charge_of_refund(payments_private.payment_f
 
 create or replace function payments_private.is_release(
   p_refund payments_private.payment_facts, p_parts payments_private.payment_facts[]
-)
-  returns boolean
+) returns boolean
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$

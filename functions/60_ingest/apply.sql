@@ -127,10 +127,109 @@ $$;
 comment on function payments_private.apply_by_account(payments_private.snapshot[]) is
   'Applies snapshots of one or more environments and accounts. The caller holds the locks.';
 
+-- The customer whose claims the snapshot changed, null if none, and the subjects whose mapping is to be computed again.
+create or replace function payments_private.claim_told(
+  p_environment text, p_account text, p_snapshot payments_private.snapshot, p_changed boolean,
+  p_newest payments_private.snapshot, out customer text, out subjects text[]
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_customer text := case p_snapshot.object_type when 'customer' then p_snapshot.object_id
+                       else payments_private.payer_in(p_snapshot.data) end;
+begin
+  if v_customer is null or (p_snapshot.object_type = 'invoice' and not exists (
+    select from payments_private.claim_of_invoice(p_environment, p_account, p_snapshot.object_id, p_newest.data)))
+  then
+    return;
+  end if;
+  subjects := payments_private.subjects_claiming(p_environment, p_account, v_customer);
+  if payments_private.upsert_claim(p_environment, p_account, p_snapshot, p_newest) is not null then
+    customer := v_customer;
+    subjects := subjects || payments_private.subjects_claiming(p_environment, p_account, v_customer);
+  elsif p_snapshot.object_type <> 'customer' or not p_changed then  -- a customer that changed may be gone
+    subjects := null;
+  end if;
+end
+$$;
+comment on function payments_private.claim_told(text, text, payments_private.snapshot, boolean, payments_private.snapshot) is
+  'Keeps what a snapshot says of whom its customer stands for. p_changed, p_newest: what store_snapshot returned for it.';
+
+create or replace function payments_private.project_changes(
+  p_environment text, p_account text, p_others text[], p_customers text[], p_subjects text[], p_claimed text[],
+  p_subscriptions text[], p_sessions text[], p_groups text[]
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_resubjected text[];
+  v_payments    text[] := array[]::text[];
+begin
+  if p_others <> '{}' then
+    perform payments_private.project_references(p_environment, p_account, p_others);
+  end if;
+  if p_customers <> '{}' then
+    perform payments_private.project_customers(p_environment, p_account, p_customers);
+  end if;
+  if p_subjects <> '{}' then
+    perform payments_private.project_customer_mappings(p_environment, p_account, p_subjects);
+  end if;
+  if p_claimed <> '{}' then
+    -- Earlier rows of these customers may get their subject now.
+    p_subscriptions := p_subscriptions
+      || payments_private.subscriptions_of_customers(p_environment, p_account, p_claimed);
+    v_payments := payments_private.payments_of_customers(p_environment, p_account, p_claimed);
+  end if;
+  if p_subscriptions <> '{}' then
+    v_resubjected := payments_private.project_subscriptions(p_environment, p_account, p_subscriptions);
+    if v_resubjected <> '{}' then
+      v_payments := v_payments || payments_private.payments_of_subscriptions(p_environment, p_account, v_resubjected);
+    end if;
+  end if;
+  if p_sessions <> '{}' then
+    perform payments_private.project_checkout_sessions(p_environment, p_account, p_sessions);
+  end if;
+  if cardinality(p_groups) > 1 then  -- some may have been joined since
+    p_groups := payments_private.groups_of(p_environment, p_account, p_groups);
+  end if;
+  if v_payments <> '{}' then
+    p_groups := p_groups || payments_private.groups_of(p_environment, p_account, v_payments);
+  end if;
+  perform payments_private.project_groups(p_environment, p_account, p_groups);
+end
+$$;
+comment on function payments_private.project_changes(text, text, text[], text[], text[], text[], text[], text[], text[]) is
+  'Computes what depends on stored objects that changed. p_others: type:id of what has rows of its own and nothing that depends on it; p_subjects: whose customer mapping; p_claimed: customers that stand for another subject than before; p_groups: whose payments.';
+
+-- Objects with several snapshots here, whose bodies are asked for before the ledger has them; and each one's second.
+create or replace function payments_private.repeated_objects(
+  p_snapshots payments_private.snapshot[], out objects text[], out seconds text[]
+)
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  objects := array[]::text[];
+  if cardinality(p_snapshots) = 1 then
+    return;
+  end if;
+  objects := array(
+    select s.object_type || ':' || s.object_id from unnest(p_snapshots) s group by 1 having count(*) > 1);
+  if objects <> '{}' then
+    seconds := array(
+      select s.object_type || ':' || s.object_id || '@' || date_trunc('second', s.observed_at)
+        from unnest(p_snapshots) s);
+  end if;
+end
+$$;
+comment on function payments_private.repeated_objects(payments_private.snapshot[]) is
+  'Objects, as type:id, of which there are several snapshots; then also the object and second of each snapshot.';
+
 create or replace function payments_private.apply_snapshots(
   p_environment text, p_account text, p_snapshots payments_private.snapshot[]
-)
-  returns integer
+) returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan  -- the arrays are short: planning would cost more than running
@@ -138,115 +237,52 @@ set enable_seqscan = off
 set jit = off
 as $$
 declare
-  v_snapshot      payments_private.snapshot;
+  s               payments_private.snapshot;
   v_stored        record;
-  -- objects with several snapshots here, whose bodies are asked for before the ledger has them
-  v_repeated      text[] := array[]::text[];
-  v_is_repeated   boolean;
-  v_seconds       text[];  -- of which object and second each is
+  v_claim         record;
+  v_repeated      record := payments_private.repeated_objects(p_snapshots);
+  v_carry         boolean;  -- its body is asked for before the ledger has it
   v_count         integer := 0;
-  v_others        text[] := array[]::text[];  -- type:id of what has rows of its own and nothing that depends on it
+  v_others        text[] := array[]::text[];
   v_customers     text[] := array[]::text[];
   v_subscriptions text[] := array[]::text[];
   v_sessions      text[] := array[]::text[];
-  v_groups        text[] := array[]::text[];  -- whose payments are to be computed again
-  v_payments      text[] := array[]::text[];  -- and those of these objects
-  v_subjects      text[] := array[]::text[];  -- whose customer mapping is to be computed again
-  v_claimed       text[] := array[]::text[];  -- customers that stand for another subject than before
-  v_resubjected   text[];
-  v_customer      text;
-  v_before        text[];
+  v_groups        text[] := array[]::text[];
+  v_subjects      text[] := array[]::text[];
+  v_claimed       text[] := array[]::text[];
 begin
-  if cardinality(p_snapshots) > 1 then
-    v_repeated := array(select s.object_type || ':' || s.object_id from unnest(p_snapshots) s group by 1
-                        having count(*) > 1);
-    if v_repeated <> '{}' then
-      v_seconds := array(select s.object_type || ':' || s.object_id || '@' || date_trunc('second', s.observed_at)
-                           from unnest(p_snapshots) s);
-    end if;
-  end if;
   for i in 1 .. cardinality(p_snapshots) loop
-    v_snapshot := p_snapshots[i];
-    continue when v_snapshot.object_id is null or v_snapshot.object_type is null;
-
-    v_is_repeated := v_snapshot.object_type || ':' || v_snapshot.object_id = any (v_repeated);
+    s := p_snapshots[i];
+    continue when s.object_id is null or s.object_type is null;
+    v_carry := s.object_type || ':' || s.object_id = any (v_repeated.objects);
     v_stored := payments_private.store_snapshot(
-      p_environment, p_account, v_snapshot, v_is_repeated, v_is_repeated and v_seconds[i] = any (v_seconds[i + 1:]));
+      p_environment, p_account, s, v_carry, v_carry and v_repeated.seconds[i] = any (v_repeated.seconds[i + 1:]));
     v_count := v_count + v_stored.changed::integer;
-
-    if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session')
-      or v_snapshot.object_type = 'invoice' and v_stored.changed and exists (
-        select from payments_private.claim_of_invoice(p_environment, p_account, v_snapshot.object_id,
-                                                      (v_stored.newest).data))
-    then
-      v_customer := case v_snapshot.object_type when 'customer' then v_snapshot.object_id
-                      else payments_private.payer_in(v_snapshot.data) end;
-      if v_customer is not null then
-        v_before := payments_private.subjects_claiming(p_environment, p_account, v_customer);
-        if payments_private.upsert_claim(p_environment, p_account, v_snapshot, v_stored.newest) is not null then
-          v_claimed := v_claimed || v_customer;
-          v_subjects := v_subjects || v_before
-            || payments_private.subjects_claiming(p_environment, p_account, v_customer);
-        elsif v_snapshot.object_type = 'customer' and v_stored.changed then
-          v_subjects := v_subjects || v_before;  -- it may be gone
-        end if;
-      end if;
+    if s.object_type in ('customer', 'subscription', 'checkout.session')
+      or (s.object_type = 'invoice' and v_stored.changed) then
+      v_claim := payments_private.claim_told(p_environment, p_account, s, v_stored.changed, v_stored.newest);
+      v_subjects := v_subjects || v_claim.subjects;
+      v_claimed := array_remove(v_claimed || v_claim.customer, null);
     end if;
-
     if v_stored.told and v_stored.payment_group is not null and v_stored.payment_group <> all (v_groups) then
       v_groups := v_groups || v_stored.payment_group;
     end if;
-
     continue when not v_stored.changed;
-    perform payments_private.update_linked_rows(p_environment, p_account, v_snapshot.object_type, v_snapshot.object_id,
-                                                (v_stored.newest).data);
-    case v_snapshot.object_type
-      when 'customer' then v_customers := v_customers || v_snapshot.object_id;
-      when 'subscription' then v_subscriptions := v_subscriptions || v_snapshot.object_id;
-      when 'payment_method' then
-        perform payments_private.project_payment_methods(p_environment, p_account, array[v_snapshot.object_id]);
+    perform payments_private.update_linked_rows(
+      p_environment, p_account, s.object_type, s.object_id, (v_stored.newest).data);
+    case s.object_type
+      when 'customer' then v_customers := v_customers || s.object_id;
+      when 'subscription' then v_subscriptions := v_subscriptions || s.object_id;
       when 'checkout.session' then
         if p_account is null and payments_private.attempt_of(p_environment, (v_stored.newest).data) is not null then
-          v_sessions := v_sessions || v_snapshot.object_id;
+          v_sessions := v_sessions || s.object_id;
         end if;
-      -- these have no rows of their own
-      when 'payment_intent', 'charge', 'invoice', 'invoice_payment', 'refund', 'dispute' then null;
-      else v_others := v_others || (v_snapshot.object_type || ':' || v_snapshot.object_id);
+      when 'payment_intent', 'charge', 'invoice', 'invoice_payment', 'refund', 'dispute' then null;  -- no rows
+      else v_others := v_others || (s.object_type || ':' || s.object_id);
     end case;
   end loop;
-
-  if v_others <> '{}' then
-    perform payments_private.project_references(p_environment, p_account, v_others);
-  end if;
-  if v_customers <> '{}' then
-    perform payments_private.project_customers(p_environment, p_account, v_customers);
-  end if;
-  if v_subjects <> '{}' then
-    perform payments_private.project_customer_mappings(p_environment, p_account, v_subjects);
-  end if;
-  if v_claimed <> '{}' then
-    -- Earlier rows of these customers may get their subject now.
-    v_subscriptions := v_subscriptions
-      || payments_private.subscriptions_of_customers(p_environment, p_account, v_claimed);
-    v_payments := payments_private.payments_of_customers(p_environment, p_account, v_claimed);
-  end if;
-  if v_subscriptions <> '{}' then
-    v_resubjected := payments_private.project_subscriptions(p_environment, p_account, v_subscriptions);
-    if v_resubjected <> '{}' then
-      v_payments := v_payments || payments_private.payments_of_subscriptions(p_environment, p_account, v_resubjected);
-    end if;
-  end if;
-  if v_sessions <> '{}' then
-    perform payments_private.project_checkout_sessions(p_environment, p_account, v_sessions);
-  end if;
-  if cardinality(v_groups) > 1 then  -- some may have been joined since
-    v_groups := payments_private.groups_of(p_environment, p_account, v_groups);
-  end if;
-  if v_payments <> '{}' then
-    v_groups := v_groups || payments_private.groups_of(p_environment, p_account, v_payments);
-  end if;
-  perform payments_private.project_groups(p_environment, p_account, v_groups);
-
+  perform payments_private.project_changes(p_environment, p_account, v_others, v_customers, v_subjects, v_claimed,
+                                           v_subscriptions, v_sessions, v_groups);
   return v_count;
 end
 $$;

@@ -74,6 +74,64 @@ $$;
 comment on function payments_private.know_again(payments_private.incoming[]) is
   'Events with what the ledger says of those that it knows. Not simple: one of them is to be tried again, or can''t be read.';
 
+create or replace function payments_private.insert_processed(p_events payments_private.incoming[]) returns uuid[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_now timestamptz := payments_private.now();
+  v_ids uuid[];
+begin
+  with entered as (
+    insert into payments.webhook_events as e
+      (environment, account_id, provider_event_id, event_type, livemode, provider_account_id, api_version,
+       object_type, object_id,
+       provider_created_at, processing_status, attempt_count, payload, processed_at)
+    select i.environment, i.account_id, i.event_id, (i.snapshot).event_type, i.livemode,
+           payments_private.json_text(i.payload -> 'account'), payments_private.json_text(i.payload -> 'api_version'),
+           (i.snapshot).object_type, (i.snapshot).object_id, nullif((i.snapshot).observed_at, to_timestamp(0)),
+           i.status, 1, i.payload, v_now
+      from unnest(p_events) i
+    on conflict (provider, environment, account_id, provider_event_id) do nothing
+    returning e.id
+  )
+  select array_agg(n.id) into v_ids from entered n;
+  return v_ids;
+end
+$$;
+comment on function payments_private.insert_processed(payments_private.incoming[]) is
+  'Enters events that were applied into the ledger. Returns the rows'' ids in their order; fewer where one was there.';
+
+create or replace function payments_private.with_row_ids(p_events payments_private.incoming[], p_ids uuid[])
+  returns payments_private.incoming[]
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_event  payments_private.incoming;
+  v_before payments_private.incoming;
+  v_next   integer := 0;
+begin
+  for i in 1 .. cardinality(p_events) loop
+    v_event := p_events[i];
+    if v_event.status is null then  -- twice in one batch
+      v_event.row_id := v_before.row_id;
+      v_event.status := v_before.status;
+      v_event.duplicate := true;
+      p_events[i] := v_event;
+    elsif v_event.row_id is null and v_event.status <> 'rejected' then
+      v_next := v_next + 1;
+      v_event.row_id := p_ids[v_next];
+      p_events[i] := v_event;
+      v_before := v_event;
+    end if;
+  end loop;
+  return p_events;
+end
+$$;
+comment on function payments_private.with_row_ids(payments_private.incoming[], uuid[]) is
+  'Events with the ids of the rows that they were just given, in their order; an event that comes twice has the first one''s.';
+
 -- Events of which the ledger knows nothing, in the order of their ids; what they touch is locked.
 create or replace function payments_private.enter_processed(p_events payments_private.incoming[])
   returns payments_private.incoming[]
@@ -90,9 +148,7 @@ declare
   v_before    payments_private.incoming;
   v_snapshots payments_private.snapshot[] := array[]::payments_private.snapshot[];
   v_new       payments_private.incoming[] := array[]::payments_private.incoming[];
-  v_now       timestamptz := payments_private.now();
   v_ids       uuid[];
-  v_next      integer := 0;
 begin
   if payments_private.updates_are_watched() then
     return null;
@@ -121,20 +177,7 @@ begin
     if v_snapshots <> '{}' then
       perform payments_private.apply_by_account(payments_private.with_contents(v_snapshots));
     end if;
-    with entered as (
-      insert into payments.webhook_events as e
-        (environment, account_id, provider_event_id, event_type, livemode, provider_account_id, api_version,
-         object_type, object_id,
-         provider_created_at, processing_status, attempt_count, payload, processed_at)
-      select i.environment, i.account_id, i.event_id, (i.snapshot).event_type, i.livemode,
-             payments_private.json_text(i.payload -> 'account'), payments_private.json_text(i.payload -> 'api_version'),
-             (i.snapshot).object_type, (i.snapshot).object_id, nullif((i.snapshot).observed_at, to_timestamp(0)),
-             i.status, 1, i.payload, v_now
-        from unnest(v_new) i
-      on conflict (provider, environment, account_id, provider_event_id) do nothing
-      returning e.id
-    )
-    select array_agg(n.id) into v_ids from entered n;
+    v_ids := payments_private.insert_processed(v_new);
     if v_ids is null or cardinality(v_ids) < cardinality(v_new) then
       raise exception 'an event is in the ledger, or a trigger keeps it out' using errcode = 'PY099';
     end if;
@@ -142,22 +185,7 @@ begin
     set constraints all immediate;
   end if;
 
-  v_before := null;
-  for i in 1 .. cardinality(v_events) loop
-    v_event := v_events[i];
-    if v_event.status is null then  -- twice in one batch
-      v_event.row_id := v_before.row_id;
-      v_event.status := v_before.status;
-      v_event.duplicate := true;
-      v_events[i] := v_event;
-    elsif v_event.row_id is null and v_event.status <> 'rejected' then
-      v_next := v_next + 1;
-      v_event.row_id := v_ids[v_next];
-      v_events[i] := v_event;
-      v_before := v_event;
-    end if;
-  end loop;
-  return v_events;
+  return payments_private.with_row_ids(v_events, v_ids);
 end
 $$;
 comment on function payments_private.enter_processed(payments_private.incoming[]) is

@@ -33,6 +33,43 @@ end
 $$;
 comment on function payments_private.foreign_account(text, text) is 'The account, or null for the one that the environment is connected to.';
 
+-- jsonb refuses what json may still read: \u0000, lone surrogates, numbers out of range. Every way into json unescapes
+-- all strings, so the envelope is read from a copy without what can't be unescaped.
+create or replace function payments_private.read_envelope(e payments_private.incoming, p_body text)
+  returns payments_private.incoming
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_copy json;
+begin
+  begin
+    perform p_body::jsonb;
+  exception
+    when others then e.error := sqlerrm;
+  end;
+  begin
+    v_copy := regexp_replace(p_body, E'\\\\u(0000|d[89a-f][0-9a-f]{2})', E'\\\\u003f', 'gi')::json;
+    if json_typeof(v_copy) = 'object' then
+      e.event_id := payments_private.json_text((v_copy -> 'id')::text::jsonb);
+      e.livemode := payments_private.json_boolean((v_copy -> 'livemode')::text::jsonb);
+      e.account_id := nullif(payments_private.json_text((v_copy -> 'account')::text::jsonb), '');
+    end if;
+  exception
+    when statement_too_complex or program_limit_exceeded then
+      e.event_id := '?';
+    when others then
+      e.error := 'the body is not JSON';
+  end;
+  if e.event_id like '%?%' then  -- too deep to read, or the id itself is not text
+    e.event_id := 'unreadable:' || encode(sha256(convert_to(p_body, 'UTF8')), 'hex');
+  end if;
+  return e;
+end
+$$;
+comment on function payments_private.read_envelope(payments_private.incoming, text) is
+  'The event with id, mode and account of a body that jsonb refuses, and the error of that.';
+
 -- What a body says; verdict is null, or why the body can't be taken: PY007, PY008. Never raises.
 create or replace function payments_private.read_event(p_environment text, p_place bigint, p_body text, p_payload jsonb)
   returns payments_private.incoming
@@ -40,8 +77,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  e      payments_private.incoming;
-  v_copy json;
+  e payments_private.incoming;
 begin
   e.place := p_place;
   e.environment := p_environment;
@@ -54,29 +90,7 @@ begin
       e.account_id := nullif(payments_private.json_text(p_payload -> 'account'), '');
     end if;
   elsif p_payload is null and p_body is not null then
-    -- jsonb refuses what json may still read: \u0000, lone surrogates, numbers out of range. Every way into json
-    -- unescapes all strings, so the envelope is read from a copy without what can't be unescaped.
-    begin
-      perform p_body::jsonb;
-    exception
-      when others then e.error := sqlerrm;
-    end;
-    begin
-      v_copy := regexp_replace(p_body, E'\\\\u(0000|d[89a-f][0-9a-f]{2})', E'\\\\u003f', 'gi')::json;
-      if json_typeof(v_copy) = 'object' then
-        e.event_id := payments_private.json_text((v_copy -> 'id')::text::jsonb);
-        e.livemode := payments_private.json_boolean((v_copy -> 'livemode')::text::jsonb);
-        e.account_id := nullif(payments_private.json_text((v_copy -> 'account')::text::jsonb), '');
-      end if;
-    exception
-      when statement_too_complex or program_limit_exceeded then
-        e.event_id := '?';
-      when others then
-        e.error := 'the body is not JSON';
-    end;
-    if e.event_id like '%?%' then  -- too deep to read, or the id itself is not text
-      e.event_id := 'unreadable:' || encode(sha256(convert_to(p_body, 'UTF8')), 'hex');
-    end if;
+    e := payments_private.read_envelope(e, p_body);
   end if;
 
   if e.account_id is not null then
@@ -136,6 +150,55 @@ $$;
 comment on function payments_private.apply_events(uuid[], payments_private.snapshot[]) is
   'Everything the given ledger rows say is put in place and the rows become processed. Raises what a projection or trigger raises.';
 
+create or replace function payments_private.insert_pending(
+  p_events payments_private.incoming[], out ids uuid[], out names text[]
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  with entered as (
+    insert into payments.webhook_events as e
+      (environment, account_id, provider_event_id, event_type, livemode, provider_account_id, api_version, object_type,
+       object_id, provider_created_at, payload)
+    select i.environment, i.account_id, i.event_id, (i.snapshot).event_type, i.livemode,
+           payments_private.json_text(i.payload -> 'account'), payments_private.json_text(i.payload -> 'api_version'),
+           (i.snapshot).object_type, (i.snapshot).object_id, nullif((i.snapshot).observed_at, to_timestamp(0)),
+           i.payload
+      from unnest(p_events) i
+     where i.verdict is null and i.row_id is null and i.payload is not null
+    on conflict (provider, environment, account_id, provider_event_id) do nothing
+    returning e.id, e.provider_event_id, e.environment, e.account_id
+  )
+  select array_agg(n.id), array_agg(concat_ws('/', n.environment, n.account_id, n.provider_event_id))
+    into ids, names
+    from entered n;
+end
+$$;
+comment on function payments_private.insert_pending(payments_private.incoming[]) is
+  'Enters events into the ledger as pending, but for those that are there or can''t be stored. Returns the rows'' ids, and for each its environment, account and event id.';
+
+create or replace function payments_private.insert_unreadable(p_event payments_private.incoming, p_body text)
+  returns uuid
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_id uuid;
+begin
+  insert into payments.webhook_events as e
+    (environment, account_id, provider_event_id, livemode, processing_status, attempt_count, last_error, parked_at,
+     raw_payload)
+  values (p_event.environment, p_event.account_id, p_event.event_id, p_event.livemode, 'failed', 1, p_event.error,
+          payments_private.now(), p_body)
+  on conflict (provider, environment, account_id, provider_event_id) do nothing
+  returning e.id into v_id;
+  return v_id;
+end
+$$;
+comment on function payments_private.insert_unreadable(payments_private.incoming, text) is
+  'Enters an event whose body jsonb refuses as failed and parked, with its body as text. Returns the row''s id; null where it is there.';
+
 -- Writes events into the ledger, or finds them there. Status null: it waits for being applied, now or again.
 create or replace function payments_private.enter_events(p_events payments_private.incoming[], p_bodies text[])
   returns payments_private.incoming[]
@@ -146,8 +209,7 @@ declare
   v_purged_before timestamptz := payments_private.purged_before();
   v_purged        payments_private.purged_events;
   v_event         payments_private.incoming;
-  v_new_ids       uuid[];
-  v_new_events    text[];
+  v_new           record;
   v_parked        timestamptz;
 begin
   for i in 1 .. cardinality(p_events) loop
@@ -163,40 +225,15 @@ begin
     end if;
   end loop;
 
-  with entered as (
-    insert into payments.webhook_events as e
-      (environment, account_id, provider_event_id, event_type, livemode, provider_account_id, api_version, object_type,
-       object_id,
-       provider_created_at, payload)
-    select i.environment, i.account_id, i.event_id, (i.snapshot).event_type, i.livemode,
-           case when jsonb_typeof(i.payload -> 'account') = 'string' then i.payload ->> 'account' end,
-           case when jsonb_typeof(i.payload -> 'api_version') = 'string' then i.payload ->> 'api_version' end,
-           (i.snapshot).object_type, (i.snapshot).object_id, nullif((i.snapshot).observed_at, to_timestamp(0)),
-           i.payload
-      from unnest(p_events) i
-     where i.verdict is null and i.row_id is null and i.payload is not null
-    on conflict (provider, environment, account_id, provider_event_id) do nothing
-    returning e.id, e.provider_event_id, e.environment, e.account_id
-  )
-  select array_agg(n.id), array_agg(concat_ws('/', n.environment, n.account_id, n.provider_event_id))
-    into v_new_ids, v_new_events
-    from entered n;
-
+  v_new := payments_private.insert_pending(p_events);
   for i in 1 .. cardinality(p_events) loop
     v_event := p_events[i];
     continue when v_event.verdict is not null or v_event.row_id is not null;
     if v_event.payload is not null then
-      v_event.row_id := v_new_ids[array_position(v_new_events,
-                                                 concat_ws('/', v_event.environment, v_event.account_id,
-                                                           v_event.event_id))];
+      v_event.row_id := v_new.ids[array_position(
+        v_new.names, concat_ws('/', v_event.environment, v_event.account_id, v_event.event_id))];
     else
-      insert into payments.webhook_events as e
-        (environment, account_id, provider_event_id, livemode, processing_status, attempt_count, last_error, parked_at,
-         raw_payload)
-      values (v_event.environment, v_event.account_id, v_event.event_id, v_event.livemode, 'failed', 1, v_event.error,
-              payments_private.now(), p_bodies[v_event.place])
-      on conflict (provider, environment, account_id, provider_event_id) do nothing
-      returning e.id into v_event.row_id;
+      v_event.row_id := payments_private.insert_unreadable(v_event, p_bodies[v_event.place]);
       v_event.status := 'failed';
     end if;
 
@@ -332,8 +369,7 @@ comment on function payments_private.apply_together(text, payments_private.incom
 
 create or replace function payments_private.same_answer(
   p_event payments_private.incoming, p_before payments_private.incoming
-)
-  returns payments_private.incoming
+) returns payments_private.incoming
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$

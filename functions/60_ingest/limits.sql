@@ -51,7 +51,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   if current_setting('session_replication_role') = 'replica' then
-    raise exception 'this session does not fire triggers, so nothing would be fulfilled' using errcode = 'PY006', detail = 'session_replication_role',
+    raise exception 'this session does not fire triggers, so nothing would be fulfilled' using errcode = 'PY006',
+      detail = 'session_replication_role',
       hint = 'Apply it with session_replication_role = origin: look at the settings of the login and of the database.';
   end if;
 end

@@ -76,8 +76,7 @@ comment on function payments_private.outbox_is_open(text) is
 
 create or replace function payments_private.take_token(
   p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision
-)
-  returns boolean
+) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$

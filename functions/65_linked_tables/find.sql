@@ -25,8 +25,7 @@ comment on function payments_private.current_subscription(text, text, text) is
 
 create or replace function payments_private.current_customer(
   p_environment text, p_account_id text, p_subject_type text, p_subject_id text
-)
-  returns text
+) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$

@@ -416,8 +416,10 @@ as $$
 declare
   v_link payments_private.linked_tables;
 begin
-  for v_link in select l.* from payments_private.linked_tables l join pg_catalog.pg_class c on c.oid = l.target order by l.link_id loop
-    perform payments_private.make_guard(v_link, (select pg_get_userbyid(c.relowner) from pg_catalog.pg_class c where c.oid = v_link.target));
+  for v_link in select l.* from payments_private.linked_tables l join pg_catalog.pg_class c on c.oid = l.target
+    order by l.link_id loop
+    perform payments_private.make_guard(v_link, (select pg_get_userbyid(c.relowner) from pg_catalog.pg_class c
+                                                  where c.oid = v_link.target));
   end loop;
 end
 $$;

@@ -46,8 +46,7 @@ comment on function payments_private.refill_linked_rows(text, text, text, text[]
 
 create or replace function payments_private.linked_rows_of(
   p_environment text, p_account text, p_object_type text, p_ids text[]
-)
-  returns table (projection text, key text, content jsonb)
+) returns table (projection text, key text, content jsonb)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$

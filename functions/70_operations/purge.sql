@@ -161,8 +161,7 @@ begin
              where e.id > v_after
                and e.id < (lpad(to_hex(greatest(extract(epoch from v_before) * 1000, 0)::bigint), 12,
                                 '0') || '70008000000000000000')::uuid
-               and e.processing_status in ('processed', 'ignored')
-               and e.processed_at < v_before
+               and e.processing_status in ('processed', 'ignored') and e.processed_at < v_before
                and coalesce(e.provider_created_at, '-infinity') < v_before
              order by e.id
              limit least(max_rows, 10000)  -- short, whatever number is asked for

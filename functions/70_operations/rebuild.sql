@@ -113,8 +113,7 @@ comment on function payments_private.next_batch(text, text, text, integer) is 'T
 
 create or replace function payments_private.keys_by_account(
   p_environment text, p_stage text, p_keys text[], p_accounts text[]
-)
-  returns table (account_id text, keys text[])
+) returns table (account_id text, keys text[])
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -140,6 +139,39 @@ begin
 end
 $$;
 comment on function payments_private.keys_by_account(text, text, text[], text[]) is 'What a batch does for each account.';
+
+create or replace function payments_private.transactions_to_prune(p_environment text, p_after text, p_max integer)
+  returns table (key text, account_id text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  return query
+    select n.node, n.account_id
+      from (select n.node, t.account_id
+              from payments.transactions t,
+                   lateral (
+                     select case t.provider_object_type when 'checkout_session' then 'checkout.session'
+                              else t.provider_object_type end
+                            || ':' || t.provider_object_id) n (node)
+             where t.provider = 'stripe' and t.environment = p_environment
+               and (t.provider_object_type, t.provider_object_id)
+                   > (replace(split_part(p_after, ':', 1), '.', '_'), substr(p_after, strpos(p_after, ':') + 1))
+               and not exists (
+                 select from payments_private.stored_objects o
+                  where o.environment = p_environment and o.account = coalesce(t.account_id, '')
+                    and o.object_type = split_part(n.node, ':', 1) and o.object_id = t.provider_object_id)
+               and not exists (
+                 select from payments_private.stored_objects o
+                  where o.payment_group = n.node and o.environment = p_environment
+                    and o.account = coalesce(t.account_id, ''))
+             order by t.provider_object_type, t.provider_object_id
+             fetch first p_max rows with ties) n;
+end
+$$;
+comment on function payments_private.transactions_to_prune(text, text, integer) is
+  'Nodes and accounts of transactions that are told by neither an object of their own nor a reference. Only rows_to_prune calls it, with its settings of the planner.';
 
 -- One statement for each table: it looks each row's object up, and reads no further than it is asked for.
 create or replace function payments_private.rows_to_prune(p_environment text, p_table text, p_after text, p_max integer)
@@ -168,27 +200,7 @@ begin
          order by m.subject_type, m.subject_id
          fetch first p_max rows with ties;
     when 'transactions' then  -- told by neither an object of their own nor a link
-      return query
-        select n.node, n.account_id
-          from (select n.node, t.account_id
-                  from payments.transactions t,
-                       lateral (
-                         select case t.provider_object_type when 'checkout_session' then 'checkout.session'
-                                  else t.provider_object_type end
-                                || ':' || t.provider_object_id) n (node)
-                 where t.provider = 'stripe' and t.environment = p_environment
-                   and (t.provider_object_type, t.provider_object_id)
-                       > (replace(split_part(p_after, ':', 1), '.', '_'), substr(p_after, strpos(p_after, ':') + 1))
-                   and not exists (
-                     select from payments_private.stored_objects o
-                      where o.environment = p_environment and o.account = coalesce(t.account_id, '')
-                        and o.object_type = split_part(n.node, ':', 1) and o.object_id = t.provider_object_id)
-                   and not exists (
-                     select from payments_private.stored_objects o
-                      where o.payment_group = n.node and o.environment = p_environment
-                        and o.account = coalesce(t.account_id, ''))
-                 order by t.provider_object_type, t.provider_object_id
-                 fetch first p_max rows with ties) n;
+      return query select * from payments_private.transactions_to_prune(p_environment, p_after, p_max);
     else
       select p.* into strict v_projection from payments_private.projections p where p.table_name = p_table;
       return query execute payments_private.projection_statement(v_projection, $q$

@@ -1,6 +1,51 @@
 -- What a rebuild would change, without changing it: each batch of it is done, compared and taken back. A block that
 -- raises undoes its writes and releases its locks, but what it has found stays found.
 
+-- The rows of the registry's projections, without surrogate ids and local times.
+create or replace function payments_private.projected_rows(
+  p_environment text, p_account text, p_stage text, p_keys text[]
+) returns table (projection text, key text, content jsonb)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  v_of         text := split_part(p_stage, ' ', 2);
+  v_projection payments_private.projections;
+begin
+  for v_projection in
+    select p.* from payments_private.projections p
+     where v_of = any (p.object_types) and p_stage like 'project %' or p.table_name = v_of
+       and p_stage like 'prune %'
+  loop
+    return query execute payments_private.projection_statement(v_projection, $q$
+      select '%1$s', r.%2$I, to_jsonb(r) - array['id', 'created_at', 'updated_at']
+        from unnest($3) k, lateral (
+          select * from payments.%1$I x
+           where %4$s x.environment = $1 and x.account_id is not distinct from $2 and x.$q$
+      || case when p_stage like 'project %' then '%3$I' else '%2$I' end || ' = k offset 0) r')
+      using p_environment, p_account, p_keys;
+  end loop;
+  if p_stage = 'project subscription' then  -- items of theirs may be stored under another
+    return query
+      select 'stripe_subscription_items', x.subscription_item_id,
+             to_jsonb(x) - array['id', 'created_at', 'updated_at']
+        from unnest(p_keys) k,
+             lateral (
+               select y.data from payments.stripe_objects y
+                where y.environment = p_environment and y.account_id is not distinct from p_account
+                  and y.object_type = 'subscription' and y.object_id = k offset 0) o,
+             payments_private.items_of(o.data) i,
+             lateral (
+               select * from payments.stripe_subscription_items y
+                where y.environment = p_environment and y.account_id is not distinct from p_account
+                  and y.subscription_item_id = i.item_id and y.subscription_id <> all (p_keys) offset 0) x;
+  end if;
+end
+$$;
+comment on function payments_private.projected_rows(text, text, text, text[]) is
+  'What there is in the tables of a stage, for its keys. Only stage_rows calls it, with its settings of the planner.';
+
 -- The rows that a batch may change, without surrogate ids and local times.
 create or replace function payments_private.stage_rows(p_environment text, p_account text, p_stage text, p_keys text[])
   returns table (projection text, key text, content jsonb)
@@ -12,8 +57,7 @@ set jit = off
 as $$
 #variable_conflict use_column
 declare
-  v_of         text := split_part(p_stage, ' ', 2);
-  v_projection payments_private.projections;
+  v_of text := split_part(p_stage, ' ', 2);
 begin
   case
     when p_stage like 'extract %' then
@@ -35,7 +79,6 @@ begin
                lateral (
                  select * from payments.stripe_checkout_sessions x where x.id = a.id and x.environment = p_environment
                     and x.account_id is not distinct from p_account offset 0) s;
-
     when p_stage like 'linked %' then
       return query select * from payments_private.linked_rows_of(p_environment, p_account, v_of, p_keys);
 
@@ -60,34 +103,7 @@ begin
                and x.provider_object_id = substr(k, strpos(k, ':') + 1) offset 0) r;
 
     else
-      for v_projection in
-        select p.* from payments_private.projections p
-         where v_of = any (p.object_types) and p_stage like 'project %' or p.table_name = v_of
-           and p_stage like 'prune %'
-      loop
-        return query execute payments_private.projection_statement(v_projection, $q$
-          select '%1$s', r.%2$I, to_jsonb(r) - array['id', 'created_at', 'updated_at']
-            from unnest($3) k, lateral (
-              select * from payments.%1$I x
-               where %4$s x.environment = $1 and x.account_id is not distinct from $2 and x.$q$
-          || case when p_stage like 'project %' then '%3$I' else '%2$I' end || ' = k offset 0) r')
-          using p_environment, p_account, p_keys;
-      end loop;
-      if p_stage = 'project subscription' then  -- items of theirs may be stored under another
-        return query
-          select 'stripe_subscription_items', x.subscription_item_id,
-                 to_jsonb(x) - array['id', 'created_at', 'updated_at']
-            from unnest(p_keys) k,
-                 lateral (
-                   select y.data from payments.stripe_objects y
-                    where y.environment = p_environment and y.account_id is not distinct from p_account
-                      and y.object_type = 'subscription' and y.object_id = k offset 0) o,
-                 payments_private.items_of(o.data) i,
-                 lateral (
-                   select * from payments.stripe_subscription_items y
-                    where y.environment = p_environment and y.account_id is not distinct from p_account
-                      and y.subscription_item_id = i.item_id and y.subscription_id <> all (p_keys) offset 0) x;
-      end if;
+      return query select * from payments_private.projected_rows(p_environment, p_account, p_stage, p_keys);
   end case;
 end
 $$;
@@ -96,8 +112,7 @@ comment on function payments_private.stage_rows(text, text, text, text[]) is 'Wh
 -- p_alone: the caller has locked the environment.
 create or replace function payments_private.differences_of(
   p_environment text, p_account text, p_stage text, p_keys text[], p_alone boolean
-)
-  returns table (projection text, key text, stored jsonb, expected jsonb)
+) returns table (projection text, key text, stored jsonb, expected jsonb)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$

@@ -122,8 +122,7 @@ comment on function payments.settle_refresh(text, text, text, text, text, interv
 
 create or replace function payments.refresh_state(
   environment text, object_type text, object_id text, account_id text default null
-)
-  returns table (is_waiting boolean, last_error text)
+) returns table (is_waiting boolean, last_error text)
 language sql stable security definer  -- the queue is nobody's
 set search_path = pg_catalog, pg_temp
 as $$
@@ -139,8 +138,7 @@ comment on function payments.refresh_state(text, text, text, text) is
 -- did not change after Stripe was asked, and recorded as what Stripe answers to a deletion.
 create or replace function payments.store_absence(
   environment text, object_type text, object_id text, asked_at timestamptz, account_id text default null
-)
-  returns boolean
+) returns boolean
 language plpgsql security definer  -- the service may not read or write the store except through here
 set search_path = pg_catalog, pg_temp
 as $$

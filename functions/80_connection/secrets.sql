@@ -38,8 +38,7 @@ comment on function payments_private.clear_mirror(text) is
 
 create or replace function payments.replace_account(
   environment text, account jsonb, livemode boolean, secret text, masked text
-)
-  returns payments.provider_connections
+) returns payments.provider_connections
 language plpgsql security definer  -- nobody may write secrets, connections or the mirror except through here
 set search_path = pg_catalog, pg_temp
 as $$

@@ -371,11 +371,11 @@ INTERNALS: Final = """
     anchor_for
     anchored
     apply_alone
+    apply_by_account
     apply_events
     apply_one_by_one
     apply_snapshots
     apply_together
-    apply_by_account
     archive_price
     attach_link
     attempt_has_another_object
@@ -394,6 +394,7 @@ INTERNALS: Final = """
     check_body
     check_environment
     check_line_items
+    check_members
     check_metadata
     check_portal_configuration
     check_prices
@@ -401,8 +402,9 @@ INTERNALS: Final = """
     check_url
     checked_push
     checkout_session_facts
-    group_members
     claim_by_hand
+    claim_of_invoice
+    claim_told
     clear_mirror
     column_lines
     column_statements
@@ -416,7 +418,6 @@ INTERNALS: Final = """
     current_subscription
     customer_of_subject
     default_method_of
-    prune_rows
     detach_link
     detach_statements
     differences
@@ -431,6 +432,8 @@ INTERNALS: Final = """
     environment_of_signature
     environment_or_fail
     event_snapshot
+    extract_again
+    extract_payment_facts
     facts_after
     fill_anchor
     fill_body
@@ -452,7 +455,9 @@ INTERNALS: Final = """
     give_back
     grant_open_reading
     grant_reading
+    group_members
     group_rank
+    group_representatives
     groups_of
     guard_body
     guest_secret
@@ -463,6 +468,9 @@ INTERNALS: Final = """
     id_lines
     index_statements
     ingest
+    insert_pending
+    insert_processed
+    insert_unreadable
     invoice_facts
     invoice_lines
     invoice_payment_facts
@@ -473,6 +481,7 @@ INTERNALS: Final = """
     is_release
     is_reserved
     is_same_event
+    is_superseded
     items_of
     join_group
     json_array
@@ -495,8 +504,8 @@ INTERNALS: Final = """
     lacking_indexes
     latest_of_second
     latest_same_second
-    group_representatives
     lifecycle_stage
+    likely_latest
     link_or_fail
     linked_at_once
     linked_column_type
@@ -506,15 +515,16 @@ INTERNALS: Final = """
     linked_text
     linked_types
     links_of
+    links_of_invoice
     lock_area
     lock_batch
+    lock_by_account
     lock_events
     lock_key
     lock_nodes
     lock_secret
     lock_snapshots
     lock_until
-    lock_by_account
     longest_lock_wait
     longest_wait
     make_guard
@@ -525,17 +535,14 @@ INTERNALS: Final = """
     may_claim
     may_link
     may_still_bill
+    members_lookup
+    members_of
     named_columns
     next_attempt
     next_batch
     next_push
     not_of_a_superuser
-    extract_again
     note_change_at_stripe
-    claim_of_invoice
-    upsert_invoice_claim
-    upsert_claim
-    upsert_customer_statement
     note_linked_row
     note_refresh
     cut_range
@@ -546,10 +553,9 @@ INTERNALS: Final = """
     object_of_checkout
     object_of_metadata
     origin_of
-    rows_to_prune
     outbox_home
     outbox_is_open
-    is_superseded
+    outcome_of
     owners_function
     owners_functions
     owners_of_groups
@@ -557,7 +563,6 @@ INTERNALS: Final = """
     parameters_of
     parent_of
     parts_of
-    rebuild_stages
     payer_in
     payer_of
     payment_groups_of
@@ -575,6 +580,7 @@ INTERNALS: Final = """
     prepare_portal_session
     prepare_push
     prepare_update
+    project_changes
     project_checkout_sessions
     project_customer_mappings
     project_customers
@@ -589,7 +595,9 @@ INTERNALS: Final = """
     project_subscription_items
     project_subscriptions
     project_transactions
+    projected_rows
     projection_statement
+    prune_rows
     purged_before
     purged_event
     push_body
@@ -597,16 +605,18 @@ INTERNALS: Final = """
     push_triggers
     pushable
     pushed_text
+    quarantine_event
     raise_if_snapshot_is_too_old
+    read_envelope
     read_event
     read_events
     read_group
     read_link
-    extract_payment_facts
     read_rate
     reading_or_fail
     reapply_event
     rebuild_batch
+    rebuild_stages
     refill_linked_rows
     refund_facts
     refund_or_dispute_row
@@ -618,25 +628,28 @@ INTERNALS: Final = """
     refuse_to_wait
     register_projection
     related_ids
+    repeated_objects
     reproject
     reproject_customer
     rest_of_bill
     retry_event
     retry_stashed_event
-    same_second_data
     row_key
     rows_about
-    stage_rows
+    rows_to_prune
     run_as_owner
+    runs_as_owner
     same_answer
+    same_second_data
     save_link
     search_delay
     settle_same_seconds
     settled_status
     shared_bill
     shows_failure
+    snapshots_by_account
+    stage_rows
     stamp_is_believed
-    quarantine_event
     state_before
     store_snapshot
     stored_snapshot
@@ -662,19 +675,24 @@ INTERNALS: Final = """
     touch_body
     touch_by_metadata
     touch_by_reference
+    transactions_to_prune
     trigger_statements
     try_event
     type_of_kind
     update_linked_rows
     updates_are_watched
+    upsert_claim
+    upsert_customer_statement
+    upsert_invoice_claim
     validation_statements
     wait_for_locks
     wait_for_locks_until
     wanted_values
     with_contents
     with_credits
+    with_money
+    with_row_ids
     worker_asks
-    snapshots_by_account
     write_lookup
     write_transaction
     wrong_link

@@ -77,8 +77,7 @@ comment on function payments_private.invoice_purchase(jsonb, payments_private.pa
 
 create or replace function payments_private.invoice_facts(
   p_account text, p_data jsonb, o payments_private.payment_facts
-)
-  returns payments_private.payment_facts
+) returns payments_private.payment_facts
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
