@@ -5,7 +5,7 @@ carries the marker ``slow``, so that ``pytest`` is quick and ``pytest -m ""`` is
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 from pg_payments.schema.migrate import migrate
 from pg_payments.stripe import sync
 from pg_payments.testing.local_postgres import LocalServer
+from tests.support import alone
 from tests.support.pgtap import load_pgtap
 from tests.support.required import missing_here
 from tests.support.servers import (
@@ -66,6 +67,17 @@ def pytest_sessionstart() -> None:
     if refused or not SOURCES:
         names = ", ".join(f"Postgres {version}" for version in sorted(refused)) or "any Postgres"
         pytest.exit(f"cannot find {names}: install it or name one in PAYMENTS_TEST_DATABASE_URL", returncode=4)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that run alone come last, when nobody else has much to do."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    with alone.room(item):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -78,10 +78,12 @@ def migrate(
         found = state.compare(conn, tree)
         refuse(found, accept_edited=accept_edited)
         _accept_edited(conn, tree, found, say)
+        mended = patiently(conn, say, lambda: mend.mend_owners(conn))
+        if found.to_mend:  # what others have added is not to be remembered as what was loaded
+            mended += patiently(conn, say, lambda: mend.mend(conn))
         with yoyo(conn) as backend:
             applied = backend.apply_pending(tree, say)
         state.settle(conn)
-        mended = patiently(conn, say, lambda: mend.mend_owners(conn))
         loaded = patiently(conn, say, lambda: _load(conn, tree, force=force))
         if loaded:
             say(f"loaded {len(loaded)} {'file' if len(loaded) == 1 else 'files'} of functions and policies")
@@ -223,7 +225,12 @@ def _accept_edited(conn: Connection, tree: SqlTree, found: Status, say: Say) -> 
 
 
 def _load(conn: Connection, tree: SqlTree, *, force: bool) -> list[str]:
-    """Puts in force what differs; returns the names of those files."""
+    """Puts in force what differs; returns the names of those files.
+
+    Two transactions: what is loaded is remembered in the second, as looking at everything takes longer than a delivery
+    may wait for the tables that the first has locked. Broken off in between, the files still differ, and are loaded
+    anew.
+    """
     found = state.compare(conn, tree)
     changed = force or bool(found.files_to_load)
     if not (changed or found.relations):
@@ -235,20 +242,29 @@ def _load(conn: Connection, tree: SqlTree, *, force: bool) -> list[str]:
     functions = [each for each in tree.functions() if every_function or found.files[each.name] != "loaded"]
     tables = [each for each in tree.functions() if every_table or each.name in new_tables]
     policies = [each for each in tree.policies() if every_table or found.files[each.name] != "loaded"]
-    with conn.transaction():
-        conn.execute("set local role payments_owner; set local search_path = pg_catalog, pg_temp")
+    with _as_owner(conn):
         for file in functions:
             _run(conn, file, lambda each: not each.changes_relation)
         for file in tables:
             _run(conn, file, lambda each: each.changes_relation and not each.tables)
+        _run(conn, state.closing(), lambda each: True)
+        conn.execute("set local search_path = pg_catalog, pg_temp")
         lock_tables(conn, [name for file in tables + policies for each in file.statements for name in each.tables])
         for file in tables:
             _run(conn, file, lambda each: bool(each.tables))
         for file in policies:
             _run(conn, file, lambda each: True)
-        if changed:
+    if changed:
+        with _as_owner(conn):
             state.note_loaded(conn, tree.reloadable())
     return [file.name for file in tree.reloadable() if file in functions or file in policies or file in tables]
+
+
+@contextmanager
+def _as_owner(conn: Connection) -> Iterator[None]:
+    with conn.transaction():
+        conn.execute("set local role payments_owner; set local search_path = pg_catalog, pg_temp")
+        yield
 
 
 def _run(conn: Connection, file: SqlFile, wanted: Callable[[Statement], bool]) -> None:

@@ -1,41 +1,19 @@
--- Run as payments_owner when all is loaded: writes the triggers of linked tables as the functions that were loaded have them,
--- closes what the host's default privileges have opened meanwhile, and remembers every object and every right as they are now.
--- What is open to users is remembered apart, as it may be opened and closed.
+-- Run as payments_owner when all is loaded: remembers every object and every right as they are now. What is open to users
+-- is remembered apart, as it may be opened and closed.
 
 set local search_path = payments_migrations, pg_catalog, pg_temp;
 set local jit = off;
 
 do $$
 declare
-    v_grant record;
     v_what text;
     v_always text[];
     v_open text[];
     v_readings text[] := case when to_regprocedure('payments_private.grant_reading(text)') is not null
                               then '{subscriptions,transactions,catalogue,payment_methods}' else '{}' end;
 begin
-    if to_regprocedure('payments_private.make_guards_anew()') is not null then
-        perform payments_private.make_guards_anew();
-    end if;
-
     delete from loaded_object;
     delete from loaded_grant;
-
-    for v_grant in
-        with unmeant as materialized (select * from unmeant_grant), target as materialized (select * from grant_target)
-        select u.*, t.target from unmeant u left join target t using (kind, name)
-         where u.grantee <> all ('{payments_service,payments_user,payments_anon,payments_admin,payments_keys}')
-           and (u.grantee, u.kind) <> ('public', 'function')
-           and case u.kind when 'default' then (u.grantee, u.name) <> ('public', 'types') else t.target is not null end
-    loop
-        execute format(case v_grant.kind when 'default' then 'alter default privileges %s revoke %s on %s from %s cascade'
-                                         else 'revoke %2$s %1$s on %3$s from %4$s cascade' end,
-                       case when v_grant.part = '' then ''
-                            when v_grant.kind = 'default' then format('in schema %I', v_grant.part)
-                            else format('(%I)', v_grant.part) end,
-                       v_grant.privilege, coalesce(v_grant.target, v_grant.name),
-                       case v_grant.grantee when 'public' then 'public' else quote_ident(v_grant.grantee) end);
-    end loop;
 
     insert into loaded_object (kind, name, definition_md5, wording_md5, postgres_version)
     select o.kind, o.name, o.definition_md5, o.wording_md5, current_setting('server_version_num')::int / 10000

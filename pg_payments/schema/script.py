@@ -77,6 +77,7 @@ def _parts(tree: SqlTree) -> Iterator[str]:
             "insert into payments_migrations.loaded_file (name, sha256, table_sha256)"
             f" values ({_literal(file.name)}, '{file.sha256}', {tables});"
         )
+    yield state.closing().text
     yield state.recording().text
     yield "reset role;"
 

@@ -107,6 +107,11 @@ def recording() -> SqlFile:
     return SqlFile(Path(__file__).with_name("record.sql"), "record")
 
 
+def closing() -> SqlFile:
+    """The SQL that takes back what the host's default privileges give on our objects."""
+    return SqlFile(Path(__file__).with_name("close.sql"), "close")
+
+
 def adoption() -> SqlFile:
     """The SQL that gives payments_owner what a restore without owners has left to who runs this."""
     return SqlFile(Path(__file__).with_name("adopt.sql"), "adopt")

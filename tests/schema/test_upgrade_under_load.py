@@ -15,9 +15,9 @@ import psycopg
 import pytest
 
 from pg_payments.errors import MigrationError
-from pg_payments.schema import patience
-from pg_payments.schema.migrate import migrate
-from pg_payments.schema.sql_files import SqlTree, packaged
+from pg_payments.schema import patience, state
+from pg_payments.schema.migrate import migrate, status
+from pg_payments.schema.sql_files import SqlFile, SqlTree, packaged
 
 UPGRADES = 20
 CLIENTS = 4
@@ -102,6 +102,7 @@ def backup(url: str) -> Iterator[None]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("what", ["functions", "functions and policies"])
 def test_upgrades_end_well_and_no_delivery_waits(database_url: str, tree: SqlTree, what: str) -> None:
     with delivering(database_url) as done:
@@ -116,6 +117,7 @@ def test_upgrades_end_well_and_no_delivery_waits(database_url: str, tree: SqlTre
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_beside_a_backup_functions_are_upgraded_and_policies_give_up(
     database_url: str, tree: SqlTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,3 +146,69 @@ def test_a_changed_function_locks_no_table(database_url: str, tree: SqlTree, nam
         ).fetchall():
             holder.execute(f"lock table {table} in row exclusive mode".encode() if "dead" not in table else b"select 1")
         assert migrate(database_url, tree).loaded == [name]
+
+
+def deliver(url: str, number: int) -> str:
+    with psycopg.connect(url, autocommit=True) as conn:
+        row = conn.execute(
+            "select processing_status from payments.ingest_stripe_event('test', %s)", [delivery(9, number)]
+        ).fetchone()
+        return row[0] if row else "lost"
+
+
+def test_no_table_is_locked_while_what_was_loaded_is_remembered(
+    database_url: str, tree: SqlTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking at every object takes a second or more: longer than a delivery may wait."""
+    edit(tree, POLICY, 1)
+    answers: list[str] = []
+    remember = state.note_loaded
+
+    def deliver_meanwhile(conn: state.Connection, files: list[SqlFile]) -> None:
+        remember(conn, files)
+        answers.append(deliver(database_url, 1))
+
+    monkeypatch.setattr(state, "note_loaded", deliver_meanwhile)
+    assert migrate(database_url, tree).loaded == [POLICY]
+    assert answers == ["processed"]
+
+
+def test_broken_off_before_it_is_remembered_it_is_loaded_again(
+    database_url: str, tree: SqlTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(tree, FUNCTION, 1)
+    edit(tree, POLICY, 1)
+
+    def fail(conn: state.Connection, files: list[SqlFile]) -> None:
+        raise MigrationError("killed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(state, "note_loaded", fail)
+        with pytest.raises(MigrationError, match="killed"):
+            migrate(database_url, tree)
+    assert status(database_url, tree).files_to_load == [FUNCTION, POLICY]
+    assert {FUNCTION, POLICY} <= set(migrate(database_url, tree).loaded)
+    assert status(database_url, tree).up_to_date
+
+
+BY_HAND = {
+    "policy": "create policy everybody_reads on payments.webhook_events for select using (true)",
+    "right of a group": "grant select on payments.webhook_events to payments_anon",
+    "right of everybody": "grant execute on function payments.purge_events(interval, integer) to public",
+}
+
+
+@pytest.mark.parametrize("what", BY_HAND)
+def test_an_upgrade_takes_back_what_was_added_by_hand(database_url: str, tree: SqlTree, what: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute(BY_HAND[what].encode())
+    edit(tree, FUNCTION, 1)
+    assert migrate(database_url, tree).mended
+    assert status(database_url, tree).up_to_date
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        row = conn.execute(
+            "select not exists (select from pg_policy where polname = 'everybody_reads')"
+            " and not has_table_privilege('payments_anon', 'payments.webhook_events', 'select')"
+            " and not has_function_privilege('payments_anon', 'payments.purge_events(interval, integer)', 'execute')"
+        ).fetchone()
+    assert row == (True,)
