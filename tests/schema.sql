@@ -390,6 +390,14 @@ ALTER FUNCTION payments.close_to_users(what text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.close_to_users(what text) IS 'Takes back what open_to_users() gave, at once. For members of payments_owner. Raises PY001 for anything else to read.';
 
+CREATE FUNCTION payments.compare_with_stripe(environment text, objects jsonb, observed_at timestamp with time zone, account_id text DEFAULT NULL::text, with_rows boolean DEFAULT false) RETURNS TABLE(kind text, table_name text, key text, fields text[])
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.compare_with_stripe(environment text, objects jsonb, observed_at timestamp with time zone, account_id text, with_rows boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.compare_with_stripe(environment text, objects jsonb, observed_at timestamp with time zone, account_id text, with_rows boolean) IS 'What is not as Stripe has answered then, an array of objects: missing or stale in payments.stripe_objects, with the members that differ. Members that only one side has are no difference where an event told of the object, in the API version of its endpoint. with_rows: and rows of projections that are not as the stored objects say: missing, extra or different. Changes nothing.';
+
 CREATE TABLE payments.provider_connections (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     provider text DEFAULT 'stripe'::text NOT NULL,
@@ -853,6 +861,14 @@ ALTER FUNCTION payments.record_page(range_id uuid, claim integer, page jsonb, ob
 
 COMMENT ON FUNCTION payments.record_page(range_id uuid, claim integer, page jsonb, observed_at timestamp with time zone, starting_after text, top_created bigint, last_created bigint, skipped text[], lease interval) IS 'Stores a page of a list, as Stripe answered it then, and moves its part''s checkpoint: to after this id, or to the end (null). Answers where the part begins now, how much of the list is read, and how much that may become. No row: the claim is another''s by now. Raises as store_stripe_objects(); then neither is done.';
 
+CREATE FUNCTION payments.record_verification(environment text, objects bigint, sampled boolean, differences jsonb, repaired integer) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.record_verification(environment text, objects bigint, sampled boolean, differences jsonb, repaired integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.record_verification(environment text, objects bigint, sampled boolean, differences jsonb, repaired integer) IS 'How the mirror compared with Stripe, for payments.worker_status(): how many differences are left, by kind.';
+
 CREATE FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) RETURNS payments.provider_connections
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -962,6 +978,14 @@ CREATE FUNCTION payments.rows_to_create(target regclass, kind text DEFAULT NULL:
 ALTER FUNCTION payments.rows_to_create(target regclass, kind text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.rows_to_create(target regclass, kind text) IS 'Returns how many rows of a linked table would be created at Stripe by create_existing(). For members of payments_owner who may read the table.';
+
+CREATE FUNCTION payments.sample_objects(environment text, object_type text, sample integer, account_id text DEFAULT NULL::text) RETURNS TABLE(object_id text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.sample_objects(environment text, object_type text, sample integer, account_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.sample_objects(environment text, object_type text, sample integer, account_id text) IS 'So many stored objects of a type, at random.';
 
 CREATE FUNCTION payments.schedule_job(job text, environment text, every interval) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1135,13 +1159,13 @@ ALTER FUNCTION payments.work_due() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.work_due() IS 'What a worker may have to do and in how many seconds, a row a job; no row for a job that has nothing waiting. The one question that an idle worker asks.';
 
-CREATE FUNCTION payments.worker_status() RETURNS TABLE(environment text, certain_until timestamp with time zone, swept_at timestamp with time zone, missed_events bigint, last_missed_at timestamp with time zone, latest_arrival interval, latest_arrival_of text, gaps integer, refreshes_waiting bigint, refreshes_refused bigint, failed_jobs text[])
+CREATE FUNCTION payments.worker_status() RETURNS TABLE(environment text, certain_until timestamp with time zone, swept_at timestamp with time zone, missed_events bigint, last_missed_at timestamp with time zone, latest_arrival interval, latest_arrival_of text, gaps integer, refreshes_waiting bigint, refreshes_refused bigint, failed_jobs text[], verified_at timestamp with time zone, differences jsonb)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.worker_status() OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.worker_status() IS 'A row an environment: up to when the ledger is certain to hold every event, how many had to be fetched, how late the latest came, what waits to be refreshed, and scheduled jobs whose last run failed.';
+COMMENT ON FUNCTION payments.worker_status() IS 'A row an environment: up to when the ledger is certain to hold every event, how many had to be fetched, how late the latest came, what waits to be refreshed, scheduled jobs whose last run failed, and how many differences from Stripe verify --stripe has left, by kind.';
 
 CREATE FUNCTION payments_private.account_is_trusted(p_account text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -1777,6 +1801,14 @@ CREATE FUNCTION payments_private.differences_of(p_environment text, p_account te
 ALTER FUNCTION payments_private.differences_of(p_environment text, p_account text, p_stage text, p_keys text[], p_alone boolean) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.differences_of(p_environment text, p_account text, p_stage text, p_keys text[], p_alone boolean) IS 'Computes one batch anew, compares, and takes it back.';
+
+CREATE FUNCTION payments_private.differing_fields(p_stored jsonb, p_at_stripe jsonb, p_common_only boolean) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.differing_fields(p_stored jsonb, p_at_stripe jsonb, p_common_only boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.differing_fields(p_stored jsonb, p_at_stripe jsonb, p_common_only boolean) IS 'Returns the paths of the members in which two objects differ; with the last argument only of those that both have.';
 
 CREATE FUNCTION payments_private.dispatch_to_links(p_anchor integer) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -3745,6 +3777,14 @@ ALTER FUNCTION payments_private.row_key(p_columns name[], p_row jsonb) OWNER TO 
 
 COMMENT ON FUNCTION payments_private.row_key(p_columns name[], p_row jsonb) IS 'Returns the primary key of a row, as an object.';
 
+CREATE FUNCTION payments_private.row_kind(p_stored jsonb, p_expected jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.row_kind(p_stored jsonb, p_expected jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.row_kind(p_stored jsonb, p_expected jsonb) IS 'What is wrong with a row of a projection.';
+
 CREATE FUNCTION payments_private.rows_about(p_target regclass) RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -4914,6 +4954,24 @@ COMMENT ON COLUMN payments_private.sweeps.latest_arrival IS 'The longest that a 
 
 COMMENT ON COLUMN payments_private.sweeps.gaps IS 'How often no sweep was made for longer than Stripe lists events.';
 
+CREATE TABLE payments_private.verifications (
+    environment text NOT NULL,
+    verified_at timestamp with time zone NOT NULL,
+    objects bigint NOT NULL,
+    sampled boolean NOT NULL,
+    differences jsonb NOT NULL,
+    repaired integer NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
+);
+
+ALTER TABLE payments_private.verifications OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.verifications IS 'The last comparison of the mirror with Stripe: one row an environment.';
+
+COMMENT ON COLUMN payments_private.verifications.objects IS 'How many objects of Stripe''s were compared.';
+
+COMMENT ON COLUMN payments_private.verifications.differences IS 'How many there were that are not repaired, by kind: missing, stale, extra, different.';
+
 ALTER TABLE ONLY payments.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
 
@@ -5069,6 +5127,9 @@ ALTER TABLE ONLY payments_private.sync_ranges
 
 ALTER TABLE ONLY payments_private.linked_tables
     ADD CONSTRAINT table_is_linked_to_a_type_once UNIQUE NULLS NOT DISTINCT (target, kind, object_type, environment, account_id);
+
+ALTER TABLE ONLY payments_private.verifications
+    ADD CONSTRAINT verifications_pkey PRIMARY KEY (environment);
 
 CREATE INDEX audit_log_at_idx ON payments.audit_log USING btree (at);
 
@@ -5329,6 +5390,8 @@ ALTER TABLE payments_private.sync_lists ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.sync_ranges ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE payments_private.verifications ENABLE ROW LEVEL SECURITY;
+
 GRANT USAGE ON SCHEMA payments TO payments_service;
 GRANT USAGE ON SCHEMA payments TO payments_user;
 GRANT USAGE ON SCHEMA payments TO payments_anon;
@@ -5438,6 +5501,10 @@ GRANT ALL ON FUNCTION payments.claim_refreshes(max_objects integer, lease interv
 REVOKE ALL ON FUNCTION payments.close_environment(environment text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.close_to_users(what text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.compare_with_stripe(environment text, objects jsonb, observed_at timestamp with time zone, account_id text, with_rows boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.compare_with_stripe(environment text, objects jsonb, observed_at timestamp with time zone, account_id text, with_rows boolean) TO payments_service;
+GRANT ALL ON FUNCTION payments.compare_with_stripe(environment text, objects jsonb, observed_at timestamp with time zone, account_id text, with_rows boolean) TO payments_admin;
 
 GRANT SELECT ON TABLE payments.provider_connections TO payments_admin;
 
@@ -5614,6 +5681,9 @@ GRANT ALL ON FUNCTION payments.record_confirmed(range_id uuid, claim integer, af
 REVOKE ALL ON FUNCTION payments.record_page(range_id uuid, claim integer, page jsonb, observed_at timestamp with time zone, starting_after text, top_created bigint, last_created bigint, skipped text[], lease interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.record_page(range_id uuid, claim integer, page jsonb, observed_at timestamp with time zone, starting_after text, top_created bigint, last_created bigint, skipped text[], lease interval) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.record_verification(environment text, objects bigint, sampled boolean, differences jsonb, repaired integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.record_verification(environment text, objects bigint, sampled boolean, differences jsonb, repaired integer) TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) TO payments_keys;
 
@@ -5652,6 +5722,9 @@ REVOKE ALL ON FUNCTION payments.retry_push(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.retry_push(id uuid) TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments.rows_to_create(target regclass, kind text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.sample_objects(environment text, object_type text, sample integer, account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.sample_objects(environment text, object_type text, sample integer, account_id text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.schedule_job(job text, environment text, every interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.schedule_job(job text, environment text, every interval) TO payments_service;
@@ -5852,6 +5925,8 @@ REVOKE ALL ON FUNCTION payments_private.detach_statements(p_link payments_privat
 REVOKE ALL ON FUNCTION payments_private.differences(p_environment text, p_max integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.differences_of(p_environment text, p_account text, p_stage text, p_keys text[], p_alone boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.differing_fields(p_stored jsonb, p_at_stripe jsonb, p_common_only boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.dispatch_to_links(p_anchor integer) FROM PUBLIC;
 
@@ -6294,6 +6369,8 @@ REVOKE ALL ON FUNCTION payments_private.retry_event(p_id uuid, p_due timestamp w
 REVOKE ALL ON FUNCTION payments_private.retry_stashed_event(p_environment text, p_event_id text, p_body text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.row_key(p_columns name[], p_row jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.row_kind(p_stored jsonb, p_expected jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.rows_about(p_target regclass) FROM PUBLIC;
 

@@ -93,7 +93,8 @@ create or replace function payments.worker_status()
   returns table (
     environment text, certain_until timestamptz, swept_at timestamptz, missed_events bigint, last_missed_at timestamptz,
     latest_arrival interval,
-    latest_arrival_of text, gaps integer, refreshes_waiting bigint, refreshes_refused bigint, failed_jobs text[]
+    latest_arrival_of text, gaps integer, refreshes_waiting bigint, refreshes_refused bigint, failed_jobs text[],
+    verified_at timestamptz, differences jsonb
   )
 language plpgsql security definer  -- shows what the caller may not read
 set search_path = pg_catalog, pg_temp
@@ -107,14 +108,16 @@ begin
            (select count(*) from payments_private.refresh_queue q where q.environment = n.name
                and q.next_try_at = 'infinity'),
            array(select j.job || ': ' || j.last_error from payments_private.schedule j where j.environment = n.name
-                    and j.last_error is not null order by 1)
+                    and j.last_error is not null order by 1),
+           v.verified_at, v.differences
       from unnest(array['test', 'live']) n (name)
       left join payments_private.sweeps s on s.environment = n.name
+      left join payments_private.verifications v on v.environment = n.name
      order by n.name desc;
 end
 $$;
 comment on function payments.worker_status() is
-  'A row an environment: up to when the ledger is certain to hold every event, how many had to be fetched, how late the latest came, what waits to be refreshed, and scheduled jobs whose last run failed.';
+  'A row an environment: up to when the ledger is certain to hold every event, how many had to be fetched, how late the latest came, what waits to be refreshed, scheduled jobs whose last run failed, and how many differences from Stripe verify --stripe has left, by kind.';
 
 grant execute on function payments.begin_sweep(text), payments.note_swept(text, uuid[], boolean[]),
   payments.finish_sweep(text, timestamptz, boolean)

@@ -22,6 +22,7 @@ begin
   delete from payments_private.customer_claims c where c.environment = p_environment;
   delete from payments_private.refresh_queue q where q.environment = p_environment;
   delete from payments_private.sync_lists l where l.environment = p_environment;
+  delete from payments_private.verifications v where v.environment = p_environment;
   delete from payments_private.same_second_snapshots r where r.environment = p_environment;
   delete from payments_private.stored_objects o where o.environment = p_environment;
 

@@ -1,17 +1,22 @@
 """`pg-payments rebuild` and `verify`: the projections computed again from the stored objects."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 import psycopg
 import typer
 
-from pg_payments.cli.connections import connected
+from pg_payments.cli.connections import connected, stripe_keys
 from pg_payments.cli.options import DatabaseUrl, Json, OnlyEnvironment
-from pg_payments.cli.output import counting, print_json, print_rows
+from pg_payments.cli.output import counting, print_json, print_rows, progressing
 from pg_payments.database import functions
-from pg_payments.errors import Conflict
-from pg_payments.settings import ENVIRONMENTS
+from pg_payments.errors import Conflict, InvalidRequest
+from pg_payments.settings import ENVIRONMENTS, Environment, Settings
+from pg_payments.stripe import verification
+from pg_payments.stripe.client import StripeApi
+from pg_payments.stripe.lists import USUAL, lists_named
+from pg_payments.stripe.ranges import Say
 
 commands = typer.Typer()
 
@@ -52,8 +57,31 @@ def _rebuild(conn: psycopg.Connection[Any], environment: str, say: Callable[[str
 
 
 @commands.command()
-def verify(database_url: DatabaseUrl = None, environment: OnlyEnvironment = None, as_json: Json = False) -> None:
-    """Compare the projections with a rebuild from the stored objects; exits with 1 if any row differs."""
+def verify(
+    database_url: DatabaseUrl = None,
+    environment: OnlyEnvironment = None,
+    with_stripe: Annotated[bool, typer.Option("--stripe", help="Compare with Stripe, too.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="With --stripe: make right what differs.")] = False,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="With --stripe: only so many objects of each list.", show_default=False)
+    ] = None,
+    objects: Annotated[
+        list[str] | None,
+        typer.Option("--object", help="With --stripe: only this list; may be repeated.", metavar="LIST"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the projections with a rebuild from the stored objects; exits with 1 if any row differs.
+
+    With --stripe: first the stored objects with Stripe, object by object; exits with 1 if any difference is left.
+    """
+    if with_stripe:
+        _verify_stripe(
+            database_url, environment, lists_named(objects) if objects else list(USUAL), sample, repair, as_json
+        )
+        return
+    if repair or sample or objects:
+        raise InvalidRequest("--repair, --sample and --object go with --stripe")
     with connected(database_url) as conn:
         differing = [
             {"environment": name} | row
@@ -66,3 +94,35 @@ def verify(database_url: DatabaseUrl = None, environment: OnlyEnvironment = None
         print_rows(list(differing[0]) if differing else [], differing)
     if differing:
         raise Conflict(f"{len(differing)} {'row differs' if len(differing) == 1 else 'rows differ'} from a rebuild")
+
+
+def _verify_stripe(
+    database_url: str | None, environment: Environment | None, names: list[str], sample: int | None, repair: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    settings = Settings.load()
+    rows: list[dict[str, object]] = []
+    left = 0
+    with connected(database_url) as conn, progressing() as (say, _):
+        for name, key in stripe_keys(conn, settings, environment).items():
+            stripe = StripeApi(key, settings.stripe_api_base)
+            telling = partial(_prefixed, say, name)
+            done = verification.verify(conn, stripe, name, names, sample, repair, telling)
+            still = {(each.table, each.key) for each in done.left}
+            left += len(done.left)
+            rows += [
+                {"environment": name, "kind": each.kind, "table": each.table, "key": each.key,
+                 "fields": list(each.fields) if as_json else ", ".join(each.fields),
+                 "repaired": repair and (each.table, each.key) not in still}
+                for each in done.found
+            ]  # fmt: skip
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(("environment", "kind", "table", "key", "fields", "repaired"), rows)
+    if left:
+        raise Conflict(f"{left} {'difference' if left == 1 else 'differences'} from Stripe")
+
+
+def _prefixed(say: Say, environment: str, what: str, count: int) -> None:
+    say(f"{environment} {what}", count)

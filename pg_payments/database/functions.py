@@ -109,11 +109,13 @@ def store_stripe_objects(
 
 
 @SqlFunction
-def store_stripe_page(environment: str, page: str, observed_at: datetime | None) -> Query[int]:
+def store_stripe_page(
+    environment: str, page: str, observed_at: datetime | None, account_id: str | None = None
+) -> Query[int]:
     """The same for the objects in a list's answer (JSON text), which is handed over as Stripe wrote it."""
     return Query(
-        "select payments.store_stripe_objects(%s, (%s::jsonb) -> 'data', %s)",
-        (environment, page, observed_at),
+        "select payments.store_stripe_objects(%s, (%s::jsonb) -> 'data', %s, %s)",
+        (environment, page, observed_at, account_id),
         _integer,
     )
 
@@ -418,6 +420,40 @@ def older_objects(
         "select * from payments.older_objects(%s, %s, %s, %s, %s, %s)",
         (environment, object_type, before, after_id, max_rows, account_id),
         lambda rows: [row["object_id"] for row in rows],
+    )
+
+
+@SqlFunction
+def compare_with_stripe(
+    environment: str, page: str, observed_at: datetime, account_id: str | None, with_rows: bool
+) -> Query[list[Row]]:
+    """What is not as the objects in a list's answer (JSON text): `{kind, table_name, key, fields}` each."""
+    return Query(
+        "select * from payments.compare_with_stripe(%s, (%s::jsonb) -> 'data', %s, %s, %s)",
+        (environment, page, observed_at, account_id, with_rows),
+        rows_as_they_are,
+    )
+
+
+@SqlFunction
+def sample_objects(environment: str, object_type: str, sample: int | None, account_id: str | None) -> Query[list[str]]:
+    """Ids of so many stored objects, at random."""
+    return Query(
+        "select * from payments.sample_objects(%s, %s, %s, %s)",
+        (environment, object_type, sample, account_id),
+        lambda rows: [row["object_id"] for row in rows],
+    )
+
+
+@SqlFunction
+def record_verification(
+    environment: str, objects: int, sampled: bool, differences: Mapping[str, int], repaired: int
+) -> Query[Row]:
+    """How the mirror compared with Stripe."""
+    return Query(
+        "select payments.record_verification(%s, %s, %s, %s::jsonb, %s)",
+        (environment, objects, sampled, _json(differences), repaired),
+        _row,
     )
 
 

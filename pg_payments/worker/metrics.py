@@ -27,6 +27,8 @@ OF_THE_DATABASE = {
     "refreshes_waiting": ("refreshes_waiting", "Objects that wait to be fetched."),
     "refreshes_refused": ("refreshes_refused", "Objects that cannot be fetched."),
     "failed_jobs": ("failed_jobs", "Scheduled jobs whose last run failed."),
+    "verified_at": ("verified_timestamp_seconds", "When the mirror was last compared with Stripe."),
+    "differences": ("differences", "How many differences from Stripe were left then."),
 }
 """Columns of `payments.worker_status()`; null is left out."""
 
@@ -77,6 +79,8 @@ def serve_metrics(worker: Worker, database_url: str, port: int, host: str = "127
 def _number(value: Any) -> float:
     if isinstance(value, list):
         return float(len(value))
+    if isinstance(value, dict):
+        return float(sum(value.values()))
     if hasattr(value, "total_seconds"):
         return float(value.total_seconds())
     return float(value.timestamp() if hasattr(value, "timestamp") else value)

@@ -134,6 +134,7 @@ COLUMNS: Final = {
     "payments_private.sweeps": (
         "environment began_at certain_until swept_at missed_events last_missed_at latest_arrival latest_arrival_of gaps "
     ),
+    "payments_private.verifications": ("environment verified_at objects sampled differences repaired "),
     "payments_private.sync_lists": (
         "environment account list since opened splits confirms began_at touched_at finished_at read changed unchanged gone "
         "skipped expected "
@@ -284,6 +285,9 @@ FUNCTIONS: Final = {
     "payments.record_confirmed(uuid, integer, text, integer, text[], interval)": "payments_service",
     "payments.sync_status(text, text)": "payments_service payments_admin",
     "payments.take_read(text, text)": "payments_service",
+    "payments.compare_with_stripe(text, jsonb, timestamp with time zone, text, boolean)": "payments_service payments_admin",
+    "payments.sample_objects(text, text, integer, text)": "payments_service",
+    "payments.record_verification(text, bigint, boolean, jsonb, integer)": "payments_service",
     "payments.claim_checkouts(integer, interval)": "payments_service",
     "payments.let_worker_ask(boolean)": "payments_service",
     "payments.put_off_checkout(uuid, interval)": "payments_service",
@@ -548,6 +552,8 @@ INTERNALS: Final = """
     cut_range
     end_range
     expected_of
+    differing_fields
+    row_kind
     new_or_newer
     now
     object_of_checkout

@@ -1,0 +1,3 @@
+set local role payments_owner;
+drop table payments_private.verifications cascade;
+reset role;
