@@ -278,7 +278,7 @@ def test_a_token_replaces_keys_only_if_its_role_is_listed_and_a_member(server: S
         keys = site.ask_as_admin("GET", "config").json()["keys"]
         return next((key["value"] for key in keys if key["environment"] == "test"), None)
 
-    def answers(role: str) -> list[int]:
+    def answers(site: Site, role: str) -> list[int]:
         bearer = {"Authorization": f"Bearer {token(role=role)}"}
         put_it = site.ask_as_admin("PUT", "test/config", {"secretKey": KEY}, **bearer)
         return [put_it.status_code, site.ask_as_admin("DELETE", "test/config", **bearer).status_code,
@@ -287,7 +287,7 @@ def test_a_token_replaces_keys_only_if_its_role_is_listed_and_a_member(server: S
     with running_site(url, **settings) as site:
         assert put(site).status_code == 200
         for role in (roles["unlisted"], roles["listed"], roles["no_admin"], "authenticated"):
-            assert answers(role) == [403, 403, 403], role
+            assert answers(site, role) == [403, 403, 403], role
         assert shown(site) == MASKED
-        assert answers(roles["keeper"])[:2] == [200, 200]
+        assert answers(site, roles["keeper"])[:2] == [200, 200]
         assert shown(site) is None
