@@ -80,6 +80,8 @@ class Settings(BaseSettings):
     dashboard_prefix: str = "/dashboard"
     """Where."""
 
+    manage_webhooks: Literal["off", "on"] = "on"
+    """Whether servers and workers keep the webhook endpoint for `public_url` right by themselves."""
     worker_checkouts: Literal["off", "on"] = "off"
     """Whether the worker asks Stripe for attempts that plain SQL begins."""
     worker_sweep_seconds: int = Field(default=300, ge=0)

@@ -33,6 +33,7 @@ def serve(
     with needing_extra("server"):
         from pg_payments.http import preconditions
         from pg_payments.http import server as serving
+        from pg_payments.worker.endpoints import EndpointKeeper
         from pg_payments.worker.jobs import worker
 
     settings = Settings.load()
@@ -44,6 +45,8 @@ def serve(
             import pg_payments.dashboard  # noqa: F401 - so that what is missing is said here
         factory = "pg_payments.cli.serve:with_dashboard"
     if not with_worker:
+        keeper = EndpointKeeper(settings, url)
+        keeper.start()
         serving.serve(url, host, port, workers, log_format, keep_alive, factory)
         return
     beside = worker(settings, url)

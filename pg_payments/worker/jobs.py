@@ -16,6 +16,7 @@ from pg_payments.stripe.sweep import sweep
 from pg_payments.stripe.sync import Say, sync
 from pg_payments.worker.accounts import Accounts
 from pg_payments.worker.checkouts import ask_for_sessions
+from pg_payments.worker.endpoints import is_managed, keep_endpoint
 from pg_payments.worker.outbox import send_pushes
 from pg_payments.worker.refresh import fetch_refreshes
 from pg_payments.worker.retries import retry_events
@@ -55,6 +56,8 @@ def _schedule(conn: Connection[Any], settings: Settings, accounts: Accounts) -> 
             continue
         if settings.worker_sweep_seconds:
             functions.schedule_job(conn, "sweep", environment, timedelta(seconds=settings.worker_sweep_seconds))
+        if is_managed(settings, environment):
+            functions.schedule_job(conn, "webhooks", environment, timedelta(days=1))
         if settings.worker_sync_hours:
             functions.schedule_job(conn, "sync", environment, timedelta(hours=settings.worker_sync_hours))
     if settings.worker_purge_days or settings.worker_purge_guests_days:  # both environments at once
@@ -79,6 +82,9 @@ def _tasks(settings: Settings, accounts: Accounts) -> dict[str, Task]:
             raise PaymentsError(f"the sync failed: {row['last_sync_error']}")
         return sum(count for count in row["last_sync_counts"].values() if isinstance(count, int))
 
+    def keep_it(conn: Connection[Any], environment: str, _: Say) -> int:
+        return keep_endpoint(conn, stripe(conn, environment), settings, cast(Environment, environment))
+
     def purge_it(conn: Connection[Any], _: str, say: Say) -> int:
         days, guests_days = settings.worker_purge_days, settings.worker_purge_guests_days
         purged = 0
@@ -89,7 +95,7 @@ def _tasks(settings: Settings, accounts: Accounts) -> dict[str, Task]:
             purged += _until_nothing_is_left(say, lambda: functions.purge_guest_attempts(conn, older, PURGED_AT_ONCE))
         return purged
 
-    return {"sweep": sweep_it, "sync": sync_it, "purge": purge_it}
+    return {"sweep": sweep_it, "sync": sync_it, "webhooks": keep_it, "purge": purge_it}
 
 
 def _until_nothing_is_left(say: Say, purge: Callable[[], int]) -> int:

@@ -28,6 +28,7 @@ class StripeEvents(StripeAccount):
         self.on_retrieve: Any = lambda object_id: None
         self.app.router.routes[:0] = [
             Route("/v1/events", self._show_events, methods=["GET"]),
+            *self.webhooks.routes,
             Route("/v1/{kind:path}/{id}", self._object, methods=["GET"]),
         ]
 
