@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ KILLED = 3
 SESSION = "select from pg_stat_activity where application_name = 'pg-payments' and datname = current_database()"
 
 
-def has_read(lists: StripeLists, pages: int) -> bool:
+def has_read(process: subprocess.Popen[str], lists: StripeLists, pages: int) -> bool:
+    assert process.poll() is None, "it has ended by itself"
     return len(lists.asked) >= pages
 
 
@@ -100,7 +102,7 @@ def test_killed_three_times_it_completes_and_the_mirror_is_exact(conn: Conn, ser
                     process = start_command("sync", *named, "--json", output=output, **variables)
                     if turn < KILLED:
                         wait_until(
-                            partial(has_read, lists, pages * (turn + 1) // (KILLED + 1)), "some pages are read", 300
+                            partial(has_read, process, lists, pages * (turn + 1) // (KILLED + 1)), "pages are read", 300
                         )
                         process.kill()
                     code = process.wait(600)
