@@ -100,9 +100,11 @@ create table payments_private.stored_objects (
   -- in it
   primary key (object_id, object_type, environment, account)
 ) with (
-  toast_tuple_target = 8160,  -- bodies in the row: putting them elsewhere costs more than all else that an event does
-  fillfactor = 85             -- room for an object's next snapshot
+  toast_tuple_target = 3072,  -- longer bodies are compressed: two versions of 4 kB leave no room for a third
+  fillfactor = 80             -- room for an object's next snapshot
 );
+-- In the row, also where they are compressed: putting them elsewhere costs more than all else that an event does.
+alter table payments_private.stored_objects alter column data set storage main;
 -- With all that they are looked up by, so that no other index tempts the planner while the table is small.
 create index stored_objects_payment_group_idx on payments_private.stored_objects (payment_group, environment, account)
   where payment_group is not null;

@@ -4461,7 +4461,8 @@ CREATE TABLE payments_private.stored_objects (
     data jsonb,
     previous_attributes jsonb
 )
-WITH (toast_tuple_target='8160', fillfactor='85');
+WITH (toast_tuple_target='3072', fillfactor='80');
+ALTER TABLE ONLY payments_private.stored_objects ALTER COLUMN data SET STORAGE MAIN;
 
 ALTER TABLE payments_private.stored_objects OWNER TO payments_owner;
 

@@ -90,11 +90,11 @@ begin
       v_others := v_others || v_groups[i];
     end if;
   end loop;
-  if v_others <> '{}' then
+  foreach v_node in array v_others loop
     update payments_private.stored_objects o
        set payment_group = v_group
-     where o.payment_group = any (v_others) and o.environment = p_environment and o.account = coalesce(p_account, '');
-  end if;
+     where o.payment_group = v_node and o.environment = p_environment and o.account = coalesce(p_account, '');
+  end loop;
 
   -- Names that lead elsewhere than to themselves: what this object refers to, and the groups that are no more.
   foreach v_node in array v_nodes || v_others loop

@@ -120,8 +120,7 @@ def test_updates_stay_on_their_page(worn: Conn) -> None:
     assert [row["table"] for row in tables] == [
         "customers", "stored_objects", "stripe_subscription_items", "stripe_subscriptions", "transactions",
     ]  # fmt: skip
-    least = {"stored_objects": 0.84}  # facts come to an object with its first snapshots, and move it
-    assert [row for row in tables if row["hot"] < least.get(row["table"], 0.9)] == []
+    assert [row for row in tables if row["hot"] < 0.9] == []
 
 
 def test_no_index_holds_what_most_updates_change(module_conn: Conn) -> None:
