@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import timedelta
 from functools import cache, partial
 from typing import Any
 
@@ -41,7 +42,8 @@ def templates() -> Templates:
     )
     made.filters |= {
         "amount": formats.amount, "time": formats.time, "age": formats.age, "span": formats.span,
-        "short": formats.short, "words": formats.words, "json": partial(json.dumps, ensure_ascii=False),
+        "short": formats.short, "words": formats.words, 
+        "seconds": lambda n: formats.span(timedelta(seconds=n)), "json": partial(json.dumps, ensure_ascii=False),
     }  # fmt: skip
     made.globals |= {"stripe_link": formats.stripe_link, "pages": PAGES, "decimals": formats.decimals}
     return made

@@ -37,6 +37,7 @@ async def show(context: Context) -> Response:
         last = await queries.last_event(conn, context.scope)
         absent, _ = await functions.missing_functions(conn, queries.NEEDED, [])
         blockers = await functions.blockers(conn)
+        findings = [r for r in await functions.doctor(conn) if r["environment"] in (None, context.environment)]
         paused_at = await queries.outbox_paused_at(conn, context.environment)
     now = datetime.now(UTC)
     standing = await _standing(context) if context.asked("ask") == "stripe" else None
@@ -44,6 +45,8 @@ async def show(context: Context) -> Response:
         context, "health.html", current="health", metrics=metrics, worker=worker, connection=connection, now=now,
         database=database, last_event=last[0] if last else None, absent=absent, blockers=blockers, standing=standing,
         version=__version__, paused_at=paused_at, old_secret=OLD_SECRET,
+        findings=[row for row in findings if row["level"] != "green"],
+        healthy=[row for row in findings if row["level"] == "green"],
     )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from functools import partial
 
 from starlette.concurrency import run_in_threadpool
@@ -19,15 +18,13 @@ from pg_payments.database import dashboard as queries
 from pg_payments.database import functions, listings
 from pg_payments.database.connections import connect
 from pg_payments.database.query import Row
-from pg_payments.encryption import Vault
-from pg_payments.errors import Conflict, InvalidRequest, NotFound, PaymentsError, StripeKeyMissing
+from pg_payments.errors import Conflict, NotFound, PaymentsError, StripeKeyMissing
 from pg_payments.settings import Environment, Settings
 from pg_payments.stripe.client import StripeApi
-from pg_payments.stripe.keys import NAME, masked
+from pg_payments.stripe.keys import masked
+from pg_payments.stripe.stored_keys import KEY, refuse_if_set_outside, set_up_endpoint, store_key
 from pg_payments.stripe.sync import sync
 from pg_payments.stripe.webhook_endpoints import configure, endpoint_url
-
-KEY = re.compile(r"[rs]k_(test|live)_[A-Za-z0-9_]+")
 
 
 async def show(context: Context) -> Response:
@@ -69,24 +66,22 @@ async def ask_set_key(context: Context) -> Question:
 
 
 async def set_key(context: Context, form: Form) -> Done:
-    service, environment = context.service, context.environment
+    """The audit log has it before Stripe is asked, and a failure after; the key itself never."""
+    settings, environment = context.service.settings, context.environment
     key = form.needed("secret_key")
-    if not KEY.fullmatch(key) or f"_{environment}_" not in key[:9]:
-        raise InvalidRequest(f"secret_key: not a key of the {environment} environment", detail="secret_key")
-    _refuse_if_set_outside(service.settings, environment)
-    secret = Vault(service.settings).encrypted(key, environment, NAME)
-    if service.settings.public_url:
-        endpoint_url(service.settings, environment)  # a wrong one is better told before anything is stored
-    stripe = StripeApi(key, service.settings.stripe_api_base)
-    account = await run_in_threadpool(stripe.read, "/v1/account")
-    async with context.acting_on_keys() as conn:
-        await functions.replace_account(conn, environment, account.body, stripe.livemode, secret, masked(key))
-        await queries.audit_action(conn, "set key", environment, _json(key=masked(key)))
-    service.signatures.forget()
-    webhook = "Its webhook endpoint is not set up, because PAYMENTS_PUBLIC_URL is not set."
-    if service.settings.public_url:
-        webhook = await _webhook(context, stripe, anew=False)
-    where = begin(context, f"Sync {environment}", partial(_synced, service.settings, stripe, environment), "settings")
+    refuse_if_set_outside(settings, environment)
+    await _audit(context, "set key", key=masked(key) if KEY.fullmatch(key) else "not a key")
+    try:
+        await run_in_threadpool(_stored, settings, environment, key)
+    except PaymentsError as error:
+        await _audit(context, "set key failed", error=error.message)
+        raise
+    context.service.signatures.forget()
+    refused = await run_in_threadpool(_endpoint_set_up, settings, environment, key)
+    context.service.signatures.forget()
+    webhook = "Its webhook endpoint is set up." if refused is None else f"No webhook endpoint: {refused}."
+    stripe = StripeApi(key, settings.stripe_api_base)
+    where = begin(context, f"Sync {environment}", partial(_synced, settings, stripe, environment), "settings")
     return Done(f"The key is stored. {webhook}", where)
 
 
@@ -99,7 +94,7 @@ async def ask_remove_key(context: Context) -> Question:
 
 
 async def remove_key(context: Context, _: Form) -> Done:
-    _refuse_if_set_outside(context.service.settings, context.environment)
+    refuse_if_set_outside(context.service.settings, context.environment)
     async with context.acting_on_keys() as conn:
         if not await functions.forget_key(conn, context.environment):
             raise NotFound("no key is stored for this environment", hint="there is none to remove")
@@ -126,9 +121,8 @@ async def ask_webhook(context: Context) -> Question:
 async def make_webhook(context: Context, _: Form) -> Done:
     stripe = await context.service.stripe(context.environment)
     endpoint_url(context.service.settings, context.environment)
-    async with context.acting_on_keys() as conn:
-        await queries.audit_action(conn, "configure webhook", context.environment, "{}")
-    return Done(await _webhook(context, stripe, anew=True), context.url("settings"))
+    await _audit(context, "configure webhook")
+    return Done(await _webhook(context, stripe), context.url("settings"))
 
 
 # A sync ---------------------------------------------------------------------------------------------------------------
@@ -168,27 +162,34 @@ def _synced(settings: Settings, stripe: StripeApi, environment: Environment, say
     return f"Done: {counts}."
 
 
-async def _webhook(context: Context, stripe: StripeApi, *, anew: bool) -> str:
+async def _webhook(context: Context, stripe: StripeApi) -> str:
     """Sets the endpoint up; what became of it, in a sentence."""
     try:
-        await run_in_threadpool(_configured, context.service.settings, stripe, context.environment, anew=anew)
+        await run_in_threadpool(_configured, context.service.settings, stripe, context.environment)
     except PaymentsError as error:
+        await _audit(context, "configure webhook failed", error=error.message)
         return f"The webhook endpoint is not set up: {error.message}."
     context.service.signatures.forget()
     return "The webhook endpoint is set up."
 
 
-def _configured(settings: Settings, stripe: StripeApi, environment: Environment, *, anew: bool) -> Row:
+def _configured(settings: Settings, stripe: StripeApi, environment: Environment) -> Row:
     # a connection of its own: one transaction stays open while Stripe is asked
     with connect(settings.required_database_url()) as conn:
-        return configure(conn, stripe, settings, environment, anew=anew)
+        return configure(conn, stripe, settings, environment, anew=True)
 
 
-def _refuse_if_set_outside(settings: Settings, environment: Environment) -> None:
-    if settings.has_stripe_key(environment):
-        name = f"STRIPE_{environment.upper()}_SECRET_KEY"
-        raise Conflict(f"the key is set by {name}", detail=name, hint="take it out of the server's environment first")
+def _stored(settings: Settings, environment: Environment, key: str) -> None:
+    with connect(settings.required_database_url()) as conn:
+        store_key(conn, settings, environment, key)
 
 
-def _json(**members: str) -> str:
-    return json.dumps(members)
+def _endpoint_set_up(settings: Settings, environment: Environment, key: str) -> str | None:
+    with connect(settings.required_database_url()) as conn:
+        return set_up_endpoint(conn, settings, environment, key)
+
+
+async def _audit(context: Context, action: str, **detail: str) -> None:
+    """A row of the audit log in the name of who may replace keys."""
+    async with context.acting_on_keys() as conn:
+        await queries.audit_action(conn, action, context.environment, json.dumps(detail))
