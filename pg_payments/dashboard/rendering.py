@@ -42,7 +42,7 @@ def templates() -> Templates:
     )
     made.filters |= {
         "amount": formats.amount, "time": formats.time, "age": formats.age, "span": formats.span,
-        "short": formats.short, "words": formats.words, 
+        "short": formats.short, "words": formats.words,
         "seconds": lambda n: formats.span(timedelta(seconds=n)), "json": partial(json.dumps, ensure_ascii=False),
     }  # fmt: skip
     made.globals |= {"stripe_link": formats.stripe_link, "pages": PAGES, "decimals": formats.decimals}

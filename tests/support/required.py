@@ -1,7 +1,7 @@
 """Programs that some tests need and a machine may lack: then they are skipped, with the reason.
 
-Not where ``PAYMENTS_TEST_REQUIRE`` lists the program (``15,18,node,pgbouncer``): there, a lack is a failure. What is
-missing is said once, before the tests, with the command that brings it; nothing is installed unasked.
+Not where ``PAYMENTS_TEST_REQUIRE`` lists the program (``15,18,node,pgbouncer,chromium``): there, a lack is a failure.
+What is missing is said once, before the tests, with the command that brings it; nothing is installed unasked.
 """
 
 import os
@@ -19,7 +19,7 @@ def required() -> set[str]:
 
 
 def lacking(program: str, reason: str) -> NoReturn:
-    """Ends the test that needs ``program``: ``node``, ``pgbouncer``, or a version of Postgres."""
+    """Ends the test that needs ``program``: ``node``, ``pgbouncer``, ``chromium``, or a version of Postgres."""
     if program in required():
         pytest.fail(f"PAYMENTS_TEST_REQUIRE lists {program}: {reason}", pytrace=False)
     pytest.skip(reason)
@@ -32,6 +32,8 @@ def missing_here(missing_versions: Collection[int]) -> list[str]:
         packages["node"] = "nodejs npm"
     if not any(shutil.which("pgbouncer", path=path) for path in (None, "/usr/sbin:/usr/local/sbin")):
         packages["pgbouncer"] = "pgbouncer"
+    if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
+        packages["chromium"] = "chromium"
     if not packages:
         return []
     lines = [f"missing, so their tests are left out: {', '.join(packages)}"]
