@@ -44,10 +44,14 @@ SETTINGS = {
 """What every connection of the package asks for."""
 
 LOCAL_SETTINGS = "; ".join(
-    ["set transaction read write"]
+    ["set transaction read write", "set local role to default"]
     + [f"set local {name} = {value if name == 'search_path' else repr(value)}" for name, value in SETTINGS.items()]
 )
-"""The same for one transaction; its isolation level comes with BEGIN. No name in it is looked up in a schema."""
+"""The same for one transaction; its isolation level comes with BEGIN. No name in it is looked up in a schema.
+
+Another client of the pooler may have left a role behind on the server's connection, and claims, which every caller's
+transaction sets for itself.
+"""
 
 SESSION_SETTINGS = "; ".join(
     f"set {name} = {value if name == 'search_path' else repr(value)}" for name, value in SETTINGS.items()

@@ -1,5 +1,5 @@
 -- Run as payments_owner when all functions are there: writes the triggers of linked tables as the functions that were
--- loaded have them, and closes what the host's default privileges have opened meanwhile.
+-- loaded have them, and undoes what the host has done to what was made: forced row-level security, default privileges.
 
 set local search_path = payments_migrations, pg_catalog, pg_temp;
 set local jit = off;
@@ -7,10 +7,17 @@ set local jit = off;
 do $$
 declare
     v_grant record;
+    v_table text;
 begin
     if to_regprocedure('payments_private.make_guards_anew()') is not null then
         perform payments_private.make_guards_anew();
     end if;
+
+    for v_table in  -- an event trigger of the host may have forced policies upon the owner, who has none
+        select o.identity from present_object o join pg_class c on c.oid = o.oid where o.kind = 'table' and c.relforcerowsecurity
+    loop
+        execute format('alter table %s no force row level security', v_table);
+    end loop;
 
     for v_grant in
         with unmeant as materialized (select * from unmeant_grant), target as materialized (select * from grant_target)

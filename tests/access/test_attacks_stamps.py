@@ -70,6 +70,9 @@ def mapped(conn: Conn) -> list[str]:
         ("customer.created", "customer"),
         ("customer.subscription.created", "subscription"),
         ("checkout.session.completed", "checkout.session"),
+        ("invoice.paid", "invoice"),
+        ("invoice.paid", "invoice of a subscription"),
+        ("invoice.paid", "invoice of a subscription, as it was told before"),
     ],
 )
 @pytest.mark.parametrize(
@@ -85,7 +88,15 @@ def test_whose_stamp_is_believed(
     conn.execute("select payments.name_installation('own')")
     conn.execute("select payments.allow_stamps(%s)", [rule])
     metadata = NAMED | ({} if stamp is None else {"payments_installation": stamp})
-    deliver(conn, type_, session("x_1", metadata) | {"object": kind, "customer": "cus_1", "status": "active"})
+    told = session("x_1", metadata) | {"object": kind.partition(" ")[0], "customer": "cus_1", "status": "active"}
+    if "invoice" in kind:
+        told |= {"status": "paid", "amount_paid": 1900, "total": 1900}
+    if "subscription," in kind:
+        told |= {"metadata": {}, "subscription": "sub_1", "subscription_details": {"metadata": metadata}}
+    elif "of a" in kind:
+        details = {"subscription": "sub_1", "metadata": metadata}
+        told |= {"metadata": {}, "parent": {"type": "subscription_details", "subscription_details": details}}
+    deliver(conn, type_, told)
     assert bool(mapped(conn)) is believed
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +22,7 @@ from pg_payments.http.state import Service
 from pg_payments.settings import Settings
 from pg_payments.webhooks.receive import receive
 from tests.stripe_simulator.projections import projections
-from tests.support.pgbouncer import pooling, superuser
+from tests.support.pgbouncer import POOL_SIZE, pooling, superuser
 from tests.support.servers import Server
 from tests.support.tools import command
 
@@ -209,6 +210,35 @@ def test_behind_a_pooler_each_transaction_sets_them(
                 assert ours.execute("show transaction_isolation").fetchone() == ("read committed",)
         with psycopg.connect(url, autocommit=True) as next_one:  # nothing stays behind for whoever comes next
             assert next_one.execute("show search_path").fetchone() != (SETTINGS["search_path"],)
+
+
+LEFT = {
+    "a role": "set role nobody_in_particular",
+    "a role and claims": "set role nobody_in_particular;"
+    """select set_config('request.jwt.claims', '{"sub": "eve"}', false)""",
+    "closed eyes": "set row_security = off; set exit_on_error = on; set quote_all_identifiers = on",
+    "a guest's secret": "select set_config('payments.guest_secret', 'a-secret-of-22-characters', false)",
+}
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_what_others_left_on_a_pooled_connection_does_not_count(
+    left: str, server: Server, conn: psycopg.Connection[Row]
+) -> None:
+    server.login("nobody_in_particular")
+    with pooling(server) as pooler:
+        url = pooler.url(conn.info.dbname, superuser(server))
+        with ExitStack() as all_of_them:
+            for _ in range(POOL_SIZE):
+                other = all_of_them.enter_context(psycopg.connect(url))
+                other.execute(LEFT[left].encode())  # a transaction, which keeps its server connection till the end
+                other.execute("select 1")
+        statuses, _ = asyncio.run(received_and_read(url))
+        assert statuses == ["processed", "processed"]
+        with connect(url) as ours, ours.transaction():
+            functions.act_as(ours, "payments_user", "{}", None)
+            caller = ours.execute("select payments.caller_key(), current_user::text").fetchone()
+            assert caller == (None, "payments_user")
 
 
 def test_the_server_s_connections_are_of_this_kind(database_url: str) -> None:
