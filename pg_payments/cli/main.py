@@ -8,7 +8,21 @@ import psycopg
 import typer
 
 from pg_payments import __version__
-from pg_payments.cli import demo, doctor, events, keys, link, outbox, projections, schema, serve, sync, webhooks, worker
+from pg_payments.cli import (
+    demo,
+    dev,
+    doctor,
+    events,
+    keys,
+    link,
+    outbox,
+    projections,
+    schema,
+    serve,
+    sync,
+    webhooks,
+    worker,
+)
 from pg_payments.cli.output import print_note
 from pg_payments.errors import PaymentsError, from_database_error
 
@@ -23,6 +37,7 @@ app.add_typer(worker.commands)
 app.add_typer(sync.commands)
 app.add_typer(link.commands)
 app.add_typer(demo.commands)
+app.add_typer(dev.commands)
 app.add_typer(doctor.commands)
 app.add_typer(projections.commands)
 app.add_typer(events.commands, name="events")

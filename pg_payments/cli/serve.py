@@ -1,10 +1,10 @@
 """`pg-payments serve`: the HTTP interface."""
 
-import threading
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pg_payments.cli.beside import worker_beside
 from pg_payments.cli.connections import needing_extra, url_of
 from pg_payments.cli.options import DatabaseUrl
 from pg_payments.logs import LogFormat
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 commands = typer.Typer()
-
-GRACE = 30
-"""Seconds that the worker gets to end."""
 
 
 @commands.command()
@@ -34,7 +31,6 @@ def serve(
         from pg_payments.http import preconditions
         from pg_payments.http import server as serving
         from pg_payments.worker.endpoints import EndpointKeeper
-        from pg_payments.worker.jobs import worker
 
     settings = Settings.load()
     url = url_of(database_url)
@@ -49,14 +45,8 @@ def serve(
         keeper.start()
         serving.serve(url, host, port, workers, log_format, keep_alive, factory)
         return
-    beside = worker(settings, url)
-    thread = threading.Thread(target=beside.forever, name="worker", daemon=True)
-    thread.start()
-    try:
+    with worker_beside(settings, url):
         serving.serve(url, host, port, workers, log_format, keep_alive, factory)
-    finally:
-        beside.stop.set()
-        thread.join(GRACE)
 
 
 def with_dashboard() -> "ASGIApp":

@@ -1,1 +1,1 @@
-"""For applications' own test suites: a temporary Postgres, and a stand-in for Stripe."""
+"""For applications' own test suites: a temporary Postgres, and a stand-in for Stripe (`offline_stripe`)."""

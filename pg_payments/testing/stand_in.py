@@ -61,14 +61,14 @@ class StandIn:
     # What the API does
 
     def create_product(self, request: Json) -> Json:
-        made = objects.product(_new_id("prod"), request["name"], "", _now())
+        made = objects.product(_new_id("prod"), request["name"], "", self.now())
         made["default_price"] = None
         self._tell("product.created", made)
         return self._keep(made)
 
     def create_price(self, request: Json) -> Json:
         made = objects.price(
-            _new_id("price"), request["product"], int(request["unit_amount"]), request["currency"], _now()
+            _new_id("price"), request["product"], int(request["unit_amount"]), request["currency"], self.now()
         )
         self._tell("price.created", made)
         return self._keep(made)
@@ -79,11 +79,14 @@ class StandIn:
         session_id = _new_id("cs_test")
         url = f"{self.base_url}/pay/{session_id}"
         self._intent_metadata[session_id] = request.get("payment_intent_data", {}).get("metadata", {})
-        return self._keep(objects.checkout_session(session_id, request, amount, items[0][0]["currency"], url, _now()))
+        return self._keep(
+            objects.checkout_session(session_id, request, amount, items[0][0]["currency"], url, self.now())
+        )
 
     def create_portal_session(self, request: Json) -> Json:
         portal_id = _new_id("bps")
-        return objects.portal_session(portal_id, request, f"{self.base_url}/portal/{portal_id}", _now())
+        made = objects.portal_session(portal_id, request, f"{self.base_url}/portal/{portal_id}", self.now())
+        return self._keep(made)
 
     def create_refund(self, request: Json) -> Json:
         charge = self._get(self._get(request["payment_intent"])["latest_charge"])
@@ -91,7 +94,7 @@ class StandIn:
         amount = int(request.get("amount", left))
         if amount > left:
             raise Refusal(f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})")
-        made = self._keep(objects.refund(_new_id("re"), charge, amount, _now()))
+        made = self._keep(objects.refund(_new_id("re"), charge, amount, self.now()))
         before = {"amount_refunded": charge["amount_refunded"], "refunded": charge["refunded"]}
         charge["amount_refunded"] += amount
         charge["refunded"] = charge["amount_refunded"] == charge["amount"]
@@ -100,6 +103,20 @@ class StandIn:
         made["destination_details"]["card"] |= {"reference": "7471950134902132", "reference_status": "available"}
         self._tell("refund.updated", made, {"destination_details": {"card": {"reference_status": "pending"}}})
         return made
+
+    def now(self) -> int:
+        """What time it is for Stripe, in Unix seconds."""
+        return int(time.time())
+
+    def listed(self, kind: str) -> list[Json]:
+        """All objects of a kind, the newest first, as they are now."""
+        with self._lock:
+            return [json.loads(json.dumps(made)) for made in reversed(self._objects.values()) if made["object"] == kind]
+
+    def shown(self, object_id: str) -> Json:
+        """An object as it is now. Raises `Refusal`."""
+        with self._lock:
+            return dict(self._get(object_id))
 
     def ids(self) -> list[str]:
         """The ids of all objects kept, oldest first."""
@@ -121,14 +138,14 @@ class StandIn:
             session = self._get(session_id)
             email = session["customer_email"]
             if session["customer"] is None and session["customer_creation"] == "always":
-                payer = self._keep(objects.customer(_new_id("cus"), email, PAYER, _now()))
+                payer = self._keep(objects.customer(_new_id("cus"), email, PAYER, self.now()))
                 session["customer"] = payer["id"]
                 self._tell("customer.created", payer)
             charge_id = _new_id("ch")
             intent = objects.payment_intent(
-                _new_id("pi"), session, charge_id, self._intent_metadata[session_id], _now()
+                _new_id("pi"), session, charge_id, self._intent_metadata[session_id], self.now()
             )
-            charge = objects.charge(charge_id, intent, email, _now())
+            charge = objects.charge(charge_id, intent, email, self.now())
             started = intent | {"status": "requires_payment_method", "amount_received": 0, "latest_charge": None}
             self._tell("payment_intent.created", started | {"payment_method": None})
             self._tell("charge.succeeded", self._keep(charge))
@@ -152,9 +169,14 @@ class StandIn:
     # Inside
 
     def _create(self, path: str, action: Action) -> Route:
+        return Route(path, self.creating(path, action), methods=["POST"])
+
+    def creating(self, path: str, action: Action) -> Endpoint:
+        """An endpoint that does as it is asked, once for an idempotency key. `action` runs under the lock."""
+
         async def endpoint(request: Request) -> Response:
             key = request.headers.get("idempotency-key")
-            asked = _nested(parse_qsl((await request.body()).decode(), keep_blank_values=True))
+            asked = await form_of(request)
             with self._lock:
                 self.requests[path] = self.requests.get(path, 0) + 1
                 try:
@@ -166,7 +188,7 @@ class StandIn:
                 await self.before_answer(path)
             return Response(json.dumps(answer, indent=2), media_type="application/json")
 
-        return Route(path, endpoint, methods=["POST"])
+        return endpoint
 
     def _answered(self, key: str | None, asked: Json, action: Action) -> Json:
         if key is None:
@@ -177,6 +199,10 @@ class StandIn:
         if asked != first_asked:
             raise Refusal(f"Keys for idempotent requests can only be used with the same parameters: '{key}'")
         return answer
+
+    async def retrieving(self, request: Request) -> Response:
+        """An endpoint that shows one object."""
+        return await self._retrieve(request)
 
     async def _retrieve(self, request: Request) -> Response:
         with self._lock:
@@ -202,11 +228,16 @@ class StandIn:
 
     def _tell(self, event_type: str, subject: Json, previous: Json | None = None) -> None:
         frozen = json.loads(json.dumps(subject))
-        self._events.append(objects.event(_new_id("evt"), event_type, _now(), frozen, previous))
+        self._events.append(objects.event(_new_id("evt"), event_type, self.now(), frozen, previous))
 
 
 class Refusal(Exception):
     """A request that Stripe would answer with 400."""
+
+
+async def form_of(request: Request) -> Json:
+    """The parameters of a request as Stripe's clients write them."""
+    return _nested(parse_qsl((await request.body()).decode(), keep_blank_values=True))
 
 
 def _nested(pairs: list[tuple[str, str]]) -> Json:
@@ -231,7 +262,3 @@ def _with_lists(value: Any) -> Any:
 
 def _new_id(prefix: str) -> str:
     return f"{prefix}_{secrets.token_hex(12)}"
-
-
-def _now() -> int:
-    return int(time.time())
