@@ -298,9 +298,9 @@ def _period_end(subscribed: Json) -> int:
 
 
 @contextmanager
-def offline_stripe(port: int = 0) -> Iterator[OfflineStripe]:
-    """A stand-in that is served on a loopback port (0: a free one) while the block lasts."""
-    with loopback_socket(port) as bound:
-        stand_in = OfflineStripe(address_of(bound))
+def offline_stripe(port: int = 0, host: str = "127.0.0.1", base_url: str | None = None) -> Iterator[OfflineStripe]:
+    """A stand-in that is served on a port (0: a free one) while the block lasts; `base_url`: how others reach it."""
+    with loopback_socket(port, host) as bound:
+        stand_in = OfflineStripe(base_url or address_of(bound))
         with served(stand_in.app, bound):
             yield stand_in

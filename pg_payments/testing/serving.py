@@ -16,11 +16,11 @@ START_SECONDS = 10
 
 
 @contextmanager
-def loopback_socket(port: int = 0) -> Iterator[socket.socket]:
-    """A socket bound to a port (0: a free one) of 127.0.0.1: its address is known before anybody serves it."""
+def loopback_socket(port: int = 0, host: str = "127.0.0.1") -> Iterator[socket.socket]:
+    """A socket bound to a port (0: a free one), of this machine only: its address is known before anybody serves it."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(("127.0.0.1", port))
+        bound.bind((host, port))
         yield bound
 
 
