@@ -11,7 +11,7 @@ COPY migrations migrations
 COPY functions functions
 COPY policies policies
 COPY pg_payments pg_payments
-RUN pip install --no-cache-dir '.[server]'
+RUN pip install --no-cache-dir '.[dashboard]'
 
 COPY examples /examples
 WORKDIR /
