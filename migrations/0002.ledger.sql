@@ -50,7 +50,7 @@ comment on column payments.webhook_events.provider_account_id is 'The account th
 comment on column payments.webhook_events.provider_event_id is 'Stripe''s event id (evt_…), or unreadable:<sha256> for a body too deep to read.';
 comment on column payments.webhook_events.provider_created_at is 'When Stripe says the event happened, in whole seconds.';
 comment on column payments.webhook_events.processing_status is
-  'pending: stored, not yet applied; processed: applied; ignored: carries no object that can be stored; failed: applying it raised, see last_error.';
+  'pending: stored, not yet applied, or thin and waiting for its object; processed: applied; ignored: carries no object that can be stored; failed: applying it raised, see last_error.';
 comment on column payments.webhook_events.attempt_count is 'How often applying the event was tried.';
 comment on column payments.webhook_events.next_attempt_at is 'When payments.retry_failed_events() may try again.';
 comment on column payments.webhook_events.parked_at is 'Since when the event is dead: no automatic retry any more, only payments.replay_event().';

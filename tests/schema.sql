@@ -736,7 +736,7 @@ COMMENT ON COLUMN payments.webhook_events.provider_account_id IS 'The account th
 
 COMMENT ON COLUMN payments.webhook_events.provider_created_at IS 'When Stripe says the event happened, in whole seconds.';
 
-COMMENT ON COLUMN payments.webhook_events.processing_status IS 'pending: stored, not yet applied; processed: applied; ignored: carries no object that can be stored; failed: applying it raised, see last_error.';
+COMMENT ON COLUMN payments.webhook_events.processing_status IS 'pending: stored, not yet applied, or thin and waiting for its object; processed: applied; ignored: carries no object that can be stored; failed: applying it raised, see last_error.';
 
 COMMENT ON COLUMN payments.webhook_events.attempt_count IS 'How often applying the event was tried.';
 
@@ -1947,6 +1947,14 @@ ALTER FUNCTION payments_private.enter_processed(p_events payments_private.incomi
 
 COMMENT ON FUNCTION payments_private.enter_processed(p_events payments_private.incoming[]) IS 'Applies events and enters them into the ledger as processed or ignored; null, and nothing done, where they are not all new or settled. Raises what a projection or trigger raises.';
 
+CREATE FUNCTION payments_private.enter_thin_event() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.enter_thin_event() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.enter_thin_event() IS 'Queues the object of a thin event to be fetched.';
+
 CREATE FUNCTION payments_private.environment_of_signature(p_body text, p_signature text) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2427,6 +2435,14 @@ CREATE FUNCTION payments_private.is_deletion(p_object_type text, p_event_type te
 ALTER FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) IS 'Whether a snapshot says that its object is gone.';
+
+CREATE FUNCTION payments_private.is_fetchable(p_object_type text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.is_fetchable(p_object_type text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.is_fetchable(p_object_type text) IS 'Whether a worker can fetch objects of a type.';
 
 CREATE FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_facts) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -3539,6 +3555,14 @@ ALTER FUNCTION payments_private.quarantine_event(p_environment text, p_event_id 
 
 COMMENT ON FUNCTION payments_private.quarantine_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) IS 'Puts a verified event that the ledger does not take into quarantine. Raises what keeps it out of there too.';
 
+CREATE FUNCTION payments_private.queue_thin_events(p_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.queue_thin_events(p_ids uuid[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.queue_thin_events(p_ids uuid[]) IS 'Queues the objects of thin events anew, which are pending or have failed; does nothing for other events.';
+
 CREATE FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3871,6 +3895,14 @@ ALTER FUNCTION payments_private.settle_same_seconds(p_events uuid[], p_until tim
 
 COMMENT ON FUNCTION payments_private.settle_same_seconds(p_events uuid[], p_until timestamp with time zone) IS 'Leaves what is stored as the latest of its second; answers the events whose bodies nobody needs any more. Where somebody is at work on an object, waits for it until then.';
 
+CREATE FUNCTION payments_private.settle_thin_events(p_ids uuid[], p_error text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.settle_thin_events(p_ids uuid[], p_error text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.settle_thin_events(p_ids uuid[], p_error text) IS 'Thin events whose object is in place become processed, or ignored if their full twin was applied meanwhile; with an error they are failed and parked. Where a trigger raises, its event is failed, and retried.';
+
 CREATE FUNCTION payments_private.settled_status(p_amount bigint, p_refunded bigint, p_disputed boolean) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3929,6 +3961,14 @@ CREATE FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_
 ALTER FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) IS 'An object with an event''s previous_attributes laid over it: how it looked before the event.';
+
+CREATE FUNCTION payments_private.status_without_object(p_environment text, p_payload jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.status_without_object(p_environment text, p_payload jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.status_without_object(p_environment text, p_payload jsonb) IS 'Returns what becomes of an event that carries no object: pending for a thin one, whose object is to be fetched; else ignored.';
 
 CREATE FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, p_more boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) RETURNS record
     LANGUAGE plpgsql
@@ -4848,7 +4888,8 @@ CREATE TABLE payments_private.refresh_queue (
     claimed_until timestamp with time zone,
     asked_again boolean DEFAULT false NOT NULL,
     tries integer DEFAULT 0 NOT NULL,
-    last_error text
+    last_error text,
+    event_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL
 );
 
 ALTER TABLE payments_private.refresh_queue OWNER TO payments_owner;
@@ -4860,6 +4901,8 @@ COMMENT ON COLUMN payments_private.refresh_queue.next_try_at IS 'When the object
 COMMENT ON COLUMN payments_private.refresh_queue.claimed_until IS 'Until then a worker is fetching the object.';
 
 COMMENT ON COLUMN payments_private.refresh_queue.asked_again IS 'It came into doubt again while a worker was fetching it: that answer may be too old.';
+
+COMMENT ON COLUMN payments_private.refresh_queue.event_ids IS 'Thin events that are processed when the object is in place.';
 
 CREATE TABLE payments_private.schedule (
     job text NOT NULL,
@@ -5233,6 +5276,8 @@ CREATE TRIGGER audit_log_only_grows BEFORE DELETE OR UPDATE OR TRUNCATE ON payme
 CREATE TRIGGER await_session BEFORE INSERT ON payments.stripe_checkout_sessions FOR EACH ROW EXECUTE FUNCTION payments_private.await_session();
 
 CREATE TRIGGER claim_by_hand AFTER INSERT OR UPDATE OF provider_customer_id ON payments.customer_mappings FOR EACH ROW EXECUTE FUNCTION payments_private.claim_by_hand();
+
+CREATE TRIGGER enter_thin_event BEFORE INSERT ON payments.webhook_events FOR EACH ROW WHEN (((new.payload ->> 'object'::text) = 'v2.core.event'::text)) EXECUTE FUNCTION payments_private.enter_thin_event();
 
 CREATE TRIGGER prepare_checkout BEFORE INSERT ON payments.stripe_checkout_sessions FOR EACH ROW EXECUTE FUNCTION payments_private.prepare_checkout();
 
@@ -5961,6 +6006,8 @@ REVOKE ALL ON FUNCTION payments_private.enter_events(p_events payments_private.i
 
 REVOKE ALL ON FUNCTION payments_private.enter_processed(p_events payments_private.incoming[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.enter_thin_event() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.environment_of_signature(p_body text, p_signature text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.environment_or_fail(p_environment text) FROM PUBLIC;
@@ -6058,6 +6105,8 @@ REVOKE ALL ON FUNCTION payments_private.invoice_payment_facts(p_data jsonb, o pa
 REVOKE ALL ON FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.is_fetchable(p_object_type text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_facts) FROM PUBLIC;
 
@@ -6313,6 +6362,8 @@ REVOKE ALL ON FUNCTION payments_private.pushed_text(p_value jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.quarantine_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.queue_thin_events(p_ids uuid[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.raise_if_snapshot_is_too_old(p_sqlstate text, p_schema text, p_message text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.read_envelope(e payments_private.incoming, p_body text) FROM PUBLIC;
@@ -6393,6 +6444,8 @@ REVOKE ALL ON FUNCTION payments_private.set_for_logins(p_setting text, p_values 
 
 REVOKE ALL ON FUNCTION payments_private.settle_same_seconds(p_events uuid[], p_until timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.settle_thin_events(p_ids uuid[], p_error text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.settled_status(p_amount bigint, p_refunded bigint, p_disputed boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.shared_bill(p_group payments_private.payment_facts[]) FROM PUBLIC;
@@ -6406,6 +6459,8 @@ REVOKE ALL ON FUNCTION payments_private.stage_rows(p_environment text, p_account
 REVOKE ALL ON FUNCTION payments_private.stamp_is_believed(p_metadata jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.status_without_object(p_environment text, p_payload jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, p_more boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) FROM PUBLIC;
 

@@ -163,7 +163,7 @@ begin
     continue when v_event.status is not null or payments_private.is_same_event(v_event, v_before);
     v_before := v_event;
     if (v_event.snapshot).object_id is null or (v_event.snapshot).object_type is null then
-      v_event.status := 'ignored';
+      v_event.status := payments_private.status_without_object(v_event.environment, v_event.payload);
     else
       v_event.status := 'processed';
       v_snapshots := array_append(v_snapshots, v_event.snapshot);

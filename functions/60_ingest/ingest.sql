@@ -141,7 +141,8 @@ begin
      set processing_status = case when e.object_id is null or e.object_type is null then 'ignored' else 'processed' end,
          attempt_count = e.attempt_count + 1, last_error = null, next_attempt_at = null, parked_at = null,
          processed_at = v_now, updated_at = now()
-   where e.id = any (p_ids);
+   where e.id = any (p_ids) and (e.object_id is null or e.payload ->> 'object' is distinct from 'v2.core.event');
+  perform payments_private.queue_thin_events(p_ids);
 
   -- An application's deferred trigger raises here, where it is caught, and not at commit, where the event is lost.
   set constraints all immediate;
@@ -348,7 +349,7 @@ begin
       if v_event.status is null then
         v_todo := array_append(v_todo, v_event.row_id);
         if (v_event.snapshot).object_id is null or (v_event.snapshot).object_type is null then
-          v_event.status := 'ignored';
+          v_event.status := payments_private.status_without_object(v_event.environment, v_event.payload);
         else
           v_event.status := 'processed';
           v_to_apply := array_append(v_to_apply, v_event.snapshot);

@@ -102,13 +102,27 @@ language plpgsql security definer  -- the service may not write the queue except
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
+declare
+  v_events uuid[];
+  v_failed boolean := settle_refresh.error is not null and settle_refresh.retry_after is null;
 begin
   delete from payments_private.refresh_queue q
    where q.environment = settle_refresh.environment and q.account = coalesce(settle_refresh.account_id, '')
      and q.object_type = settle_refresh.object_type and q.object_id = settle_refresh.object_id
-     and settle_refresh.error is null and not q.asked_again;
+     and settle_refresh.error is null and not q.asked_again
+  returning q.event_ids into v_events;
+  if v_events <> '{}' then
+    perform payments_private.settle_thin_events(v_events, null);
+  end if;
+  if v_failed then
+    select q.event_ids into v_events from payments_private.refresh_queue q
+     where q.environment = settle_refresh.environment and q.account = coalesce(settle_refresh.account_id, '')
+       and q.object_type = settle_refresh.object_type and q.object_id = settle_refresh.object_id;
+    perform payments_private.settle_thin_events(v_events, settle_refresh.error);
+  end if;
   update payments_private.refresh_queue q
      set claimed_until = null, asked_again = false, last_error = settle_refresh.error,
+         event_ids = case when v_failed then '{}' else q.event_ids end,
          -- a second later at least: Stripe's clock and its events' times are whole seconds
          next_try_at = case when settle_refresh.error is null
                          or q.asked_again then clock_timestamp() + interval '1 second'

@@ -127,7 +127,7 @@ COLUMNS: Final = {
     ),
     "payments_private.purged_events": ("environment account provider_event_id event_id processing_status purged_at "),
     "payments_private.refresh_queue": (
-        "environment account object_type object_id reason queued_at next_try_at claimed_until asked_again tries last_error "
+        "environment account object_type object_id reason queued_at next_try_at claimed_until asked_again tries last_error event_ids "
     ),
     "payments_private.signing_secrets": ("environment name secret created_at updated_at "),
     "payments_private.schedule": ("job environment every due_at claimed_until failures last_run_at last_error "),
@@ -552,6 +552,11 @@ INTERNALS: Final = """
     cut_range
     end_range
     expected_of
+    is_fetchable
+    status_without_object
+    enter_thin_event
+    queue_thin_events
+    settle_thin_events
     differing_fields
     row_kind
     new_or_newer

@@ -51,10 +51,13 @@ def objects(count: int) -> list[Json]:
         for number in range(count):
             when += chance.choice((0, 0, 0, 1, 60, 3600))
             made = example | {"id": f"{kind[:4]}_{number:06}", "created": when, "name": f"{kind} {number}"}
+            if kind == "price":
+                made["product"] = f"prod_{number:06}"
             if kind == "subscription":
                 items = json.loads(json.dumps(example["items"]))
                 items["data"][0] |= {"id": f"si_{number:06}", "subscription": made["id"]}
-                made["items"] = items
+                subject = {"payments_subject_type": "user", "payments_subject_id": f"u{number}"}
+                made |= {"items": items, "customer": f"cust_{number:06}", "metadata": subject}
             found.append(made)
     return found
 
