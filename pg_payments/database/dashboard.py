@@ -96,13 +96,15 @@ class _List:
     conditions: Sequence[str]
     parameters: Mapping[str, object]
     columns: str = "t.*"
+    latest: str = "desc nulls last"
+    """As the index has it that the list goes along."""
 
     def rows(self, key: Key | None, limit: int, within: int) -> Query[list[Row]]:
         return Query(
             f"""select {self.columns}
                   from ({self._looked_at(key)}) t
                  where {" and ".join(["true", *self.conditions])}
-                 order by t.{self.time} desc nulls last, t.id
+                 order by t.{self.time} {self.latest}, t.id
                  limit %(limit)s""",
             self._with(key, limit=limit, within=within),
             rows_as_they_are,
@@ -122,7 +124,7 @@ class _List:
             after = f"and t.{self.time} <= %(key_at)s and (t.{self.time} < %(key_at)s or t.id > %(key_id)s)"
         elif key is not None:
             after = f"and t.{self.time} is null and t.id > %(key_id)s"
-        return f"select t.* {self.base} {after} order by t.{self.time} desc nulls last, t.id limit %(within)s"
+        return f"select t.* {self.base} {after} order by t.{self.time} {self.latest}, t.id limit %(within)s"
 
     def _with(self, key: Key | None, **more: object) -> dict[str, object]:
         at, row_id = key if key is not None else (None, None)
@@ -227,9 +229,11 @@ def objects_of_payment(scope: Scope, object_type: str, object_id: str) -> Query[
                   o.data -> 'last_payment_error' ->> 'message' as payment_error,
                   o.data ->> 'failure_message' as failure_message, o.data -> 'outcome' ->> 'seller_message' as outcome
              from payments.objects_of_payment(%(environment)s, %(type)s, %(id)s, %(account)s) g
-             join payments.stripe_objects o
-               on o.environment = %(environment)s and o.object_type = g.member_type and o.object_id = g.member_id
-              and o.account_id is not distinct from %(account)s
+            cross join lateral (
+              select o.data from payments.stripe_objects o
+               where o.environment = %(environment)s and o.object_type = g.member_type and o.object_id = g.member_id
+                 and o.account_id is not distinct from %(account)s
+              offset 0) o
             limit 100""",
         scope.parameters() | {"type": object_type, "id": object_id},
         rows_as_they_are,
@@ -421,7 +425,7 @@ async def subscriptions(
            and i.account_id is not distinct from t.account_id) as items"""
     conditions = ["t.status = %(status)s"] if status is not None else []
     parameters = scope.parameters() | {"status": status, "customer": customer}
-    return await _page(conn, _List(base, "created_at", conditions, parameters, columns), key, PAGE)
+    return await _page(conn, _List(base, "created_at", conditions, parameters, columns, latest="desc"), key, PAGE)
 
 
 @SqlFunction
@@ -619,4 +623,4 @@ def audit_log(limit: int = 100) -> Query[list[Row]]:
 
 async def audit_page(conn: AsyncConnection[Any], key: Key | None) -> Page:
     """The audit log, a page at a time."""
-    return await _page(conn, _List("from payments.audit_log t where true", "at", [], {}), key, PAGE)
+    return await _page(conn, _List("from payments.audit_log t where true", "at", [], {}, latest="desc"), key, PAGE)

@@ -45,7 +45,7 @@ async def show(context: Context) -> Response:
         context, "health.html", current="health", metrics=metrics, worker=worker, connection=connection, now=now,
         database=database, last_event=last[0] if last else None, absent=absent, blockers=blockers, standing=standing,
         version=__version__, paused_at=paused_at, old_secret=OLD_SECRET,
-        findings=[row for row in findings if row["level"] != "green"],
+        findings=sorted((row for row in findings if row["level"] != "green"), key=lambda row: row["level"] != "red"),
         healthy=[row for row in findings if row["level"] == "green"],
     )  # fmt: skip
 
