@@ -36,7 +36,7 @@ begin
            payments_private.json_bigint(v_session -> 'amount_total'),
            payments_private.json_text(v_session -> 'currency'),
            s.checkout_session_id, payments_private.json_id(v_session -> 'payment_intent'),
-           payments_private.json_id(v_session -> 'subscription'), payments_private.json_id(v_session -> 'customer')
+           payments_private.json_id(v_session -> 'subscription'), payments_private.payer_in(v_session)
       from payments.stripe_checkout_sessions s
      where s.environment = event.environment and s.checkout_session_id = event.object_id;
 end

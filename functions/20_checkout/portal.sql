@@ -70,8 +70,9 @@ as $$
 declare
   v_request jsonb;
 begin
-  select jsonb_strip_nulls(jsonb_build_object('customer', p.customer_id, 'return_url', p.return_url, 'configuration',
-                                              p.configuration_id))
+  select jsonb_strip_nulls(jsonb_build_object(
+           case when p.customer_id ~ '^acct_' then 'customer_account' else 'customer' end, p.customer_id,
+           'return_url', p.return_url, 'configuration', p.configuration_id))
     into v_request
     from payments.stripe_customer_portal_sessions p
    where p.id = portal_request.id;

@@ -41,7 +41,7 @@ begin
               and x.object_type = 'payment_method'
               and x.object_id = i.id
             limit 1) o,
-         lateral (select payments_private.json_id(o.data -> 'customer')) c (id),
+         lateral (select payments_private.payer_in(o.data)) c (id),
          lateral (select payments_private.json_text(o.data -> 'type')) t (name)
   on conflict (environment, payment_method_id, account_id) do update
      set customer_id = excluded.customer_id, type = excluded.type, brand = excluded.brand, last4 = excluded.last4,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -22,6 +23,8 @@ from tests.support.tools import command, start_command
 from tests.support.waiting import wait_until
 
 Conn = psycopg.Connection[dict[str, Any]]
+JOBS = int(os.environ.get("PAYMENTS_TEST_WORKER_JOBS", "200"))
+"""Of the test that kills workers; 5,000 take some minutes."""
 WORKER = "select * from pg_stat_activity where application_name = 'pg-payments worker' and datname = current_database()"
 
 
@@ -93,7 +96,7 @@ def test_idle_it_asks_less_than_once_in_ten_seconds_on_one_connection(conn: Conn
 def test_four_workers_killed_at_random_do_each_thing(
     conn: Conn, account: StripeEvents, variables: dict[str, str]
 ) -> None:
-    account.add(*shop(200, 0, 0))
+    account.add(*shop(JOBS, 0, 0))
     conn.execute("insert into payments_private.settings (name, value) values ('read_rate_test', '100000')")
     products = [each["id"] for each in account._objects.values() if each["object"] == "product"]
     ask(conn, *products)
@@ -105,7 +108,7 @@ def test_four_workers_killed_at_random_do_each_thing(
         running += [start_command("worker", output=None, **variables) for _ in range(2)]
         wait_until(lambda: all(process.poll() is not None for process in running[:2]), "two are dead")
         conn.execute("update payments_private.refresh_queue set claimed_until = now() where claimed_until is not null")
-        wait_until(lambda: is_done(conn), "all are fetched")
+        wait_until(lambda: is_done(conn), "all are fetched", 60 + JOBS / 10)
     finally:
         for process in running:
             process.kill()
