@@ -103,18 +103,30 @@ def rollback(
     steps: Annotated[int, typer.Option(min=1, help="How many migrations to undo.")] = 1,
     everything: Annotated[bool, typer.Option("--all", help="Undo every migration.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    drop_data: Annotated[bool, typer.Option("--drop-data", help="Also where tables or columns hold data.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Undo the latest migration, with the data in what it made."""
-    if sys.stdin.isatty() and not yes:
-        typer.confirm("This drops tables with everything in them. Go on?", abort=True)
+    """Undo the latest migration; refuses where data would be lost, or what depends on it."""
+    _ask("This drops what the migration has made. Go on?", "this drops what the migration has made", yes=yes)
     undone = migrations.rollback(
-        url_of(database_url), steps=None if everything else steps, say=quiet if as_json else print
+        url_of(database_url),
+        steps=None if everything else steps,
+        drop_data=drop_data,
+        say=quiet if as_json else print,
     )
     if as_json:
         print_json({"rolled_back": undone})
     elif not undone:
         print("nothing to do")
+
+
+def _ask(question: str, what: str, *, yes: bool) -> None:
+    """Raises `Abort` for a no, `ConfigurationError` where nobody is there to be asked."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigurationError(what, hint="say --yes to go on")
+    typer.confirm(question, abort=True)
 
 
 @commands.command()
@@ -124,10 +136,7 @@ def uninstall(
     as_json: Json = False,
 ) -> None:
     """Remove everything from the database, with all data, and the roles that nobody else uses."""
-    if not yes:
-        if not sys.stdin.isatty():
-            raise ConfigurationError("this removes everything with all data", hint="say --yes to go on")
-        typer.confirm("This removes everything, with all data. Go on?", abort=True)
+    _ask("This removes everything, with all data. Go on?", "this removes everything with all data", yes=yes)
     left = migrations.uninstall(url_of(database_url), say=quiet if as_json else print)
     if as_json:
         print_json({"roles_left": left})

@@ -19,7 +19,8 @@ import psycopg
 from pg_payments import __version__
 from pg_payments.database.connections import with_settings
 from pg_payments.errors import MigrationError
-from pg_payments.schema import members, mend, state
+from pg_payments.schema import members, mend, replaced, state
+from pg_payments.schema.losses import others, refuse_gone
 from pg_payments.schema.patience import lock_tables, patiently
 from pg_payments.schema.pooler_check import is_shared
 from pg_payments.schema.sql_files import SqlFile, SqlTree, Statement, packaged
@@ -77,28 +78,35 @@ def migrate(
         state.create_bookkeeping(conn, say)
         found = state.compare(conn, tree)
         refuse(found, accept_edited=accept_edited)
-        _accept_edited(conn, tree, found, say)
         mended = patiently(conn, say, lambda: mend.mend_owners(conn))
         if found.to_mend:  # what others have added is not to be remembered as what was loaded
             mended += patiently(conn, say, lambda: mend.mend(conn))
         with yoyo(conn) as backend:
             applied = backend.apply_pending(tree, say)
         state.settle(conn)
-        loaded = patiently(conn, say, lambda: _load(conn, tree, force=force))
+        loaded = patiently(conn, say, lambda: _load(conn, tree, say, force=force))
         if loaded:
             say(f"loaded {len(loaded)} {'file' if len(loaded) == 1 else 'files'} of functions and policies")
         mended += patiently(conn, say, lambda: mend.mend(conn))
         for line in mended:
             say(line)
+        _accept_edited(conn, tree, found, say)  # last: where something has failed before, nothing is accepted
         return Outcome(applied, loaded, mended)
 
 
 def rollback(
-    database_url: str, tree: SqlTree | None = None, *, steps: int | None = 1, say: Say = _in_silence
+    database_url: str,
+    tree: SqlTree | None = None,
+    *,
+    steps: int | None = 1,
+    drop_data: bool = False,
+    say: Say = _in_silence,
 ) -> list[str]:
     """Undoes the latest ``steps`` migrations (None: all); returns their names, latest first.
 
-    Functions and policies that go with them are loaded again by the next migrate.
+    Functions and policies that go with them are loaded again by the next migrate. Raises ``MigrationError``, with
+    nothing undone, where something of the application's depends on what would go, or, without ``drop_data``, where a
+    table or column would go that holds something.
     """
     tree = tree or packaged()
     with _connect(database_url) as conn, _lock(conn, say):
@@ -106,20 +114,21 @@ def rollback(
             return []
         refuse(state.compare(conn, tree), accept_edited=True)
         with yoyo(conn) as backend:
-            return backend.undo_latest(tree, steps, say)
+            return backend.undo_latest(tree, steps, say, drop_data=drop_data, doing="the rollback")
 
 
 def uninstall(database_url: str, tree: SqlTree | None = None, *, say: Say = _in_silence) -> list[str]:
     """Undoes every migration and removes the bookkeeping; then the group roles, but for those that are used elsewhere.
 
-    Returns the roles that are left. Raises `MigrationError` as `rollback` does.
+    Returns the roles that are left. Raises ``MigrationError``, with nothing undone, where something of the
+    application's depends on what would go: foreign keys, views, functions, policies; triggers on our tables just go.
     """
     tree = tree or packaged()
     with _connect(database_url) as conn, _lock(conn, say):
         if state.has_bookkeeping(conn):
             refuse(state.compare(conn, tree), accept_edited=True)
             with yoyo(conn) as backend:
-                backend.undo_latest(tree, None, say)
+                backend.undo_latest(tree, None, say, doing="uninstalling")
             state.settle(conn)
             patiently(conn, say, lambda: state.drop_bookkeeping(conn))
             say("removed the bookkeeping")
@@ -217,15 +226,16 @@ def refuse(found: Status, *, accept_edited: bool = False) -> None:
 
 
 def _accept_edited(conn: Connection, tree: SqlTree, found: Status, say: Say) -> None:
-    edited = found.migrations_in("edited")
-    for file in tree.migrations():
-        if file.name in edited:
+    edited = [file for file in tree.migrations() if file.name in found.migrations_in("edited")]
+    with conn.transaction():
+        for file in edited:
             state.note_applied(conn, file)
-            say(f"accepted the new wording of {file.name}")
+    for file in edited:
+        say(f"accepted the new wording of {file.name}")
 
 
-def _load(conn: Connection, tree: SqlTree, *, force: bool) -> list[str]:
-    """Puts in force what differs; returns the names of those files.
+def _load(conn: Connection, tree: SqlTree, say: Say, *, force: bool) -> list[str]:
+    """Puts in force what differs, and drops what no file makes any more; returns the names of those files.
 
     Two transactions: what is loaded is remembered in the second, as looking at everything takes longer than a delivery
     may wait for the tables that the first has locked. Broken off in between, the files still differ, and are loaded
@@ -236,15 +246,22 @@ def _load(conn: Connection, tree: SqlTree, *, force: bool) -> list[str]:
     if not (changed or found.relations):
         return []
     # What was changed by hand is not to be remembered as what was loaded.
-    every_function = force or (changed and bool(found.functions))
+    by_hand = changed and bool(found.functions)
+    every_function = force or by_hand
     every_table = force or bool(found.relations)
     new_tables = state.files_with_changed_tables(conn, tree)
+    # What no file makes any more is found by loading all that files do make.
+    whole = any(found.files[name] in ("changed", "removed") for name in found.files)
+    every_function = every_function or whole
     functions = [each for each in tree.functions() if every_function or found.files[each.name] != "loaded"]
     tables = [each for each in tree.functions() if every_table or each.name in new_tables]
     policies = [each for each in tree.policies() if every_table or found.files[each.name] != "loaded"]
+    theirs = others(conn)
     with _as_owner(conn):
-        for file in functions:
-            _run(conn, file, lambda each: not each.changes_relation)
+        began = replaced.mark(conn)
+        dropped = replaced.replace_functions(conn, functions)
+        if dropped:  # triggers, policies and views went with them
+            tables, policies = tree.functions(), tree.policies()
         for file in tables:
             _run(conn, file, lambda each: each.changes_relation and not each.tables)
         _run(conn, state.closing(), lambda each: True)
@@ -254,10 +271,17 @@ def _load(conn: Connection, tree: SqlTree, *, force: bool) -> list[str]:
             _run(conn, file, lambda each: bool(each.tables))
         for file in policies:
             _run(conn, file, lambda each: True)
+        if whole:
+            dropped += replaced.drop_unmade(conn, began)
+        if dropped:
+            refuse_gone(conn, theirs, "loading the functions")
     if changed:
         with _as_owner(conn):
             state.note_loaded(conn, tree.reloadable())
-    return [file.name for file in tree.reloadable() if file in functions or file in policies or file in tables]
+    for name in dropped:
+        say(f"dropped {name}")
+    loaded = [file.name for file in tree.reloadable() if file in functions or file in policies or file in tables]
+    return loaded if force or every_table or not whole else [n for n in loaded if found.files[n] != "loaded" or by_hand]
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from yoyo.migrations import (
 
 from pg_payments.errors import MigrationError
 from pg_payments.schema import state
+from pg_payments.schema.losses import losses_of, refuse_losses
 from pg_payments.schema.patience import patiently
 from pg_payments.schema.sql_files import SqlFile, SqlTree
 from pg_payments.schema.state import Connection, Say
@@ -97,15 +98,31 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             say(f"applied {migration.id}")
         return [migration.id for migration in pending]
 
-    def undo_latest(self, tree: SqlTree, steps: int | None, say: Say) -> list[str]:
-        """Undoes the ``steps`` (None: all) that were applied last, latest first; returns the names."""
+    def undo_latest(
+        self, tree: SqlTree, steps: int | None, say: Say, *, drop_data: bool = True, doing: str = "this"
+    ) -> list[str]:
+        """Undoes the ``steps`` (None: all) that were applied last, latest first; returns the names.
+
+        All or none: raises ``MigrationError`` before anything is done where one has no way back, where something of
+        others would go with it, or, without ``drop_data``, what is in a table.
+        """
         chosen = list(self.to_rollback(_listed(tree)))[:steps]
         for migration in chosen:
             if migration.undo is None:
                 raise MigrationError(f"{migration.id} cannot be undone: it has no rollback file")
+            migration.load()
+        undone = [each.undo.text for each in chosen if each.use_transactions]
+        losses = patiently(self._conn, say, lambda: losses_of(self._conn, lambda: [*map(self._try, undone)]))
+        self.init_connection(self._conn)
+        refuse_losses(self._conn, losses, drop_data=drop_data, doing=doing)
+        for migration in chosen:
             self._run_patiently(migration, migration.undo, "rollback", say)
             say(f"rolled back {migration.id}")
         return [migration.id for migration in chosen]
+
+    def _try(self, text: str) -> None:
+        self.init_connection(self._conn)
+        self._conn.execute(text.encode())
 
     def _run_patiently(self, migration: VersionedFile, file: SqlFile, direction: Direction, say: Say) -> None:
         migration.load()

@@ -151,9 +151,9 @@ def test_the_way_of_a_schema(empty_database_url: str) -> None:
     assert lines[0] == f"migration\t{names[0]}\tapplied"
     assert len(lines) == len(names) + len(files)
 
-    assert printed("rollback", url=url) == {"rolled_back": [names[-1]]}
-    assert printed("rollback", "--all", url=url) == {"rolled_back": names[-2::-1]}
-    assert command("rollback", "--database-url", url).stdout == "nothing to do\n"
+    assert printed("rollback", "--yes", url=url) == {"rolled_back": [names[-1]]}
+    assert printed("rollback", "--all", "--yes", url=url) == {"rolled_back": names[-2::-1]}
+    assert command("rollback", "--yes", "--database-url", url).stdout == "nothing to do\n"
 
 
 def test_a_function_changed_by_hand_shows(database_url: str, conn: psycopg.Connection[Any]) -> None:
