@@ -100,6 +100,9 @@ begin
   else
     v_new := payments_private.extract_payment_facts(p_account, p_newest.object_type, p_newest.data);
   end if;
+  if p_newest.object_id is not null and payments_private.lines_go_on(p_newest.object_type, p_newest.data) then
+    v_new := payments_private.with_lines_of(v_new, p_old);
+  end if;
   if p_newest.object_id is not null
      and ((p_newest.object_type = 'charge' and v_new.refunded > 0)
           or (p_newest.object_type = 'refund' and v_new.status = 'failed'))
@@ -118,10 +121,8 @@ begin
   v_new.first_succeeded_at := p_old.first_succeeded_at;
   v_new.first_failed_at := p_old.first_failed_at;
   v_new.first_refunded_at := p_old.first_refunded_at;
-  v_new.first_held_at := p_old.first_held_at;
-  if v_facts.mode = 'held' then
-    v_new.first_held_at := least(p_old.first_held_at, p_snapshot.observed_at);
-  end if;
+  v_new.first_held_at :=
+    least(p_old.first_held_at, case when v_facts.mode = 'held' then p_snapshot.observed_at end);
   if p_snapshot.provider_event_id is not null then  -- the API does not say since when
     if v_facts.status = 'succeeded' then
       v_new.first_succeeded_at := least(p_old.first_succeeded_at, p_snapshot.observed_at);

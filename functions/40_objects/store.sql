@@ -18,6 +18,20 @@ $$;
 comment on function payments_private.body_is_in_ledger(payments_private.snapshot, boolean) is
   'Whether a snapshot''s body need not be stored, because its event''s ledger row has it. What came inside another object is in no ledger row of its own. p_carry, p_more: as for store_snapshot; null if more are to come.';
 
+create or replace function payments_private.doubt(
+  p_environment text, p_account text, p_object_type text, p_object_id text, p_reason text
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into payments_private.refresh_queue (environment, account, object_type, object_id, reason)
+  values (p_environment, coalesce(p_account, ''), p_object_type, p_object_id, p_reason)
+  on conflict do nothing;
+end
+$$;
+comment on function payments_private.doubt(text, text, text, text, text) is 'Queues an object to be asked of the API, once.';
+
 -- The same second: enter the set of candidates, the stored snapshot first if it was alone so far, and choose anew.
 create or replace function payments_private.latest_of_second(
   p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean,
@@ -53,10 +67,8 @@ begin
      and r.source = v_best.latest_source;
 
   if not v_best.settled then
-    insert into payments_private.refresh_queue (environment, account, object_type, object_id, reason)
-    values (p_environment, coalesce(p_account, ''), p_snapshot.object_type, p_snapshot.object_id,
-            'events of one second could not be told apart')
-    on conflict do nothing;
+    perform payments_private.doubt(p_environment, p_account, p_snapshot.object_type, p_snapshot.object_id,
+                                   'events of one second could not be told apart');
   end if;
   return row(p_environment, p_account, v_latest.object_type, v_latest.object_id, 
              case when v_latest.source = p_snapshot.provider_event_id then p_snapshot.data
@@ -160,6 +172,10 @@ begin
     end if;
   end if;
 
+  if changed and payments_private.lines_go_on(v_newest.object_type, v_newest.data) then
+    perform payments_private.doubt(p_environment, p_account, 'invoice', v_newest.object_id,
+                                   'its lines go on elsewhere');
+  end if;
   if changed and not payments_private.body_is_in_ledger(v_newest, p_carry) then
     v_body := v_newest.data;
     v_previous := v_newest.previous_attributes;

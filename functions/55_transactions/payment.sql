@@ -107,7 +107,7 @@ comment on function payments_private.members_of(payments_private.payment_facts[]
 create or replace function payments_private.outcome_of(
   p_key payments_private.payment_facts, p_heir boolean, p_parts payments_private.payment_facts[]
 ) returns payments_private.payment_outcome
-language plpgsql stable
+language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -162,7 +162,7 @@ create or replace function payments_private.with_money(
   t payments.transactions, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[],
   m payments_private.payment_members, o payments_private.payment_outcome
 ) returns payments.transactions
-language plpgsql stable
+language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin

@@ -26,6 +26,36 @@ end
 $$;
 comment on function payments_private.claim_by_hand() is 'Gives earlier rows of a customer their subject when its mapping is written by hand.';
 
+-- A mapping that was written by hand and is deleted by hand takes its claim along, and all is as if it had never been
+-- written: the customer stands again for whom the others say.
+create or replace function payments_private.unclaim_by_hand() returns trigger
+language plpgsql security definer  -- whoever may write mappings need not know of claims
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_subjects text[] := payments_private.subjects_claiming(old.environment, old.account_id, old.provider_customer_id);
+begin
+  if payments_private.customer_of_subject(old.environment, old.account_id,
+                                          old.subject_key) is distinct from old.provider_customer_id then
+    return null;  -- one of our own projections
+  end if;
+  delete from payments_private.customer_claims c
+   where c.environment = old.environment and c.account = coalesce(old.account_id, '') and c.source = 'hand'
+     and c.provider_customer_id = old.provider_customer_id
+     and c.subject_type = old.subject_type and c.subject_id = old.subject_id;
+  if not found then
+    return null;  -- it was computed, and will be again
+  end if;
+  perform payments_private.lock_nodes(old.environment, old.account_id,
+                                      array['customer:' || old.provider_customer_id, 'subject:' || old.subject_key]);
+  perform payments_private.project_customer_mappings(old.environment, old.account_id, v_subjects);
+  perform payments_private.reproject_customer(old.environment, old.account_id, old.provider_customer_id);
+  return null;
+end
+$$;
+comment on function payments_private.unclaim_by_hand() is
+  'Takes the claim of a mapping that was written by hand back when it is deleted, and computes again what depended on it.';
+
 create or replace function payments_private.reproject_customer(p_environment text, p_account text, p_customer_id text)
   returns void
 language plpgsql
@@ -48,3 +78,8 @@ drop trigger if exists claim_by_hand on payments.customer_mappings;
 create trigger claim_by_hand
   after insert or update of provider_customer_id on payments.customer_mappings
   for each row execute function payments_private.claim_by_hand();
+
+drop trigger if exists unclaim_by_hand on payments.customer_mappings;
+create trigger unclaim_by_hand
+  after delete on payments.customer_mappings
+  for each row execute function payments_private.unclaim_by_hand();

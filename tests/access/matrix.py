@@ -426,6 +426,7 @@ INTERNALS: Final = """
     detach_statements
     differences
     differences_of
+    doubt
     dispatch_to_links
     dispute_facts
     due_events
@@ -510,6 +511,7 @@ INTERNALS: Final = """
     latest_same_second
     lifecycle_stage
     likely_latest
+    lines_go_on
     link_or_fail
     linked_at_once
     linked_column_type
@@ -679,6 +681,7 @@ INTERNALS: Final = """
     subscriptions_of_customers
     take_bodies_over
     take_event
+    unclaim_by_hand
     take_token
     tell_of_object
     tells_of_payments
@@ -700,6 +703,7 @@ INTERNALS: Final = """
     wait_for_locks_until
     wanted_values
     with_contents
+    with_lines_of
     with_credits
     with_money
     with_row_ids

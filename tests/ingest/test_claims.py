@@ -145,3 +145,39 @@ def test_what_is_mapped_by_hand_goes_before_what_stripe_tells(conn: Connection) 
     assert payers(conn) == ["a"]
     conn.execute("select payments.rebuild_projections('test')")
     assert (mappings(conn), payers(conn)) == ({"z": "cus_1"}, ["a"])
+
+
+def by_hand(conn: Connection, subject: str, customer_id: str = "cus_1") -> None:
+    conn.execute(
+        """insert into payments.customer_mappings (environment, subject_type, subject_id, provider_customer_id)
+           values ('test', 'team', %s, %s)
+           on conflict (provider, environment, account_id, subject_type, subject_id)
+           do update set provider_customer_id = excluded.provider_customer_id""",
+        [subject, customer_id],
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "whose", "mapped"),
+    [
+        ([customer(0, "a")], "a", {"a": "cus_1"}),
+        ([customer(0, None)], None, {}),
+        ([customer(0, None), subscription(1, "b")], "b", {"b": "cus_1"}),
+        ([customer(0, None), customer(0, "z", customer_id="cus_2")], None, {"z": "cus_2"}),
+    ],
+    ids=["its own metadata", "nobody", "its subscription", "the subject has another customer"],
+)
+def test_a_mapping_that_is_deleted_by_hand_leaves_nothing(
+    conn: Connection, told: list[Json], whose: str | None, mapped: dict[str, str]
+) -> None:
+    late = 400  # days; what is written by hand counts from today
+    ingest(conn, told)
+    by_hand(conn, "z")
+    ingest(conn, [payment(late)])
+    assert (mappings(conn)["z"], payers(conn)) == ("cus_1", ["z"])
+    conn.execute("delete from payments.customer_mappings where subject_id = 'z' and provider_customer_id = 'cus_1'")
+    ingest(conn, [payment(late + 1)])
+    assert (mappings(conn), payers(conn)) == (mapped, [whose, whose])
+    assert not conn.execute("select * from payments.verify_projections('test')").fetchall()
+    by_hand(conn, "z")
+    assert (mappings(conn)["z"], payers(conn)) == ("cus_1", ["z", "z"])

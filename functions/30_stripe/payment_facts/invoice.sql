@@ -75,6 +75,48 @@ $$;
 comment on function payments_private.invoice_purchase(jsonb, payments_private.payment_facts) is
   'Product and price of the main line; all that were bought where there are several lines.';
 
+-- An event carries the first lines only, and says has_more (Stripe API reference: Pagination).
+create or replace function payments_private.lines_go_on(p_object_type text, p_data jsonb) returns boolean
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return p_object_type = 'invoice' and coalesce(p_data #> '{lines,has_more}' = jsonb 'true', false);
+end
+$$;
+comment on function payments_private.lines_go_on(text, jsonb) is 'Whether this is an invoice that shows the first of its lines only.';
+
+create or replace function payments_private.with_lines_of(
+  p_new payments_private.payment_facts, p_old payments_private.payment_facts
+) returns payments_private.payment_facts
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_id text;
+begin
+  foreach v_id in array coalesce(p_new.products, array[p_new.product_id]) loop
+    if v_id <> all (coalesce(p_old.products, array[p_old.product_id])) then
+      p_old.products := coalesce(p_old.products, array[p_old.product_id]) || v_id;
+    end if;
+  end loop;
+  foreach v_id in array coalesce(p_new.prices, array[p_new.price_id]) loop
+    if v_id <> all (coalesce(p_old.prices, array[p_old.price_id])) then
+      p_old.prices := coalesce(p_old.prices, array[p_old.price_id]) || v_id;
+    end if;
+  end loop;
+  if p_old.price_id is not null or p_old.product_id is not null then
+    p_new.product_id := p_old.product_id;
+    p_new.price_id := p_old.price_id;
+    p_new.products := p_old.products;
+    p_new.prices := p_old.prices;
+  end if;
+  return p_new;
+end
+$$;
+comment on function payments_private.with_lines_of(payments_private.payment_facts, payments_private.payment_facts) is
+  'What an invoice says that shows its first lines only, with what is known of its lines so far: nothing that an earlier list told is lost before the whole list is read.';
+
 create or replace function payments_private.invoice_facts(
   p_account text, p_data jsonb, o payments_private.payment_facts
 ) returns payments_private.payment_facts
