@@ -20,6 +20,7 @@ as $$
 declare
   v_environment text := payments_private.environment_or_fail(connect_account.environment);
   v_account_id  text := payments_private.json_id(account);
+  v_is_known    boolean := payments_private.foreign_account(v_environment, v_account_id) is null;
   v_connection  payments.provider_connections;
 begin
   if v_account_id is null then
@@ -46,12 +47,14 @@ begin
       detail = v_account_id,
       hint = 'Two accounts do not share an environment: use the former account''s key, '
         'or begin a new mirror with replace_account().';
+  elsif not v_is_known then
+    perform payments_private.adopt_account(v_environment, v_account_id);
   end if;
   return v_connection;
 end
 $$;
 comment on function payments.connect_account(text, jsonb, boolean) is
-  'Records Stripe''s account behind an environment, as /v1/account shows it, and whether its key is a live one. Fills what is empty and changes nothing that is on record: replace_account() does. Raises PY008 for a key of the other mode, PY006 where another account is mirrored already.';
+  'Records Stripe''s account behind an environment, as /v1/account shows it, and whether its key is a live one. Fills what is empty and changes nothing that is on record: replace_account() does. What was told of the account before as of a connected one becomes ours, and triggers see its events again, without account. Raises PY008 for a key of the other mode, PY006 where another account is mirrored already.';
 
 create or replace function payments.finish_sync(environment text, counts jsonb, error text default null)
   returns payments.provider_connections

@@ -370,6 +370,8 @@ INTERNALS: Final = """
     account_is_trusted
     account_name
     add_same_second
+    adopt_account
+    adopt_event
     allow_link
     amount_given_back
     anchor_for

@@ -257,3 +257,43 @@ def test_everybody_sees_only_our_catalogue(conn: Connection) -> None:
     conn.execute("set local role payments_user")
     assert [r["name"] for r in conn.execute("select name from payments.stripe_products")] == ["Ours"]
     conn.execute("reset role")
+
+
+@pytest.mark.parametrize("known", ["by its events", "from the API too", "and of a part as ours"])
+def test_what_came_before_the_account_was_known_becomes_ours(conn: Connection, known: str) -> None:
+    events = story()
+    with conn.transaction(force_rollback=True):
+        ingest(conn, events)
+        expected = rows(conn, None)
+    early = [{**e, "account": "acct_ours"} for e in events]
+    ingest(conn, early)
+    if known == "from the API too":
+        shown = [e["data"]["object"] for e in events if e["type"] == "product.created"]
+        conn.execute(
+            "select payments.store_stripe_objects('test', %s::jsonb, now() - interval '10 years', 'acct_ours')",
+            [json.dumps([{**each, "id": "prod_api"} for each in shown])],
+        )
+    elif known == "and of a part as ours":
+        ingest(conn, events[:5])
+    ingest(conn, of("acct_theirs", events))
+    conn.execute(
+        """create table public.seen (event text, account text);
+           create function public.see() returns trigger language plpgsql security definer as $$ begin
+             insert into public.seen values (new.provider_event_id, new.account_id); return null; end $$;
+           create trigger see after insert or update on payments.webhook_events for each row
+             when (new.processing_status = 'processed') execute function public.see()"""
+    )
+    conn.execute("""select payments.connect_account('test', '{"id": "acct_ours", "object": "account"}', false)""")
+    found = rows(conn, None)
+    if known == "from the API too":
+        assert [r["product_id"] for r in found["stripe_products"] if r["product_id"] == "prod_api"] == ["prod_api"]
+    else:
+        assert found == expected
+    assert not any(rows(conn, "acct_ours").values())
+    assert any(rows(conn, "acct_theirs").values())
+    applied = [r["event"] for r in conn.execute("select event from public.seen where account is null").fetchall()]
+    assert sorted(applied) == sorted(e["id"] for e in events[5 if "part" in known else 0 :])
+    assert not conn.execute("select from payments.webhook_events where account_id = 'acct_ours'").fetchall()
+    assert not conn.execute("select * from payments.verify_projections('test')").fetchall()
+    conn.execute("""select payments.connect_account('test', '{"id": "acct_ours", "object": "account"}', false)""")
+    assert rows(conn, None) == found, "once is enough"

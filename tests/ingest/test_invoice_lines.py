@@ -19,12 +19,12 @@ def conn(scratch_conn: Connection) -> Connection:
 
 
 def line(name: str, amount: int, shape: str = "current", **values: Any) -> Json:
-    bought: Json = {
+    shapes: dict[str, Json] = {
         "current": {"pricing": {"price_details": {"price": f"price_{name}", "product": f"prod_{name}"}}},
         "price": {"price": {"id": f"price_{name}", "object": "price", "product": f"prod_{name}"}},
         "plan": {"plan": {"id": f"price_{name}", "object": "plan", "product": f"prod_{name}"}},
-    }[shape]
-    return {"id": f"il_{name}", "object": "line_item", "amount": amount, **bought, **values}
+    }
+    return {"id": f"il_{name}", "object": "line_item", "amount": amount, **shapes[shape], **values}
 
 
 def invoice(lines: list[Json], more: bool = False, **values: Any) -> Json:
@@ -79,10 +79,10 @@ def test_a_partial_list_is_asked_for_at_once(conn: Connection) -> None:
     assert bought(conn) == of("a", "b")
 
 
-PRORATED = {"parent": {"type": "subscription_item_details", "subscription_item_details": {"proration": True}}}
-ITEM = {"parent": {"type": "subscription_item_details", "subscription_item_details": {"proration": False}}}
-PENDING = {"parent": {"type": "invoice_item_details", "invoice_item_details": {"proration": False}}}
-LINES = {
+PRORATED: Json = {"parent": {"type": "subscription_item_details", "subscription_item_details": {"proration": True}}}
+ITEM: Json = {"parent": {"type": "subscription_item_details", "subscription_item_details": {"proration": False}}}
+PENDING: Json = {"parent": {"type": "invoice_item_details", "invoice_item_details": {"proration": False}}}
+LINES: dict[str, tuple[list[Json], Json]] = {
     "several items of a subscription: the dearest": ([line("a", 100, **ITEM), line("b", 500, **ITEM)], of("b", "a")),
     "old prorations": (
         [line("a", 900, "plan", type="invoiceitem", proration=True), line("b", 500, "plan", type="subscription")],
