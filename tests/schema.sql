@@ -435,7 +435,7 @@ CREATE FUNCTION payments.connect_account(environment text, account jsonb, livemo
 
 ALTER FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) IS 'Records Stripe''s account behind an environment, as /v1/account shows it, and whether its key is a live one. Fills what is empty and changes nothing that is on record: replace_account() does. Raises PY008 for a key of the other mode, PY006 where another account is mirrored already.';
+COMMENT ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) IS 'Records Stripe''s account behind an environment, as /v1/account shows it, and whether its key is a live one. Fills what is empty and changes nothing that is on record: replace_account() does. What was told of the account before as of a connected one becomes ours, and triggers see its events again, without account. Raises PY008 for a key of the other mode, PY006 where another account is mirrored already.';
 
 CREATE FUNCTION payments.create_existing(target regclass, kind text DEFAULT NULL::text, max_rows integer DEFAULT 1000) RETURNS integer
     LANGUAGE plpgsql
@@ -1115,7 +1115,7 @@ CREATE FUNCTION payments.verify_projections(environment text) RETURNS TABLE(proj
 
 ALTER FUNCTION payments.verify_projections(environment text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.verify_projections(environment text) IS 'The rows that differ from what a rebuild would give: no rows when all is well. stored is null for a missing row, expected for one too many; the key of another account''s row ends in its name. Changes nothing, and deliveries go on. Raises PY001 for an unknown environment.';
+COMMENT ON FUNCTION payments.verify_projections(environment text) IS 'The rows that differ from what a rebuild would give: no rows when all is well. stored is null for a missing row, expected for one too many; the key of another account''s row ends in its name. Then rows, also of the ledger, that break a rule which only our functions keep: expected names it. Changes nothing, and deliveries go on. Raises PY001 for an unknown environment.';
 
 CREATE FUNCTION payments.wait_for_checkout(id uuid, timeout interval DEFAULT '00:00:10'::interval) RETURNS payments.stripe_checkout_sessions
     LANGUAGE plpgsql
@@ -1190,6 +1190,22 @@ CREATE FUNCTION payments_private.add_same_second(p_environment text, p_account t
 ALTER FUNCTION payments_private.add_same_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.add_same_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) IS 'Enters a snapshot into the set among which the latest of its second is chosen. p_body: its body, null where the ledger has it or is about to.';
+
+CREATE FUNCTION payments_private.adopt_account(p_environment text, p_account_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.adopt_account(p_environment text, p_account_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.adopt_account(p_environment text, p_account_id text) IS 'Files what was told of this account as ours. Deliveries of the environment wait meanwhile. Its cost is one look at the ledger and the store, and that of each event of the account.';
+
+CREATE FUNCTION payments_private.adopt_event(p_event payments.webhook_events) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.adopt_event(p_event payments.webhook_events) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.adopt_event(p_event payments.webhook_events) IS 'Makes an event of a connected account one of ours, and applies it again if it was. The caller has locked the environment.';
 
 CREATE FUNCTION payments_private.allow_link(p_link integer, p_object_id text) RETURNS void
     LANGUAGE plpgsql
@@ -1441,6 +1457,14 @@ CREATE FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.s
 ALTER FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) IS 'Whether a snapshot''s body need not be stored, because its event''s ledger row has it. What came inside another object is in no ledger row of its own. p_carry, p_more: as for store_snapshot; null if more are to come.';
+
+CREATE FUNCTION payments_private.broken_rules(p_environment text) RETURNS TABLE(projection text, key text, stored jsonb, rule text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.broken_rules(p_environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.broken_rules(p_environment text) IS 'Rows of an environment that break a rule which no constraint guards, with the rule; reads both tables whole.';
 
 CREATE FUNCTION payments_private.caller_claims() RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -1884,6 +1908,14 @@ ALTER FUNCTION payments_private.doctor_subject_types() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.doctor_subject_types() IS 'Findings on registered subject types, each of which is asked once, for payments.doctor().';
 
+CREATE FUNCTION payments_private.doctor_triggers() RETURNS SETOF payments_private.finding
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.doctor_triggers() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.doctor_triggers() IS 'A finding on an application''s trigger that makes deliveries take the slower way, for payments.doctor().';
+
 CREATE FUNCTION payments_private.doctor_worker() RETURNS SETOF payments_private.finding
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1893,6 +1925,14 @@ CREATE FUNCTION payments_private.doctor_worker() RETURNS SETOF payments_private.
 ALTER FUNCTION payments_private.doctor_worker() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.doctor_worker() IS 'Findings on who does what is due, for payments.doctor().';
+
+CREATE FUNCTION payments_private.doubt(p_environment text, p_account text, p_object_type text, p_object_id text, p_reason text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.doubt(p_environment text, p_account text, p_object_type text, p_object_id text, p_reason text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.doubt(p_environment text, p_account text, p_object_type text, p_object_id text, p_reason text) IS 'Queues an object to be asked of the API, once.';
 
 CREATE FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) RETURNS uuid[]
     LANGUAGE plpgsql
@@ -2715,6 +2755,14 @@ ALTER FUNCTION payments_private.likely_latest(p_candidates payments_private.same
 
 COMMENT ON FUNCTION payments_private.likely_latest(p_candidates payments_private.same_second_snapshots[]) IS 'Those of an object''s same-second snapshots that are no creation, and whose state was not left again; a deletion alone where there is one.';
 
+CREATE FUNCTION payments_private.lines_go_on(p_object_type text, p_data jsonb) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.lines_go_on(p_object_type text, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.lines_go_on(p_object_type text, p_data jsonb) IS 'Whether this is an invoice that shows the first of its lines only.';
+
 CREATE FUNCTION payments_private.link_or_fail(p_link_id integer) RETURNS payments_private.linked_tables
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3091,7 +3139,7 @@ ALTER FUNCTION payments_private.outbox_is_open(p_environment text) OWNER TO paym
 COMMENT ON FUNCTION payments_private.outbox_is_open(p_environment text) IS 'Whether pushes of an environment are sent: not while paused, and not from a copy of the database or to another account than before.';
 
 CREATE FUNCTION payments_private.outcome_of(p_key payments_private.payment_facts, p_heir boolean, p_parts payments_private.payment_facts[]) RETURNS payments_private.payment_outcome
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.outcome_of(p_key payments_private.payment_facts, p_heir boolean, p_parts payments_private.payment_facts[]) OWNER TO payments_owner;
@@ -4203,6 +4251,14 @@ ALTER FUNCTION payments_private.type_of_kind(p_kind text) OWNER TO payments_owne
 
 COMMENT ON FUNCTION payments_private.type_of_kind(p_kind text) IS 'Returns the type of Stripe object that a kind of link is about; null for kind object.';
 
+CREATE FUNCTION payments_private.unclaim_by_hand() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.unclaim_by_hand() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.unclaim_by_hand() IS 'Takes the claim of a mapping that was written by hand back when it is deleted, and computes again what depended on it.';
+
 CREATE FUNCTION payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -4291,8 +4347,16 @@ ALTER FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_g
 
 COMMENT ON FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_facts[]) IS 'The payments of a group with what credit notes say was given back outside of Stripe.';
 
+CREATE FUNCTION payments_private.with_lines_of(p_new payments_private.payment_facts, p_old payments_private.payment_facts) RETURNS payments_private.payment_facts
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.with_lines_of(p_new payments_private.payment_facts, p_old payments_private.payment_facts) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.with_lines_of(p_new payments_private.payment_facts, p_old payments_private.payment_facts) IS 'What an invoice says that shows its first lines only, with what is known of its lines so far: nothing that an earlier list told is lost before the whole list is read.';
+
 CREATE FUNCTION payments_private.with_money(t payments.transactions, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[], m payments_private.payment_members, o payments_private.payment_outcome) RETURNS payments.transactions
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.with_money(t payments.transactions, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[], m payments_private.payment_members, o payments_private.payment_outcome) OWNER TO payments_owner;
@@ -5285,6 +5349,8 @@ CREATE TRIGGER prepare_portal_session BEFORE INSERT ON payments.stripe_customer_
 
 CREATE TRIGGER processed_events_are_frozen BEFORE UPDATE ON payments.webhook_events FOR EACH ROW WHEN ((old.processing_status = 'processed'::text)) EXECUTE FUNCTION payments_private.freeze_processed_event();
 
+CREATE TRIGGER unclaim_by_hand AFTER DELETE ON payments.customer_mappings FOR EACH ROW EXECUTE FUNCTION payments_private.unclaim_by_hand();
+
 CREATE TRIGGER note_refresh BEFORE INSERT ON payments_private.refresh_queue FOR EACH ROW EXECUTE FUNCTION payments_private.note_refresh();
 
 ALTER TABLE ONLY payments_private.linked_tables
@@ -5845,6 +5911,10 @@ REVOKE ALL ON FUNCTION payments_private.account_name(p_account jsonb) FROM PUBLI
 
 REVOKE ALL ON FUNCTION payments_private.add_same_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.adopt_account(p_environment text, p_account_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.adopt_event(p_event payments.webhook_events) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.allow_link(p_link integer, p_object_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_facts[]) FROM PUBLIC;
@@ -5888,6 +5958,8 @@ REVOKE ALL ON FUNCTION payments_private.become_owner_of(p_thing text, p_owner na
 REVOKE ALL ON FUNCTION payments_private.belongs_to(p_member payments_private.payment_facts, p_payment payments_private.payment_facts, p_group payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.broken_rules(p_environment text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.caller_claims() FROM PUBLIC;
 
@@ -5992,7 +6064,11 @@ REVOKE ALL ON FUNCTION payments_private.doctor_restore() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.doctor_subject_types() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.doctor_triggers() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.doctor_worker() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.doubt(p_environment text, p_account text, p_object_type text, p_object_id text, p_reason text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) FROM PUBLIC;
 
@@ -6167,6 +6243,8 @@ REVOKE ALL ON FUNCTION payments_private.latest_same_second(p_environment text, p
 REVOKE ALL ON FUNCTION payments_private.lifecycle_stage(p_object_type text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.likely_latest(p_candidates payments_private.same_second_snapshots[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.lines_go_on(p_object_type text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.link_or_fail(p_link_id integer) FROM PUBLIC;
 
@@ -6518,6 +6596,8 @@ REVOKE ALL ON FUNCTION payments_private.try_event(p_environment text, p_id uuid,
 
 REVOKE ALL ON FUNCTION payments_private.type_of_kind(p_kind text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.unclaim_by_hand() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.updates_are_watched() FROM PUBLIC;
@@ -6539,6 +6619,8 @@ REVOKE ALL ON FUNCTION payments_private.wanted_values(l payments_private.linked_
 REVOKE ALL ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_facts[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.with_lines_of(p_new payments_private.payment_facts, p_old payments_private.payment_facts) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.with_money(t payments.transactions, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[], m payments_private.payment_members, o payments_private.payment_outcome) FROM PUBLIC;
 

@@ -162,6 +162,22 @@ end
 $$;
 comment on function payments_private.doctor_freshness() is 'Findings on the age of sweeps and syncs, for payments.doctor().';
 
+create or replace function payments_private.doctor_triggers() returns setof payments_private.finding
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if payments_private.updates_are_watched() then
+    return next row('triggers', null, 'yellow',
+      'a trigger on payments.webhook_events sees updates only, or the row before: each delivery is written twice',
+      'Write it "after insert or update … when (new.processing_status = ''processed'')", without old and tg_op'
+      )::payments_private.finding;
+  end if;
+end
+$$;
+comment on function payments_private.doctor_triggers() is
+  'A finding on an application''s trigger that makes deliveries take the slower way, for payments.doctor().';
+
 -- What the application registered -------------------------------------------------------------------------------------
 
 create or replace function payments_private.doctor_subject_types() returns setof payments_private.finding
@@ -408,6 +424,7 @@ begin
   return query select * from payments_private.doctor_events();
   return query select * from payments_private.doctor_worker();
   return query select * from payments_private.doctor_freshness();
+  return query select * from payments_private.doctor_triggers();
   return query select * from payments_private.doctor_subject_types();
   return query select * from payments_private.doctor_linked_tables();
 end

@@ -211,6 +211,42 @@ $$;
 comment on function payments_private.differences(text, integer) is
   'What verify_projections() answers, so many objects at a time; an item that moved from one subscription to another is told by both.';
 
+-- What only our functions write is not checked at each write: the checks are made here.
+create or replace function payments_private.broken_rules(p_environment text)
+  returns table (projection text, key text, stored jsonb, rule text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  return query
+    select 'transactions', t.provider_object_type || ':' || t.provider_object_id, to_jsonb(t), r.rule
+      from payments.transactions t,
+           lateral (values
+             ('the provider is stripe', t.provider = 'stripe'),
+             ('the type is known',
+              t.type = any ('{one_time_payment,subscription_invoice,refund,failed_payment,dispute}')),
+             ('the status is known',
+              t.status = any ('{pending,succeeded,failed,refunded,partially_refunded,disputed}')),
+             ('a failed payment has failed', t.type <> 'failed_payment' or t.status = 'failed'),
+             ('a subject has type and id', (t.subject_type is null) = (t.subject_id is null))) r (rule, holds)
+     where t.environment = p_environment and not r.holds
+    union all
+    select 'webhook_events', e.provider_event_id, to_jsonb(e) - array['payload', 'raw_payload'], r.rule
+      from payments.webhook_events e,
+           lateral (values
+             ('the provider is stripe', e.provider = 'stripe'),
+             ('the status is known', e.processing_status = any ('{pending,processed,failed,ignored}')),
+             ('a body is kept once', e.payload is null or e.raw_payload is null),
+             ('only failed events wait or are parked, and not both',
+              num_nonnulls(e.next_attempt_at, e.parked_at)
+              <= case e.processing_status when 'failed' then 1 else 0 end)) r (rule, holds)
+     where e.environment = p_environment and not r.holds;
+end
+$$;
+comment on function payments_private.broken_rules(text) is
+  'Rows of an environment that break a rule which no constraint guards, with the rule; reads both tables whole.';
+
 create or replace function payments.verify_projections(environment text)
   returns table (projection text, key text, stored jsonb, expected jsonb)
 language plpgsql security definer  -- administrators may read the projections, not write them
@@ -225,9 +261,13 @@ begin
            with ordinality d (projection, key, stored, expected, place)
      group by d.projection, d.key
      order by d.projection, d.key;
+  return query
+    select b.projection, b.key, b.stored, jsonb_build_object('rule', b.rule)
+      from payments_private.broken_rules(payments_private.environment_or_fail(verify_projections.environment)) b
+     order by b.projection, b.key, b.rule;
 end
 $$;
 comment on function payments.verify_projections(text) is
-  'The rows that differ from what a rebuild would give: no rows when all is well. stored is null for a missing row, expected for one too many; the key of another account''s row ends in its name. Changes nothing, and deliveries go on. Raises PY001 for an unknown environment.';
+  'The rows that differ from what a rebuild would give: no rows when all is well. stored is null for a missing row, expected for one too many; the key of another account''s row ends in its name. Then rows, also of the ledger, that break a rule which only our functions keep: expected names it. Changes nothing, and deliveries go on. Raises PY001 for an unknown environment.';
 
 grant execute on function payments.verify_projections(text) to payments_admin;

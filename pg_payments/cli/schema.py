@@ -89,6 +89,8 @@ def status(
         for kind, changed in (("relation", found.relations), ("owner", found.owners), ("grant", found.grants))
         for name, state in changed.items()
     ]
+    if found.is_watched:
+        rows.append({"kind": "trigger", "name": "payments.webhook_events", "state": "sees updates only: slower"})
     if as_json:
         print_json({"up_to_date": found.up_to_date, "items": rows})
     else:

@@ -12,7 +12,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
 
@@ -50,7 +50,8 @@ def _in_silence(_: str) -> None: ...
 def status(database_url: str, tree: SqlTree | None = None) -> Status:
     """Compares a database with a tree of SQL (default: this version's); changes nothing."""
     with _connect(database_url) as conn:
-        return state.compare(conn, tree or packaged())
+        found = state.compare(conn, tree or packaged())
+        return replace(found, is_watched=state.is_watched(conn))
 
 
 def migrate(

@@ -49,6 +49,8 @@ class Status:
     relations: dict[str, ObjectState] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     grants: dict[str, str] = field(default_factory=dict)
+    is_watched: bool = False
+    """Whether a trigger of the application makes deliveries take the slower way."""
 
     def migrations_in(self, state: MigrationState) -> list[str]:
         """Names of the migrations in one state, in order."""
@@ -149,6 +151,14 @@ def has_bookkeeping(conn: Connection) -> bool:
     """Whether this database has bookkeeping tables."""
     row = conn.execute("select pg_catalog.to_regclass('payments_migrations.applied_migration') is not null").fetchone()
     return row is not None and bool(row[0])
+
+
+def is_watched(conn: Connection) -> bool:
+    """Whether a trigger of the application sees updates of the ledger only; False where nothing is loaded yet."""
+    name = "payments_private.updates_are_watched()"
+    if conn.execute("select to_regprocedure(%s) is null", [name]).fetchone() == (True,):
+        return False
+    return conn.execute(f"select {name}").fetchone() == (True,)
 
 
 def compare(conn: Connection, tree: SqlTree) -> Status:

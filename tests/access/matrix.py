@@ -365,6 +365,7 @@ INTERNALS: Final = """
     doctor_linked_tables
     doctor_restore
     doctor_subject_types
+    doctor_triggers
     doctor_worker
     set_for_logins
     account_is_trusted
@@ -391,6 +392,7 @@ INTERNALS: Final = """
     await_session
     become_owner_of
     belongs_to
+    broken_rules
     body_is_in_ledger
     caller_claims
     calls_functions

@@ -24,7 +24,11 @@ QUARANTINED = """insert into payments_private.stashed_events (environment, provi
 ACCOUNT = "insert into payments.provider_connections (environment, {}) values ('test', {})"
 MEMBERS = "create table public.doctored (team_id text, user_id text); {}"
 
+LATE = """create function public.late() returns trigger language plpgsql as $$ begin return null; end $$;
+          create trigger late after update on payments.webhook_events for each row execute function public.late()"""
+
 SICK = {
+    "a trigger sees updates only": (LATE, "triggers", "yellow"),
     "an event waits": (EVENT.format("next_attempt_at", "now() + '1 minute'"), "failed events", "yellow"),
     "nobody retries": (EVENT.format("next_attempt_at", "now() - interval '1 hour'"), "failed events", "red"),
     "an event is parked": (EVENT.format("parked_at", "now()"), "parked events", "red"),

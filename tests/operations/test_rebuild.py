@@ -542,3 +542,30 @@ def test_deliveries_end_processed_after_a_rebuild_in_one_transaction(conn: Conne
     conn.execute("select payments.retry_failed_events()")
     statuses = conn.execute("select distinct processing_status as s from payments.webhook_events").fetchall()
     assert statuses == [{"s": "processed"}]
+
+
+BROKEN = {
+    "a type": ("transactions", "set type = 'gift'", "the type is known"),
+    "a status": ("transactions", "set status = 'lost'", "the status is known"),
+    "a failure that has not failed": (
+        "transactions", "set type = 'failed_payment', status = 'pending'", "a failed payment has failed",
+    ),
+    "half a subject": ("transactions", "set subject_type = 'team', subject_id = null", "a subject has type and id"),
+    "an event's status": ("webhook_events", "set processing_status = 'done'", "the status is known"),
+    "a body twice": ("webhook_events", "set raw_payload = '{}'", "a body is kept once"),
+    "a processed event waits": (
+        "webhook_events", "set next_attempt_at = now()", "only failed events wait or are parked, and not both",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_verify_says_which_rule_a_row_breaks(lived: Connection, case: str) -> None:
+    table, change, rule = BROKEN[case]
+    with lived.transaction(force_rollback=True):
+        lived.execute("set local session_replication_role = replica")
+        lived.execute(f"update payments.{table} {change} where id = (select min(id::text)::uuid from payments.{table})")
+        told = lived.execute(
+            "select projection, expected ->> 'rule' as rule from payments.verify_projections('test')"
+        ).fetchall()
+    assert {"projection": table, "rule": rule} in told
