@@ -88,7 +88,7 @@ def migrate(
         loaded = patiently(conn, say, lambda: _load(conn, tree, say, force=force))
         if loaded:
             say(f"loaded {len(loaded)} {'file' if len(loaded) == 1 else 'files'} of functions and policies")
-        mended += patiently(conn, say, lambda: mend.mend(conn))
+        mended += [line for line in patiently(conn, say, lambda: mend.mend(conn)) if line not in mended]
         for line in mended:
             say(line)
         _accept_edited(conn, tree, found, say)  # last: where something has failed before, nothing is accepted

@@ -19,6 +19,7 @@ from pg_payments.database.connections import SETTINGS, connect, with_settings
 from pg_payments.database.pool import LazyPool
 from pg_payments.errors import ConfigurationError
 from pg_payments.http.state import Service
+from pg_payments.schema.migrate import migrate, status
 from pg_payments.settings import Settings
 from pg_payments.webhooks.receive import receive
 from tests.stripe_simulator.projections import projections
@@ -152,6 +153,27 @@ def test_whoever_asks_at_another_level_is_told_to_try_again(
 
 
 PLANTED = {
+    "functions and types in the login's own schema": """
+        do $do$ begin
+          execute format('create schema %1$I; create domain %1$I.jsonb as pg_catalog.text;'
+                         'create domain %1$I.text as int;'
+                         'create domain %1$I.uuid as pg_catalog.text check (false)', current_user);
+          execute format('create function %I.pg_backend_pid() returns int language plpgsql as '
+                         '$$ begin insert into public.loot values (current_user); return 1; end $$', current_user);
+          execute format('create function %I.set_config(text, text, boolean) returns text language plpgsql as '
+                         '$$ begin insert into public.loot values (current_user); return 1; end $$', current_user);
+        end $do$""",
+    "types in public and a cast from one": """
+        create type public.jsonb as (a int); create type public.text as enum ('a'); create domain public.name as int;
+        create function public.to_loot(public.jsonb) returns pg_catalog.jsonb language plpgsql
+        as $$ begin insert into public.loot values (current_user); return 'null'; end $$;
+        create cast (public.jsonb as pg_catalog.jsonb) with function public.to_loot(public.jsonb) as implicit""",
+    "operators for texts": """
+        create function public.never(pg_catalog.text, pg_catalog.text) returns boolean language plpgsql
+        as $$ begin insert into public.loot values (current_user); return false; end $$;
+        create operator public.= (leftarg = pg_catalog.text, rightarg = pg_catalog.text, function = public.never);
+        create operator public.|| (leftarg = pg_catalog.text, rightarg = pg_catalog.text, function = public.never);
+        create operator public.<> (leftarg = pg_catalog.text, rightarg = pg_catalog.text, function = public.never)""",
     "a function with an exact match": """
         create function public.hashtextextended(text, int) returns bigint language plpgsql
         as $$ begin insert into public.loot values (current_user); return 1; end $$""",
@@ -273,3 +295,16 @@ def test_what_a_superuser_restored_is_not_taken_for_a_stranger_s(
     conn.execute("alter schema payments owner to current_user")
     with connect(service_url) as served:
         assert served.execute("select current_user").fetchone() is not None
+
+
+@pytest.mark.slow
+def test_what_is_planted_is_not_called_while_migrating(empty_database_url: str) -> None:
+    """All of it at once, before the first migrate, and a second one that loads everything anew."""
+    with psycopg.connect(empty_database_url, autocommit=True) as conn:
+        conn.execute("create table public.loot (who text); grant insert on public.loot to public")
+        for planted in reversed(PLANTED.values()):
+            conn.execute(planted.encode())
+        migrate(empty_database_url)
+        migrate(empty_database_url, force=True)
+        assert status(empty_database_url).up_to_date
+        assert conn.execute("select * from public.loot").fetchall() == []
