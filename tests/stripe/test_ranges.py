@@ -68,7 +68,9 @@ SPREADS: dict[str, Callable[[int], int]] = {
 }
 
 
-@pytest.mark.parametrize("spread", SPREADS)
+@pytest.mark.parametrize(
+    "spread", [pytest.param(each, marks=[pytest.mark.slow] if each != "in bursts" else []) for each in SPREADS]
+)
 def test_a_long_list_is_cut_into_parts_that_hold_all_of_it(
     unhurried: Conn, service_conn: Conn, stripe: StripeInMemory, spread: str
 ) -> None:

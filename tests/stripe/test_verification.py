@@ -187,6 +187,7 @@ def test_an_event_of_another_api_version_is_compared_in_what_both_have(conn: Con
     assert [(each.kind, each.fields) for each in found if each.table == "stripe_objects"] == [("stale", ("status",))]
 
 
+@pytest.mark.slow
 def test_a_sample_is_compared_with_its_rows(conn: Conn, stripe: StripeInMemory) -> None:
     for each in list(stripe.objects.values()):
         if each["object"] == "customer":
@@ -198,6 +199,7 @@ def test_a_sample_is_compared_with_its_rows(conn: Conn, stripe: StripeInMemory) 
     assert found.objects <= 10 * len(USUAL)
 
 
+@pytest.mark.slow
 def test_the_command_tells_repairs_and_ends_with_1_while_anything_is_left(conn: Conn, database_url: str) -> None:
     with loopback_socket() as bound:
         account = StripeEvents(address_of(bound))

@@ -59,6 +59,7 @@ def test_a_worker_makes_it_leaves_it_and_makes_it_again_when_it_is_gone(
     assert recorded == [{"i": other}]
 
 
+@pytest.mark.slow
 def test_a_copy_with_another_address_leaves_the_originals_endpoint(
     conn: Conn, account: StripeEvents, managed: dict[str, str]
 ) -> None:
@@ -70,6 +71,7 @@ def test_a_copy_with_another_address_leaves_the_originals_endpoint(
     assert endpoints(account) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changed",
     [
@@ -91,6 +93,7 @@ def test_it_is_left_alone_where_it_is_not_ours_to_make(
     assert set(endpoints(account)) == {"we_others"}
 
 
+@pytest.mark.slow
 def test_a_server_without_a_worker_makes_it_too(account: StripeEvents, managed: dict[str, str]) -> None:
     process = start_command("serve", "--port", "0", output=None, **managed)
     try:
