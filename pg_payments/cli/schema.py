@@ -1,6 +1,8 @@
 """`pg-payments migrate`, `status`, `rollback`, `uninstall` and `sql`: the schema in the database."""
 
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -153,9 +155,19 @@ def sql(
     only_test_helpers: Annotated[
         bool, typer.Option("--only-test-helpers", help="Just these, for a database that is migrated.")
     ] = False,
+    any_client: Annotated[
+        bool, typer.Option("--any-client", help="With BEGIN and COMMIT, for clients other than psql.")
+    ] = False,
+    supabase: Annotated[
+        bool, typer.Option("--supabase", help="Write it as supabase/migrations/<time>_pg_payments.sql.")
+    ] = False,
+    directory: Annotated[Path, typer.Option("--in", help="The project of --supabase.")] = Path(),
 ) -> None:
     """Print everything as one reviewable script for psql -1 -f; needs no database."""
+    if supabase:
+        print(scripts.supabase_migration(directory, datetime.now(UTC)))
+        return
     if not only_test_helpers:
-        print(scripts.script())
+        print(scripts.script(any_client=any_client))
     if with_test_helpers or only_test_helpers:
         print(scripts.helpers_for_tests())

@@ -28,6 +28,8 @@ from pg_payments.schema.state import Connection, Say, Status
 from pg_payments.schema.yoyo_backend import yoyo
 
 LOCK_KEY = int.from_bytes(hashlib.sha256(b"pg-payments migrate").digest()[:8], signed=True)
+TELL_POSTGREST = "notify pgrst, 'reload schema'"
+"""PostgREST keeps what it knows of a schema until it is told (its documentation: Schema Cache)."""
 LOCK_POLL_SECONDS = 0.2
 LOCK_WAIT_SECONDS = 600.0
 """How long another migrate is waited for."""
@@ -91,6 +93,8 @@ def migrate(
         mended += [line for line in patiently(conn, say, lambda: mend.mend(conn)) if line not in mended]
         for line in mended:
             say(line)
+        if applied or loaded or mended:
+            conn.execute(TELL_POSTGREST)
         _accept_edited(conn, tree, found, say)  # last: where something has failed before, nothing is accepted
         return Outcome(applied, loaded, mended)
 

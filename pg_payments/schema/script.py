@@ -5,10 +5,13 @@ It leaves the same database as ``migrate`` on an empty one, bookkeeping included
 
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
 
 from pg_payments import __version__
+from pg_payments.errors import ConfigurationError
 from pg_payments.schema import state
-from pg_payments.schema.migrate import LOCK_KEY
+from pg_payments.schema.migrate import LOCK_KEY, TELL_POSTGREST
 from pg_payments.schema.sql_files import PACKAGE, SqlFile, SqlTree, packaged
 
 _HEAD = """\
@@ -18,9 +21,7 @@ _HEAD = """\
 --
 -- does what `pg-payments migrate` does on an empty database; a later `pg-payments migrate` goes on from there.
 
-set search_path = pg_catalog, pg_temp;
-\\set ON_ERROR_STOP on
-savepoint this_script_needs_the_option_1;
+{transaction}
 set local client_min_messages = warning;
 select pg_advisory_xact_lock({lock});
 
@@ -34,6 +35,15 @@ end
 $$;
 """
 
+_BY_PSQL = """\
+set search_path = pg_catalog, pg_temp;
+\\set ON_ERROR_STOP on
+savepoint this_script_needs_the_option_1;"""
+
+_BY_ANY_CLIENT = """\
+begin;
+set local search_path = pg_catalog, pg_temp;"""
+
 _NOTE_APPLIED = """
 reset role;
 insert into payments_migrations._yoyo_migration (migration_hash, migration_id, applied_at_utc)
@@ -45,9 +55,24 @@ insert into payments_migrations.applied_migration (name, sha256) values ({name},
 """
 
 
-def script(tree: SqlTree | None = None) -> str:
-    """The script for a tree of SQL (default: this version's)."""
-    return "\n".join(_parts(tree or packaged()))
+def script(tree: SqlTree | None = None, *, any_client: bool = False) -> str:
+    """The script for a tree of SQL (default: this version's), for ``psql -1``; or for any client, with BEGIN."""
+    head = _BY_ANY_CLIENT if any_client else _BY_PSQL
+    return "\n".join([*_parts(tree or packaged(), head), *(["commit;"] if any_client else [])])
+
+
+def supabase_migration(directory: Path, now: datetime) -> Path:
+    """Writes the script as a migration of Supabase's command line into a project's directory; returns the file."""
+    migrations = directory / "supabase" / "migrations"
+    if not migrations.parent.is_dir():
+        raise ConfigurationError(
+            f"{directory} has no directory supabase",
+            hint="run it where `supabase init` was run, or name that with --in",
+        )
+    migrations.mkdir(exist_ok=True)
+    path = migrations / f"{now:%Y%m%d%H%M%S}_pg_payments.sql"
+    path.write_text(script(any_client=True) + "\n", encoding="utf-8")
+    return path
 
 
 def helpers_for_tests() -> str:
@@ -55,8 +80,9 @@ def helpers_for_tests() -> str:
     return _heading("helpers for tests") + (PACKAGE / "test_helpers.sql").read_text(encoding="utf-8")
 
 
-def _parts(tree: SqlTree) -> Iterator[str]:
-    yield _HEAD.format(version=__version__, lock=LOCK_KEY, preconditions=state.preconditions().text)
+def _parts(tree: SqlTree, head: str) -> Iterator[str]:
+    preconditions = state.preconditions().text
+    yield _HEAD.format(version=__version__, lock=LOCK_KEY, preconditions=preconditions, transaction=head)
     yield _heading("roles")
     yield state.roles().text
     yield _heading("bookkeeping")
@@ -79,7 +105,7 @@ def _parts(tree: SqlTree) -> Iterator[str]:
         )
     yield state.closing().text
     yield state.recording().text
-    yield "reset role;"
+    yield f"reset role;\n{TELL_POSTGREST};"
 
 
 def _note_applied(file: SqlFile) -> str:

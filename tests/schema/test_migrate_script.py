@@ -1,5 +1,6 @@
 """``sql`` prints what ``migrate`` does: ``psql -1 -f`` of it leaves the same database."""
 
+import re
 from pathlib import Path
 
 import psycopg
@@ -66,3 +67,21 @@ def test_on_an_installed_database_nothing_happens(database_url: str, script: Pat
     assert done.returncode != 0
     assert "pg-payments is installed here already" in done.stderr
     assert pg_dump(database_url) == before
+
+
+def test_a_client_that_is_not_psql_may_run_it_too(tmp_path: Path, database_url: str, empty_database_url: str) -> None:
+    (tmp_path / "supabase").mkdir()
+    done = command("sql", "--supabase", "--in", str(tmp_path))
+    (written,) = (tmp_path / "supabase/migrations").iterdir()
+    assert done.stdout == f"{written}\n"
+    assert re.fullmatch(r"\d{14}_pg_payments\.sql", written.name)
+    told: list[str] = []
+    with psycopg.connect(empty_database_url, autocommit=True) as conn:
+        conn.execute("listen pgrst")
+        conn.add_notify_handler(lambda notify: told.append(notify.payload))
+        conn.execute(written.read_bytes())
+    assert told == ["reload schema"]
+    assert pg_dump(empty_database_url) == pg_dump(database_url)
+    assert status(empty_database_url).up_to_date
+    refused = command("sql", "--supabase", "--in", str(tmp_path / "nowhere"))
+    assert (refused.returncode, "has no directory supabase" in refused.stderr) == (1, True)
