@@ -229,7 +229,7 @@ begin
       left join pg_catalog.pg_class c on c.oid = l.target
      cross join lateral (
        select string_agg(k.name, ', ') as absent
-         from (select l.id_column::text union select j.value from jsonb_each_text(l.columns) j) k (name)
+         from (select l.id_column::text union select j.key from jsonb_each_text(l.columns) j) k (name)
         where c.oid is not null and k.name is not null and l.kind <> 'object'
           and not exists (select from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attname = k.name
               and not a.attisdropped)) x
