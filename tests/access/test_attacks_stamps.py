@@ -166,6 +166,10 @@ def test_a_page_of_somebody_who_has_left_claims_no_customer(conn: Conn, kind: st
         ("varchar(3)", "ada", "ada", ["ada ", "adam"]),
         ("uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", ["A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "a0eebc999c0b4ef8bb6d6bb9bd380a11"]),
         ("interval", "1 day", "1 day", ["24:00:00", "P1D", "1 d"]),
+        ("numeric", "1000", "1000", ["1e3", "1E3", "1000.0", " 1000", "1_000"]),
+        ("uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", ["{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}"]),
+        ("char(5)", "ada", "ada", ["ada ", "ada  ", " ada"]),
+        ("text", "ada ", "ada ", ["ada", "ada  ", "Ada "]),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("style", ["ISO, MDY", "German, DMY", "SQL, DMY"])
