@@ -11,7 +11,8 @@ What is called is in the schemas that `migrate` made. Where somebody else has ma
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from threading import RLock
 from typing import Any, Self
 
 import psycopg
@@ -111,7 +112,13 @@ _ARGUMENTS: dict[str, Any] = {
 class _Cursor(Cursor[Any]):
     def execute(self, *args: Any, **kwargs: Any) -> Self:
         conn = self.connection
-        if not isinstance(conn, SettledConnection) or not conn.begins_anew():
+        if not isinstance(conn, SettledConnection):
+            return super().execute(*args, **kwargs)
+        with conn.alone():
+            return self._execute_settled(conn, *args, **kwargs)
+
+    def _execute_settled(self, conn: SettledConnection, *args: Any, **kwargs: Any) -> Self:
+        if not conn.begins_anew():
             return super().execute(*args, **kwargs)
         with conn.transaction():
             return super().execute(*args, **kwargs)
@@ -121,6 +128,7 @@ class SettledConnection(Connection[Any]):
     """A connection of ours; `pooled` if every transaction has to set its settings itself."""
 
     pooled = False
+    _one_at_a_time: AbstractContextManager[object] = nullcontext()
 
     @classmethod
     def made(cls, conninfo: str, **arguments: Any) -> SettledConnection:
@@ -134,6 +142,7 @@ class SettledConnection(Connection[Any]):
         found = conn.cursor(row_factory=tuple_row).execute(_PROBE).fetchone()
         conn.pooled = found != (conn.info.backend_pid, SEARCH_PATH)
         if conn.pooled:
+            conn._one_at_a_time = RLock()
             conn.isolation_level = IsolationLevel.READ_COMMITTED
         if unfit := conn.cursor(row_factory=tuple_row).execute(_UNFIT).fetchone():
             conn.close()
@@ -144,13 +153,18 @@ class SettledConnection(Connection[Any]):
         """Whether the next statement would be a transaction of its own, on a server connection like any other."""
         return self.pooled and self.info.transaction_status == TransactionStatus.IDLE
 
+    def alone(self) -> AbstractContextManager[object]:
+        """Keeps other threads from a pooled connection: their statements would get into one transaction."""
+        return self._one_at_a_time
+
     @contextmanager
     def transaction(self, *args: Any, **kwargs: Any) -> Iterator[psycopg.Transaction]:
-        begins = self.begins_anew()
-        with super().transaction(*args, **kwargs) as transaction:
-            if begins:
-                self.execute(LOCAL_SETTINGS)
-            yield transaction
+        with self.alone():
+            begins = self.begins_anew()
+            with super().transaction(*args, **kwargs) as transaction:
+                if begins:
+                    self.execute(LOCAL_SETTINGS)
+                yield transaction
 
 
 class _AsyncCursor(AsyncCursor[Any]):
