@@ -13,7 +13,7 @@ COPY policies policies
 COPY pg_payments pg_payments
 RUN pip install --no-cache-dir '.[dashboard]'
 
-COPY examples /examples
+COPY docs/examples /examples
 WORKDIR /
 USER nobody
 EXPOSE 8000

@@ -21,7 +21,7 @@ from pg_payments.testing.local_postgres import LocalServer, temporary_server
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
-SHOP = ROOT / "examples/shop"
+SHOP = ROOT / "docs/examples/shop"
 SECRETS = {
     "STRIPE_TEST_WEBHOOK_SECRET": "whsec_of_this_test_only_1234",
     "PAYMENTS_JWT_SECRET": "a secret of this test only, long enough",
@@ -62,7 +62,7 @@ class Machine:
         self._services = services()
 
     def here(self, text: str) -> str:
-        text = filled(text).replace(HERE, self._socket).replace("/examples/", f"{ROOT}/examples/")
+        text = filled(text).replace(HERE, self._socket).replace("/examples/", f"{ROOT}/docs/examples/")
         for name, port in self.ports.items():
             text = text.replace(name, f"127.0.0.1:{port}")
         return text
