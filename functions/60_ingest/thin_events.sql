@@ -49,7 +49,7 @@ begin
   new.event_type := new.payload ->> 'type';
   new.object_type := new.payload #>> '{related_object,type}';
   new.object_id := new.payload #>> '{related_object,id}';
-  if new.payload ->> 'created' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$' then
+  if new.payload ->> 'created' ~ E'^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,9})?Z$' then
     new.provider_created_at := (new.payload ->> 'created')::timestamptz;
   end if;
   insert into payments_private.refresh_queue as q (environment, object_type, object_id, reason, event_ids)

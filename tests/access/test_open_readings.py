@@ -171,7 +171,7 @@ def test_what_is_open_stays_open_when_policies_are_reloaded(database_url: str, c
 
 def test_the_rollback_closes(database_url: str, conn: Conn) -> None:
     conn.execute("select payments.open_to_users('transactions')")
-    rollback(database_url, steps=sum(file.name >= "0009" for file in packaged().migrations()))
+    rollback(database_url, steps=sum(file.name >= "0009" for file in packaged().migrations()), drop_data=True)
     assert is_closed(conn, "transactions", "payments_user")
     migrate(database_url)
     assert is_closed(conn, "transactions", "payments_user")

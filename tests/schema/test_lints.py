@@ -105,6 +105,7 @@ BACKSLASH = re.compile(r"(?<![\w'])'(?:[^'\n]|'')*\\(?:[^'\n]|'')*'")
 @pytest.mark.parametrize("file", packaged().reloadable(), ids=lambda file: file.name)
 def test_a_string_means_the_same_under_every_setting(file: SqlFile) -> None:
     code = "\n".join(line.partition("--")[0] for line in file.text.splitlines())
+    code = re.sub(r"'\s*\n\s*'", "", code)  # a string that goes on in the next line is what it began as
     assert BACKSLASH.findall(code) == [], "write E'…' with doubled backslashes"
 
 
