@@ -8,8 +8,9 @@ import threading
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote, urlencode
 
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 CHUNK = 65536
 
@@ -36,7 +37,8 @@ class Relay:
 
     def url(self, conninfo: str) -> str:
         """The same connection string, through here."""
-        return make_conninfo(conninfo, host="127.0.0.1", port=self.port, sslmode="disable")
+        given = conninfo_to_dict(conninfo) | {"host": "127.0.0.1", "port": self.port, "sslmode": "disable"}
+        return f"postgresql:///?{urlencode({name: str(value) for name, value in given.items()}, quote_via=quote)}"
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._run, daemon=True)
