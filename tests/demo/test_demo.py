@@ -66,7 +66,7 @@ def test_it_leaves_the_server_up_when_asked_to(tmp_path: Path) -> None:
         way_in = next(word for word in done.stdout.split() if "/dashboard/enter?ticket=" in word)
         with httpx.Client(follow_redirects=True) as browser:
             assert "Needs attention" in browser.get(way_in).text
-            assert "evt_demo" in browser.get(way_in.partition("enter?")[0] + "test/events?status=failed").text
+            assert "pi_demo" in browser.get(way_in.partition("enter?")[0] + "test/events?status=failed").text
         assert httpx.get(way_in).status_code == 401
     finally:
         subprocess.run(end, shell=True, check=True)
