@@ -156,6 +156,7 @@ def test_everybody_reads_what_is_for_sale(shop: Conn, role: str) -> None:
     assert read(shop, "select price_id from payments.stripe_prices", None, role) == ["on"]
 
 
+@pytest.mark.slow
 def test_what_is_open_stays_open_when_policies_are_reloaded(database_url: str, conn: Conn) -> None:
     def opened() -> list[str]:
         return [what for what in TABLES if not is_closed(conn, what, "payments_user")]

@@ -156,6 +156,7 @@ def test_the_way_of_a_schema(empty_database_url: str) -> None:
     assert command("rollback", "--yes", "--database-url", url).stdout == "nothing to do\n"
 
 
+@pytest.mark.slow
 def test_a_function_changed_by_hand_shows(database_url: str, conn: psycopg.Connection[Any]) -> None:
     conn.execute("alter function payments_private.now() stable")
     status = printed("status", url=database_url)

@@ -51,6 +51,7 @@ def test_all_is_well(site: Site) -> None:
     assert promptly(site, "/health/live").json() == {"status": "ok"}
 
 
+@pytest.mark.slow
 def test_who_is_in_the_way_is_named_and_logged_once(
     site: Site, conn: Conn, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -95,6 +96,7 @@ create trigger pass_gate after insert or update on payments.webhook_events
 """
 
 
+@pytest.mark.slow
 def test_events_that_fail_for_a_lock_make_two_lines(
     site: Site, conn: Conn, database_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +116,7 @@ def test_events_that_fail_for_a_lock_make_two_lines(
     assert [line for line in lines if "deliveries flow again" in line and 'failed="8"' in line]
 
 
+@pytest.mark.slow
 def test_a_database_that_is_silent_is_told_of(server: Server, conn: Conn) -> None:
     bring_application(conn)
     url = shop_url(server, conn.info.dbname)

@@ -68,6 +68,7 @@ def site(server: Server, conn: psycopg.Connection[Row], monkeypatch: pytest.Monk
         yield running
 
 
+@pytest.mark.slow
 def test_every_answer_is_as_documented(site: Site) -> None:
     schema = schemathesis.openapi.from_url(f"{site.base}/openapi.json")
     operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]

@@ -133,7 +133,9 @@ def test_a_process_that_is_killed_is_replaced_and_loses_nothing(
     assert not any(file.stem.endswith(f"_{victim}") for file in waiting), "but it waits for nothing"
 
 
-@pytest.mark.parametrize("options", [(), TWO], ids=["one process", "two processes"])
+@pytest.mark.parametrize(
+    "options", [(), pytest.param(TWO, marks=pytest.mark.slow)], ids=["one process", "two processes"]
+)
 def test_what_is_under_way_is_answered_before_the_end(
     shop: str, conn: Conn, database_url: str, tmp_path: Path, temporary: Path, options: tuple[str, ...]
 ) -> None:
@@ -158,6 +160,7 @@ def test_what_is_under_way_is_answered_before_the_end(
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), TWO], ids=["one process", "two processes"])
 def test_what_is_blocked_for_good_is_answered_at_the_end_too(
     shop: str, conn: Conn, database_url: str, tmp_path: Path, temporary: Path, options: tuple[str, ...]
@@ -203,6 +206,7 @@ def test_a_silent_database_does_not_keep_it_from_ending(
         assert "Traceback" not in (tmp_path / "log").read_text()
 
 
+@pytest.mark.slow
 def test_workers_end_with_the_process_that_minds_them(shop: str, tmp_path: Path, temporary: Path) -> None:
     with serving(shop, tmp_path / "log", *TWO, TMPDIR=str(temporary)) as running:
         wait_until(lambda: len(processes(running)) == 2, "two processes serve")
@@ -214,6 +218,7 @@ def test_workers_end_with_the_process_that_minds_them(shop: str, tmp_path: Path,
         wait_until(lambda: not list(temporary.glob("pg-payments-metrics-*")), "their directory is gone")
 
 
+@pytest.mark.slow
 def test_what_killed_servers_left_behind_is_taken_away(shop: str, tmp_path: Path, temporary: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()

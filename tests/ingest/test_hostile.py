@@ -220,6 +220,7 @@ def test_many_items_and_lines(conn: Connection) -> None:
     assert len(projections(conn)["stripe_subscription_items"]) == 300
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(FUZZ_SECONDS * 4 + 120)
 def test_fuzz(conn: Connection) -> None:
     """Histories with wounded events, forwards and backwards; every body is answered for, and nothing is made up."""

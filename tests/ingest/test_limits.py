@@ -301,6 +301,7 @@ def test_a_worker_does_not_wait_for_a_delivery(conn: Connection) -> None:
     assert fulfilled(conn) == dict.fromkeys(ids, 1)
 
 
+@pytest.mark.slow
 def test_a_call_to_retry_is_short_whatever_is_asked_for(conn: Connection) -> None:
     conn.execute(TROUBLE)
     install(conn)

@@ -62,6 +62,7 @@ def card(stripe: LocalStripe, number: str, customer: str) -> str:
     return str(method["id"])
 
 
+@pytest.mark.slow
 def test_a_subscribers_life(program: Path, server: Server, conn: psycopg.Connection[Row]) -> None:
     bring_application(conn)
     with (

@@ -230,6 +230,7 @@ def test_an_object_of_any_type_by_paths(shop: Shop) -> None:
     assert shop.one("select stripe_refund_status as s from app.refunds")["s"] == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_migrate_finds_nothing_amiss_in_what_was_linked(shop: Shop) -> None:
     shop.store(product())
     shop.link("app.products", "product", push=PUSH)
@@ -242,6 +243,7 @@ def test_a_migrate_finds_nothing_amiss_in_what_was_linked(shop: Shop) -> None:
     assert shop.one("select stripe_price_id as p from app.products")["p"] == "price_1"
 
 
+@pytest.mark.slow
 def test_an_upgrade_writes_the_guards_of_linked_tables_anew(shop: Shop, tmp_path: Path) -> None:
     shop.store(product())
     shop.link("app.products", "product", push=PUSH)

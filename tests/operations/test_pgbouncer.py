@@ -222,6 +222,7 @@ def test_migrating_is_refused_where_a_lock_could_not_be_kept(
         assert (row["locks"], row["search_path"]) == (0, '"$user", public')
 
 
+@pytest.mark.slow
 def test_migrating_works_in_session_mode(server: Server) -> None:
     with server.database() as name, pooling(server, mode="session") as pooler:
         url = pooler.url(name, superuser(server))

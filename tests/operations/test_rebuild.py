@@ -296,6 +296,7 @@ def is_waiting(conn: Connection, other: Connection) -> bool:
     return row is not None and bool(row["yes"])
 
 
+@pytest.mark.slow
 def test_deliveries_go_on_during_rebuilds_and_verifications(conn: Connection, database_url: str) -> None:
     """And none is lost: in the end everything is as if there had been no rebuild, or mended."""
     m = busy_merchant("rebuilt", 600)

@@ -272,6 +272,7 @@ def connected(url: str) -> Iterator[Connection]:
         yield conn
 
 
+@pytest.mark.slow
 def test_deliveries_and_other_purges_go_on(conn: Connection, database_url: str) -> None:
     """Four purge in small batches while four deliver everything again, and some new: each event is applied once."""
     install(conn)

@@ -56,7 +56,12 @@ def deviant(conn: Conn) -> None:
     conn.execute("do $$ begin create role deviant; exception when duplicate_object then null; end $$")
 
 
-@pytest.mark.parametrize("deviation", DEVIATIONS)
+ESSENTIAL = {"a policy dropped", "a table opened", "a function opened to all", "a table of another's"}
+
+
+@pytest.mark.parametrize(
+    "deviation", [pytest.param(each, marks=[] if each in ESSENTIAL else [pytest.mark.slow]) for each in DEVIATIONS]
+)
 @pytest.mark.usefixtures("deviant")
 def test_it_shows_and_is_mended(conn: Conn, database_url: str, deviation: str) -> None:
     statement, where = DEVIATIONS[deviation]
@@ -72,6 +77,7 @@ def test_it_shows_and_is_mended(conn: Conn, database_url: str, deviation: str) -
     assert pg_dump(database_url) == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("deviant")
 def test_what_applications_are_let_do_stays(conn: Conn, database_url: str) -> None:
     conn.execute("grant usage on schema payments to deviant")
@@ -86,7 +92,13 @@ def test_what_applications_are_let_do_stays(conn: Conn, database_url: str) -> No
     assert list(status(database_url).grants) == ["select (amount) on table payments.transactions to payments_user"]
 
 
-@pytest.mark.parametrize("what", ["subscriptions", "transactions", "catalogue", "payment_methods"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "transactions",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("subscriptions", "catalogue", "payment_methods")),
+    ],
+)
 def test_what_is_opened_to_users_is_meant(what: str, conn: Conn, database_url: str) -> None:
     for function in ("open_to_users", "close_to_users"):
         conn.execute(f"select payments.{function}(%s)".encode(), [what])
@@ -101,6 +113,7 @@ def test_a_function_changed_by_hand_is_not_taken_for_what_was_loaded(conn: Conn,
     assert list(status(database_url).functions) == ["payments.metrics()"]
 
 
+@pytest.mark.slow
 def test_check_says_so_with_its_exit_status(conn: Conn, database_url: str) -> None:
     assert command("status", "--check", "--database-url", database_url).returncode == 0
     conn.execute("grant select on payments.customers to payments_user")
@@ -111,7 +124,10 @@ def test_check_says_so_with_its_exit_status(conn: Conn, database_url: str) -> No
     assert command("status", "--check", "--database-url", database_url).returncode == 0
 
 
-@pytest.mark.parametrize("opened", ["tables", "schemas", "functions", "sequences"])
+@pytest.mark.parametrize(
+    "opened",
+    ["functions", *(pytest.param(each, marks=pytest.mark.slow) for each in ("tables", "schemas", "sequences"))],
+)
 @pytest.mark.usefixtures("deviant")
 def test_default_privileges_of_the_host_open_nothing(server: Server, template: str, opened: str) -> None:
     with server.database() as name, psycopg.connect(server.url(name), autocommit=True) as conn:

@@ -34,12 +34,13 @@ def test_the_list_of_roles_is_one() -> None:
     ("given", "named", "trusted"),
     [
         (["create role ann login", "grant payments_owner to ann"], "ann", ["ann"]),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in (
         (["create role team", "create role ben in role team", "grant payments_owner to team"], "ben, team", ["team"]),
         (["create role cy", "create role dee", "grant payments_owner to cy, dee"], "cy, dee", ["cy", "dee"]),
         (["create role eve", "grant payments_owner to eve with admin option"], "eve", ["eve"]),
         (["create role app_in_another_database", "create role fay in role app_in_another_database",
           "grant payments_owner to app_in_another_database"], "app_in_another_database, fay",
-         ["app_in_another_database"]),
+         ["app_in_another_database"]))),
     ],
 )  # fmt: skip
 def test_who_may_act_as_the_owner_is_refused_until_trusted(
@@ -55,6 +56,7 @@ def test_who_may_act_as_the_owner_is_refused_until_trusted(
     assert migrate(cluster.url("shop")).applied == []
 
 
+@pytest.mark.slow
 def test_members_from_elsewhere_are_told_of_and_their_roles_stay(cluster: LocalServer) -> None:
     warnings: list[str] = []
     run(cluster, "create database shop", "create database other")

@@ -55,6 +55,7 @@ def test_with_createrole_it_makes_the_roles(cluster: LocalServer, database_url: 
     check_installed(url, cluster, pg_dump(database_url))
 
 
+@pytest.mark.slow
 def test_with_roles_made_beforehand_it_accepts_them(cluster: LocalServer, database_url: str) -> None:
     made = [f"create role {role} nologin" for role in ROLES]
     url = deployer(cluster, "", *made, "grant payments_owner to deployer")

@@ -39,6 +39,7 @@ def test_the_script_leaves_what_migrate_leaves(empty_database_url: str, database
     assert bookkeeping(empty_database_url) == bookkeeping(database_url)
 
 
+@pytest.mark.slow
 def test_migrate_goes_on_from_the_script(empty_database_url: str, script: Path) -> None:
     psql(empty_database_url, "-1", "-f", str(script))
     assert status(empty_database_url).up_to_date

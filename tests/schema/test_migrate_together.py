@@ -61,6 +61,7 @@ def test_databases_of_a_new_cluster_are_migrated_side_by_side(crash_server: Call
     assert all(status(server.url(name)).up_to_date for name in names)
 
 
+@pytest.mark.slow
 def test_who_may_not_migrate_does_not_keep_others_from_it(empty_database_url: str, server: Server) -> None:
     """Advisory locks are everybody's: the command ends and says whose session is in the way."""
     server.login("no_rights_at_all")

@@ -46,7 +46,11 @@ def statements(url: str) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("options", [("--no-owner",), ("--no-privileges",), BARE], ids=" ".join)
+@pytest.mark.parametrize(
+    "options",
+    [*(pytest.param((each,), marks=pytest.mark.slow) for each in ("--no-owner", "--no-privileges")), BARE],
+    ids=" ".join,
+)
 def test_what_was_restored_is_made_ours_again(
     options: tuple[str, ...], conn: Conn, database_url: str, empty_database_url: str
 ) -> None:
@@ -73,6 +77,7 @@ select p.proname::text from pg_proc p
 """
 
 
+@pytest.mark.slow
 def test_functions_written_at_run_time_are_closed_again(shop: Shop, server: Server, empty_database_url: str) -> None:
     """The lookups of subject types, the guards of linked tables, and what their owner's rights read and fill."""
     server.login("stranger")
@@ -94,6 +99,7 @@ def test_functions_written_at_run_time_are_closed_again(shop: Shop, server: Serv
         assert restored.execute("select stripe_price_id from app.products").fetchall() == [("price_1",)]
 
 
+@pytest.mark.slow
 def test_what_only_the_tables_owner_can_close_is_said(shop: Shop, server: Server) -> None:
     shop.link("app.products", "product")
     deployer = server.login("deployer_of_products", "payments_owner")
@@ -109,6 +115,7 @@ def test_what_only_the_tables_owner_can_close_is_said(shop: Shop, server: Server
     assert status(url).up_to_date
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("conn")
 def test_who_restored_need_not_be_a_superuser(database_url: str, deploy_url: str) -> None:
     restore(database_url, deploy_url, *BARE)

@@ -198,7 +198,9 @@ BY_HAND = {
 }
 
 
-@pytest.mark.parametrize("what", BY_HAND)
+@pytest.mark.parametrize(
+    "what", ["policy", *(pytest.param(each, marks=pytest.mark.slow) for each in BY_HAND if each != "policy")]
+)
 def test_an_upgrade_takes_back_what_was_added_by_hand(database_url: str, tree: SqlTree, what: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as conn:
         conn.execute(BY_HAND[what].encode())

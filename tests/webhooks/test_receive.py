@@ -140,6 +140,7 @@ def test_what_can_be_written_nowhere_is_to_be_repeated(conn: Conn, service_url: 
     assert [outcome(r) for r in received(service_url, bodies)] == ["processed"] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["hangs", "vanishes"])
 @pytest.mark.usefixtures("hasty")
 def test_a_server_that_is_silent_is_left(server: Server, conn: Conn, service_url: str, how: str) -> None:
