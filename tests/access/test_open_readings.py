@@ -170,6 +170,7 @@ def test_what_is_open_stays_open_when_policies_are_reloaded(database_url: str, c
     assert opened() == ["subscriptions"]
 
 
+@pytest.mark.slow
 def test_the_rollback_closes(database_url: str, conn: Conn) -> None:
     conn.execute("select payments.open_to_users('transactions')")
     rollback(database_url, steps=sum(file.name >= "0009" for file in packaged().migrations()), drop_data=True)

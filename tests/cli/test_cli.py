@@ -125,6 +125,7 @@ def test_a_key_in_the_wrong_slot_is_refused_and_not_shown() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_way_of_a_schema(empty_database_url: str) -> None:
     url = empty_database_url
     names = [file.name for file in packaged().migrations()]

@@ -240,7 +240,7 @@ def test_the_process_lives_while_its_database_is_dead() -> None:
     ("url", "reason"),
     [
         ("postgresql://[", "--database-url is no address that libpq understands"),
-        ("postgresql://shop@127.0.0.1:9/shop", "the database cannot be used"),
+        pytest.param("postgresql://shop@127.0.0.1:9/shop", "the database cannot be used", marks=pytest.mark.slow),
         ("host=/nowhere dbname=shop nonsense=1", "--database-url is no address of Postgres"),
     ],
 )

@@ -49,6 +49,7 @@ def check_installed(url: str, cluster: LocalServer, expected: str) -> None:
     assert migrate(url) == Outcome([], [])
 
 
+@pytest.mark.slow
 def test_with_createrole_it_makes_the_roles(cluster: LocalServer, database_url: str) -> None:
     url = deployer(cluster, "createrole")
     migrate(url)

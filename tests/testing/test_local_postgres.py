@@ -15,6 +15,7 @@ def answer(server: LocalServer) -> object:
         return conn.execute("select 42").fetchone()
 
 
+@pytest.mark.slow
 def test_a_server_comes_and_goes() -> None:
     with temporary_server() as server:
         assert answer(server) == (42,)
