@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,12 +11,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 import yaml
 
 from pg_payments.testing.local_postgres import LocalServer, temporary_server
+from tests.support.ports import answers, free_port
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -100,19 +99,6 @@ class Machine:
                 yield process
             finally:
                 process.terminate()
-
-
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).is_success
-    except httpx.HTTPError:
-        return False
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,9 @@ import httpx
 import psycopg
 import pytest
 
+from tests.support.ports import answers, free_port
 from tests.support.tools import command, start_command
 from tests.support.waiting import wait_until
-
-
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).is_success
-    except httpx.HTTPError:
-        return False
 
 
 @pytest.mark.slow
