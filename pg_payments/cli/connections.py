@@ -17,22 +17,23 @@ SCHEMES = ("postgresql", "postgres")
 
 
 def url_of(given: str | None) -> str:
-    """The URI given, else that of the settings. Raises `ConfigurationError` if neither is there, or it is no URI.
+    """The address given, else that of the settings: a URI, or names and values as libpq takes them.
 
-    What is wrong with it is said without quoting it: it may hold a password.
+    Raises `ConfigurationError` if neither is there, or it is neither. What is wrong with it is said without quoting
+    it: it may hold a password.
     """
     url = given or Settings.load().required_database_url()
     name = "--database-url" if given else "PAYMENTS_DATABASE_URL"
     scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in SCHEMES:
-        raise ConfigurationError(f"{name} is no address of Postgres", detail=name, hint=_LIKE)
-    if rest.partition("/")[0].partition("?")[0].count("@") > 1:
+    is_uri = bool(separator) and scheme in SCHEMES
+    if is_uri and rest.partition("/")[0].partition("?")[0].count("@") > 1:
         hint = "write an @ in a password as %40, a / as %2F"
         raise ConfigurationError(f"{name} has two @ before the host", detail=name, hint=hint)
     try:
         conninfo_to_dict(url)
     except psycopg.Error:
-        raise ConfigurationError(f"{name} is no address that libpq understands", detail=name, hint=_LIKE) from None
+        what = "no address that libpq understands" if is_uri else "no address of Postgres"
+        raise ConfigurationError(f"{name} is {what}", detail=name, hint=_LIKE) from None
     return url
 
 
