@@ -32,6 +32,7 @@ from tests.support.servers import (
     required_versions,
     servers_are_given,
 )
+from tests.support.site import admin_shop_url, bring_application
 
 SOURCES = find_sources()
 _RUNNING: list[Server] = []
@@ -186,6 +187,13 @@ def service_url(server: Server, database_url: str, conn: psycopg.Connection[Row]
 def keys_url(server: Server, conn: psycopg.Connection[Row]) -> str:
     """URI of ``database_url`` for a role that may replace keys besides: a member of ``payments_keys`` too."""
     return server.url(conn.info.dbname, server.login("test_keys", "payments_service", "payments_keys"))
+
+
+@pytest.fixture
+def admin_url(server: Server, conn: psycopg.Connection[Row]) -> str:
+    """URI of ``database_url`` with the demo's application in it, for a server that serves administrators too."""
+    bring_application(conn)
+    return admin_shop_url(server, conn.info.dbname)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ UNDER_WAY = 3
 """Batches of one lane at a time, as long as they move."""
 STANDING = 0.3
 """Seconds that the first of a lane waits until another batch is begun beside those under way."""
-STUCK, TOO_OLD = 5.0, 8.0
+STUCK, TOO_OLD = 4.0, 6.0
 """Seconds that the first of a lane has waited when others are refused at once; when it is refused itself. With what its
 batch may take then, that is about as long as Stripe waits for an answer."""
 

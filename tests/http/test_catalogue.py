@@ -23,7 +23,6 @@ from tests.support.site import (
     ADMIN_KEY,
     ADMIN_ROLE,
     Site,
-    admin_shop_url,
     bring_application,
     running_site,
     shop_url,
@@ -49,14 +48,8 @@ PRICE = {
 
 
 @pytest.fixture
-def url(server: Server, conn: Conn) -> str:
-    bring_application(conn)
-    return admin_shop_url(server, conn.info.dbname)
-
-
-@pytest.fixture
-def site(url: str) -> Iterator[Site]:
-    with running_site(url, **SETTINGS) as running:
+def site(admin_url: str) -> Iterator[Site]:
+    with running_site(admin_url, **SETTINGS) as running:
         yield running
 
 
@@ -542,14 +535,14 @@ def test_the_environments_know_nothing_of_each_other(site: Site, conn: Conn) -> 
     assert (nowhere.status_code, nowhere.json()["message"]) == (400, "environment: must be 'test' or 'live'")
 
 
-def test_while_stripe_thinks_the_only_connection_serves_others(url: str, conn: Conn) -> None:
+def test_while_stripe_thinks_the_only_connection_serves_others(admin_url: str, conn: Conn) -> None:
     asked, may_answer = threading.Event(), threading.Event()
 
     async def think(_: str) -> None:
         asked.set()
         await asyncio.to_thread(may_answer.wait, 20)
 
-    with running_site(url, pool_size=1, **SETTINGS) as site, ThreadPoolExecutor(1) as background:
+    with running_site(admin_url, pool_size=1, **SETTINGS) as site, ThreadPoolExecutor(1) as background:
         site.stand_in.before_answer = think
         waiting = background.submit(new_product, site)
         try:

@@ -20,7 +20,7 @@ from tests.stripe_simulator.merchant import Merchant
 from tests.stripe_simulator.projections import ingest
 from tests.stripe_simulator.shop import shop
 from tests.support.servers import Server
-from tests.support.site import ADMIN_KEY, Site, admin_shop_url, bring_application, running_site, site_settings, token
+from tests.support.site import ADMIN_KEY, Site, running_site, site_settings, token
 from tests.support.tools import command
 from tests.support.waiting import wait_until
 
@@ -46,14 +46,8 @@ MIRROR = (
 
 
 @pytest.fixture
-def url(server: Server, conn: Conn) -> str:
-    bring_application(conn)
-    return admin_shop_url(server, conn.info.dbname)
-
-
-@pytest.fixture
-def site(url: str) -> Iterator[Site]:
-    with running_site(url, **KEYLESS) as running:
+def site(admin_url: str) -> Iterator[Site]:
+    with running_site(admin_url, **KEYLESS) as running:
         yield running
 
 
@@ -200,8 +194,10 @@ def test_a_forgotten_key_opens_nothing(site: Site, conn: Conn) -> None:
     assert (again.status_code, again.json()["error"]) == (404, "PAYMENT_CONFIG_NOT_FOUND")
 
 
-def test_the_environment_comes_first_and_is_not_changed_from_outside(url: str, conn: Conn) -> None:
-    with running_site(url, **KEYLESS | {"stripe_test_secret_key": SecretStr("sk_test_of_the_environment")}) as site:
+def test_the_environment_comes_first_and_is_not_changed_from_outside(admin_url: str, conn: Conn) -> None:
+    with running_site(
+        admin_url, **KEYLESS | {"stripe_test_secret_key": SecretStr("sk_test_of_the_environment")}
+    ) as site:
         for answer in (put(site), site.ask_as_admin("DELETE", "test/config")):
             assert (answer.status_code, answer.json()["error"]) == (409, "CONFLICT")
             assert "STRIPE_TEST_SECRET_KEY" in answer.json()["message"]
@@ -209,24 +205,24 @@ def test_the_environment_comes_first_and_is_not_changed_from_outside(url: str, c
     assert stored(conn) == []
 
 
-def test_the_master_key_can_be_changed(url: str, conn: Conn) -> None:
-    with running_site(url, **KEYLESS) as site:
+def test_the_master_key_can_be_changed(admin_url: str, conn: Conn) -> None:
+    with running_site(admin_url, **KEYLESS) as site:
         put(site)
     (old,) = stored(conn)
-    with running_site(url, **KEYLESS | {"master_key": SecretStr(f"{NEWER}, {MASTER}")}) as site:
+    with running_site(admin_url, **KEYLESS | {"master_key": SecretStr(f"{NEWER}, {MASTER}")}) as site:
         assert site.ask_as_admin("POST", "test/sync").status_code == 200
     (new,) = stored(conn)
     assert new != old
-    with running_site(url, **KEYLESS | {"master_key": SecretStr(NEWER)}) as site:
+    with running_site(admin_url, **KEYLESS | {"master_key": SecretStr(NEWER)}) as site:
         assert site.ask_as_admin("POST", "test/sync").json()["results"][0]["connection"]["status"] == "connected"
-    with running_site(url, **KEYLESS) as site:
+    with running_site(admin_url, **KEYLESS) as site:
         lost = site.ask_as_admin("POST", "test/sync")
     assert (lost.status_code, lost.json()["error"]) == (500, "CONFIGURATION_ERROR")
     assert "PAYMENTS_MASTER_KEY" in lost.json()["message"]
 
 
-def test_without_a_good_master_key_nothing_is_kept(url: str, conn: Conn) -> None:
-    with running_site(url, **KEYLESS | {"master_key": None}) as site:
+def test_without_a_good_master_key_nothing_is_kept(admin_url: str, conn: Conn) -> None:
+    with running_site(admin_url, **KEYLESS | {"master_key": None}) as site:
         answer = put(site)
     assert (answer.status_code, answer.json()["error"]) == (500, "CONFIGURATION_ERROR")
     assert "PAYMENTS_MASTER_KEY" in answer.json()["message"]
@@ -261,7 +257,7 @@ def test_a_token_opens_in_its_own_place_only(place: tuple[str, str]) -> None:
         vault.decrypted(made, *place)
 
 
-def test_a_token_replaces_keys_only_if_its_role_is_listed_and_a_member(server: Server, url: str) -> None:
+def test_a_token_replaces_keys_only_if_its_role_is_listed_and_a_member(server: Server, admin_url: str) -> None:
     """`PAYMENTS_KEYS_ROLES` over HTTP: listing alone does not make a keeper of keys, nor does membership."""
     groups = {"keeper": ("payments_admin", "payments_keys"), "unlisted": ("payments_admin", "payments_keys"),
               "listed": ("payments_admin",), "no_admin": ("payments_keys",)}  # fmt: skip
@@ -284,7 +280,7 @@ def test_a_token_replaces_keys_only_if_its_role_is_listed_and_a_member(server: S
         return [put_it.status_code, site.ask_as_admin("DELETE", "test/config", **bearer).status_code,
                 site.ask_as_admin("POST", "test/webhook", **bearer).status_code]  # fmt: skip
 
-    with running_site(url, **settings) as site:
+    with running_site(admin_url, **settings) as site:
         assert put(site).status_code == 200
         for role in (roles["unlisted"], roles["listed"], roles["no_admin"], "authenticated"):
             assert answers(site, role) == [403, 403, 403], role

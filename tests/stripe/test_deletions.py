@@ -10,21 +10,18 @@ import psycopg
 import pytest
 
 from pg_payments.database import functions
-from pg_payments.demo.serving import address_of, loopback_socket, served
 from pg_payments.stripe.client import StripeApi
 from pg_payments.stripe.sync import sync
 from tests.stripe_simulator.shop import shop
-from tests.support.stripe_events import StripeEvents
+from tests.support.stripe_events import StripeEvents, served_account
 
 Conn = psycopg.Connection[dict[str, Any]]
 
 
 @pytest.fixture
 def account(impatient: None) -> Iterator[StripeEvents]:
-    with loopback_socket() as bound:
-        made = StripeEvents(address_of(bound))
-        with served(made.app, bound):
-            yield made
+    with served_account() as made:
+        yield made
 
 
 @pytest.fixture

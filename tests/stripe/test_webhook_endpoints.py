@@ -26,8 +26,7 @@ from pg_payments.database import functions
 from pg_payments.errors import Conflict, NotFound, from_database_error
 from pg_payments.webhooks import signing_secrets as signatures
 from pg_payments.webhooks.signing_secrets import Signatures
-from tests.support.servers import Server
-from tests.support.site import ADMIN_KEY, Site, admin_shop_url, bring_application, running_site
+from tests.support.site import ADMIN_KEY, Site, running_site
 from tests.support.stripe_account import StripeAccount
 from tests.support.stripe_webhooks import MAXIMUM
 from tests.support.tools import command
@@ -53,14 +52,8 @@ KEYLESS = MANAGED | {"stripe_test_secret_key": None, "stripe_live_secret_key": N
 
 
 @pytest.fixture
-def url(server: Server, conn: Conn) -> str:
-    bring_application(conn)
-    return admin_shop_url(server, conn.info.dbname)
-
-
-@pytest.fixture
-def site(url: str) -> Iterator[Site]:
-    with running_site(url, **MANAGED) as running:
+def site(admin_url: str) -> Iterator[Site]:
+    with running_site(admin_url, **MANAGED) as running:
         yield running
 
 
@@ -136,21 +129,21 @@ def test_live_has_its_own(site: Site) -> None:
     [(None, "test"), ("shop.example", "test"), ("ftp://shop.example", "test"), ("https://", "test"),
      ("https://a:b@shop.example", "test"), ("https://shop.example?a=b", "test"), ("http://shop.example", "live")],
 )  # fmt: skip
-def test_an_address_that_will_not_do_is_named(url: str, public_url: str | None, environment: str) -> None:
-    with running_site(url, **MANAGED | {"public_url": public_url}) as site:
+def test_an_address_that_will_not_do_is_named(admin_url: str, public_url: str | None, environment: str) -> None:
+    with running_site(admin_url, **MANAGED | {"public_url": public_url}) as site:
         answer = site.ask_as_admin("POST", f"{environment}/webhook")
         assert (answer.status_code, answer.json()["error"]) == (500, "CONFIGURATION_ERROR")
         assert answer.json()["message"].startswith("PAYMENTS_PUBLIC_URL")
         assert site.stand_in.webhooks.kept == {}
 
 
-def test_http_will_do_for_test(url: str) -> None:
-    with running_site(url, **MANAGED | {"public_url": "http://127.0.0.1:8000/shop"}) as site:
+def test_http_will_do_for_test(admin_url: str) -> None:
+    with running_site(admin_url, **MANAGED | {"public_url": "http://127.0.0.1:8000/shop"}) as site:
         assert configure(site)["webhookEndpointUrl"] == "http://127.0.0.1:8000/shop/api/webhooks/stripe/test"
 
 
-def test_no_endpoint_is_made_whose_secret_could_not_be_kept(url: str) -> None:
-    with running_site(url, **MANAGED | {"master_key": None}) as site:
+def test_no_endpoint_is_made_whose_secret_could_not_be_kept(admin_url: str) -> None:
+    with running_site(admin_url, **MANAGED | {"master_key": None}) as site:
         answer = site.ask_as_admin("POST", "test/webhook")
         assert (answer.status_code, answer.json()["error"]) == (500, "CONFIGURATION_ERROR")
         assert "PAYMENTS_MASTER_KEY" in answer.json()["message"]
@@ -249,10 +242,10 @@ def test_the_former_secret_counts_for_three_days(site: Site, conn: Conn) -> None
 
 
 @pytest.mark.slow
-def test_deliveries_are_taken_while_it_is_replaced(url: str) -> None:
+def test_deliveries_are_taken_while_it_is_replaced(admin_url: str) -> None:
     """Two servers on one database; whatever endpoint exists at Stripe delivers to both, all the time."""
     with ExitStack() as stack:
-        site, other = (stack.enter_context(running_site(url, **MANAGED)) for _ in range(2))
+        site, other = (stack.enter_context(running_site(admin_url, **MANAGED)) for _ in range(2))
         configure(site)
         over = threading.Event()
         statuses: list[int] = []
@@ -323,14 +316,16 @@ STEPS = [
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: " ".join(step))
-def test_broken_off_anywhere_it_delivers_and_is_mended(url: str, site: Site, conn: Conn, step: tuple[str, str]) -> None:
+def test_broken_off_anywhere_it_delivers_and_is_mended(
+    admin_url: str, site: Site, conn: Conn, step: tuple[str, str]
+) -> None:
     configure(site)
     (former,) = ours(site.stand_in)
     if step[0] == "recording":
         conn.execute("alter table payments_private.provider_secrets add constraint broken check (name = '') not valid")
     else:
         site.stand_in.webhooks.breaking.add(step)
-    broken = configure_by_command(url, site, "--rotate")
+    broken = configure_by_command(admin_url, site, "--rotate")
     assert broken.returncode == 1, broken.stdout
     assert site.stand_in.webhooks.breaking == set()
     conn.execute("alter table payments_private.provider_secrets drop constraint if exists broken")
@@ -342,11 +337,14 @@ def test_broken_off_anywhere_it_delivers_and_is_mended(url: str, site: Site, con
     assert deliver(site, delivering[recorded["endpoint_id"]]["secret"]) == 200
     assert deliver(site, former["secret"]) == 200
 
-    mended = configure_by_command(url, site)
+    mended = configure_by_command(admin_url, site)
     assert mended.returncode == 0, mended.stderr
     (left,) = ours(site.stand_in)
     assert deliver(site, left["secret"]) == 200
-    assert configure_by_command(url, site, "--json").stdout == status_by_command(url, site, "--check", "--json").stdout
+    assert (
+        configure_by_command(admin_url, site, "--json").stdout
+        == status_by_command(admin_url, site, "--check", "--json").stdout
+    )
 
 
 def test_what_is_delivered_before_the_secret_is_stored_waits_for_it(
@@ -429,9 +427,9 @@ def test_nobody_elses_is_touched(site: Site) -> None:
         assert lost["id"] not in left
 
 
-def test_a_site_that_moved_takes_its_endpoint_along(url: str, site: Site) -> None:
+def test_a_site_that_moved_takes_its_endpoint_along(admin_url: str, site: Site) -> None:
     former = configure(site)
-    done = configure_by_command(url, site, PAYMENTS_PUBLIC_URL="https://moved.example")
+    done = configure_by_command(admin_url, site, PAYMENTS_PUBLIC_URL="https://moved.example")
     assert done.returncode == 0, done.stderr
     (left,) = ours(site.stand_in)
     assert left["url"] == "https://moved.example/api/webhooks/stripe/test"
@@ -441,9 +439,9 @@ def test_a_site_that_moved_takes_its_endpoint_along(url: str, site: Site) -> Non
 # Verifying -----------------------------------------------------------------------------------------------------------
 
 
-def test_secrets_of_the_environment_count_as_well(url: str) -> None:
+def test_secrets_of_the_environment_count_as_well(admin_url: str) -> None:
     both = SecretStr("whsec_one, whsec_two")
-    with running_site(url, **MANAGED | {"stripe_test_webhook_secret": both}) as site:
+    with running_site(admin_url, **MANAGED | {"stripe_test_webhook_secret": both}) as site:
         configure(site)
         (made,) = ours(site.stand_in)
         assert [deliver(site, secret) for secret in ("whsec_one", "whsec_two", made["secret"])] == [200] * 3
@@ -520,27 +518,27 @@ def test_without_any_secret_it_says_so(site: Site) -> None:
     assert site.deliver(an_event(), secret="whsec_1").json() == answer.json()
 
 
-def test_the_master_key_can_be_changed(url: str, conn: Conn) -> None:
-    with running_site(url, **MANAGED) as site:
+def test_the_master_key_can_be_changed(admin_url: str, conn: Conn) -> None:
+    with running_site(admin_url, **MANAGED) as site:
         configure(site)
         configure(site)
         (made,) = (each["secret"] for each in ours(site.stand_in))
     old = stored(conn)
-    with running_site(url, **MANAGED | {"master_key": SecretStr(f"{NEWER}, {MASTER}")}) as site:
+    with running_site(admin_url, **MANAGED | {"master_key": SecretStr(f"{NEWER}, {MASTER}")}) as site:
         assert deliver(site, made) == 200
     new = stored(conn)
     assert len(new) == 2
     assert all(new[endpoint] != old[endpoint] for endpoint in old)
-    with running_site(url, **MANAGED | {"master_key": SecretStr(NEWER)}) as site:
+    with running_site(admin_url, **MANAGED | {"master_key": SecretStr(NEWER)}) as site:
         assert deliver(site, made) == 200
 
 
-def test_a_lost_master_key_is_said_and_got_over(url: str, conn: Conn, caplog: pytest.LogCaptureFixture) -> None:
-    with running_site(url, **MANAGED) as site:
+def test_a_lost_master_key_is_said_and_got_over(admin_url: str, conn: Conn, caplog: pytest.LogCaptureFixture) -> None:
+    with running_site(admin_url, **MANAGED) as site:
         configure(site)
         former = ours(site.stand_in)[0]["secret"]
     changes = {"master_key": SecretStr(NEWER), "stripe_test_webhook_secret": SecretStr("whsec_given")}
-    with running_site(url, **MANAGED | changes) as site:
+    with running_site(admin_url, **MANAGED | changes) as site:
         assert deliver(site, "whsec_given") == 200
         lost = site.deliver(an_event(), secret=former)
         assert (lost.status_code, lost.json()["error"]) == (500, "CONFIGURATION_ERROR")
@@ -553,8 +551,8 @@ def test_a_lost_master_key_is_said_and_got_over(url: str, conn: Conn, caplog: py
 # With keys that administrators store ---------------------------------------------------------------------------------
 
 
-def test_a_stored_key_sets_it_up_and_leaves_alone_what_is_well(url: str, conn: Conn) -> None:
-    with running_site(url, **KEYLESS) as site:
+def test_a_stored_key_sets_it_up_and_leaves_alone_what_is_well(admin_url: str, conn: Conn) -> None:
+    with running_site(admin_url, **KEYLESS) as site:
         answer = put(site)
         assert answer.json()["webhook"] == {"configured": True, "message": None}, answer.text
         (made,) = ours(site.stand_in)
@@ -582,8 +580,8 @@ def test_a_stored_key_sets_it_up_and_leaves_alone_what_is_well(url: str, conn: C
         assert (refused.status_code, refused.json()["error"]) == (400, "PAYMENT_CONFIG_INVALID")
 
 
-def test_without_an_address_the_key_is_stored_and_the_answer_says_so(url: str, conn: Conn) -> None:
-    with running_site(url, **KEYLESS | {"public_url": None}) as site:
+def test_without_an_address_the_key_is_stored_and_the_answer_says_so(admin_url: str, conn: Conn) -> None:
+    with running_site(admin_url, **KEYLESS | {"public_url": None}) as site:
         answer = put(site)
         assert answer.status_code == 200, answer.text
         assert answer.json()["webhook"] == {"configured": False, "message": "PAYMENTS_PUBLIC_URL is not set"}
@@ -591,15 +589,15 @@ def test_without_an_address_the_key_is_stored_and_the_answer_says_so(url: str, c
         assert (site.stand_in.webhooks.kept, stored(conn)) == ({}, {})
 
 
-def test_an_address_that_will_not_do_keeps_the_key_out(url: str, conn: Conn) -> None:
-    with running_site(url, **KEYLESS | {"public_url": "http://shop.example"}) as site:
+def test_an_address_that_will_not_do_keeps_the_key_out(admin_url: str, conn: Conn) -> None:
+    with running_site(admin_url, **KEYLESS | {"public_url": "http://shop.example"}) as site:
         answer = put(site, "sk_live_51abcdefghijklmnop4242", "live")
         assert (answer.status_code, answer.json()["error"]) == (500, "CONFIGURATION_ERROR")
         assert site.ask_as_admin("GET", "config").json()["keys"][1]["value"] is None
 
 
-def test_stripes_refusal_of_the_endpoint_does_not_lose_the_key(url: str) -> None:
-    with running_site(url, **KEYLESS) as site:
+def test_stripes_refusal_of_the_endpoint_does_not_lose_the_key(admin_url: str) -> None:
+    with running_site(admin_url, **KEYLESS) as site:
         site.stand_in.webhooks.breaking.add(("POST /v1/webhook_endpoints", "before"))
         answer = put(site)
         assert answer.json()["webhook"] == {"configured": False, "message": "Stripe is unwell"}
@@ -607,8 +605,8 @@ def test_stripes_refusal_of_the_endpoint_does_not_lose_the_key(url: str) -> None
         assert put(site).json()["webhook"]["configured"]
 
 
-def test_another_accounts_key_leaves_the_former_endpoint_behind(url: str, conn: Conn) -> None:
-    with running_site(url, **KEYLESS) as site:
+def test_another_accounts_key_leaves_the_former_endpoint_behind(admin_url: str, conn: Conn) -> None:
+    with running_site(admin_url, **KEYLESS) as site:
         put(site)
         (former,) = ours(site.stand_in)
         site.stand_in.account = site.stand_in.account | {"id": "acct_2Another"}
@@ -635,20 +633,20 @@ def test_a_key_of_another_account_in_the_environment_is_refused(site: Site) -> N
 # The command ---------------------------------------------------------------------------------------------------------
 
 
-def ask(url: str, site: Site, *arguments: str, **variables: str) -> Any:
+def ask(admin_url: str, site: Site, *arguments: str, **variables: str) -> Any:
     given = {
         "STRIPE_TEST_SECRET_KEY": KEY, "STRIPE_API_BASE": site.stand_in.base_url, "PAYMENTS_MASTER_KEY": MASTER,
         "PAYMENTS_PUBLIC_URL": "https://shop.example",
     }  # fmt: skip
-    return command("webhooks", *arguments, "--database-url", url, **given | variables)
+    return command("webhooks", *arguments, "--database-url", admin_url, **given | variables)
 
 
-def configure_by_command(url: str, site: Site, *arguments: str, **variables: str) -> Any:
-    return ask(url, site, "configure", *arguments, **variables)
+def configure_by_command(admin_url: str, site: Site, *arguments: str, **variables: str) -> Any:
+    return ask(admin_url, site, "configure", *arguments, **variables)
 
 
-def status_by_command(url: str, site: Site, *arguments: str, **variables: str) -> Any:
-    return ask(url, site, "status", *arguments, **variables)
+def status_by_command(admin_url: str, site: Site, *arguments: str, **variables: str) -> Any:
+    return ask(admin_url, site, "status", *arguments, **variables)
 
 
 def test_the_command_makes_it_once_and_shows_it(keys_url: str, site: Site) -> None:

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pg_payments.demo.serving import address_of, loopback_socket, served
 from tests.support.stripe_account import StripeAccount
 
 Json = dict[str, Any]
+
+
+@contextmanager
+def served_account() -> Iterator[StripeEvents]:
+    """An account that answers on a port of its own."""
+    with loopback_socket() as bound:
+        account = StripeEvents(address_of(bound))
+        with served(account.app, bound):
+            yield account
 
 
 class StripeEvents(StripeAccount):

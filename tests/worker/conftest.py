@@ -6,19 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from pg_payments.demo.serving import address_of, loopback_socket, served
 from pg_payments.stripe.client import StripeApi
-from tests.support.stripe_events import StripeEvents
+from tests.support.stripe_events import StripeEvents, served_account
 
 KEY = "sk_test_of_the_shop"
 
 
 @pytest.fixture
 def account(impatient: None) -> Iterator[StripeEvents]:
-    with loopback_socket() as bound:
-        made = StripeEvents(address_of(bound))
-        with served(made.app, bound):
-            yield made
+    with served_account() as made:
+        yield made
 
 
 @pytest.fixture
