@@ -2142,6 +2142,14 @@ ALTER FUNCTION payments_private.first_sweep(p_environment text) OWNER TO payment
 
 COMMENT ON FUNCTION payments_private.first_sweep(p_environment text) IS 'Since when this installation follows the account: since its first event happened, or since the account was connected.';
 
+CREATE FUNCTION payments_private.follow(p_table regclass, p_definition text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.follow(p_table regclass, p_definition text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.follow(p_table regclass, p_definition text) IS 'Puts the trigger that links need on a table of ours, or takes it away where the definition is null. Locks the table only where it changes something.';
+
 CREATE FUNCTION payments_private.follow_references() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2206,6 +2214,14 @@ ALTER FUNCTION payments_private.freeze_processed_event() OWNER TO payments_owner
 
 COMMENT ON FUNCTION payments_private.freeze_processed_event() IS 'Refuses every update of a processed event but that of replay_event().';
 
+CREATE FUNCTION payments_private.function_lookup(p_name text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.function_lookup(p_name text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.function_lookup(p_name text) IS 'The body of the lookup of a subject type that an application''s function tells of.';
+
 CREATE FUNCTION payments_private.further_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2229,6 +2245,14 @@ CREATE FUNCTION payments_private.generate_subject_lookup() RETURNS void
 ALTER FUNCTION payments_private.generate_subject_lookup() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.generate_subject_lookup() IS 'Writes payments_private.subject_keys_of(text) from the registry.';
+
+CREATE FUNCTION payments_private.generated_mark(p_definition text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.generated_mark(p_definition text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.generated_mark(p_definition text) IS 'Returns the comment of a trigger that is written at run time, which tells whether it is as this version writes it.';
 
 CREATE FUNCTION payments_private.give_back(o payments.outbox, p_wait interval) RETURNS void
     LANGUAGE plpgsql
@@ -2763,6 +2787,38 @@ ALTER FUNCTION payments_private.lines_go_on(p_object_type text, p_data jsonb) OW
 
 COMMENT ON FUNCTION payments_private.lines_go_on(p_object_type text, p_data jsonb) IS 'Whether this is an invoice that shows the first of its lines only.';
 
+CREATE FUNCTION payments_private.link_function_pattern(p_link payments_private.linked_tables) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.link_function_pattern(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.link_function_pattern(p_link payments_private.linked_tables) IS 'Returns the pattern of the names of a link''s functions that belong to the table''s owner.';
+
+CREATE FUNCTION payments_private.link_functions(p_link payments_private.linked_tables, OUT what text, OUT arguments text, OUT returned text, OUT body text) RETURNS SETOF record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.link_functions(p_link payments_private.linked_tables, OUT what text, OUT arguments text, OUT returned text, OUT body text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.link_functions(p_link payments_private.linked_tables, OUT what text, OUT arguments text, OUT returned text, OUT body text) IS 'Returns the functions of a link that belong to the table''s owner: <what>_linked_<n> with its arguments, what it returns, and its body.';
+
+CREATE FUNCTION payments_private.link_is_outdated(p_link payments_private.linked_tables, p_owner name) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.link_is_outdated(p_link payments_private.linked_tables, p_owner name) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.link_is_outdated(p_link payments_private.linked_tables, p_owner name) IS 'Whether functions or triggers of a link are not as this version writes them.';
+
+CREATE FUNCTION payments_private.link_is_whole(p_link payments_private.linked_tables) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.link_is_whole(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.link_is_whole(p_link payments_private.linked_tables) IS 'Whether the table of a link is there with all columns that the link is about.';
+
 CREATE FUNCTION payments_private.link_or_fail(p_link_id integer) RETURNS payments_private.linked_tables
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2770,6 +2826,22 @@ CREATE FUNCTION payments_private.link_or_fail(p_link_id integer) RETURNS payment
 ALTER FUNCTION payments_private.link_or_fail(p_link_id integer) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.link_or_fail(p_link_id integer) IS 'Returns a link, or raises PY005.';
+
+CREATE FUNCTION payments_private.link_trigger_pattern(p_link payments_private.linked_tables) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.link_trigger_pattern(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.link_trigger_pattern(p_link payments_private.linked_tables) IS 'Returns the pattern of the names of a link''s triggers.';
+
+CREATE FUNCTION payments_private.link_triggers(p_link payments_private.linked_tables, OUT name text, OUT definition text) RETURNS SETOF record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.link_triggers(p_link payments_private.linked_tables, OUT name text, OUT definition text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.link_triggers(p_link payments_private.linked_tables, OUT name text, OUT definition text) IS 'Returns the triggers that a link puts on its table: name, and definition as CREATE TRIGGER has it after the name.';
 
 CREATE FUNCTION payments_private.linked_at_once() RETURNS bigint
     LANGUAGE plpgsql IMMUTABLE
@@ -2794,6 +2866,14 @@ CREATE FUNCTION payments_private.linked_expression(p_object_type text, p_path te
 ALTER FUNCTION payments_private.linked_expression(p_object_type text, p_path text, p_type text, p_data text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.linked_expression(p_object_type text, p_path text, p_type text, p_data text) IS 'Returns the SQL that reads a linked column''s value from an object; null for a type that cannot hold one.';
+
+CREATE FUNCTION payments_private.linked_expressions(p_link payments_private.linked_tables, p_types jsonb, p_data text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.linked_expressions(p_link payments_private.linked_tables, p_types jsonb, p_data text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.linked_expressions(p_link payments_private.linked_tables, p_types jsonb, p_data text) IS 'Returns the SQL of all values that a link''s columns have of an object.';
 
 CREATE FUNCTION payments_private.linked_json(p_value jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -2941,14 +3021,6 @@ CREATE FUNCTION payments_private.make_guard(p_link payments_private.linked_table
 ALTER FUNCTION payments_private.make_guard(p_link payments_private.linked_tables, p_owner name) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.make_guard(p_link payments_private.linked_tables, p_owner name) IS 'Makes the trigger functions of a link.';
-
-CREATE FUNCTION payments_private.make_guards_anew() RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.make_guards_anew() OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.make_guards_anew() IS 'Writes the trigger functions of all links again, as the functions that were just loaded have them. Locks no table.';
 
 CREATE FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_event_id text, p_body text, p_sqlstate text, p_message text) RETURNS void
     LANGUAGE plpgsql
@@ -3145,6 +3217,22 @@ CREATE FUNCTION payments_private.outcome_of(p_key payments_private.payment_facts
 ALTER FUNCTION payments_private.outcome_of(p_key payments_private.payment_facts, p_heir boolean, p_parts payments_private.payment_facts[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.outcome_of(p_key payments_private.payment_facts, p_heir boolean, p_parts payments_private.payment_facts[]) IS 'What the objects of a payment say of its state, taken together. p_key, p_heir: as for payment_row.';
+
+CREATE FUNCTION payments_private.outdated_parts(OUT kind text, OUT id text, OUT thing text, OUT owner name) RETURNS SETOF record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.outdated_parts(OUT kind text, OUT id text, OUT thing text, OUT owner name) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.outdated_parts(OUT kind text, OUT id text, OUT thing text, OUT owner name) IS 'What was written for an application''s tables and is not as this version writes it: kind, id, the table or function it is about, and who has to write it.';
+
+CREATE FUNCTION payments_private.outdated_triggers(p_link payments_private.linked_tables) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.outdated_triggers(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.outdated_triggers(p_link payments_private.linked_tables) IS 'Returns the statements that give a linked table the triggers that this version writes; none where it has them.';
 
 CREATE FUNCTION payments_private.owners_function(p_link payments_private.linked_tables, p_what text, p_arguments text, p_returns text, p_body text) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE
@@ -3349,6 +3437,35 @@ CREATE FUNCTION payments_private.prepare_update(o payments.outbox, l payments_pr
 ALTER FUNCTION payments_private.prepare_update(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb, p_found jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.prepare_update(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb, p_found jsonb) IS 'Completes a push that changes an object, or replaces a price.';
+
+CREATE TABLE payments_private.subject_types (
+    subject_type text NOT NULL,
+    members regclass,
+    subject_column name,
+    user_column name,
+    filter text,
+    lookup text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT asks_a_table_or_a_function CHECK (((members IS NULL) = (lookup IS NOT NULL))),
+    CONSTRAINT subject_type_is_an_identifier CHECK ((subject_type ~ '^[a-z][a-z0-9_]*$'::text)),
+    CONSTRAINT user_is_built_in CHECK ((subject_type <> 'user'::text))
+);
+
+ALTER TABLE payments_private.subject_types OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.subject_types IS 'The billing subjects an application has besides its users, and what is asked for a user''s own.';
+
+COMMENT ON COLUMN payments_private.subject_types.members IS 'The membership table or view; null where the application registered a function of its own.';
+
+COMMENT ON COLUMN payments_private.subject_types.lookup IS 'That function, by its quoted name: a regprocedure would be in the way of pg_upgrade.';
+
+CREATE FUNCTION payments_private.present_lookup(p_type payments_private.subject_types) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.present_lookup(p_type payments_private.subject_types) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.present_lookup(p_type payments_private.subject_types) IS 'Returns the body of a subject type''s lookup as this version writes it; null where the table or a column is gone.';
 
 CREATE FUNCTION payments_private.project_changes(p_environment text, p_account text, p_others text[], p_customers text[], p_subjects text[], p_claimed text[], p_subscriptions text[], p_sessions text[], p_groups text[]) RETURNS void
     LANGUAGE plpgsql
@@ -3787,6 +3904,15 @@ ALTER FUNCTION payments_private.related_ids(p_environment text, p_account text, 
 
 COMMENT ON FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_facts, p_invoice payments_private.payment_facts, p_session payments_private.payment_facts, p_subscription text) IS 'What belongs to a payment, for related_object_ids.';
 
+CREATE FUNCTION payments_private.renew_part(p_kind text, p_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET client_min_messages TO 'warning';
+
+ALTER FUNCTION payments_private.renew_part(p_kind text, p_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.renew_part(p_kind text, p_id text) IS 'Writes the functions and triggers of a link, or a subject type''s lookup, as this version has them. Locks a linked table only where one of its triggers differs. Called as payments_owner; raises 42501 for who may not act as the owner.';
+
 CREATE FUNCTION payments_private.repeated_objects(p_snapshots payments_private.snapshot[], OUT objects text[], OUT seconds text[]) RETURNS record
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -4009,6 +4135,14 @@ CREATE FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_
 ALTER FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) IS 'An object with an event''s previous_attributes laid over it: how it looked before the event.';
+
+CREATE FUNCTION payments_private.statements_of_trigger(p_link payments_private.linked_tables, p_name text, p_definition text) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.statements_of_trigger(p_link payments_private.linked_tables, p_name text, p_definition text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.statements_of_trigger(p_link payments_private.linked_tables, p_name text, p_definition text) IS 'Returns the statements that put a trigger on a linked table, firing also where session_replication_role is replica.';
 
 CREATE FUNCTION payments_private.status_without_object(p_environment text, p_payload jsonb) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -4233,7 +4367,7 @@ CREATE FUNCTION payments_private.trigger_statements(p_link payments_private.link
 
 ALTER FUNCTION payments_private.trigger_statements(p_link payments_private.linked_tables) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.trigger_statements(p_link payments_private.linked_tables) IS 'Returns the statements that put the triggers of a link on its table, firing also where session_replication_role is replica.';
+COMMENT ON FUNCTION payments_private.trigger_statements(p_link payments_private.linked_tables) IS 'Returns the statements that put the triggers of a link on its table.';
 
 CREATE FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) RETURNS record
     LANGUAGE plpgsql
@@ -4378,6 +4512,14 @@ CREATE FUNCTION payments_private.worker_asks() RETURNS boolean
 ALTER FUNCTION payments_private.worker_asks() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.worker_asks() IS 'Whether workers ask Stripe for attempts.';
+
+CREATE FUNCTION payments_private.write_links_anew() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.write_links_anew() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.write_links_anew() IS 'Writes what is payments_owner''s for all links again, as the functions that were just loaded have it: trigger functions, but for tables whose linked columns are gone, what an event calls, and triggers on our own tables, which are locked only where these change.';
 
 CREATE FUNCTION payments_private.write_lookup(p_subject_type text, p_thing text, p_owner name, p_body text) RETURNS void
     LANGUAGE plpgsql
@@ -5013,27 +5155,6 @@ CREATE TABLE payments_private.signing_secrets (
 ALTER TABLE payments_private.signing_secrets OWNER TO payments_owner;
 
 COMMENT ON TABLE payments_private.signing_secrets IS 'Webhook secrets of payments.receive_stripe_webhook(), as they are: SQL has no key to decrypt them with. Nobody but payments_owner reads them.';
-
-CREATE TABLE payments_private.subject_types (
-    subject_type text NOT NULL,
-    members regclass,
-    subject_column name,
-    user_column name,
-    filter text,
-    lookup text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT asks_a_table_or_a_function CHECK (((members IS NULL) = (lookup IS NOT NULL))),
-    CONSTRAINT subject_type_is_an_identifier CHECK ((subject_type ~ '^[a-z][a-z0-9_]*$'::text)),
-    CONSTRAINT user_is_built_in CHECK ((subject_type <> 'user'::text))
-);
-
-ALTER TABLE payments_private.subject_types OWNER TO payments_owner;
-
-COMMENT ON TABLE payments_private.subject_types IS 'The billing subjects an application has besides its users, and what is asked for a user''s own.';
-
-COMMENT ON COLUMN payments_private.subject_types.members IS 'The membership table or view; null where the application registered a function of its own.';
-
-COMMENT ON COLUMN payments_private.subject_types.lookup IS 'That function, by its quoted name: a regprocedure would be in the way of pg_upgrade.';
 
 CREATE TABLE payments_private.sweeps (
     environment text NOT NULL,
@@ -6110,6 +6231,8 @@ REVOKE ALL ON FUNCTION payments_private.finish_push(o payments.outbox, p_object 
 
 REVOKE ALL ON FUNCTION payments_private.first_sweep(p_environment text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.follow(p_table regclass, p_definition text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.follow_references() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.follow_replacement(o payments.outbox, p_new text) FROM PUBLIC;
@@ -6126,11 +6249,15 @@ REVOKE ALL ON FUNCTION payments_private.form_of(p_values jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.freeze_processed_event() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.function_lookup(p_name text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.further_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.generate_linked_dispatch() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.generate_subject_lookup() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.generated_mark(p_definition text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.give_back(o payments.outbox, p_wait interval) FROM PUBLIC;
 
@@ -6246,13 +6373,27 @@ REVOKE ALL ON FUNCTION payments_private.likely_latest(p_candidates payments_priv
 
 REVOKE ALL ON FUNCTION payments_private.lines_go_on(p_object_type text, p_data jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.link_function_pattern(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.link_functions(p_link payments_private.linked_tables, OUT what text, OUT arguments text, OUT returned text, OUT body text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.link_is_outdated(p_link payments_private.linked_tables, p_owner name) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.link_is_whole(p_link payments_private.linked_tables) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.link_or_fail(p_link_id integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.link_trigger_pattern(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.link_triggers(p_link payments_private.linked_tables, OUT name text, OUT definition text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.linked_at_once() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.linked_column_type(p_path text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.linked_expression(p_object_type text, p_path text, p_type text, p_data text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.linked_expressions(p_link payments_private.linked_tables, p_types jsonb, p_data text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.linked_json(p_value jsonb) FROM PUBLIC;
 
@@ -6289,8 +6430,6 @@ REVOKE ALL ON FUNCTION payments_private.longest_lock_wait() FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.longest_wait(p_callers_limit text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.make_guard(p_link payments_private.linked_tables, p_owner name) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.make_guards_anew() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.mark_failed(p_environment text, p_id uuid, p_event_id text, p_body text, p_sqlstate text, p_message text) FROM PUBLIC;
 
@@ -6340,6 +6479,10 @@ REVOKE ALL ON FUNCTION payments_private.outbox_is_open(p_environment text) FROM 
 
 REVOKE ALL ON FUNCTION payments_private.outcome_of(p_key payments_private.payment_facts, p_heir boolean, p_parts payments_private.payment_facts[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.outdated_parts(OUT kind text, OUT id text, OUT thing text, OUT owner name) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.outdated_triggers(p_link payments_private.linked_tables) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.owners_function(p_link payments_private.linked_tables, p_what text, p_arguments text, p_returns text, p_body text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.owners_functions(p_link payments_private.linked_tables) FROM PUBLIC;
@@ -6387,6 +6530,8 @@ REVOKE ALL ON FUNCTION payments_private.prepare_portal_session() FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.prepare_push(p_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.prepare_update(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb, p_found jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.present_lookup(p_type payments_private.subject_types) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_changes(p_environment text, p_account text, p_others text[], p_customers text[], p_subjects text[], p_claimed text[], p_subscriptions text[], p_sessions text[], p_groups text[]) FROM PUBLIC;
 
@@ -6486,6 +6631,8 @@ REVOKE ALL ON FUNCTION payments_private.register_projection(p_table text, p_obje
 
 REVOKE ALL ON FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_facts, p_invoice payments_private.payment_facts, p_session payments_private.payment_facts, p_subscription text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.renew_part(p_kind text, p_id text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.repeated_objects(p_snapshots payments_private.snapshot[], OUT objects text[], OUT seconds text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text, p_account text, p_stage text, p_keys text[]) FROM PUBLIC;
@@ -6537,6 +6684,8 @@ REVOKE ALL ON FUNCTION payments_private.stage_rows(p_environment text, p_account
 REVOKE ALL ON FUNCTION payments_private.stamp_is_believed(p_metadata jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.state_before(p_data jsonb, p_previous jsonb, p_in_metadata boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.statements_of_trigger(p_link payments_private.linked_tables, p_name text, p_definition text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.status_without_object(p_environment text, p_payload jsonb) FROM PUBLIC;
 
@@ -6627,6 +6776,8 @@ REVOKE ALL ON FUNCTION payments_private.with_money(t payments.transactions, p_he
 REVOKE ALL ON FUNCTION payments_private.with_row_ids(p_events payments_private.incoming[], p_ids uuid[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.worker_asks() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.write_links_anew() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.write_lookup(p_subject_type text, p_thing text, p_owner name, p_body text) FROM PUBLIC;
 

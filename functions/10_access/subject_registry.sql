@@ -285,6 +285,25 @@ $$;
 comment on function payments.register_subject_type(text, regclass, name, name, text) is
   'Says that whoever stands in user_column of a membership table, where filter holds, may bill the subjects in subject_column. Takes effect at once, and so does every change of the table. For members of payments_owner who may act as the table''s owner. Raises PY001 for a bad argument (named in DETAIL), 42501 without those rights, PY002 where a superuser''s view, or functions called on a superuser''s table, would run with its rights.';
 
+create or replace function payments_private.function_lookup(p_name text) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return format($body$
+begin
+  if not exists (select from pg_catalog.pg_proc p where p.oid = to_regprocedure(%1$L)
+                    and pg_get_userbyid(p.proowner) = current_user) then
+    raise exception '%% is gone or has become another''s', %1$L using errcode = 'undefined_function';
+  end if;
+  return query select f.id::text from %2$s() f (id) where $1 is not null;
+end
+$body$, p_name || '()', p_name);
+end
+$$;
+comment on function payments_private.function_lookup(text) is
+  'The body of the lookup of a subject type that an application''s function tells of.';
+
 create or replace function payments.register_subject_type(subject_type text, lookup regprocedure) returns void
 language plpgsql security invoker  -- the caller's own right to act as the function's owner is what allows it
 set search_path = pg_catalog, pg_temp
@@ -309,15 +328,7 @@ begin
   perform set_config('role', 'payments_owner', true);
   perform payments_private.not_of_a_superuser(v_name, v_owner);
 
-  perform payments_private.write_lookup(subject_type, v_name, v_owner, format($body$
-begin
-  if not exists (select from pg_catalog.pg_proc p where p.oid = to_regprocedure(%1$L)
-                    and pg_get_userbyid(p.proowner) = current_user) then
-    raise exception '%% is gone or has become another''s', %1$L using errcode = 'undefined_function';
-  end if;
-  return query select f.id::text from %2$s() f (id) where $1 is not null;
-end
-$body$, v_name || '()', v_name));
+  perform payments_private.write_lookup(subject_type, v_name, v_owner, payments_private.function_lookup(v_name));
   insert into payments_private.subject_types as t (subject_type, lookup)
   values (subject_type, v_name)
   on conflict on constraint subject_types_pkey do update

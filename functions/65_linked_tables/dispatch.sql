@@ -31,6 +31,22 @@ end
 $$;
 comment on function payments_private.generate_linked_dispatch() is 'Writes payments_private.update_linked_rows() for the links that there are.';
 
+create or replace function payments_private.linked_expressions(
+  p_link payments_private.linked_tables, p_types jsonb, p_data text
+) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return coalesce((
+    select string_agg(payments_private.linked_expression(p_link.object_type, c.value, p_types ->> c.key, p_data),
+                      ', ' order by c.key)
+      from jsonb_each_text(p_link.columns) c), 'null');  -- columns that are gone are nobody's
+end
+$$;
+comment on function payments_private.linked_expressions(payments_private.linked_tables, jsonb, text) is
+  'Returns the SQL of all values that a link''s columns have of an object.';
+
 create or replace function payments_private.dispatch_to_links(p_anchor integer) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -47,12 +63,8 @@ begin
       perform payments_private.touch_linked_%3$s(array[p_object_id], true);
     end if;
 %4$s$body$,
-      (select string_agg(payments_private.linked_expression(v_link.object_type, c.value, v_types ->> c.key, 'v_before'),
-                         ', ' order by c.key)
-         from jsonb_each_text(v_link.columns) c),
-      (select string_agg(payments_private.linked_expression(v_link.object_type, c.value, v_types ->> c.key, 'p_data'),
-                         ', ' order by c.key)
-         from jsonb_each_text(v_link.columns) c),
+      payments_private.linked_expressions(v_link, v_types, 'v_before'),
+      payments_private.linked_expressions(v_link, v_types, 'p_data'),
       v_link.link_id,
       case v_link.found_by
         when 'id' then ''
@@ -183,43 +195,52 @@ end
 $$;
 comment on function payments_private.attempt_has_another_object() is 'Fills the rows of a checkout attempt that Stripe has answered.';
 
+create or replace function payments_private.follow(p_table regclass, p_definition text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_there text;
+begin
+  select coalesce(obj_description(t.oid, 'pg_trigger'), '') into v_there
+    from pg_catalog.pg_trigger t
+   where t.tgrelid = p_table and t.tgname = 'linked_tables_follow' and t.tgenabled = 'O';
+  if p_definition is null then
+    execute format('drop trigger if exists linked_tables_follow on %s', p_table);
+  elsif v_there is distinct from payments_private.generated_mark(p_definition) then
+    execute format('create or replace trigger linked_tables_follow %s', p_definition);
+    execute format('comment on trigger linked_tables_follow on %s is %L', p_table,
+                   payments_private.generated_mark(p_definition));
+  end if;
+end
+$$;
+comment on function payments_private.follow(regclass, text) is
+  'Puts the trigger that links need on a table of ours, or takes it away where the definition is null. Locks the table only where it changes something.';
+
 create or replace function payments_private.follow_references() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_subject  text := 'after insert or update or delete on %s for each row '
+                     'execute function payments_private.subject_has_another_object(%L)';
+  v_checkout text := 'after update of payment_intent_id, subscription_id, customer_id, checkout_session_id '
+                     'on payments.stripe_checkout_sessions for each row when ('
+                     '(old.payment_intent_id, old.subscription_id, old.customer_id, old.checkout_session_id) '
+                     'is distinct from '
+                     '(new.payment_intent_id, new.subscription_id, new.customer_id, new.checkout_session_id)) '
+                     'execute function payments_private.attempt_has_another_object()';
 begin
-  if exists (select from payments_private.linked_tables l where l.found_by = 'subject' and l.object_type = 'customer')
-  then
-    create or replace trigger linked_tables_follow after insert or update or delete on payments.customer_mappings
-      for each row execute function payments_private.subject_has_another_object('customer');
-  else
-    drop trigger if exists linked_tables_follow on payments.customer_mappings;
-  end if;
-  if exists (select from payments_private.linked_tables l where l.found_by = 'subject'
-                and l.object_type = 'subscription') then
-    create or replace trigger linked_tables_follow after insert or update or delete on payments.stripe_subscriptions
-      for each row execute function payments_private.subject_has_another_object('subscription');
-  else
-    drop trigger if exists linked_tables_follow on payments.stripe_subscriptions;
-  end if;
-  if exists (select from payments_private.linked_tables l where l.found_by = 'checkout') then
-    create or replace trigger linked_tables_follow
-      after update of payment_intent_id, subscription_id, customer_id,
-      checkout_session_id on payments.stripe_checkout_sessions
-      for each row when (
-        (old.payment_intent_id, old.subscription_id, old.customer_id, old.checkout_session_id)
-        is distinct from (new.payment_intent_id, new.subscription_id, new.customer_id, new.checkout_session_id))
-      execute function payments_private.attempt_has_another_object();
-  else
-    drop trigger if exists linked_tables_follow on payments.stripe_checkout_sessions;
-  end if;
+  perform payments_private.follow('payments.customer_mappings',
+    case when exists (select from payments_private.linked_tables l
+                       where l.found_by = 'subject' and l.object_type = 'customer')
+      then format(v_subject, 'payments.customer_mappings', 'customer') end);
+  perform payments_private.follow('payments.stripe_subscriptions',
+    case when exists (select from payments_private.linked_tables l
+                       where l.found_by = 'subject' and l.object_type = 'subscription')
+      then format(v_subject, 'payments.stripe_subscriptions', 'subscription') end);
+  perform payments_private.follow('payments.stripe_checkout_sessions',
+    case when exists (select from payments_private.linked_tables l where l.found_by = 'checkout') then v_checkout end);
 end
 $$;
 comment on function payments_private.follow_references() is 'Puts the triggers on our own tables that links by subject and by checkout need, and takes away those that none needs.';
-
-do $$
-begin
-  perform payments_private.generate_linked_dispatch();
-  perform payments_private.follow_references();
-end
-$$;

@@ -409,7 +409,7 @@ end
 $$;
 comment on function payments_private.make_guard(payments_private.linked_tables, name) is 'Makes the trigger functions of a link.';
 
-create or replace function payments_private.make_guards_anew() returns void
+create or replace function payments_private.write_links_anew() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -418,51 +418,104 @@ declare
 begin
   for v_link in select l.* from payments_private.linked_tables l join pg_catalog.pg_class c on c.oid = l.target
     order by l.link_id loop
+    continue when not payments_private.link_is_whole(v_link);
     perform payments_private.make_guard(v_link, (select pg_get_userbyid(c.relowner) from pg_catalog.pg_class c
                                                   where c.oid = v_link.target));
   end loop;
+  perform payments_private.generate_linked_dispatch();
+  perform payments_private.follow_references();
 end
 $$;
-comment on function payments_private.make_guards_anew() is
-  'Writes the trigger functions of all links again, as the functions that were just loaded have them. Locks no table.';
+comment on function payments_private.write_links_anew() is
+  'Writes what is payments_owner''s for all links again, as the functions that were just loaded have it: trigger functions, but for tables whose linked columns are gone, what an event calls, and triggers on our own tables, which are locked only where these change.';
+
+create or replace function payments_private.link_triggers(
+  p_link payments_private.linked_tables, out name text, out definition text
+) returns setof record
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_columns text := (select string_agg(format('%I', c), ', ' order by c) from (
+    select jsonb_object_keys(p_link.columns) union select p_link.match_column::text
+     where p_link.match_column is not null) u (c));
+  v_there   text := (select string_agg(format('new.%I is not null', c), ' or ' order by c)
+                       from jsonb_object_keys(p_link.columns) c);
+  v_changed text := (select string_agg(format('new.%1$I is distinct from old.%1$I', c), ' or ' order by c) from (
+    select jsonb_object_keys(p_link.columns) union select p_link.match_column::text
+     where p_link.match_column is not null) u (c));
+begin
+  return query
+    select format(t.name, p_link.link_id),
+           format('%s on %s for each row %s execute function payments_private.%s_linked_%s()',
+             t.moment, p_link.target,
+             case when t.condition is not null then format('when (%s)', t.condition) else '' end,
+             t.called, p_link.link_id)
+      from (
+        select f.* from (values
+          ('zz_payments_fill_%s', format('before insert or update of %s', v_columns), null, 'guard'),
+          ('payments_check_%s', 'after insert', v_there, 'check'),
+          ('payments_check_again_%s', 'after update', v_changed, 'check')) f (name, moment, condition, called)
+        union all
+        select p.name, p.moment, p.condition, 'push' from payments_private.push_triggers(p_link) p) t;
+end
+$$;
+comment on function payments_private.link_triggers(payments_private.linked_tables) is
+  'Returns the triggers that a link puts on its table: name, and definition as CREATE TRIGGER has it after the name.';
+
+create or replace function payments_private.generated_mark(p_definition text) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return 'Generated as ' || md5(p_definition);
+end
+$$;
+comment on function payments_private.generated_mark(text) is
+  'Returns the comment of a trigger that is written at run time, which tells whether it is as this version writes it.';
+
+create or replace function payments_private.statements_of_trigger(
+  p_link payments_private.linked_tables, p_name text, p_definition text
+) returns text[]
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return array[
+    format('create or replace trigger %I %s', p_name, p_definition),
+    format('alter table %s enable always trigger %I', p_link.target, p_name),
+    format('comment on trigger %I on %s is %L', p_name, p_link.target, payments_private.generated_mark(p_definition))];
+end
+$$;
+comment on function payments_private.statements_of_trigger(payments_private.linked_tables, text, text) is
+  'Returns the statements that put a trigger on a linked table, firing also where session_replication_role is replica.';
+
+create or replace function payments_private.link_trigger_pattern(p_link payments_private.linked_tables) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return format('^(zz_)?payments_(fill|check|check_again|push|push_again|archive)_%s$', p_link.link_id);
+end
+$$;
+comment on function payments_private.link_trigger_pattern(payments_private.linked_tables) is
+  'Returns the pattern of the names of a link''s triggers.';
 
 create or replace function payments_private.trigger_statements(p_link payments_private.linked_tables) returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  v_columns text := (select string_agg(format('%I', c), ', ') from (
-    select jsonb_object_keys(p_link.columns) union select p_link.match_column::text
-     where p_link.match_column is not null) u (c));
-  v_there   text := (select string_agg(format('new.%I is not null', c), ' or ')
-                       from jsonb_object_keys(p_link.columns) c);
-  v_changed text := (select string_agg(format('new.%1$I is distinct from old.%1$I', c), ' or ') from (
-    select jsonb_object_keys(p_link.columns) union select p_link.match_column::text
-     where p_link.match_column is not null) u (c));
-  v_trigger record;
-  v_all     text[] := '{}';
 begin
-  for v_trigger in
-    select t.name, t.moment, t.condition, t.called from (values
-      ('zz_payments_fill_%s', format('before insert or update of %s', v_columns), null, 'guard'),
-      ('payments_check_%s', 'after insert', v_there, 'check'),
-      ('payments_check_again_%s', 'after update', v_changed, 'check')) t (name, moment, condition, called)
-    union all
-    select t.name, t.moment, t.condition, 'push' from payments_private.push_triggers(p_link) t
-  loop
-    v_all := v_all
-      || format('create or replace trigger %I %s on %s for each row %s '
-                'execute function payments_private.%s_linked_%s()',
-           format(v_trigger.name, p_link.link_id), v_trigger.moment, p_link.target,
-           case when v_trigger.condition is not null then format('when (%s)', v_trigger.condition) else '' end,
-           v_trigger.called, p_link.link_id)
-      || format('alter table %s enable always trigger %I', p_link.target, format(v_trigger.name, p_link.link_id));
-  end loop;
-  return v_all;
+  return array(
+    select s.statement
+      from payments_private.link_triggers(p_link) t
+      cross join lateral unnest(payments_private.statements_of_trigger(p_link, t.name, t.definition))
+        with ordinality s (statement, place)
+     order by t.name, s.place);
 end
 $$;
 comment on function payments_private.trigger_statements(payments_private.linked_tables) is
-  'Returns the statements that put the triggers of a link on its table, firing also where session_replication_role is replica.';
+  'Returns the statements that put the triggers of a link on its table.';
 
 create or replace function payments_private.foreign_key_name(p_link payments_private.linked_tables) returns name
 language plpgsql immutable

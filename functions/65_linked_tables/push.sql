@@ -84,7 +84,7 @@ begin
     ('payments_push_%s', 'after insert',
      case when p_link.create_at_stripe then null else format('new.%I is not null', p_link.id_column) end),
     ('payments_push_again_%s', 'after update', (
-      select string_agg(format('new.%1$I is distinct from old.%1$I', c), ' or ')
+      select string_agg(format('new.%1$I is distinct from old.%1$I', c), ' or ' order by c)
         from (select e.value from jsonb_each_text(p_link.push) e union select p_link.id_column::text) u (c)));
   if p_link.archive_on_delete then
     return query values ('payments_archive_%s', 'after delete', format('old.%I is not null', p_link.id_column));

@@ -117,7 +117,7 @@ declare
   v_name text := format('payments_private.%s_linked_%s(%s)', p_what, p_link.link_id, p_arguments);
 begin
   return array[
-    format('create function %s returns %s language plpgsql volatile security definer '
+    format('create or replace function %s returns %s language plpgsql volatile security definer '
              'set search_path = pg_catalog, pg_temp as %L',
       v_name, p_returns, p_body),
     format('revoke all on function %s from public', v_name),
@@ -140,7 +140,9 @@ end
 $$;
 comment on function payments_private.json_of_columns(text[]) is 'Returns the SQL that makes an object of columns of t.';
 
-create or replace function payments_private.owners_functions(p_link payments_private.linked_tables) returns text[]
+create or replace function payments_private.link_functions(
+  p_link payments_private.linked_tables, out what text, out arguments text, out returned text, out body text
+) returns setof record
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -150,23 +152,23 @@ declare
   v_written   text := (select string_agg(format('%I', c), ', ' order by c) from unnest(v_columns) c);
   v_read      text := (select string_agg(format('r.%I', c), ', ' order by c) from unnest(v_columns) c);
 begin
-  return payments_private.owners_function(p_link, 'touch', 'text[], boolean', 'integer',
-                                          payments_private.touch_body(p_link))
-      || payments_private.owners_function(p_link, 'fill', 'jsonb, integer', 'jsonb', payments_private.fill_body(p_link))
-      || payments_private.owners_function(p_link, 'read', 'jsonb', 'jsonb', format($body$
+  return query values
+    ('touch', 'text[], boolean', 'integer', payments_private.touch_body(p_link)),
+    ('fill', 'jsonb, integer', 'jsonb', payments_private.fill_body(p_link)),
+    ('read', 'jsonb', 'jsonb', format($body$
 begin
   return (select to_jsonb(r) from (select %1$s from %2$s t where %3$s) r);
 end
 $body$, (select string_agg(format('t.%I', c), ', ' order by c) from unnest(v_columns) c), p_link.target::text,
-v_condition))
-      || payments_private.owners_function(p_link, 'list', 'text[]', 'table (key jsonb, content jsonb)', format($body$
+      v_condition)),
+    ('list', 'text[]', 'table (key jsonb, content jsonb)', format($body$
 begin
   return query select %1$s, %2$s from %3$s t where t.%4$I = any ($1);
 end
 $body$, payments_private.json_of_columns(p_link.key_columns::text[]),
-        payments_private.json_of_columns(array(select jsonb_object_keys(p_link.columns))), p_link.target::text,
-        p_link.id_column))
-      || payments_private.owners_function(p_link, 'write', 'jsonb, jsonb', 'integer', format($body$
+      payments_private.json_of_columns(array(select jsonb_object_keys(p_link.columns))), p_link.target::text,
+      p_link.id_column)),
+    ('write', 'jsonb, jsonb', 'integer', format($body$
 declare
   v_count integer;
 begin
@@ -174,13 +176,40 @@ begin
   get diagnostics v_count = row_count;
   return v_count;
 end
-$body$, p_link.target::text, v_written, v_read, v_condition))
-      || payments_private.owners_function(p_link, 'pull', 'text, jsonb', 'void', format($body$
+$body$, p_link.target::text, v_written, v_read, v_condition)),
+    ('pull', 'text, jsonb', 'void', format($body$
 begin
   update %1$s t set (%2$s) = (select %3$s from jsonb_populate_record(t, $2) r) where t.%4$I = $1;
 end
 $body$, p_link.target::text, v_written, v_read, p_link.id_column));
 end
 $$;
+comment on function payments_private.link_functions(payments_private.linked_tables) is
+  'Returns the functions of a link that belong to the table''s owner: <what>_linked_<n> with its arguments, what it returns, and its body.';
+
+create or replace function payments_private.owners_functions(p_link payments_private.linked_tables) returns text[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return array(
+    select s.statement
+      from payments_private.link_functions(p_link) with ordinality f (what, arguments, returned, body, place)
+      cross join lateral unnest(payments_private.owners_function(p_link, f.what, f.arguments, f.returned, f.body))
+        with ordinality s (statement, place)
+     order by f.place, s.place);
+end
+$$;
 comment on function payments_private.owners_functions(payments_private.linked_tables) is
   'Returns the statements that make the functions of a link that belong to the table''s owner.';
+
+create or replace function payments_private.link_function_pattern(p_link payments_private.linked_tables) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return format('^(touch|fill|read|write|pull|list)_linked_%s$', p_link.link_id);
+end
+$$;
+comment on function payments_private.link_function_pattern(payments_private.linked_tables) is
+  'Returns the pattern of the names of a link''s functions that belong to the table''s owner.';

@@ -9,12 +9,12 @@ begin
     select format('drop trigger if exists %I on %s', t.tgname, p_link.target)
       from pg_catalog.pg_trigger t
      where t.tgrelid = p_link.target and not t.tgisinternal and t.tgparentid = 0
-       and t.tgname ~ format('^(zz_)?payments_(fill|check|check_again|push|push_again|archive)_%s$', p_link.link_id))
+       and t.tgname ~ payments_private.link_trigger_pattern(p_link))
     || array(
     select format('drop function %s', p.oid::regprocedure)
       from pg_catalog.pg_proc p join pg_catalog.pg_class c on c.oid = p_link.target
      where p.pronamespace = 'payments_private'::regnamespace and p.proowner = c.relowner
-       and p.proname ~ format('^(touch|fill|read|write|pull|list)_linked_%s$', p_link.link_id));
+       and p.proname ~ payments_private.link_function_pattern(p_link));
 end
 $$;
 comment on function payments_private.detach_statements(payments_private.linked_tables) is

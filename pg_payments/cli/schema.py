@@ -88,7 +88,12 @@ def status(
         for name, state in states.items()
     ] + [
         {"kind": kind, "name": name, "state": state}
-        for kind, changed in (("relation", found.relations), ("owner", found.owners), ("grant", found.grants))
+        for kind, changed in (
+            ("relation", found.relations),
+            ("owner", found.owners),
+            ("grant", found.grants),
+            ("written", found.written),
+        )
         for name, state in changed.items()
     ]
     if found.is_watched:

@@ -90,7 +90,7 @@ begin
     comment on column payments_migrations.loaded_grant.reading is 'What has to be open to users for it; empty for always.';
 
     -- Names are put together from the catalogue's own, since which words are quoted differs from version to version.
-    -- Functions that the package itself writes at run time say so in their comment and are left out.
+    -- Functions and triggers that the package itself writes at run time say so in their comment and are left out.
     create view payments_migrations.present_object as
     with ours (oid, name) as (
         select n.oid, n.nspname from pg_catalog.pg_namespace n
@@ -148,7 +148,7 @@ begin
       join ours o on o.oid = c.relnamespace
       join pg_catalog.pg_proc p on p.oid = t.tgfoid
       join ours q on q.oid = p.pronamespace
-     where not t.tgisinternal;
+     where not t.tgisinternal and coalesce(obj_description(t.oid, 'pg_trigger'), '') not like 'Generated%';
     comment on view payments_migrations.present_object is 'Every object as it is now, to compare with loaded_object.';
 
     -- What owners may is theirs by owning it.

@@ -1,5 +1,5 @@
--- Run as payments_owner when all functions are there: writes the triggers of linked tables as the functions that were
--- loaded have them, and undoes what the host has done to what was made: forced row-level security, default privileges.
+-- Run as payments_owner when all functions are there: writes what is generated for linked tables as the functions that
+-- were loaded have it, and undoes what the host has done to what was made: forced row-level security, default privileges.
 
 set local search_path = payments_migrations, pg_catalog, pg_temp;
 set local jit = off;
@@ -9,8 +9,8 @@ declare
     v_grant record;
     v_table text;
 begin
-    if to_regprocedure('payments_private.make_guards_anew()') is not null then
-        perform payments_private.make_guards_anew();
+    if to_regprocedure('payments_private.write_links_anew()') is not null then
+        perform payments_private.write_links_anew();
     end if;
 
     for v_table in  -- an event trigger of the host may have forced policies upon the owner, who has none

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import psycopg
 
@@ -91,6 +92,8 @@ def migrate(
         if loaded:
             say(f"loaded {len(loaded)} {'file' if len(loaded) == 1 else 'files'} of functions and policies")
         mended += [line for line in patiently(conn, say, lambda: mend.mend(conn)) if line not in mended]
+        for part in state.outdated_parts(conn):
+            mended.append(patiently(conn, say, partial(mend.renew, conn, part)))
         for line in mended:
             say(line)
         if applied or loaded or mended:

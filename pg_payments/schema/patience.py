@@ -34,7 +34,11 @@ select l.pid, pg_catalog.concat_ws(', ', 'user ' || a.usename::text, nullif(a.ap
   join pg_catalog.pg_class c on c.oid = l.relation
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   left join pg_catalog.pg_stat_activity a on a.pid = l.pid
- where n.nspname in ('payments', 'payments_private') and l.granted and l.pid <> pg_catalog.pg_backend_pid()
+ where l.granted and l.pid <> pg_catalog.pg_backend_pid()
+   and (n.nspname in ('payments', 'payments_private') or exists (  -- or a linked table of the application's
+     select from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid
+       join pg_catalog.pg_namespace q on q.oid = p.pronamespace
+      where t.tgrelid = c.oid and q.nspname = 'payments_private'))
  order by a.xact_start nulls last, l.pid
  limit 1
 """

@@ -49,6 +49,8 @@ class Status:
     relations: dict[str, ObjectState] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     grants: dict[str, str] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)
+    """What was written for an application's tables by another version: functions, and triggers on these tables."""
     is_watched: bool = False
     """Whether a trigger of the application makes deliveries take the slower way."""
 
@@ -75,7 +77,7 @@ class Status:
     @property
     def mending(self) -> list[str]:
         """What a migrate would mend, and why."""
-        changed: dict[str, str] = {**self.relations, **self.owners, **self.grants}
+        changed: dict[str, str] = {**self.relations, **self.owners, **self.grants, **self.written}
         return [f"{name}: {state}" for name, state in changed.items()]
 
 
@@ -191,6 +193,7 @@ def _compare(conn: Connection, tree: SqlTree) -> Status:
         {f"{kind} {name}": f"belongs to {owner}" for kind, name, _, owner in foreign_owners(conn)},
         {str(grant): "given by hand" for grant in unmeant_grants(conn)}
         | {str(grant): "missing" for grant in missing_grants(conn)},
+        {str(part): "written by another version" for part in outdated_parts(conn)},
     )
 
 
@@ -306,6 +309,29 @@ def missing_grants(conn: Connection) -> list[Grant]:
         [_open_readings(conn)],
     ).fetchall()
     return [Grant(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Functions and triggers that were written at run time for a table or function of the application's."""
+
+    kind: str
+    id: str
+    thing: str
+    owner: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.thing if self.kind == 'linked table' else self.id}"
+
+
+def outdated_parts(conn: Connection) -> list[Part]:
+    """What was written at run time and is not as the functions that are loaded would write it."""
+    name = "payments_private.outdated_parts()"
+    there = "select pg_catalog.to_regprocedure(%s) is not null and pg_catalog.to_regclass(%s) is not null"
+    if conn.execute(there, [name, "payments_private.linked_tables"]).fetchone() != (True,):
+        return []  # nothing is loaded yet, or a rollback has taken the table
+    rows = conn.execute(f"select p.kind, p.id, p.thing, p.owner::text from {name} p").fetchall()
+    return [Part(*row) for row in rows]
 
 
 def _open_readings(conn: Connection) -> list[str]:

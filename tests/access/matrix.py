@@ -367,6 +367,20 @@ INTERNALS: Final = """
     doctor_subject_types
     doctor_triggers
     doctor_worker
+    follow
+    function_lookup
+    generated_mark
+    link_function_pattern
+    link_functions
+    link_is_outdated
+    link_is_whole
+    link_trigger_pattern
+    link_triggers
+    linked_expressions
+    outdated_parts
+    outdated_triggers
+    present_lookup
+    renew_part
     set_for_logins
     account_is_trusted
     account_name
@@ -538,7 +552,6 @@ INTERNALS: Final = """
     longest_lock_wait
     longest_wait
     make_guard
-    make_guards_anew
     mark_failed
     match_column
     match_metadata
@@ -559,6 +572,7 @@ INTERNALS: Final = """
     end_range
     expected_of
     is_fetchable
+    statements_of_trigger
     status_without_object
     enter_thin_event
     queue_thin_events
@@ -712,6 +726,7 @@ INTERNALS: Final = """
     with_money
     with_row_ids
     worker_asks
+    write_links_anew
     write_lookup
     write_transaction
     wrong_link

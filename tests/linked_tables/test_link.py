@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from pg_payments.schema.migrate import migrate, status
-from pg_payments.schema.sql_files import SqlTree, packaged
 from tests.linked_tables.shop import OWNER, PUSH, TEAM, Shop, customer, event, intent, product, subscription
 
 KINDS = {
@@ -241,25 +238,3 @@ def test_a_migrate_finds_nothing_amiss_in_what_was_linked(shop: Shop) -> None:
     assert found.up_to_date, found
     shop.all("insert into app.products (stripe_product_id) values ('prod_1')")
     assert shop.one("select stripe_price_id as p from app.products")["p"] == "price_1"
-
-
-@pytest.mark.slow
-def test_an_upgrade_writes_the_guards_of_linked_tables_anew(shop: Shop, tmp_path: Path) -> None:
-    shop.store(product())
-    shop.link("app.products", "product", push=PUSH)
-    shop.all("insert into app.products (stripe_product_id) values ('prod_1')")
-    for folder in ("functions", "policies", "migrations"):
-        shutil.copytree(packaged().root / folder, tmp_path / folder)
-    changed = tmp_path / "functions/65_linked_tables/guard.sql"
-    before = changed.read_text()
-    assert before.count("-- an object that is not stored yet is none") == 1
-    changed.write_text(before.replace("\n  new.%5$I := v_id;%6$s\n", "\n  new.%5$I := v_id;  -- as of today\n%6$s\n"))
-    migrate(shop.url, SqlTree(tmp_path))
-    body = "select prosrc like '%%as of today%%' as anew from pg_proc where proname = 'guard_linked_1'"
-    assert shop.one(body) == {"anew": True}
-    assert status(shop.url, SqlTree(tmp_path)).up_to_date
-    with pytest.raises(psycopg.Error, match="takes only what"):
-        shop.all("update app.products set stripe_price_id = 'price_2'")
-    shop.all("update app.products set title = 'another'")
-    migrate(shop.url)
-    assert shop.one(body) == {"anew": False}
