@@ -4,6 +4,7 @@ set local role payments_owner;
 alter table payments_private.refresh_queue
   add column next_try_at   timestamptz not null default now(),
   add column claimed_until timestamptz,
+  add column claimed_by    integer,
   add column asked_again   boolean not null default false,
   add column tries         integer not null default 0,
   add column last_error    text,
@@ -11,6 +12,7 @@ alter table payments_private.refresh_queue
 create index refresh_queue_next_try_at_idx on payments_private.refresh_queue (next_try_at);
 comment on column payments_private.refresh_queue.next_try_at is 'When the object may be fetched; infinity where asking again would not help, see last_error.';
 comment on column payments_private.refresh_queue.claimed_until is 'Until then a worker is fetching the object.';
+comment on column payments_private.refresh_queue.claimed_by is 'The backend of that worker. Where there is none of that number any more, another may fetch the object at once.';
 comment on column payments_private.refresh_queue.event_ids is 'Thin events that are processed when the object is in place.';
 comment on column payments_private.refresh_queue.asked_again is 'It came into doubt again while a worker was fetching it: that answer may be too old.';
 

@@ -372,7 +372,7 @@ CREATE FUNCTION payments.claim_refreshes(max_objects integer DEFAULT 8, lease in
 
 ALTER FUNCTION payments.claim_refreshes(max_objects integer, lease interval) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.claim_refreshes(max_objects integer, lease interval) IS 'Objects to be fetched now, for the caller alone while the lease lasts, as many as the account''s rate allows. Tell what became of each with payments.settle_refresh(). Several workers may call it at once.';
+COMMENT ON FUNCTION payments.claim_refreshes(max_objects integer, lease interval) IS 'Objects to be fetched now, for the caller alone while the lease lasts and its session does, as many as the account''s rate allows. Tell what became of each with payments.settle_refresh(). Several workers may call it at once.';
 
 CREATE FUNCTION payments.close_environment(environment text) RETURNS void
     LANGUAGE plpgsql
@@ -1167,6 +1167,14 @@ ALTER FUNCTION payments.worker_status() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.worker_status() IS 'A row an environment: up to when the ledger is certain to hold every event, how many had to be fetched, how late the latest came, what waits to be refreshed, scheduled jobs whose last run failed, and how many differences from Stripe verify --stripe has left, by kind.';
 
+CREATE FUNCTION payments_private.account_in_context(p_context text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.account_in_context(p_context text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.account_in_context(p_context text) IS 'Returns the account that the context of a thin event names, as acct_… or org_…/acct_…; null for any other.';
+
 CREATE FUNCTION payments_private.account_is_trusted(p_account text) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1182,6 +1190,14 @@ CREATE FUNCTION payments_private.account_name(p_account jsonb) RETURNS text
 ALTER FUNCTION payments_private.account_name(p_account jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.account_name(p_account jsonb) IS 'What Stripe''s account object says it is called.';
+
+CREATE FUNCTION payments_private.account_named_in(p_payload jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.account_named_in(p_payload jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.account_named_in(p_payload jsonb) IS 'Returns the account that an event says it is of, ours or another; null where it says nothing.';
 
 CREATE FUNCTION payments_private.add_same_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -1739,6 +1755,14 @@ ALTER FUNCTION payments_private.customer_of_subject(p_environment text, p_accoun
 
 COMMENT ON FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) IS 'The customer that stands for a billing subject and is not deleted, or null.';
 
+CREATE FUNCTION payments_private.customer_type(p_customer_id text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.customer_type(p_customer_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.customer_type(p_customer_id text) IS 'The type of object that a customer is, by its id.';
+
 CREATE TABLE payments_private.sync_ranges (
     range_id uuid DEFAULT gen_random_uuid() NOT NULL,
     environment text NOT NULL,
@@ -1934,6 +1958,14 @@ ALTER FUNCTION payments_private.doubt(p_environment text, p_account text, p_obje
 
 COMMENT ON FUNCTION payments_private.doubt(p_environment text, p_account text, p_object_type text, p_object_id text, p_reason text) IS 'Queues an object to be asked of the API, once.';
 
+CREATE FUNCTION payments_private.drop_former_customers(p_environment text, p_account text, p_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.drop_former_customers(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.drop_former_customers(p_environment text, p_account text, p_ids text[]) IS 'Drops the rows of accounts that are not configured as customers any more.';
+
 CREATE FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) RETURNS uuid[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2093,6 +2125,14 @@ CREATE FUNCTION payments_private.facts_after(p_account text, p_old payments_priv
 ALTER FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) IS 'What an object says of payments after this snapshot, given what it said before. p_newest: the snapshot stored now, null if that is the same as before.';
+
+CREATE FUNCTION payments_private.fetch_payer_accounts(p_environment text, p_account text, p_links text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.fetch_payer_accounts(p_environment text, p_account text, p_links text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.fetch_payer_accounts(p_environment text, p_account text, p_links text[]) IS 'Queues each account (acct_…) that is named as a customer and of which nothing is stored.';
 
 CREATE FUNCTION payments_private.fill_anchor(p_anchor integer) RETURNS void
     LANGUAGE plpgsql
@@ -2492,6 +2532,14 @@ ALTER FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_privat
 
 COMMENT ON FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_facts) IS 'Product and price of the main line; all that were bought where there are several lines.';
 
+CREATE FUNCTION payments_private.is_customer(p_object_type text, p_data jsonb) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.is_customer(p_object_type text, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.is_customer(p_object_type text, p_data jsonb) IS 'Whether an object is a customer: one of that type, or an account that is configured as one (Stripe API reference: The Account object, version 2, applied_configurations).';
+
 CREATE FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2666,6 +2714,14 @@ CREATE FUNCTION payments_private.json_of_columns(p_columns text[]) RETURNS text
 ALTER FUNCTION payments_private.json_of_columns(p_columns text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.json_of_columns(p_columns text[]) IS 'Returns the SQL that makes an object of columns of t.';
+
+CREATE FUNCTION payments_private.json_rfc3339(p_value jsonb) RETURNS timestamp with time zone
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.json_rfc3339(p_value jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.json_rfc3339(p_value jsonb) IS 'A time as version 2 of Stripe''s API writes it, in UTC; anything else is null.';
 
 CREATE FUNCTION payments_private.json_text(p_value jsonb) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -5092,6 +5148,7 @@ CREATE TABLE payments_private.refresh_queue (
     queued_at timestamp with time zone DEFAULT now() NOT NULL,
     next_try_at timestamp with time zone DEFAULT now() NOT NULL,
     claimed_until timestamp with time zone,
+    claimed_by integer,
     asked_again boolean DEFAULT false NOT NULL,
     tries integer DEFAULT 0 NOT NULL,
     last_error text,
@@ -5105,6 +5162,8 @@ COMMENT ON TABLE payments_private.refresh_queue IS 'Objects whose latest state t
 COMMENT ON COLUMN payments_private.refresh_queue.next_try_at IS 'When the object may be fetched; infinity where asking again would not help, see last_error.';
 
 COMMENT ON COLUMN payments_private.refresh_queue.claimed_until IS 'Until then a worker is fetching the object.';
+
+COMMENT ON COLUMN payments_private.refresh_queue.claimed_by IS 'The backend of that worker. Where there is none of that number any more, another may fetch the object at once.';
 
 COMMENT ON COLUMN payments_private.refresh_queue.asked_again IS 'It came into doubt again while a worker was fetching it: that answer may be too old.';
 
@@ -6026,9 +6085,13 @@ REVOKE ALL ON FUNCTION payments.worker_status() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.worker_status() TO payments_service;
 GRANT ALL ON FUNCTION payments.worker_status() TO payments_admin;
 
+REVOKE ALL ON FUNCTION payments_private.account_in_context(p_context text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.account_is_trusted(p_account text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.account_name(p_account jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.account_named_in(p_payload jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.add_same_second(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_body jsonb) FROM PUBLIC;
 
@@ -6153,6 +6216,8 @@ GRANT ALL ON FUNCTION payments_private.current_subscription_ids(p_environment te
 
 REVOKE ALL ON FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.customer_type(p_customer_id text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.cut_range(p_range payments_private.sync_ranges) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.default_method_of(p_environment text, p_account text, p_customer_id text) FROM PUBLIC;
@@ -6191,6 +6256,8 @@ REVOKE ALL ON FUNCTION payments_private.doctor_worker() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.doubt(p_environment text, p_account text, p_object_type text, p_object_id text, p_reason text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.drop_former_customers(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.end_push(p_id uuid, p_status text, p_error text, p_found jsonb) FROM PUBLIC;
@@ -6218,6 +6285,8 @@ REVOKE ALL ON FUNCTION payments_private.extract_again(p_environment text, p_acco
 REVOKE ALL ON FUNCTION payments_private.extract_payment_facts(p_account text, p_object_type text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.fetch_payer_accounts(p_environment text, p_account text, p_links text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.fill_anchor(p_anchor integer) FROM PUBLIC;
 
@@ -6307,6 +6376,8 @@ REVOKE ALL ON FUNCTION payments_private.invoice_payment_facts(p_data jsonb, o pa
 
 REVOKE ALL ON FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.is_customer(p_object_type text, p_data jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_fetchable(p_object_type text) FROM PUBLIC;
@@ -6342,6 +6413,8 @@ REVOKE ALL ON FUNCTION payments_private.json_ids(VARIADIC p_values jsonb[]) FROM
 REVOKE ALL ON FUNCTION payments_private."json_object"(p_value jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.json_of_columns(p_columns text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.json_rfc3339(p_value jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.json_text(p_value jsonb) FROM PUBLIC;
 

@@ -50,6 +50,19 @@ end
 $$;
 comment on function payments_private.json_time(jsonb) is 'Unix seconds as a timestamp; anything else is null.';
 
+create or replace function payments_private.json_rfc3339(p_value jsonb) returns timestamptz
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return case when p_value #>> '{}' ~ E'^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,9})?Z$'
+    then (p_value #>> '{}')::timestamptz end;
+exception
+  when datetime_field_overflow then return null;
+end
+$$;
+comment on function payments_private.json_rfc3339(jsonb) is 'A time as version 2 of Stripe''s API writes it, in UTC; anything else is null.';
+
 create or replace function payments_private.json_id(p_value jsonb) returns text
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp

@@ -75,7 +75,8 @@ as $$
 begin
   return p_data -> 'deleted' is not distinct from jsonb 'true'
       -- a deleted subscription is a canceled one: it lives on and can be read
-      or coalesce(p_event_type like '%.deleted' and p_object_type <> 'subscription', false);
+      or coalesce(p_event_type like '%.deleted' and p_object_type <> 'subscription', false)
+      or (p_object_type = 'v2.core.account' and p_data -> 'closed' is not distinct from jsonb 'true');
 end
 $$;
 comment on function payments_private.is_deletion(text, text, jsonb) is 'Whether a snapshot says that its object is gone.';

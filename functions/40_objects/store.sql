@@ -32,6 +32,29 @@ end
 $$;
 comment on function payments_private.doubt(text, text, text, text, text) is 'Queues an object to be asked of the API, once.';
 
+-- Stripe tells of customers by events, and of accounts that are customers by thin ones, to whom asks for these.
+create or replace function payments_private.fetch_payer_accounts(
+  p_environment text, p_account text, p_links text[]
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform payments_private.doubt(p_environment, p_account, 'v2.core.account', a.id, 'an account that pays')
+     from (select distinct substr(l, 10) from unnest(p_links) l where starts_with(l, 'customer:acct_')) a (id)
+    where not exists (
+      select from payments_private.stored_objects o
+       where o.environment = p_environment and o.account = coalesce(p_account, '')
+         and o.object_type = 'v2.core.account' and o.object_id = a.id and o.observed_at is not null)
+      and not exists (
+      select from payments_private.refresh_queue q
+       where q.environment = p_environment and q.account = coalesce(p_account, '')
+         and q.object_type = 'v2.core.account' and q.object_id = a.id);
+end
+$$;
+comment on function payments_private.fetch_payer_accounts(text, text, text[]) is
+  'Queues each account (acct_…) that is named as a customer and of which nothing is stored.';
+
 -- The same second: enter the set of candidates, the stored snapshot first if it was alone so far, and choose anew.
 create or replace function payments_private.latest_of_second(
   p_environment text, p_account text, p_snapshot payments_private.snapshot, p_tied boolean, p_carry boolean,

@@ -129,11 +129,13 @@ declare
   v_at       timestamptz := coalesce(payments_private.json_time(p_newest.data -> 'created'), to_timestamp(0));
   v_old      payments_private.customer_claims;
 begin
-  if p_snapshot.object_type = 'customer' then
-    if payments_private.is_deletion('customer', p_snapshot.event_type, p_snapshot.data) then
+  if p_snapshot.object_type in ('customer', 'v2.core.account') then
+    if payments_private.is_deletion(p_snapshot.object_type, p_snapshot.event_type, p_snapshot.data) then
       return p_snapshot.object_id;
     end if;
-    v_subject := payments_private.subject_in(p_account, coalesce(p_newest.data, p_snapshot.data) -> 'metadata');
+    if payments_private.is_customer(p_snapshot.object_type, coalesce(p_newest.data, p_snapshot.data)) then
+      v_subject := payments_private.subject_in(p_account, coalesce(p_newest.data, p_snapshot.data) -> 'metadata');
+    end if;
     return case when payments_private.upsert_customer_statement(
       p_environment, p_account, p_snapshot.object_id,
       date_trunc('second', coalesce(p_newest.observed_at, p_snapshot.observed_at)), v_subject,
@@ -246,7 +248,8 @@ begin
        and payments_private.subject_of_customer(p_environment, p_account, c.provider_customer_id) = p_subject_key
        and (select o.deleted from payments.stripe_objects o
              where o.environment = p_environment and o.account_id is not distinct from p_account
-               and o.object_type = 'customer' and o.object_id = c.provider_customer_id) is not true
+               and o.object_type = payments_private.customer_type(c.provider_customer_id)
+               and o.object_id = c.provider_customer_id) is not true
      order by case c.source when 'hand' then 1 when 'customer' then 2 else 3 end,
               extract(epoch from c.claimed_at) * case when c.source in ('hand', 'customer') then -1 else 1 end,
               c.provider_customer_id collate "C"

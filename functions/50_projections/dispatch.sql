@@ -12,7 +12,7 @@ begin
       perform payments_private.project_products(p_environment, p_account, p_ids);
     when 'price', 'plan' then
       perform payments_private.project_prices(p_environment, p_account, p_ids);
-    when 'customer' then
+    when 'customer', 'v2.core.account' then
       perform payments_private.project_customers(p_environment, p_account, p_ids);
     when 'payment_method' then
       perform payments_private.project_payment_methods(p_environment, p_account, p_ids);

@@ -1,6 +1,6 @@
 -- Payment methods. Which one is a customer's default is said by the customer, so a customer's change computes its
 -- methods again. (Stripe API reference: The PaymentMethod object; The Customer object,
--- invoice_settings.default_payment_method.)
+-- invoice_settings.default_payment_method; The Account object, version 2, configuration.customer.billing.)
 
 create or replace function payments_private.default_method_of(p_environment text, p_account text, p_customer_id text)
   returns text
@@ -10,9 +10,11 @@ as $$
 begin
   return (
     select coalesce(payments_private.json_id(o.data #> '{invoice_settings,default_payment_method}'),
-                    payments_private.json_id(o.data -> 'default_source'))
+                    payments_private.json_id(o.data -> 'default_source'),
+                    payments_private.json_id(o.data #> '{configuration,customer,billing,default_payment_method}'))
       from payments.stripe_objects o
-     where o.environment = p_environment and o.account_id is not distinct from p_account and o.object_type = 'customer'
+     where o.environment = p_environment and o.account_id is not distinct from p_account
+       and o.object_type = payments_private.customer_type(p_customer_id)
        and o.object_id = p_customer_id and not o.deleted);
 end
 $$;

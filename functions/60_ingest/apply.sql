@@ -25,15 +25,20 @@ begin
     v_subject := case when v_snapshot.object_type = 'invoice' then (
       select c.subject_key
         from payments_private.claim_of_invoice(p_environment, p_account, v_snapshot.object_id, v_snapshot.data) c) end;
-    if v_snapshot.object_type in ('customer', 'subscription', 'checkout.session') or v_subject is not null then
+    if v_snapshot.object_type in ('customer', 'v2.core.account', 'subscription', 'checkout.session')
+      or v_subject is not null then
       -- they may say whom a customer stands for
       v_nodes := v_nodes || v_snapshot.links;
+      if v_snapshot.object_type = 'v2.core.account' then
+        v_nodes := v_nodes || ('customer:' || v_snapshot.object_id);  -- as which others name it
+      end if;
       v_subject := coalesce(v_subject, payments_private.subject_in(p_account, v_snapshot.data -> 'metadata'));
       if v_subject is not null then
         v_nodes := v_nodes || ('subject:' || v_subject);
       end if;
       v_customers := v_customers || case v_snapshot.object_type
-        when 'customer' then v_snapshot.object_id else payments_private.payer_in(v_snapshot.data) end;
+        when 'customer' then v_snapshot.object_id when 'v2.core.account' then v_snapshot.object_id
+        else payments_private.payer_in(v_snapshot.data) end;
     else
       foreach v_link in array v_snapshot.links loop
         if v_link like 'customer:%' or v_link like 'subscription:%' then
@@ -136,8 +141,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_customer text := case p_snapshot.object_type when 'customer' then p_snapshot.object_id
-                       else payments_private.payer_in(p_snapshot.data) end;
+  v_is_customer boolean := p_snapshot.object_type in ('customer', 'v2.core.account');
+  v_customer    text := case when v_is_customer then p_snapshot.object_id
+                          else payments_private.payer_in(p_snapshot.data) end;
 begin
   if v_customer is null or (p_snapshot.object_type = 'invoice' and not exists (
     select from payments_private.claim_of_invoice(p_environment, p_account, p_snapshot.object_id, p_newest.data)))
@@ -148,7 +154,7 @@ begin
   if payments_private.upsert_claim(p_environment, p_account, p_snapshot, p_newest) is not null then
     customer := v_customer;
     subjects := subjects || payments_private.subjects_claiming(p_environment, p_account, v_customer);
-  elsif p_snapshot.object_type <> 'customer' or not p_changed then  -- a customer that changed may be gone
+  elsif not v_is_customer or not p_changed then  -- a customer that changed may be gone
     subjects := null;
   end if;
 end
@@ -258,12 +264,13 @@ begin
     v_stored := payments_private.store_snapshot(
       p_environment, p_account, s, v_carry, v_carry and v_repeated.seconds[i] = any (v_repeated.seconds[i + 1:]));
     v_count := v_count + v_stored.changed::integer;
-    if s.object_type in ('customer', 'subscription', 'checkout.session')
+    if s.object_type in ('customer', 'subscription', 'checkout.session', 'v2.core.account')
       or (s.object_type = 'invoice' and v_stored.changed) then
       v_claim := payments_private.claim_told(p_environment, p_account, s, v_stored.changed, v_stored.newest);
       v_subjects := v_subjects || v_claim.subjects;
       v_claimed := array_remove(v_claimed || v_claim.customer, null);
     end if;
+    perform payments_private.fetch_payer_accounts(p_environment, p_account, s.links) where s.links::text like '%:acct%';
     if v_stored.told and v_stored.payment_group is not null and v_stored.payment_group <> all (v_groups) then
       v_groups := v_groups || v_stored.payment_group;
     end if;
@@ -271,7 +278,7 @@ begin
     perform payments_private.update_linked_rows(
       p_environment, p_account, s.object_type, s.object_id, (v_stored.newest).data);
     case s.object_type
-      when 'customer' then v_customers := v_customers || s.object_id;
+      when 'customer', 'v2.core.account' then v_customers := v_customers || s.object_id;
       when 'subscription' then v_subscriptions := v_subscriptions || s.object_id;
       when 'checkout.session' then
         if p_account is null and payments_private.attempt_of(p_environment, (v_stored.newest).data) is not null then

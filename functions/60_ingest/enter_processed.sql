@@ -88,7 +88,7 @@ begin
        object_type, object_id,
        provider_created_at, processing_status, attempt_count, payload, processed_at)
     select i.environment, i.account_id, i.event_id, (i.snapshot).event_type, i.livemode,
-           payments_private.json_text(i.payload -> 'account'), payments_private.json_text(i.payload -> 'api_version'),
+           payments_private.account_named_in(i.payload), payments_private.json_text(i.payload -> 'api_version'),
            (i.snapshot).object_type, (i.snapshot).object_id, nullif((i.snapshot).observed_at, to_timestamp(0)),
            i.status, 1, i.payload, v_now
       from unnest(p_events) i

@@ -86,8 +86,8 @@ begin
     e.event_id := case when jsonb_typeof(p_payload -> 'id') = 'string' then p_payload ->> 'id' end;
     e.livemode := case when jsonb_typeof(p_payload -> 'livemode') = 'boolean'
                     then (p_payload -> 'livemode')::boolean end;
-    if p_payload ? 'account' then
-      e.account_id := nullif(payments_private.json_text(p_payload -> 'account'), '');
+    if p_payload ?| array['account', 'context'] then
+      e.account_id := payments_private.account_named_in(p_payload);
     end if;
   elsif p_payload is null and p_body is not null then
     e := payments_private.read_envelope(e, p_body);
@@ -163,7 +163,7 @@ begin
       (environment, account_id, provider_event_id, event_type, livemode, provider_account_id, api_version, object_type,
        object_id, provider_created_at, payload)
     select i.environment, i.account_id, i.event_id, (i.snapshot).event_type, i.livemode,
-           payments_private.json_text(i.payload -> 'account'), payments_private.json_text(i.payload -> 'api_version'),
+           payments_private.account_named_in(i.payload), payments_private.json_text(i.payload -> 'api_version'),
            (i.snapshot).object_type, (i.snapshot).object_id, nullif((i.snapshot).observed_at, to_timestamp(0)),
            i.payload
       from unnest(p_events) i

@@ -1,7 +1,27 @@
 -- Thin events (v2.core.event) name their object and do not carry it. They are pending in the ledger, in that
--- transaction
--- their object is queued to be fetched, and with it in place they become processed (75_worker/refresh.sql). One that
--- names the full event that tells of the same (snapshot_event) is ignored where that one is applied already.
+-- transaction their object is queued to be fetched, and with it in place they become processed
+-- (75_worker/refresh.sql). One that names the full event that tells of the same (snapshot_event) is ignored where that
+-- one is applied already. Of whose account they are says their context: an account, perhaps within an organization.
+
+create or replace function payments_private.account_in_context(p_context text) returns text
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+return substring(p_context from '^(?:[a-z]+_[A-Za-z0-9]+/)*(acct_[A-Za-z0-9_]{1,250})$');
+comment on function payments_private.account_in_context(text) is
+  'Returns the account that the context of a thin event names, as acct_… or org_…/acct_…; null for any other.';
+
+create or replace function payments_private.account_named_in(p_payload jsonb) returns text
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if p_payload ->> 'object' = 'v2.core.event' then
+    return payments_private.account_in_context(p_payload ->> 'context');
+  end if;
+  return nullif(payments_private.json_text(p_payload -> 'account'), '');
+end
+$$;
+comment on function payments_private.account_named_in(jsonb) is 'Returns the account that an event says it is of, ours or another; null where it says nothing.';
 
 create or replace function payments_private.is_fetchable(p_object_type text) returns boolean
 language sql immutable parallel safe
@@ -10,21 +30,24 @@ return coalesce(p_object_type = any (array[
   'account', 'balance_transaction', 'charge', 'checkout.session', 'coupon', 'credit_note', 'customer', 'dispute',
   'invoice', 'invoice_payment', 'invoiceitem', 'payment_intent', 'payment_link', 'payment_method', 'payout', 'plan',
   'price', 'product', 'promotion_code', 'quote', 'refund', 'setup_intent', 'subscription', 'subscription_item',
-  'subscription_schedule', 'tax_rate', 'transfer']), false);
+  'subscription_schedule', 'tax_rate', 'transfer', 'v2.core.account']), false);
 comment on function payments_private.is_fetchable(text) is 'Whether a worker can fetch objects of a type.';
 
 create or replace function payments_private.status_without_object(p_environment text, p_payload jsonb) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_account text := payments_private.account_named_in(p_payload);
 begin
   if p_payload ->> 'object' is distinct from 'v2.core.event'
     or not payments_private.is_fetchable(p_payload #>> '{related_object,type}')
     or coalesce(p_payload #>> '{related_object,id}' !~ '^[A-Za-z0-9_.:-]{1,255}$', true)
-    or p_payload ->> 'context' is not null  -- of another account
+    or (p_payload ->> 'context' is not null and v_account is null)  -- of what is no account
     or exists (
       select from payments.webhook_events e
-       where e.provider = 'stripe' and e.environment = p_environment and e.account_id is null
+       where e.provider = 'stripe' and e.environment = p_environment
+         and e.account_id is not distinct from payments_private.foreign_account(p_environment, v_account)
          and e.provider_event_id = p_payload ->> 'snapshot_event' and e.processing_status in ('processed', 'ignored'))
   then
     return 'ignored';
@@ -49,11 +72,9 @@ begin
   new.event_type := new.payload ->> 'type';
   new.object_type := new.payload #>> '{related_object,type}';
   new.object_id := new.payload #>> '{related_object,id}';
-  if new.payload ->> 'created' ~ E'^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,9})?Z$' then
-    new.provider_created_at := (new.payload ->> 'created')::timestamptz;
-  end if;
-  insert into payments_private.refresh_queue as q (environment, object_type, object_id, reason, event_ids)
-  values (new.environment, new.object_type, new.object_id, 'a thin event', array[new.id])
+  new.provider_created_at := coalesce(payments_private.json_rfc3339(new.payload -> 'created'), new.provider_created_at);
+  insert into payments_private.refresh_queue as q (environment, account, object_type, object_id, reason, event_ids)
+  values (new.environment, coalesce(new.account_id, ''), new.object_type, new.object_id, 'a thin event', array[new.id])
   on conflict (environment, object_type, object_id, account) do update
      set event_ids = q.event_ids || excluded.event_ids, tries = 0, next_try_at = least(q.next_try_at, now());
   return new;
@@ -77,10 +98,11 @@ begin
          updated_at = now()
      where e.id = any (p_ids) and e.object_id is not null and e.payload ->> 'object' = 'v2.core.event'
        and e.processing_status in ('pending', 'failed')
-    returning e.id, e.environment, e.object_type, e.object_id
+    returning e.id, e.environment, coalesce(e.account_id, '') as account, e.object_type, e.object_id
   )
-  insert into payments_private.refresh_queue as q (environment, object_type, object_id, reason, event_ids)
-  select a.environment, a.object_type, a.object_id, 'a thin event', array_agg(a.id) from again a group by 1, 2, 3
+  insert into payments_private.refresh_queue as q (environment, account, object_type, object_id, reason, event_ids)
+  select a.environment, a.account, a.object_type, a.object_id, 'a thin event', array_agg(a.id) from again a
+   group by 1, 2, 3, 4
   on conflict (environment, object_type, object_id, account) do update
      set event_ids = q.event_ids || excluded.event_ids, tries = 0, next_try_at = least(q.next_try_at, now());
 end

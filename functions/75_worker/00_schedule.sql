@@ -87,8 +87,9 @@ begin
                               and e.next_attempt_at is not null),
                           (select min(s.next_attempt_at) from payments_private.stashed_events s
                             where s.next_attempt_at is not null)) - v_now),
-        ('refresh', (select min(greatest(q.next_try_at, q.claimed_until)) from payments_private.refresh_queue q
-                      where q.next_try_at < 'infinity')
+        ('refresh', (select min(case when q.claimed_by = any (array(select a.pid from pg_catalog.pg_stat_activity a))
+                                  then greatest(q.next_try_at, q.claimed_until) else q.next_try_at end)
+                       from payments_private.refresh_queue q where q.next_try_at < 'infinity')
                     - clock_timestamp()),
         ('checkouts', (select min(s.ask_after) from payments.stripe_checkout_sessions s
                         where s.status = 'initialized' and s.ask_after > clock_timestamp() - interval '1 hour'

@@ -72,14 +72,17 @@ declare
 begin
   for q in
     select x.* from payments_private.refresh_queue x
-     where x.next_try_at <= clock_timestamp() and coalesce(x.claimed_until <= clock_timestamp(), true)
+     where x.next_try_at <= clock_timestamp()
+       and (coalesce(x.claimed_until <= clock_timestamp(), true)
+            or not exists (select from pg_catalog.pg_stat_activity a where a.pid = x.claimed_by))
      order by x.next_try_at limit max_objects
        for update skip locked
   loop
     v_rate := payments_private.read_rate(q.environment);
     exit when not payments_private.take_token(q.environment, q.account, 'read', v_rate, v_rate);
     update payments_private.refresh_queue x
-       set claimed_until = clock_timestamp() + lease, asked_again = false, tries = x.tries + 1
+       set claimed_until = clock_timestamp() + lease, claimed_by = pg_backend_pid(), asked_again = false,
+           tries = x.tries + 1
      where x.environment = q.environment and x.account = q.account and x.object_type = q.object_type
        and x.object_id = q.object_id;
     environment := q.environment;
@@ -92,7 +95,7 @@ begin
 end
 $$;
 comment on function payments.claim_refreshes(integer, interval) is
-  'Objects to be fetched now, for the caller alone while the lease lasts, as many as the account''s rate allows. Tell what became of each with payments.settle_refresh(). Several workers may call it at once.';
+  'Objects to be fetched now, for the caller alone while the lease lasts and its session does, as many as the account''s rate allows. Tell what became of each with payments.settle_refresh(). Several workers may call it at once.';
 
 create or replace function payments.settle_refresh(
   environment text, account_id text, object_type text, object_id text, error text default null,
@@ -109,7 +112,7 @@ begin
   delete from payments_private.refresh_queue q
    where q.environment = settle_refresh.environment and q.account = coalesce(settle_refresh.account_id, '')
      and q.object_type = settle_refresh.object_type and q.object_id = settle_refresh.object_id
-     and settle_refresh.error is null and not q.asked_again
+     and settle_refresh.error is null and not q.asked_again and q.claimed_until is not null
   returning q.event_ids into v_events;
   if v_events <> '{}' then
     perform payments_private.settle_thin_events(v_events, null);
@@ -121,7 +124,7 @@ begin
     perform payments_private.settle_thin_events(v_events, settle_refresh.error);
   end if;
   update payments_private.refresh_queue q
-     set claimed_until = null, asked_again = false, last_error = settle_refresh.error,
+     set claimed_until = null, claimed_by = null, asked_again = false, last_error = settle_refresh.error,
          event_ids = case when v_failed then '{}' else q.event_ids end,
          -- a second later at least: Stripe's clock and its events' times are whole seconds
          next_try_at = case when settle_refresh.error is null

@@ -12,8 +12,8 @@ from pg_payments.stripe.objects import PATHS
 USUAL: Final = ("products", "prices", "customers", "subscriptions")
 """What a sync reads unless it is told."""
 
-NOT_LISTED: Final = frozenset({"account", "plan", "subscription_item"})
-"""Of other accounts; told by the list of prices; listed of one subscription only."""
+NOT_LISTED: Final = frozenset({"account", "plan", "subscription_item", "v2.core.account"})
+"""Of other accounts; told by the list of prices; listed of one subscription only; listed in other pages."""
 NOT_BY_CREATED: Final = frozenset({"payment_link", "payment_method", "quote"})
 """Their lists cannot be asked for a range of `created`."""
 

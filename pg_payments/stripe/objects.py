@@ -33,8 +33,9 @@ PATHS: Final[Mapping[str, str]] = {
     "subscription_schedule": "subscription_schedules",
     "tax_rate": "tax_rates",
     "transfer": "transfers",
+    "v2.core.account": "core/accounts",
 }
-"""A type of object, and its path under /v1/."""
+"""A type of object, and its path under /v1/, or under /v2/ where its name begins so."""
 
 PREFIXES: Final[Mapping[str, str]] = {
     "cs": "checkout.session", "ch": "charge", "py": "charge", "cn": "credit_note", "cus": "customer", "dp": "dispute",
@@ -46,6 +47,9 @@ PREFIXES: Final[Mapping[str, str]] = {
 }  # fmt: skip
 """What an id begins with, up to its last underscore but what follows it."""
 
+ASKED: Final[Mapping[str, Mapping[str, list[str]]]] = {"v2.core.account": {"include": ["configuration.customer"]}}
+"""What Stripe leaves out of an object of a type unless it is asked for."""
+
 DELETABLE: Final = frozenset(
     {"coupon", "customer", "invoice", "invoiceitem", "plan", "price", "product", "subscription_item"}
 )
@@ -55,7 +59,7 @@ DELETABLE: Final = frozenset(
 def path_of(object_type: str, object_id: str) -> str | None:
     """The path of an object; None for a type that cannot be fetched."""
     found = PATHS.get(object_type)
-    return found and f"/v1/{found}/{object_id}"
+    return found and f"/{'v2' if object_type.startswith('v2.') else 'v1'}/{found}/{object_id}"
 
 
 def type_of(object_id: str) -> str | None:

@@ -1,7 +1,8 @@
 """Objects in doubt are fetched from Stripe and stored: what events of one second left open, and what was asked for.
 
-SQL decides what is fetched and how fast; this carries it. A worker that dies loses nothing: its claim ends, and another
-fetches the object.
+SQL decides what is fetched and how fast; this carries it. An answer is stored in the transaction in which its object
+leaves the queue. So a worker that dies loses nothing and what it has stored is not fetched again: of what it was
+fetching another takes over the rest, at once where its session is seen to have ended, else when the claim has run out.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pg_payments.database.query import Row
 from pg_payments.errors import PaymentsError, StripeRefused
 from pg_payments.stripe import sync
 from pg_payments.stripe.client import StripeAnswer, StripeApi
-from pg_payments.stripe.objects import DELETABLE, path_of
+from pg_payments.stripe.objects import ASKED, DELETABLE, path_of
 from pg_payments.worker.outbox import Client
 
 AT_ONCE = 8
@@ -47,11 +48,16 @@ def fetch_refreshes(conn: Connection[Any], client: Client, most: int = AT_ONCE) 
         for done in as_completed(waiting):
             each = waiting[done]
             failure = _stored(conn, client_of(conn, client, each), each, done.result())
-            functions.settle_refresh(
-                conn, each["environment"], each["account_id"], each["object_type"], each["object_id"],
-                failure.error if failure else None, failure.retry_after if failure else None,
-            )  # fmt: skip
+            if failure is not None:
+                _settle(conn, each, failure)
     return len(claimed)
+
+
+def _settle(conn: Connection[Any], each: Row, failure: Failure | None = None) -> None:
+    functions.settle_refresh(
+        conn, each["environment"], each["account_id"], each["object_type"], each["object_id"],
+        failure.error if failure else None, failure.retry_after if failure else None,
+    )  # fmt: skip
 
 
 def client_of(conn: Connection[Any], client: Client, each: Row) -> StripeApi | None:
@@ -67,7 +73,7 @@ def _asked(stripe: StripeApi | None, each: Row) -> StripeAnswer | StripeRefused 
     if stripe is None:
         return Failure("no Stripe key is set", timedelta(minutes=1))
     try:
-        return stripe.read(path)
+        return stripe.read(path, ASKED.get(each["object_type"]))
     except StripeRefused as refused:
         return refused
 
@@ -75,13 +81,18 @@ def _asked(stripe: StripeApi | None, each: Row) -> StripeAnswer | StripeRefused 
 def _stored(
     conn: Connection[Any], stripe: StripeApi | None, each: Row, answer: StripeAnswer | StripeRefused | Failure
 ) -> Failure | None:
-    if isinstance(answer, Failure) or stripe is None:
-        return answer if isinstance(answer, Failure) else None
+    """None: the object is in place and has left the queue."""
+    if isinstance(answer, Failure):
+        return answer
+    if stripe is None:  # the key was taken away meanwhile
+        return Failure("no Stripe key is set", timedelta(minutes=1))
     try:
         if isinstance(answer, StripeRefused):
             return _refused(conn, stripe, each, answer)
         body = sync.whole(conn, stripe, answer, [])
-        functions.store_stripe_objects(conn, each["environment"], f"[{body}]", answer.at, each["account_id"])
+        with conn.transaction():
+            functions.store_stripe_objects(conn, each["environment"], f"[{body}]", answer.at, each["account_id"])
+            _settle(conn, each)
     except StripeRefused as refused:
         return Failure(refused.message, _later(each, refused))
     except psycopg.OperationalError:
@@ -105,7 +116,11 @@ def _absent(conn: Connection[Any], stripe: StripeApi, each: Row, refused: Stripe
     if each["account_id"] is None:
         sync.account(conn, stripe, each["environment"])
     at = refused.at or datetime.now(UTC)
-    functions.store_absence(conn, each["environment"], each["object_type"], each["object_id"], at, each["account_id"])
+    with conn.transaction():
+        functions.store_absence(
+            conn, each["environment"], each["object_type"], each["object_id"], at, each["account_id"]
+        )
+        _settle(conn, each)
     return None
 
 

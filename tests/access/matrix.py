@@ -127,7 +127,7 @@ COLUMNS: Final = {
     ),
     "payments_private.purged_events": ("environment account provider_event_id event_id processing_status purged_at "),
     "payments_private.refresh_queue": (
-        "environment account object_type object_id reason queued_at next_try_at claimed_until asked_again tries last_error event_ids "
+        "environment account object_type object_id reason queued_at next_try_at claimed_until claimed_by asked_again tries last_error event_ids "
     ),
     "payments_private.signing_secrets": ("environment name secret created_at updated_at "),
     "payments_private.schedule": ("job environment every due_at claimed_until failures last_run_at last_error "),
@@ -571,6 +571,13 @@ INTERNALS: Final = """
     cut_range
     end_range
     expected_of
+    account_in_context
+    account_named_in
+    customer_type
+    drop_former_customers
+    fetch_payer_accounts
+    is_customer
+    json_rfc3339
     is_fetchable
     statements_of_trigger
     status_without_object

@@ -113,7 +113,8 @@ def test_a_burst_is_fetched_once_and_all_are_processed(conn: Conn, stripe: Strip
     [
         {"related_object": {"id": "mtr_1", "type": "billing.meter", "url": "/v1/billing/meters/mtr_1"}},
         {"related_object": None},
-        {"context": "acct_1Other"},
+        {"context": "org_1Group"},
+        {"context": "acct_1/cus_1"},
         {"related_object": {"id": "../x", "type": "customer", "url": ""}},
     ],
     ids=str,
@@ -124,6 +125,52 @@ def test_what_cannot_be_fetched_is_ignored(conn: Conn, stripe: StripeInMemory, f
     assert ingest(conn, thin("evt_1", "v1.x", of_type(stripe, "customer"), **fields)) == ["ignored"]
     assert ledger(conn) == {"evt_1": "ignored"}
     assert conn.execute("select * from payments_private.refresh_queue").fetchall() == []
+
+
+@pytest.mark.parametrize("context", ["acct_1Other", "org_1Group/acct_1Other"])
+def test_one_of_a_connected_account_is_filed_and_fetched_there(
+    conn: Conn, stripe: StripeInMemory, context: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str | None] = []
+    monkeypatch.setattr(stripe, "of_account", lambda account: asked.append(account) or stripe)
+    made = of_type(stripe, "customer")
+    full = event("evt_full", "customer.updated", made, created=stripe.now) | {"account": "acct_1Other"}
+    twin = thin("evt_twin", "v1.customer.updated", made, context=context, snapshot_event="evt_full")
+    alone = thin("evt_alone", "v1.customer.updated", made, context=context)
+    assert ingest(conn, alone, full) == ["pending", "processed"]
+    assert ingest(conn, twin) == ["ignored"]
+    fetch(conn, stripe)
+    assert set(asked) == {"acct_1Other"}
+    rows = conn.execute("select * from payments.webhook_events").fetchall()
+    assert {(row["account_id"], row["provider_account_id"]) for row in rows} == {("acct_1Other", "acct_1Other")}
+    assert ledger(conn) == {"evt_full": "processed", "evt_twin": "ignored", "evt_alone": "processed"}
+    stored = conn.execute("select account_id, provider_event_id from payments.stripe_objects").fetchall()
+    assert stored == [{"account_id": "acct_1Other", "provider_event_id": None}]
+
+
+def test_one_whose_context_is_our_own_account_is_ours(conn: Conn, stripe: StripeInMemory) -> None:
+    conn.execute("""select payments.connect_account('test', '{"id": "acct_1Ours", "object": "account"}', false)""")
+    made = of_type(stripe, "product")
+    assert ingest(conn, thin("evt_1", "v1.product.updated", made, context="org_1/acct_1Ours")) == ["pending"]
+    fetch(conn, stripe)
+    (row,) = conn.execute("select * from payments.webhook_events").fetchall()
+    assert (row["account_id"], row["processing_status"]) == (None, "processed")
+    assert conn.execute("select account_id from payments.stripe_products").fetchall() == [{"account_id": None}]
+
+
+def test_a_failed_one_of_a_connected_account_is_replayed_there(conn: Conn, stripe: StripeInMemory) -> None:
+    gone = {"id": "ch_1", "object": "charge", "created": 1, "amount": 5, "currency": "eur", "livemode": False}
+    ingest(conn, thin("evt_1", "v1.charge.updated", gone, context="acct_1Other"))
+    queued = conn.execute("select account, object_id from payments_private.refresh_queue").fetchall()
+    assert queued == [{"account": "acct_1Other", "object_id": "ch_1"}]
+    (row,) = conn.execute("select id from payments.webhook_events").fetchall()
+    conn.execute("select * from payments.claim_refreshes(8)")
+    functions.settle_refresh(conn, "test", "acct_1Other", "charge", "ch_1", "no such charge")
+    assert ledger(conn) == {"evt_1": "failed"}
+    conn.execute("delete from payments_private.refresh_queue")
+    functions.replay_event(conn, row["id"])
+    assert ledger(conn) == {"evt_1": "pending"}
+    assert conn.execute("select account, object_id from payments_private.refresh_queue").fetchall() == queued
 
 
 def test_a_refusal_fails_it_and_a_replay_fetches_again(conn: Conn, stripe: StripeInMemory) -> None:

@@ -15,6 +15,7 @@ from pg_payments.worker.refresh import fetch_refreshes
 from tests.stripe_simulator.shop import shop
 from tests.support.stripe_events import StripeEvents
 from tests.support.tools import command
+from tests.support.waiting import wait_until
 
 Conn = psycopg.Connection[dict[str, Any]]
 
@@ -159,6 +160,67 @@ def test_a_worker_that_died_holds_up_an_object_for_its_lease_only(
     conn.execute("update payments_private.refresh_queue set claimed_until = now() - interval '1 second'")
     assert fetch(service_conn, stripe) == 1
     assert queue(conn) == []
+
+
+def test_what_a_dead_worker_had_claimed_is_anothers_at_once(
+    conn: Conn, service_conn: Conn, service_url: str, account: StripeEvents, stripe: StripeApi
+) -> None:
+    account.add(*shop(1, 0, 0))
+    product = next(iter(account._objects))
+    ask(service_conn, "product", product)
+    with psycopg.connect(service_url, autocommit=True) as dying:
+        dying.execute("select * from payments.claim_refreshes(8)")
+        assert functions.work_due(service_conn)["refresh"] > 60
+        dead = dying.info.backend_pid
+    gone = "select from pg_stat_activity where pid = %s"
+    wait_until(lambda: not conn.execute(gone, (dead,)).fetchall(), "its session is over")
+    assert functions.work_due(service_conn)["refresh"] == 0
+    assert fetch(service_conn, stripe) == 1
+    assert queue(conn) == []
+
+
+@pytest.mark.parametrize("object_type", ["product", "customer", "deleted"])
+def test_what_is_stored_has_left_the_queue_and_the_other_way_round(
+    conn: Conn, service_conn: Conn, account: StripeEvents, stripe: StripeApi, object_type: str
+) -> None:
+    objects = shop(1, 1, 0)
+    made = next(each for each in objects if each["object"] == ("customer" if object_type == "customer" else "product"))
+    before = made | {"name": "before"}
+    functions.store_stripe_objects(service_conn, "test", json.dumps([before]))
+    conn.execute("update payments.stripe_objects set observed_at = observed_at - interval '1 hour'")
+    if object_type != "deleted":
+        account.add(made)
+    ask(service_conn, made["object"], made["id"])
+    conn.execute(
+        "create function public.dies() returns trigger language plpgsql as "
+        "$$ begin raise exception 'the server is out of memory' using errcode = '53200'; end $$;"
+        "create trigger dies before delete on payments_private.refresh_queue "
+        "for each row execute function public.dies()"
+    )
+    with pytest.raises(psycopg.OperationalError):  # as where the worker or its server is killed between the two
+        fetch(service_conn, stripe)
+    stored = "select data ->> 'name' as name, deleted from payments.stripe_objects where object_id = %s"
+    assert conn.execute(stored, (made["id"],)).fetchall() == [{"name": "before", "deleted": False}]
+    conn.execute("drop trigger dies on payments_private.refresh_queue")
+    conn.execute("update payments_private.refresh_queue set claimed_until = now()")
+    assert fetch(service_conn, stripe) == 1
+    (row,) = conn.execute(stored, (made["id"],)).fetchall()
+    assert row["name"] == made["name"] or row["deleted"]
+    assert queue(conn) == []
+
+
+def test_who_is_late_settles_no_doubt_that_came_up_since(
+    conn: Conn, service_conn: Conn, account: StripeEvents, stripe: StripeApi
+) -> None:
+    account.add(*shop(1, 0, 0))
+    product = next(iter(account._objects))
+    ask(service_conn, "product", product)
+    functions.claim_refreshes(service_conn, 8)  # and hangs, until its claim has run out
+    conn.execute("update payments_private.refresh_queue set claimed_until = now()")
+    assert fetch(service_conn, stripe) == 1
+    ask(service_conn, "product", product)
+    functions.settle_refresh(service_conn, "test", None, "product", product)
+    assert [row["object_id"] for row in queue(conn)] == [product]
 
 
 def test_no_more_is_fetched_than_the_rate_allows(conn: Conn, service_conn: Conn) -> None:
