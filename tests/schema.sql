@@ -1109,6 +1109,14 @@ ALTER FUNCTION payments.unregister_subject_type(subject_type text) OWNER TO paym
 
 COMMENT ON FUNCTION payments.unregister_subject_type(subject_type text) IS 'From now on nobody may bill subjects of this type; what was paid stays. Raises PY005 for a type that is not registered.';
 
+CREATE FUNCTION payments.verifications() RETURNS TABLE(environment text, verified_at timestamp with time zone, objects bigint, sampled boolean, differences jsonb, repaired integer)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.verifications() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.verifications() IS 'How the mirror compared with Stripe when it was last compared: a row for each environment that was, with how many objects were compared, whether only a sample was, how many differences are left, by kind, and how many were repaired.';
+
 CREATE FUNCTION payments.verify_projections(environment text) RETURNS TABLE(projection text, key text, stored jsonb, expected jsonb)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -6062,6 +6070,10 @@ REVOKE ALL ON FUNCTION payments.trust_accounts(accounts text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments.unlink_table(target regclass, kind text, drop_columns boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.unregister_subject_type(subject_type text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.verifications() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.verifications() TO payments_service;
+GRANT ALL ON FUNCTION payments.verifications() TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments.verify_projections(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.verify_projections(environment text) TO payments_admin;

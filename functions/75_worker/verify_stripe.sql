@@ -109,6 +109,21 @@ $$;
 comment on function payments.record_verification(text, bigint, boolean, jsonb, integer) is
   'How the mirror compared with Stripe, for payments.worker_status(): how many differences are left, by kind.';
 
+create or replace function payments.verifications()
+  returns table (
+    environment text, verified_at timestamptz, objects bigint, sampled boolean, differences jsonb, repaired integer
+  )
+language sql stable security definer  -- the summaries are nobody's
+set search_path = pg_catalog, pg_temp
+as $$
+  select v.environment, v.verified_at, v.objects, v.sampled, v.differences, v.repaired
+    from payments_private.verifications v
+   order by v.environment desc
+$$;
+comment on function payments.verifications() is
+  'How the mirror compared with Stripe when it was last compared: a row for each environment that was, with how many objects were compared, whether only a sample was, how many differences are left, by kind, and how many were repaired.';
+
+grant execute on function payments.verifications() to payments_service, payments_admin;
 grant execute on function payments.compare_with_stripe(text, jsonb, timestamptz, text, boolean)
   to payments_service, payments_admin;
 grant execute on function payments.sample_objects(text, text, integer, text),

@@ -458,6 +458,12 @@ def record_verification(
 
 
 @SqlFunction
+def verifications() -> Query[list[Row]]:
+    """How the mirror last compared with Stripe, a row for each environment that was compared."""
+    return Query("select * from payments.verifications()", (), rows_as_they_are)
+
+
+@SqlFunction
 def take_read(environment: str, account_id: str | None) -> Query[float]:
     """Takes one request out of what the account may be asked now: 0, or the seconds after which to try again."""
     return Query("select payments.take_read(%s, %s) as wait", (environment, account_id), lambda rows: rows[0]["wait"])

@@ -20,6 +20,7 @@ from pg_payments.database import functions
 from pg_payments.database.pool import LazyPool
 from pg_payments.database.query import Row
 from pg_payments.errors import DatabaseUnavailable, PaymentsError
+from pg_payments.http.response_fields import VERIFICATION, translated
 from pg_payments.logs import line, log
 
 SOON = 0.3
@@ -44,12 +45,13 @@ class Condition:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._under_way: dict[object, float] = {}
         self._blockers: Sequence[Row] = ()
+        self._verifications: Sequence[Row] = ()
         self._trouble_at = float("-inf")
         self._failed_at = float("-inf")
         self._failed = 0
         self._since: float | None = None
         self._asking: asyncio.Task[None] | None = None
-        self._question: asyncio.Task[Sequence[Row]] | None = None
+        self._question: asyncio.Task[tuple[Sequence[Row], Sequence[Row]]] | None = None
         self._watch: asyncio.TimerHandle | None = None
 
     @contextmanager
@@ -80,7 +82,10 @@ class Condition:
             self._watch = loop.call_later(SOON, self._look)
 
     async def health(self) -> dict[str, Any]:
-        """`{"status": "ok"}`, or degraded with its reasons. Raises what a database that is away makes of a question."""
+        """`{"status": "ok"}`, or degraded with its reasons; and how the mirror last compared with Stripe, if it was.
+
+        Raises what a database that is away makes of a question.
+        """
         try:
             await self.ask()
         except DatabaseUnavailable:
@@ -90,7 +95,10 @@ class Condition:
             if not self.is_alive():
                 raise DatabaseUnavailable("the database does not answer") from None
         reasons = self._reasons(time.monotonic())
-        return {"status": "degraded", "reasons": reasons} if reasons else {"status": "ok"}
+        told: dict[str, Any] = {"status": "degraded", "reasons": reasons} if reasons else {"status": "ok"}
+        if self._verifications:
+            told["mirror"] = {row["environment"]: translated(row, VERIFICATION) for row in self._verifications}
+        return told
 
     async def ask(self) -> None:
         """Has the database say who is in the way; all that ask at a time share one question.
@@ -104,12 +112,13 @@ class Condition:
         await asyncio.wait({question}, timeout=PATIENCE)
         if not question.done():
             raise TimeoutError
-        if blockers := question.result():
+        blockers, self._verifications = question.result()
+        if blockers:
             self._blockers, self._trouble_at = blockers, time.monotonic()
 
-    async def _asked(self) -> Sequence[Row]:
+    async def _asked(self) -> tuple[Sequence[Row], Sequence[Row]]:
         async with self._pool().connection(LIMIT) as conn:
-            return await functions.blockers(conn)
+            return await functions.blockers(conn), await functions.verifications(conn)
 
     def is_alive(self) -> bool:
         """Whether the database has lately been heard of."""

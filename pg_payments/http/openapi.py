@@ -39,6 +39,7 @@ from pg_payments.http.response_fields import (
     SUBSCRIPTION,
     SUBSCRIPTION_ITEM,
     TRANSACTION,
+    VERIFICATION,
 )
 
 Json = dict[str, Any]
@@ -62,7 +63,7 @@ MEMBERS: Mapping[str, Json] = {
     "id": {"type": "string", "format": "uuid"},
     **dict.fromkeys(("eventId", "processingStatus", "provider", "providerReferenceId", "providerReferenceType",
                      "status", "subscriptionItemId", "type"), TEXT),
-    **dict.fromkeys(("createdAt", "updatedAt", "receivedAt", "syncedAt"), TIME),
+    **dict.fromkeys(("createdAt", "updatedAt", "receivedAt", "syncedAt", "verifiedAt"), TIME),
     **dict.fromkeys(("processedAt", "webhookConfiguredAt", "lastSyncedAt", "paidAt", "failedAt", "refundedAt",
                      "providerCreatedAt", "currentPeriodStart", "currentPeriodEnd", "cancelAt", "canceledAt",
                      "trialStart", "trialEnd", "lastPaymentAt"), TIME_OR_NULL),
@@ -97,6 +98,14 @@ SCHEMAS: Mapping[str, Json] = {
     "Event": _record(*EVENT),
     "Key": _record("environment", "value"),
     "Connection": _record(*CONNECTION, "maskedKey", "lastSyncCounts"),
+    "Verification": _record(
+        "environment",
+        *VERIFICATION,
+        objects=COUNT,
+        repaired=COUNT,
+        sampled={"type": "boolean"},
+        differences={"type": "object", "additionalProperties": COUNT},
+    ),
     "Transaction": _record(*TRANSACTION),
     "SubscriptionItem": _record(*SUBSCRIPTION_ITEM),
     "Subscription": _record(*SUBSCRIPTION, items=_list("SubscriptionItem"), status=TEXT_OR_NULL),
@@ -178,7 +187,8 @@ OF_PAYMENTS: Sequence[Operation] = (
               _record(customerPortalSession=_ref("CustomerPortalSession")),
               (400, 401, 403, 408, 413, 500, 503, *OF_STRIPE), status=201, body=PortalBody),
     Operation("get", HERE + "/status", "Show the connections to Stripe", ADMIN,
-              _record(connections=_list("Connection")), (401, 403, 500, 503)),
+              _record(connections=_list("Connection")) | {"properties": {
+                  "connections": _list("Connection"), "verifications": _list("Verification")}}, (401, 403, 500, 503)),
     Operation("get", HERE + "/config", "Show the keys, masked", ADMIN, KEYS, (401, 403, 500, 503)),
     Operation("put", HERE + "/{environment}/config", "Store a key that Stripe has accepted, and sync", ADMIN,
               _record(keys=_list("Key"), results=_list("SyncResult"), webhook=_ref("WebhookSetup")),

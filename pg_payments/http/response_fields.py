@@ -30,6 +30,10 @@ CONNECTION = {
     "webhookEndpointUrl": "webhook_endpoint_url", "webhookConfiguredAt": "webhook_configured_at",
     "lastSyncedAt": "last_synced_at", "lastSyncStatus": "last_sync_status", "lastSyncError": "last_sync_error",
 }  # fmt: skip
+VERIFICATION = {
+    "verifiedAt": "verified_at", "objects": "objects", "sampled": "sampled", "differences": "differences",
+    "repaired": "repaired",
+}  # fmt: skip
 TRANSACTION = {
     "environment": "environment", "provider": "provider", "type": "type", "status": "status",
     "subjectType": "subject_type", "subjectId": "subject_id", "providerCustomerId": "provider_customer_id",

@@ -308,6 +308,7 @@ FUNCTIONS: Final = {
     "payments.store_absence(text, text, text, timestamp with time zone, text)": "payments_service",
     "payments.work_due()": "payments_service",
     "payments.worker_status()": "payments_service payments_admin",
+    "payments.verifications()": "payments_service payments_admin",
     "payments.create_existing(regclass, text, integer)": "",
     "payments.discard_push(uuid)": "payments_admin",
     "payments.fill_linked_table(integer, jsonb, integer)": "",

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from pg_payments.database import functions
 from tests.stripe_simulator.merchant import Merchant
 from tests.stripe_simulator.projections import ingest
 from tests.stripe_simulator.shop import shop
@@ -117,6 +118,14 @@ def test_status_tells_of_both_environments(site: Site) -> None:
             {"environment": "live", "status": "unconfigured", "maskedKey": None} | UNKNOWN,
         ]
     }
+
+
+def test_status_tells_how_the_mirror_compared_with_stripe(site: Site, conn: Conn) -> None:
+    counts = {"missing": 0, "stale": 2, "extra": 0, "different": 0}
+    functions.record_verification(conn, "live", 7, False, counts, 3)
+    (row,) = site.ask_as_admin("GET", "status").json()["verifications"]
+    assert datetime.fromisoformat(row.pop("verifiedAt")).tzinfo is not None
+    assert row == {"environment": "live", "objects": 7, "sampled": False, "differences": counts, "repaired": 3}
 
 
 def test_a_sync_is_answered_with_what_it_found(site: Site) -> None:

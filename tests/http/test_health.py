@@ -7,12 +7,14 @@ import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
+from pg_payments.database import functions
 from pg_payments.http import condition
 from tests.http.test_webhooks import an_event
 from tests.support.relay import Relay
@@ -49,6 +51,20 @@ def customer_event(number: int) -> str:
 def test_all_is_well(site: Site) -> None:
     assert promptly(site, "/health").json() == {"status": "ok"}
     assert promptly(site, "/health/live").json() == {"status": "ok"}
+
+
+def test_how_the_mirror_compared_with_stripe_is_told(site: Site, conn: Conn) -> None:
+    functions.record_verification(conn, "test", 9, True, {"missing": 1, "stale": 0, "extra": 0, "different": 0}, 0)
+    wait_until(lambda: "mirror" in promptly(site, "/health").json(), "it is told")
+    functions.record_verification(conn, "test", 9, False, {"missing": 0, "stale": 2, "extra": 0, "different": 0}, 3)
+    told = promptly(site, "/health").json()
+    at = told["mirror"]["test"].pop("verifiedAt")
+    assert datetime.fromisoformat(at).tzinfo is not None
+    summary = {
+        "objects": 9, "sampled": False, "differences": {"missing": 0, "stale": 2, "extra": 0, "different": 0},
+        "repaired": 3,
+    }  # fmt: skip
+    assert told == {"status": "ok", "mirror": {"test": summary}}
 
 
 @pytest.mark.slow

@@ -132,7 +132,12 @@ def test_one_of_a_connected_account_is_filed_and_fetched_there(
     conn: Conn, stripe: StripeInMemory, context: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str | None] = []
-    monkeypatch.setattr(stripe, "of_account", lambda account: asked.append(account) or stripe)
+
+    def of_account(account: str | None) -> StripeInMemory:
+        asked.append(account)
+        return stripe
+
+    monkeypatch.setattr(stripe, "of_account", of_account)
     made = of_type(stripe, "customer")
     full = event("evt_full", "customer.updated", made, created=stripe.now) | {"account": "acct_1Other"}
     twin = thin("evt_twin", "v1.customer.updated", made, context=context, snapshot_event="evt_full")

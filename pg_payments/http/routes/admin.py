@@ -33,6 +33,7 @@ from pg_payments.http.response_fields import (
     SUBSCRIPTION,
     SUBSCRIPTION_ITEM,
     TRANSACTION,
+    VERIFICATION,
     translated,
 )
 from pg_payments.http.state import Service
@@ -44,11 +45,16 @@ from pg_payments.stripe.webhook_endpoints import configure, endpoint_url
 
 
 async def status(request: Request) -> Response:
-    """The connection of each environment."""
+    """The connection of each environment, and how its mirror last compared with Stripe, if it was."""
     async with as_administrator(request) as conn:
         rows = await listings.connections(conn)
+        verified = [
+            {"environment": row["environment"]} | translated(row, VERIFICATION)
+            for row in await functions.verifications(conn)
+        ]
     service = service_of(request)
-    return JSONResponse({"connections": [_connection(service, row) for row in rows]})
+    told: dict[str, object] = {"connections": [_connection(service, row) for row in rows]}
+    return JSONResponse(told | ({"verifications": verified} if verified else {}))
 
 
 async def sync_all(request: Request) -> Response:
