@@ -14,6 +14,7 @@ from typing import Annotated
 import psycopg
 import typer
 
+from pg_payments.cli.applications import FACTORIES
 from pg_payments.cli.beside import worker_beside
 from pg_payments.cli.connections import needing_extra, url_of
 from pg_payments.cli.options import DatabaseUrl
@@ -58,8 +59,9 @@ def dev(
             url = url_of(database_url)
         outcome = migrate(url)
         _say(f"Migrated   {len(outcome.applied)} migrations, {len(outcome.loaded)} files of functions and policies")
-        _make_roles(url)
+        make_roles(url)
         made = _make_secrets()
+        os.environ.setdefault("PAYMENTS_DASHBOARD", "on")
         base = f"http://127.0.0.1:{port}"
         if stand_in:
             stack.enter_context(_offline(stripe_port, f"{base}/api/webhooks/stripe/test"))
@@ -69,7 +71,7 @@ def dev(
         preconditions.check(settings, url)
         _explain(base, settings, made)
         with worker_beside(settings, url):
-            serving.serve(url, "127.0.0.1", port, 1, log_format)
+            serving.serve(url, "127.0.0.1", port, 1, log_format, factory=FACTORIES[settings.dashboard])
 
 
 def _say(line: str) -> None:
@@ -83,7 +85,7 @@ def _keep_live_out() -> None:
         raise ConfigurationError("dev does not run with a live key", detail="STRIPE_LIVE_SECRET_KEY", hint=hint)
 
 
-def _make_roles(url: str) -> None:
+def make_roles(url: str) -> None:
     """Makes `authenticated` and `anon` as users' roles, and lets who serves act as them and as the service."""
     with psycopg.connect(url, autocommit=True) as conn:
         try:
@@ -92,7 +94,11 @@ def _make_roles(url: str) -> None:
                     conn.execute(f"create role {role} nologin".encode())
             conn.execute("grant payments_user to authenticated; grant payments_anon to anon")
             for group in GROUPS:
-                row = conn.execute("select pg_catalog.pg_has_role(%s, 'member')", [group]).fetchone()
+                # who made a role may not act as it for that, since 16
+                may = "usage" if conn.info.server_version < 160000 else "set"
+                row = conn.execute(
+                    "select pg_catalog.pg_has_role(%s, 'usage') and pg_catalog.pg_has_role(%s, %s)", [group, group, may]
+                ).fetchone()
                 if row != (True,):
                     conn.execute(f"grant {group} to current_user".encode())
         except psycopg.errors.InsufficientPrivilege as error:
@@ -143,6 +149,8 @@ def _explain(base: str, settings: Settings, made: list[str]) -> None:
     import jwt
 
     _say(f"Serving    {base}   (API: {base}/api/payments/stripe/…, health: {base}/health)")
+    if settings.dashboard == "on":
+        _say(f"Dashboard  {base}{settings.dashboard_prefix}/   (sign in with PAYMENTS_ADMIN_API_KEY)")
     for name in made:
         _say(f"{name}={os.environ[name]}")
     if settings.jwt_secret is not None:

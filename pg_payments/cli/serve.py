@@ -1,17 +1,15 @@
 """`pg-payments serve`: the HTTP interface."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from pg_payments.cli.applications import FACTORIES
 from pg_payments.cli.beside import worker_beside
 from pg_payments.cli.connections import needing_extra, url_of
 from pg_payments.cli.options import DatabaseUrl
 from pg_payments.logs import LogFormat
 from pg_payments.settings import Settings
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
 
 commands = typer.Typer()
 
@@ -35,11 +33,10 @@ def serve(
     settings = Settings.load()
     url = url_of(database_url)
     preconditions.check(settings, url)
-    factory = "pg_payments.http.server:worker"
+    factory = FACTORIES[settings.dashboard]
     if settings.dashboard == "on":
         with needing_extra("dashboard"):
             import pg_payments.dashboard  # noqa: F401 - so that what is missing is said here
-        factory = "pg_payments.cli.serve:with_dashboard"
     if not with_worker:
         keeper = EndpointKeeper(settings, url)
         keeper.start()
@@ -47,13 +44,3 @@ def serve(
         return
     with worker_beside(settings, url):
         serving.serve(url, host, port, workers, log_format, keep_alive, factory)
-
-
-def with_dashboard() -> "ASGIApp":
-    """The application of one process, with the dashboard at its prefix."""
-    from pg_payments.dashboard import mount_dashboard
-    from pg_payments.http import server as serving
-    from pg_payments.http.application import app
-
-    mount_dashboard(app)
-    return serving.worker()

@@ -77,6 +77,27 @@ def test_sqlalchemy(url: str, conn: Conn) -> None:
     engine.dispose()
 
 
+def test_alembic_leaves_our_schemas_alone(url: str) -> None:
+    sqlalchemy = pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed")
+    autogenerate = pytest.importorskip("alembic.autogenerate", reason="Alembic is not installed")
+    from alembic.migration import MigrationContext
+
+    include_name = defined_by("Alembic")["include_name"]
+    metadata = sqlalchemy.MetaData()
+    sqlalchemy.Table("wishes", metadata, sqlalchemy.Column("id", sqlalchemy.Integer, primary_key=True))
+    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
+    with engine.connect() as connection:
+
+        def planned(**options: Any) -> set[tuple[str, str]]:
+            context = MigrationContext.configure(connection, opts={"include_schemas": True, **options})
+            steps = [step for step in autogenerate.compare_metadata(context, metadata) if isinstance(step, tuple)]
+            return {(step[0], step[1].schema or "public") for step in steps if step[0].endswith("_table")}
+
+        assert planned(include_name=include_name) == {("add_table", "public"), ("remove_table", "public")}
+        assert ("remove_table", "payments") in planned()
+    engine.dispose()
+
+
 @pytest.fixture
 def django(url: str) -> Iterator[Any]:
     """Django with one database and nothing else."""
