@@ -128,6 +128,42 @@ def test_functions_answer_the_same_to_connections_of_others(
     assert projections(conn) == first
 
 
+BEGIN = (
+    """select payments.begin_checkout('test', 'payment', '[{"price": "price_1"}]',"""
+    """ 'https://a.example/', 'https://a.example/')"""
+)
+
+
+@pytest.mark.parametrize(
+    ("setting", "asked", "sqlstate"),
+    [
+        ("exit_on_error = on", BEGIN, None),
+        ("exit_on_error = on", "select payments.billable_subjects()", "22P02"),
+        ("row_security = off", "select id from payments.stripe_checkout_sessions", "42501"),
+        ("default_transaction_read_only = on", BEGIN, "25006"),
+        ("session_replication_role = replica", BEGIN, "42501"),
+        ("statement_timeout = 1", "select payments.billable_subjects() from pg_sleep(1)", "57014"),
+    ],
+)
+def test_what_settings_do_to_connections_of_others_is_as_documented(
+    setting: str, asked: str, sqlstate: str | None, conn: psycopg.Connection[Row], server: Server
+) -> None:
+    login = server.login("others_login", "payments_user")
+    conn.execute("create table public.members (team bigint, person bigint)")
+    conn.execute("select payments.register_subject_type('team', 'public.members', 'team', 'person')")
+    conn.execute(f"alter role {login} in database {conn.info.dbname} set {setting}")
+    with psycopg.connect(server.url(conn.info.dbname, login), autocommit=True) as others:
+        others.execute("""select set_config('request.jwt.claims', '{"sub": "ada"}', false)""")
+        if sqlstate is None:
+            assert others.execute(asked.encode()).rowcount == 1
+            return
+        with pytest.raises(psycopg.Error) as refused:
+            others.execute(asked.encode())
+        assert refused.value.sqlstate == sqlstate
+        assert others.broken == ("exit_on_error" in setting)
+    assert conn.execute("select from payments.stripe_checkout_sessions").rowcount == 0
+
+
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
 def test_whoever_asks_at_another_level_is_told_to_try_again(
     level: str, conn: psycopg.Connection[Row], database_url: str
