@@ -68,12 +68,13 @@ create type payments_private.payment_outcome as (
   held          boolean,
   disputed      boolean,
   refunded_at   timestamptz,
+  released_at   timestamptz,
   seen_paid     timestamptz,
   seen_failed   timestamptz,
   seen_refunded timestamptz
 );
 comment on type payments_private.payment_outcome is
-  'What the objects that tell of a payment say of its state: whether one calls it paid, or failed; what its charges captured, whether one was a hold; whether a dispute stands; when money was given back; and when events first showed each.';
+  'What the objects that tell of a payment say of its state: whether one calls it paid, or failed; what its charges captured, whether one was a hold; whether a dispute stands; when money was given back, or a hold let go; and when events first showed each.';
 
 -- One row an object, with what it says of its payment. Its body is kept once: the ledger has it while the newest
 -- snapshot is an event's, the row itself when it came from the API, when the event was purged, and for what is mirrored

@@ -131,7 +131,13 @@ begin
     end if;
     case
       when v_type = 'refund' then
-        if v_part.refunded is not null and not payments_private.is_release(v_part, p_parts) then
+        if v_part.refunded is null then
+          null;
+        elsif payments_private.is_release(v_part, p_parts) then
+          if v_part.asked >= coalesce((payments_private.charge_of_refund(v_part, p_parts)).asked, p_key.asked) then
+            o.released_at := greatest(o.released_at, v_part.provider_created_at);
+          end if;
+        else
           o.refunded_at := greatest(o.refunded_at, v_part.provider_created_at);
         end if;
       when v_type = 'dispute' then
@@ -187,7 +193,8 @@ begin
                          (m.session).asked);
     t.amount_refunded := 0;
     if t.status = 'failed' then
-      t.failed_at := coalesce((m.intent).failed_at, (m.charge).failed_at, (m.invoice).failed_at, o.seen_failed);
+      t.failed_at := coalesce((m.intent).failed_at, (m.charge).failed_at, (m.invoice).failed_at, o.seen_failed,
+                              o.released_at);
     end if;
   end if;
   return t;
@@ -219,7 +226,9 @@ begin
   -- Money is in where any object of the payment says so: each of these states is final at Stripe. Otherwise the intent
   -- decides, then the latest charge, then the invoice, then the session. What nobody has tried to pay yet has no
   -- status.
-  t.status := case when p_share is not null or o.succeeded then 'succeeded' else coalesce(
+  -- A hold that a refund let go is over, whoever has not told of it yet.
+  t.status := case when p_share is not null or o.succeeded then 'succeeded'
+                   when o.released_at is not null then 'failed' else coalesce(
     (m.intent).status, (m.charge).status,
     case when o.failed or (p_heir and (m.invoice).status = 'failed') then 'failed' end,
     case when p_heir then coalesce(nullif((m.invoice).status, 'succeeded'), (m.session).status) end) end;

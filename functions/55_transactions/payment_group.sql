@@ -302,7 +302,7 @@ comment on function payments_private.payments_of(text, text, payments_private.pa
   'The transactions of the payments of a group; the status of one is null while nobody has tried to pay.';
 
 -- A credit note tells what was given back outside of Stripe, of the invoice as a whole: of what was paid outside, if
--- anything was.
+-- anything was, and then of its intents, of none more than it took.
 create or replace function payments_private.with_credits(
   p_rows payments.transactions[], p_group payments_private.payment_facts[]
 ) returns payments.transactions[]
@@ -315,6 +315,8 @@ declare
   v_at     timestamptz;
   v_row    payments.transactions;
   v_place  integer;
+  v_part   bigint;
+  v_places integer[];
 begin
   foreach v_member in array p_group loop
     if v_member.node like 'credit_note:%' and v_member.refunded > 0 then
@@ -325,19 +327,23 @@ begin
   if v_credit = 0 then
     return p_rows;
   end if;
-  for i in 1 .. cardinality(p_rows) loop
-    if p_rows[i].status not in ('pending', 'failed') and (v_place is null or p_rows[i].provider_object_type = 'invoice')
-    then
-      v_place := i;
-    end if;
-  end loop;
-  if v_place is not null then
+  v_places := array(
+    select r.ordinality::integer from unnest(p_rows) with ordinality r
+     where r.status not in ('pending', 'failed')
+     order by r.provider_object_type <> 'invoice', r.ordinality);
+  foreach v_place in array v_places loop
     v_row := p_rows[v_place];
-    v_row.amount_refunded := v_row.amount_refunded + v_credit;
+    v_part := least(v_credit, greatest(v_row.amount - v_row.amount_refunded, 0));
+    if v_place = v_places[cardinality(v_places)] then
+      v_part := v_credit;
+    end if;
+    continue when v_part = 0;
+    v_credit := v_credit - v_part;
+    v_row.amount_refunded := v_row.amount_refunded + v_part;
     v_row.refunded_at := greatest(v_row.refunded_at, v_at);
     v_row.status := payments_private.settled_status(v_row.amount, v_row.amount_refunded, v_row.status = 'disputed');
     p_rows[v_place] := v_row;
-  end if;
+  end loop;
   return p_rows;
 end
 $$;
@@ -393,42 +399,64 @@ end
 $$;
 comment on function payments_private.read_group(text, text, text) is 'The members of a group of payments, and the transactions that there are of it.';
 
+-- The transactions of one bill: its payments, and their refunds and disputes.
+create or replace function payments_private.project_bill(
+  p_environment text, p_account text, p_group payments_private.payment_facts[], p_stored payments.transactions[]
+) returns text[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_member   payments_private.payment_facts;
+  v_row      payments.transactions;
+  v_payments payments.transactions[] := payments_private.payments_of(p_environment, p_account, p_group);
+  v_told     text[] := array[]::text[];
+begin
+  foreach v_row in array v_payments loop
+    if v_row.status is not null then
+      perform payments_private.write_transaction(v_row, p_stored);
+      v_told := v_told || (v_row.provider_object_type || ':' || v_row.provider_object_id);
+    end if;
+  end loop;
+  foreach v_member in array p_group loop
+    if v_member.known and v_member.node like any (array['refund:%', 'dispute:%']) then
+      v_row := payments_private.refund_or_dispute_row(
+        p_environment, p_account, v_member, payments_private.parent_of(v_member, v_payments, p_group),
+        payments_private.is_release(v_member, p_group));
+      perform payments_private.write_transaction(v_row, p_stored);
+      v_told := v_told || v_member.node;
+    end if;
+  end loop;
+  return v_told;
+end
+$$;
+comment on function payments_private.project_bill(text, text, payments_private.payment_facts[], payments.transactions[]) is
+  'Computes payments.transactions for one bill of a group, given what there is; returns which rows there are now (type:id).';
+
 create or replace function payments_private.project_group(p_environment text, p_account text, p_group text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_read     record;
-  v_group    payments_private.payment_facts[];
-  v_stored   payments.transactions[];
-  v_member   payments_private.payment_facts;
-  v_row      payments.transactions;
-  v_payments payments.transactions[];
-  v_told     text[] := array[]::text[];
-  v_gone     uuid[];
+  v_read  record;
+  v_row   payments.transactions;
+  v_told  text[] := array[]::text[];
+  v_bills text[];
+  v_bill  text;
+  v_gone  uuid[];
 begin
   v_read := payments_private.read_group(p_environment, p_account, p_group);
-  v_group := v_read.members;
-  v_stored := v_read.stored;
+  if payments_private.has_several_bills(v_read.members) then
+    v_bills := payments_private.bills_of(v_read.members);
+    for v_bill in select distinct b from unnest(v_bills) b loop
+      v_told := v_told || payments_private.project_bill(
+        p_environment, p_account, payments_private.members_of_bill(v_bill, v_bills, v_read.members), v_read.stored);
+    end loop;
+  else
+    v_told := payments_private.project_bill(p_environment, p_account, v_read.members, v_read.stored);
+  end if;
 
-  v_payments := payments_private.payments_of(p_environment, p_account, v_group);
-  foreach v_row in array v_payments loop
-    if v_row.status is not null then
-      perform payments_private.write_transaction(v_row, v_stored);
-      v_told := v_told || (v_row.provider_object_type || ':' || v_row.provider_object_id);
-    end if;
-  end loop;
-  foreach v_member in array v_group loop
-    if v_member.known and v_member.node like any (array['refund:%', 'dispute:%']) then
-      v_row := payments_private.refund_or_dispute_row(
-        p_environment, p_account, v_member, payments_private.parent_of(v_member, v_payments, v_group),
-        payments_private.is_release(v_member, v_group));
-      perform payments_private.write_transaction(v_row, v_stored);
-      v_told := v_told || v_member.node;
-    end if;
-  end loop;
-
-  foreach v_row in array v_stored loop
+  foreach v_row in array v_read.stored loop
     if v_row.provider_object_type || ':' || v_row.provider_object_id <> all (v_told) then
       v_gone := v_gone || v_row.id;
     end if;

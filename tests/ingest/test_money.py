@@ -50,14 +50,17 @@ def refund(
     )  # fmt: skip
 
 
-def invoice(hour: int, status: str, paid: int, due: int = 1000, **values: Any) -> Json:
-    return told(hour, "invoice.updated", "invoice", "in_1", amount_due=due, amount_paid=paid, status=status, **values)
-
-
-def part(hour: int, number: int, amount: int, status: str = "paid", kind: str = "payment_intent") -> Json:
-    paid = {"type": kind, kind: f"pi_{number}" if kind == "payment_intent" else f"pr_{number}"}
+def invoice(hour: int, status: str, paid: int, due: int = 1000, of: int = 1, **values: Any) -> Json:
     return told(
-        hour, "invoice_payment.paid", "invoice_payment", f"inpay_{number}", invoice="in_1", amount_requested=amount,
+        hour, "invoice.updated", "invoice", f"in_{of}", amount_due=due, amount_paid=paid, status=status, **values
+    )
+
+
+def part(hour: int, number: int, amount: int, status: str = "paid", kind: str = "payment_intent", of: int = 1) -> Json:
+    paid = {"type": kind, kind: f"pi_{number}" if kind == "payment_intent" else f"pr_{number}"}
+    name = f"inpay_{number}" if of == 1 else f"inpay_{number}_{of}"
+    return told(
+        hour, "invoice_payment.paid", "invoice_payment", name, invoice=f"in_{of}", amount_requested=amount,
         amount_paid=amount if status == "paid" else None, status=status, payment=paid,
     )  # fmt: skip
 
@@ -132,6 +135,40 @@ STORIES: dict[str, tuple[list[Json], list[tuple[str, str, int, int]]]] = {
          status="issued")],
         [("in_1", "partially_refunded", 600, 100), ("pi_1", "succeeded", 400, 0)],
     ),
+    "a hold that was let go, told by the refund alone": (
+        [charge(0, None), intent(0, "requires_capture"), refund(3, 1000, 1)],
+        [("pi_1", "failed", 1000, 0), ("re_1", "failed", 1000, 0)],
+    ),
+    "an expired hold, neither charge nor end of the intent told": (
+        [intent(0, "requires_capture"), refund(9, 1000, 1, reason="expired_uncaptured_charge")],
+        [("pi_1", "failed", 1000, 0), ("re_1", "failed", 1000, 0)],
+    ),
+    "an expired hold, tried again": (
+        [charge(0, None), refund(3, 1000, 1), charge(5, 1000, number=2), intent(5, "succeeded", 2)],
+        [("pi_1", "failed", 1000, 0), ("pi_2", "succeeded", 1000, 0), ("re_1", "failed", 1000, 0)],
+    ),
+    "the rest of a hold told before the capture": (
+        [charge(0, None), refund(2, 400, 1)],
+        [("pi_1", "pending", 1000, 0), ("re_1", "failed", 400, 0)],
+    ),
+    "one intent pays two invoices": (
+        [intent(1, "succeeded", 1, 1500), part(1, 1, 1000), part(1, 1, 500, of=2), invoice(1, "paid", 1000),
+         invoice(1, "paid", 500, 500, of=2)],
+        [("pi_1", "succeeded", 1500, 0)],
+    ),
+    "a credit note outside of Stripe beyond what was paid outside": (
+        [intent(1, "succeeded", 1, 400), part(1, 1, 400), invoice(2, "paid", 1000),
+         told(5, "credit_note.created", "credit_note", "cn_1", invoice="in_1", out_of_band_amount=800,
+         status="issued")],
+        [("in_1", "refunded", 600, 600), ("pi_1", "partially_refunded", 400, 200)],
+    ),
+    "two credit notes outside of Stripe and a refund": (
+        [intent(1, "succeeded", 1, 1000), charge(4, 1000, 300), refund(4, 300, 1), part(1, 1, 1000),
+         invoice(2, "paid", 1000),
+         told(5, "credit_note.created", "credit_note", "cn_1", invoice="in_1", out_of_band_amount=100, status="issued"),
+         told(6, "credit_note.created", "credit_note", "cn_2", invoice="in_1", out_of_band_amount=50, status="issued")],
+        [("pi_1", "partially_refunded", 1000, 450), ("re_1", "refunded", 300, 0)],
+    ),
     "a credit note that was voided": (
         [invoice(2, "paid", 1000),
          told(5, "credit_note.created", "credit_note", "cn_1", invoice="in_1", out_of_band_amount=100, status="issued"),
@@ -154,4 +191,55 @@ def test_what_came_in_and_went_back(conn: Connection, story: str) -> None:
                 "select provider_object_id, status, amount, amount_refunded from payments.transactions order by 1"
             ).fetchall()
             assert [tuple(r.values()) for r in found] == expected, [e["id"] for e in order]
+            assert not conn.execute("select * from payments.verify_projections('test')").fetchall()
+
+
+DETACHED: dict[str, tuple[list[Json], dict[str, tuple[str, int, str | None]]]] = {
+    "attached to another invoice; the former is paid by an intent of its own": (
+        [part(1, 1, 1000, "open"), invoice(1, "open", 0), part(2, 1, 1000, "canceled"), intent(3, "succeeded", 1),
+         part(3, 1, 1000, of=2), invoice(3, "paid", 1000, of=2), intent(4, "succeeded", 2), part(4, 2, 1000),
+         invoice(4, "paid", 1000)],
+        {"pi_1": ("succeeded", 1000, "in_2"), "pi_2": ("succeeded", 1000, "in_1")},
+    ),
+    "attached to another invoice; the former is paid outside": (
+        [part(1, 1, 1000, "open"), part(2, 1, 1000, "detached"), intent(3, "succeeded", 1), part(3, 1, 1000, of=2),
+         invoice(3, "paid", 1000, of=2), invoice(4, "paid", 700, 700, paid_out_of_band=True)],
+        {"in_1": ("succeeded", 700, "in_1"), "pi_1": ("succeeded", 1000, "in_2")},
+    ),
+    "attached to another invoice; the former is still open": (
+        [intent(1, "processing", 1, payment_details={"order_reference": "in_1"}), invoice(1, "open", 0),
+         part(3, 1, 1000, of=2), invoice(3, "paid", 1000, of=2), intent(3, "succeeded", 1)],
+        {"in_1": ("pending", 1000, "in_1"), "pi_1": ("succeeded", 1000, "in_2")},
+    ),
+    "its refund and its charge go with it": (
+        [part(1, 1, 1000, "canceled"), invoice(1, "void", 0), charge(3, 1000, 250), intent(3, "succeeded", 1),
+         part(3, 1, 1000, of=2), invoice(3, "paid", 1000, of=2), refund(5, 250, 1)],
+        {"in_1": ("failed", 1000, "in_1"), "pi_1": ("partially_refunded", 1000, "in_2"),
+         "re_1": ("refunded", 250, "in_2")},
+    ),
+    "paid, then detached; another intent pays the invoice": (
+        [intent(1, "succeeded", 1), part(1, 1, 1000), part(2, 1, 1000, "detached"), intent(3, "succeeded", 2),
+         part(3, 2, 1000), invoice(3, "paid", 1000)],
+        {"pi_1": ("succeeded", 1000, None), "pi_2": ("succeeded", 1000, "in_1")},
+    ),
+    "never told of, then detached; the invoice is paid outside": (
+        [part(1, 1, 1000, "canceled"), invoice(2, "paid", 1000)],
+        {"in_1": ("succeeded", 1000, "in_1")},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("story", DETACHED)
+def test_a_detached_intent_names_the_invoice_that_it_paid(conn: Connection, story: str) -> None:
+    events, expected = DETACHED[story]
+    for seed in range(4):
+        order = events[:: 1 - 2 * (seed % 2)]
+        if seed > 1:
+            random.Random(seed).shuffle(order)
+        with conn.transaction(force_rollback=True):
+            ingest(conn, order)
+            found = conn.execute(
+                "select provider_object_id, status, amount, related_object_ids ->> 'invoice' from payments.transactions"
+            ).fetchall()
+            assert {r["provider_object_id"]: tuple(r.values())[1:] for r in found} == expected, [e["id"] for e in order]
             assert not conn.execute("select * from payments.verify_projections('test')").fetchall()
