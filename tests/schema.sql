@@ -135,6 +135,7 @@ CREATE TYPE payments_private.payment_outcome AS (
 	held boolean,
 	disputed boolean,
 	refunded_at timestamp with time zone,
+	released_at timestamp with time zone,
 	seen_paid timestamp with time zone,
 	seen_failed timestamp with time zone,
 	seen_refunded timestamp with time zone
@@ -142,7 +143,7 @@ CREATE TYPE payments_private.payment_outcome AS (
 
 ALTER TYPE payments_private.payment_outcome OWNER TO payments_owner;
 
-COMMENT ON TYPE payments_private.payment_outcome IS 'What the objects that tell of a payment say of its state: whether one calls it paid, or failed; what its charges captured, whether one was a hold; whether a dispute stands; when money was given back; and when events first showed each.';
+COMMENT ON TYPE payments_private.payment_outcome IS 'What the objects that tell of a payment say of its state: whether one calls it paid, or failed; what its charges captured, whether one was a hold; whether a dispute stands; when money was given back, or a hold let go; and when events first showed each.';
 
 CREATE FUNCTION payments.adopt_outbox(environment text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1474,6 +1475,30 @@ ALTER FUNCTION payments_private.belongs_to(p_member payments_private.payment_fac
 
 COMMENT ON FUNCTION payments_private.belongs_to(p_member payments_private.payment_facts, p_payment payments_private.payment_facts, p_group payments_private.payment_facts[]) IS 'Whether a member of a group tells of this one of its payments.';
 
+CREATE FUNCTION payments_private.bill_beside(p_member payments_private.payment_facts, p_kinds text[], p_bills text[], p_group payments_private.payment_facts[]) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.bill_beside(p_member payments_private.payment_facts, p_kinds text[], p_bills text[], p_group payments_private.payment_facts[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.bill_beside(p_member payments_private.payment_facts, p_kinds text[], p_bills text[], p_group payments_private.payment_facts[]) IS 'The bill of the first member, of the first of these types, that this one is connected with; null if there is none.';
+
+CREATE FUNCTION payments_private.bill_of_intent(p_intent payments_private.payment_facts, p_group payments_private.payment_facts[]) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.bill_of_intent(p_intent payments_private.payment_facts, p_group payments_private.payment_facts[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.bill_of_intent(p_intent payments_private.payment_facts, p_group payments_private.payment_facts[]) IS 'The invoice (type:id) of a group that an intent pays, or is to pay; the intent itself where it pays none. One that was canceled with its invoice payment still names the invoice.';
+
+CREATE FUNCTION payments_private.bills_of(p_group payments_private.payment_facts[]) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.bills_of(p_group payments_private.payment_facts[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.bills_of(p_group payments_private.payment_facts[]) IS 'For each member of a group the bill (type:id) that it tells of.';
+
 CREATE FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2396,6 +2421,14 @@ ALTER FUNCTION payments_private.has_facts(p_object_type text) OWNER TO payments_
 
 COMMENT ON FUNCTION payments_private.has_facts(p_object_type text) IS 'Whether payments are computed from objects of this type.';
 
+CREATE FUNCTION payments_private.has_several_bills(p_group payments_private.payment_facts[]) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.has_several_bills(p_group payments_private.payment_facts[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.has_several_bills(p_group payments_private.payment_facts[]) IS 'Whether a group may have to be told apart: it has several invoices, or an invoice payment that was canceled or detached.';
+
 CREATE TABLE payments.transactions (
     id uuid DEFAULT (((lpad(to_hex(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint), 12, '0'::text) || '7'::text) || substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 14)))::uuid NOT NULL,
     provider text DEFAULT 'stripe'::text NOT NULL,
@@ -2642,6 +2675,14 @@ CREATE FUNCTION payments_private.is_superseded(p_candidate payments_private.same
 ALTER FUNCTION payments_private.is_superseded(p_candidate payments_private.same_second_snapshots, p_candidates payments_private.same_second_snapshots[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.is_superseded(p_candidate payments_private.same_second_snapshots, p_candidates payments_private.same_second_snapshots[]) IS 'Whether what another of the candidates calls previous is what this one shows.';
+
+CREATE FUNCTION payments_private.is_tied(p_intent payments_private.payment_facts, p_invoice text, p_group payments_private.payment_facts[]) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.is_tied(p_intent payments_private.payment_facts, p_invoice text, p_group payments_private.payment_facts[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.is_tied(p_intent payments_private.payment_facts, p_invoice text, p_group payments_private.payment_facts[]) IS 'Whether an invoice payment ties an intent to an invoice (type:id): false where it was canceled or detached, null where there is none.';
 
 CREATE FUNCTION payments_private.items_of(p_subscription jsonb) RETURNS TABLE(item_id text, d jsonb)
     LANGUAGE plpgsql IMMUTABLE
@@ -3150,6 +3191,14 @@ ALTER FUNCTION payments_private.members_of(p_parts payments_private.payment_fact
 
 COMMENT ON FUNCTION payments_private.members_of(p_parts payments_private.payment_facts[]) IS 'The first of each type among the objects that tell of a payment, in the order in which they are to be believed.';
 
+CREATE FUNCTION payments_private.members_of_bill(p_bill text, p_bills text[], p_group payments_private.payment_facts[]) RETURNS payments_private.payment_facts[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.members_of_bill(p_bill text, p_bills text[], p_group payments_private.payment_facts[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.members_of_bill(p_bill text, p_bills text[], p_group payments_private.payment_facts[]) IS 'The members of a group that tell of this bill, in their order.';
+
 CREATE FUNCTION payments_private.named_columns(p_kind text, p_columns jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3530,6 +3579,14 @@ CREATE FUNCTION payments_private.present_lookup(p_type payments_private.subject_
 ALTER FUNCTION payments_private.present_lookup(p_type payments_private.subject_types) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.present_lookup(p_type payments_private.subject_types) IS 'Returns the body of a subject type''s lookup as this version writes it; null where the table or a column is gone.';
+
+CREATE FUNCTION payments_private.project_bill(p_environment text, p_account text, p_group payments_private.payment_facts[], p_stored payments.transactions[]) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.project_bill(p_environment text, p_account text, p_group payments_private.payment_facts[], p_stored payments.transactions[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_bill(p_environment text, p_account text, p_group payments_private.payment_facts[], p_stored payments.transactions[]) IS 'Computes payments.transactions for one bill of a group, given what there is; returns which rows there are now (type:id).';
 
 CREATE FUNCTION payments_private.project_changes(p_environment text, p_account text, p_others text[], p_customers text[], p_subjects text[], p_claimed text[], p_subscriptions text[], p_sessions text[], p_groups text[]) RETURNS void
     LANGUAGE plpgsql
@@ -4568,6 +4625,14 @@ CREATE FUNCTION payments_private.with_row_ids(p_events payments_private.incoming
 ALTER FUNCTION payments_private.with_row_ids(p_events payments_private.incoming[], p_ids uuid[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.with_row_ids(p_events payments_private.incoming[], p_ids uuid[]) IS 'Events with the ids of the rows that they were just given, in their order; an event that comes twice has the first one''s.';
+
+CREATE FUNCTION payments_private.with_shared_bills(p_bills text[], p_group payments_private.payment_facts[]) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.with_shared_bills(p_bills text[], p_group payments_private.payment_facts[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.with_shared_bills(p_bills text[], p_group payments_private.payment_facts[]) IS 'The bills of the members of a group, those as one that an intent is tied to.';
 
 CREATE FUNCTION payments_private.worker_asks() RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -6153,6 +6218,12 @@ REVOKE ALL ON FUNCTION payments_private.become_owner_of(p_thing text, p_owner na
 
 REVOKE ALL ON FUNCTION payments_private.belongs_to(p_member payments_private.payment_facts, p_payment payments_private.payment_facts, p_group payments_private.payment_facts[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.bill_beside(p_member payments_private.payment_facts, p_kinds text[], p_bills text[], p_group payments_private.payment_facts[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.bill_of_intent(p_intent payments_private.payment_facts, p_group payments_private.payment_facts[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.bills_of(p_group payments_private.payment_facts[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.broken_rules(p_environment text) FROM PUBLIC;
@@ -6362,6 +6433,8 @@ REVOKE ALL ON FUNCTION payments_private.had_values(p_data jsonb, p_previous json
 
 REVOKE ALL ON FUNCTION payments_private.has_facts(p_object_type text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.has_several_bills(p_group payments_private.payment_facts[]) FROM PUBLIC;
+
 GRANT SELECT ON TABLE payments.transactions TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments_private.heir_of(p_keys payments_private.payment_facts[], p_rows payments.transactions[]) FROM PUBLIC;
@@ -6405,6 +6478,8 @@ REVOKE ALL ON FUNCTION payments_private.is_reserved(p_key text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.is_same_event(p_event payments_private.incoming, p_other payments_private.incoming) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_superseded(p_candidate payments_private.same_second_snapshots, p_candidates payments_private.same_second_snapshots[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.is_tied(p_intent payments_private.payment_facts, p_invoice text, p_group payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.items_of(p_subscription jsonb) FROM PUBLIC;
 
@@ -6532,6 +6607,8 @@ REVOKE ALL ON FUNCTION payments_private.members_lookup(p_members regclass, p_sub
 
 REVOKE ALL ON FUNCTION payments_private.members_of(p_parts payments_private.payment_facts[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.members_of_bill(p_bill text, p_bills text[], p_group payments_private.payment_facts[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.named_columns(p_kind text, p_columns jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.new_or_newer(p_environment text, p_account text, p_objects jsonb, p_observed_at timestamp with time zone) FROM PUBLIC;
@@ -6617,6 +6694,8 @@ REVOKE ALL ON FUNCTION payments_private.prepare_push(p_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.prepare_update(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb, p_found jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.present_lookup(p_type payments_private.subject_types) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.project_bill(p_environment text, p_account text, p_group payments_private.payment_facts[], p_stored payments.transactions[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_changes(p_environment text, p_account text, p_others text[], p_customers text[], p_subjects text[], p_claimed text[], p_subscriptions text[], p_sessions text[], p_groups text[]) FROM PUBLIC;
 
@@ -6859,6 +6938,8 @@ REVOKE ALL ON FUNCTION payments_private.with_lines_of(p_new payments_private.pay
 REVOKE ALL ON FUNCTION payments_private.with_money(t payments.transactions, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[], m payments_private.payment_members, o payments_private.payment_outcome) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.with_row_ids(p_events payments_private.incoming[], p_ids uuid[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.with_shared_bills(p_bills text[], p_group payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.worker_asks() FROM PUBLIC;
 

@@ -359,32 +359,10 @@ FUNCTIONS: Final = {
 """Who may execute it, besides the owner."""
 
 INTERNALS: Final = """
-    doctor_connections
-    doctor_events
-    doctor_freshness
-    doctor_host
-    doctor_linked_tables
-    doctor_restore
-    doctor_subject_types
-    doctor_triggers
-    doctor_worker
-    follow
-    function_lookup
-    generated_mark
-    link_function_pattern
-    link_functions
-    link_is_outdated
-    link_is_whole
-    link_trigger_pattern
-    link_triggers
-    linked_expressions
-    outdated_parts
-    outdated_triggers
-    present_lookup
-    renew_part
-    set_for_logins
+    account_in_context
     account_is_trusted
     account_name
+    account_named_in
     add_same_second
     adopt_account
     adopt_event
@@ -407,8 +385,11 @@ INTERNALS: Final = """
     await_session
     become_owner_of
     belongs_to
-    broken_rules
+    bill_beside
+    bill_of_intent
+    bills_of
     body_is_in_ledger
+    broken_rules
     caller_claims
     calls_functions
     can_be_empty
@@ -422,6 +403,7 @@ INTERNALS: Final = """
     check_portal_configuration
     check_prices
     check_target
+    check_that_triggers_fire
     check_url
     checked_push
     checkout_session_facts
@@ -433,38 +415,55 @@ INTERNALS: Final = """
     column_statements
     columns_of_kind
     commit_durably
-    check_that_triggers_fire
     conflicts
     count_pushes
     credit_note_facts
     current_customer
     current_subscription
     customer_of_subject
+    customer_type
+    cut_range
     default_method_of
     detach_link
     detach_statements
     differences
     differences_of
-    doubt
+    differing_fields
     dispatch_to_links
     dispute_facts
+    doctor_connections
+    doctor_events
+    doctor_freshness
+    doctor_host
+    doctor_linked_tables
+    doctor_restore
+    doctor_subject_types
+    doctor_triggers
+    doctor_worker
+    doubt
+    drop_former_customers
     due_events
     end_push
+    end_range
     enqueue_push
     enter_events
     enter_processed
+    enter_thin_event
     environment_of_signature
     environment_or_fail
     event_snapshot
+    expected_of
     extract_again
     extract_payment_facts
     facts_after
+    fetch_payer_accounts
     fill_anchor
     fill_body
     finding_expression
     finish_link
     finish_push
     first_sweep
+    follow
     follow_references
     follow_replacement
     foreign_account
@@ -473,9 +472,11 @@ INTERNALS: Final = """
     form_name
     form_of
     freeze_processed_event
+    function_lookup
     further_nodes
     generate_linked_dispatch
     generate_subject_lookup
+    generated_mark
     give_back
     grant_open_reading
     grant_reading
@@ -487,6 +488,7 @@ INTERNALS: Final = """
     guest_secret
     had_values
     has_facts
+    has_several_bills
     heir_of
     hmac_sha256
     id_lines
@@ -499,13 +501,16 @@ INTERNALS: Final = """
     invoice_lines
     invoice_payment_facts
     invoice_purchase
+    is_customer
     is_deletion
+    is_fetchable
     is_off_stripe
     is_passing
     is_release
     is_reserved
     is_same_event
     is_superseded
+    is_tied
     items_of
     join_group
     json_array
@@ -516,6 +521,7 @@ INTERNALS: Final = """
     json_ids
     json_object
     json_of_columns
+    json_rfc3339
     json_text
     json_texts
     json_time
@@ -531,10 +537,17 @@ INTERNALS: Final = """
     lifecycle_stage
     likely_latest
     lines_go_on
+    link_function_pattern
+    link_functions
+    link_is_outdated
+    link_is_whole
     link_or_fail
+    link_trigger_pattern
+    link_triggers
     linked_at_once
     linked_column_type
     linked_expression
+    linked_expressions
     linked_json
     linked_rows_of
     linked_text
@@ -561,7 +574,9 @@ INTERNALS: Final = """
     may_still_bill
     members_lookup
     members_of
+    members_of_bill
     named_columns
+    new_or_newer
     next_attempt
     next_batch
     next_push
@@ -569,25 +584,6 @@ INTERNALS: Final = """
     note_change_at_stripe
     note_linked_row
     note_refresh
-    cut_range
-    end_range
-    expected_of
-    account_in_context
-    account_named_in
-    customer_type
-    drop_former_customers
-    fetch_payer_accounts
-    is_customer
-    json_rfc3339
-    is_fetchable
-    statements_of_trigger
-    status_without_object
-    enter_thin_event
-    queue_thin_events
-    settle_thin_events
-    differing_fields
-    row_kind
-    new_or_newer
     now
     object_of_checkout
     object_of_metadata
@@ -595,6 +591,8 @@ INTERNALS: Final = """
     outbox_home
     outbox_is_open
     outcome_of
+    outdated_parts
+    outdated_triggers
     owners_function
     owners_functions
     owners_of_groups
@@ -619,6 +617,8 @@ INTERNALS: Final = """
     prepare_portal_session
     prepare_push
     prepare_update
+    present_lookup
+    project_bill
     project_changes
     project_checkout_sessions
     project_customer_mappings
@@ -645,6 +645,7 @@ INTERNALS: Final = """
     pushable
     pushed_text
     quarantine_event
+    queue_thin_events
     raise_if_snapshot_is_too_old
     read_envelope
     read_event
@@ -667,6 +668,7 @@ INTERNALS: Final = """
     refuse_to_wait
     register_projection
     related_ids
+    renew_part
     repeated_objects
     reproject
     reproject_customer
@@ -674,6 +676,7 @@ INTERNALS: Final = """
     retry_event
     retry_stashed_event
     row_key
+    row_kind
     rows_about
     rows_to_prune
     run_as_owner
@@ -682,7 +685,9 @@ INTERNALS: Final = """
     same_second_data
     save_link
     search_delay
+    set_for_logins
     settle_same_seconds
+    settle_thin_events
     settled_status
     shared_bill
     shows_failure
@@ -690,6 +695,8 @@ INTERNALS: Final = """
     stage_rows
     stamp_is_believed
     state_before
+    statements_of_trigger
+    status_without_object
     store_snapshot
     stored_snapshot
     stripe_path
@@ -707,7 +714,6 @@ INTERNALS: Final = """
     subscriptions_of_customers
     take_bodies_over
     take_event
-    unclaim_by_hand
     take_token
     tell_of_object
     tells_of_payments
@@ -719,6 +725,7 @@ INTERNALS: Final = """
     trigger_statements
     try_event
     type_of_kind
+    unclaim_by_hand
     update_linked_rows
     updates_are_watched
     upsert_claim
@@ -729,10 +736,11 @@ INTERNALS: Final = """
     wait_for_locks_until
     wanted_values
     with_contents
-    with_lines_of
     with_credits
+    with_lines_of
     with_money
     with_row_ids
+    with_shared_bills
     worker_asks
     write_links_anew
     write_lookup

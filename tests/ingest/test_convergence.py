@@ -85,6 +85,8 @@ def test_every_telling_of_a_history_ends_alike(conn: Connection, number: int) ->
         event(history.shape)
         straight = in_true_order(conn, history, answered)
         assert not broken_facts(straight, history.facts)
+        if history.connected is not None:
+            assert not broken_facts(straight, history.connected[1], history.connected[0])
         with told(conn, history, telling, answered) as shuffled:
             assert not differences(straight, shuffled), "another order, other rows"
             assert not conn.execute("select * from payments.verify_projections('test')").fetchall()

@@ -16,14 +16,24 @@ START = 1_760_000_000
 
 
 class Account:
-    """`gaps` are the seconds that pass between steps; zeros make same-second ties. `seed` sets the ids apart."""
+    """`gaps` are the seconds that pass between steps; zeros make same-second ties. `seed` sets the ids apart.
+
+    `account` is the id of a connected account; None for the one behind the key.
+    """
 
     def __init__(
-        self, seed: str, shape: Shape = "current", gaps: Iterator[int] | None = None, livemode: bool = False
+        self,
+        seed: str,
+        shape: Shape = "current",
+        gaps: Iterator[int] | None = None,
+        livemode: bool = False,
+        account: str | None = None,
     ) -> None:
         self.seed = seed
         self.shape: Shape = shape
         self.livemode = livemode
+        self.account = account
+        self.whole = False
         self.now = START
         self.events: list[Json] = []
         self._gaps = repeat(1) if gaps is None else gaps
@@ -64,6 +74,7 @@ class Account:
             shape=self.shape,
             previous=previous,
             livemode=self.livemode,
+            account=self.account,
         )
         self.events.append(made)
         return made

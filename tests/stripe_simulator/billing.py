@@ -251,19 +251,26 @@ class Billing(Payments):
 
     def _paid_by(self, invoice: Invoice, purchase: Purchase, amount: int, *, default: bool = True) -> None:
         assert purchase.intent is not None
+        self.emit("invoice_payment.paid", self._tie(invoice, purchase.intent.id, amount, default=default))
+
+    def _tie(
+        self, invoice: Invoice, intent: str | None, amount: int, *, record: str | None = None, default: bool = True
+    ) -> InvoicePayment:
+        """A paid invoice payment: of an intent, or of a payment record."""
         tie = InvoicePayment(
             self.new_id("inpay"),
             invoice.id,
             amount,
             invoice.currency,
             self.now,
-            purchase.intent.id,
+            intent,
+            record=record,
             status="paid",
             is_default=default,
             paid_at=self.now,
         )
         self.add(tie)
-        self.emit("invoice_payment.paid", tie)
+        return tie
 
     def _collect_in_two(self, invoice: Invoice, subject: Subject | None) -> Purchase:
         """Two partial payments of one invoice: two rows, none for the invoice itself."""

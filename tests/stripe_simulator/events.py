@@ -17,6 +17,7 @@ def event(
     shape: Shape = "current",
     previous: Json | None = None,
     livemode: bool = False,
+    account: str | None = None,
 ) -> Json:
     """One event as an endpoint of that API version receives it; `created` in whole seconds."""
     data: Json = {"object": data_object}
@@ -24,6 +25,7 @@ def event(
         data["previous_attributes"] = previous
     request: Any = {"id": "req_" + event_id.removeprefix("evt_"), "idempotency_key": None}
     return {
+        **({} if account is None else {"account": account}),
         "id": event_id,
         "object": "event",
         "api_version": API_VERSIONS[shape],

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.stripe_simulator.books import Sums
 from tests.stripe_simulator.models import Dispute, Refund, Subject
 
 Key = tuple[str, str]
 """(provider_object_type, provider_object_id)"""
 
+SETTLED_DISPUTES = ("won", "warning_closed", "charge_refunded")
 PAYMENT_KEYS = ("payment_intent", "invoice", "charge", "checkout_session")
 
 
@@ -25,6 +28,10 @@ class Payment:
     subject: Subject | None = None
     refunds: list[Refund] = field(default_factory=list)
     disputes: list[Dispute] = field(default_factory=list)
+    given_back_unheard: int = 0
+    """By refunds that no event tells of, and outside of Stripe."""
+    bought: str | None = None
+    """The price of the invoice's main line, where the history says which it is."""
 
     @property
     def key(self) -> Key:
@@ -33,11 +40,12 @@ class Payment:
 
     @property
     def amount_refunded(self) -> int:
-        return sum(r.amount for r in self.refunds if r.status not in ("failed", "canceled"))
+        given_back = sum(r.amount for r in self.refunds if r.status not in ("failed", "canceled") and not r.released)
+        return given_back + self.given_back_unheard
 
     @property
     def final_status(self) -> str:
-        if any(d.status not in ("won", "warning_closed") for d in self.disputes):
+        if any(d.status not in SETTLED_DISPUTES for d in self.disputes):
             return "disputed"
         if self.status == "succeeded" and self.amount_refunded > 0:
             return "refunded" if self.amount_refunded >= self.amount else "partially_refunded"
@@ -91,27 +99,37 @@ class Facts:
     prices: dict[str, tuple[str, bool, int | None]]
     customers: dict[str, tuple[str | None, bool]]
     mappings: dict[Subject, str]
+    sums: Sums
+    """What was taken and given back, by the books."""
+    amounts_paid: dict[str, int]
+    """What each invoice says that it received."""
+    bought: dict[Key, str]
+    """The price that a payment was for."""
 
 
-def refund_status(status: str) -> str:
-    return {"succeeded": "refunded", "failed": "failed", "canceled": "failed"}.get(status, "pending")
+def refund_status(refund: Refund) -> str:
+    if refund.released:
+        return "failed"
+    return {"succeeded": "refunded", "failed": "failed", "canceled": "failed"}.get(refund.status, "pending")
 
 
 def dispute_status(status: str) -> str:
-    return "failed" if status in ("won", "warning_closed") else "disputed"
+    return "failed" if status in SETTLED_DISPUTES else "disputed"
 
 
-def transaction_facts(payments: list[Payment], subject_of: dict[str, Subject]) -> dict[Key, TransactionFact]:
+def transaction_facts(
+    payments: list[Payment], whose: Callable[[Payment], Subject | None]
+) -> dict[Key, TransactionFact]:
     """One row per payment, refund and dispute; a payment without own subject belongs to its customer's."""
     rows: dict[Key, TransactionFact] = {}
     for p in payments:
-        subject = p.subject or subject_of.get(p.customer or "")
+        subject = whose(p)
         status = p.final_status
         kind = "failed_payment" if status == "failed" else p.kind
         rows[p.key] = TransactionFact(kind, status, p.amount, p.amount_refunded, p.currency, p.customer, subject, None)
         for r in p.refunds:
             rows["refund", r.id] = TransactionFact(
-                "refund", refund_status(r.status), r.amount, 0, r.currency, p.customer, subject, p.key
+                "refund", refund_status(r), r.amount, 0, r.currency, p.customer, subject, p.key
             )
         for d in p.disputes:
             rows["dispute", d.id] = TransactionFact(

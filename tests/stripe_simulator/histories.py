@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.stripe_simulator.billing import InvoiceOutcome
 from tests.stripe_simulator.facts import Facts
 from tests.stripe_simulator.merchant import Attempt, Merchant
-from tests.stripe_simulator.models import SHAPES, Customer, Json, Price, Product, Shape, Subject, Subscription
+from tests.stripe_simulator.models import SHAPES, Customer, Json, Model, Price, Product, Shape, Subject, Subscription
 from tests.stripe_simulator.payments import Purchase
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -33,6 +33,8 @@ class History:
     syncs: list[Sync]
     facts: Facts | None
     """None where events of one second leave open what came last."""
+    connected: tuple[str, Facts] | None
+    """A connected account and its facts, where one tells as well; its objects have ids of ours."""
     final_objects: list[Json] | None
     ended: int
     """The second after the last event."""
@@ -73,6 +75,7 @@ class Stage:
     paid: list[Purchase] = field(default_factory=list)
     subscriptions: list[Subscription] = field(default_factory=list)
     syncs: list[Sync] = field(default_factory=list)
+    connected: Stage | None = None
     told_by_events_only: bool = False
     certain: bool = True
 
@@ -187,12 +190,141 @@ def refund(s: Stage) -> None:
     )
 
 
+def early_refund(s: Stage) -> None:
+    """Made before the endpoint was told of refunds: the charge's total is all that tells of it."""
+    s.told_by_events_only = True
+    purchase = s.merchant.pay_outside(1000, customer=s.pick(None, stranger(s)))
+    s.merchant.tick(at_least=1)
+    s.merchant.refund_before_listening(purchase, s.pick(300, 1000))
+    s.merchant.tick(at_least=1)
+    left = purchase.truth.amount - purchase.truth.amount_refunded
+    if left and s.pick(True, False):
+        s.merchant.refund(purchase, left, s.pick("succeeded", "failed"), charge_told=s.pick(True, False))
+
+
 def dispute(s: Stage) -> None:
     clean = [p for p in s.paid if p.charge and not p.truth.disputes and not p.truth.refunds]
     if not clean:
         pay_outside(s)
         return
-    s.merchant.dispute(s.pick(*clean), s.pick("open", "won", "lost", "warning_closed"))
+    outcome = s.pick("open", "won", "lost", "warning_closed", "ended by a refund")
+    if outcome == "ended by a refund":
+        s.merchant.dispute_ended_by_refund(s.pick(*clean))
+    else:
+        s.merchant.dispute(s.pick(*clean), outcome)
+
+
+def hold(s: Stage) -> None:
+    """Let go, expired, captured or captured in part and then refunded: told by a refund or not."""
+    if s.merchant.shape == "oldest":
+        pay_outside(s)
+        return
+    purchase = s.merchant.start_payment(1000, customer=s.pick(None, stranger(s).id), manual=True)
+    s.merchant.hold(purchase)
+    s.merchant.tick(at_least=1)
+    told = s.pick(True, False)
+    what = s.pick("released", "expired", "captured", "partly captured", "partly captured, refunded")
+    if what in ("released", "expired"):
+        s.merchant.release(purchase, expired=what == "expired", told=told)
+        return
+    s.merchant.capture(purchase, 1000 if what == "captured" else 600, told=told)
+    if what == "partly captured, refunded":
+        s.merchant.tick(at_least=1)
+        s.merchant.refund(purchase, s.pick(600, 200, 400))
+
+
+def unusual_invoice(s: Stage) -> None:
+    """Paid by several means, outside of Stripe, or by an intent that was another's before."""
+    m, customer = s.merchant, payer(s)
+    if m.shape == "oldest":
+        single_invoice(s)
+        return
+    old = m.shape == "older"
+    what = s.pick("spare", "out of band", "prorations", *(() if old else ("parts", "detached", "balance", "unheard")))
+    if what == "spare":
+        m.bill_with_spare(customer, 1000, canceled=s.pick(True, False))
+    elif what == "out of band":
+        m.bill_out_of_band(customer, 1000, s.pick(1, 2, 3))
+    elif what == "prorations":
+        prorations(s, customer)
+    elif what == "parts":
+        m.bill_in_parts(customer, *s.pick(([400], [600]), ([400], [200]), ([], [700]), ([300], []), ([], [100, 900]),
+                                          ([100, 200], [300, 400]), ([500, 500], [])))  # fmt: skip
+    elif what == "detached":
+        then = s.pick("intent", "record", "open")
+        tell(s, m.bill_by_detached(customer, 1000, then))
+    elif what == "balance":
+        m.bill_with_balance(customer, 1000, s.pick(300, 999))
+    else:
+        m.bill_unheard(customer, 1000, s.pick("order_reference", "secret", "both"))
+
+
+def prorations(s: Stage, customer: Customer) -> None:
+    """Where events show the first lines only, somebody reads the list to its end."""
+    others = [s.merchant.make_price(s.product, 100 + n, "usd", "month") for n in range(s.pick(1, 3))]
+    shown = s.pick(None, 1, 2) if s.merchant.account is None else None
+    invoice = s.merchant.bill_prorations(customer, s.plan, others, shown)
+    if shown is not None:
+        tell(s, [invoice])
+
+
+def tell(s: Stage, models: Sequence[Model]) -> None:
+    """Somebody asks the API for these."""
+    if s.merchant.account is not None:
+        return
+    s.merchant.tick(at_least=1)
+    s.merchant.whole = True
+    shown = [s.merchant.show(model) for model in models]
+    s.merchant.whole = False
+    s.syncs.append(Sync(shown, s.merchant.now + len(s.syncs) / 100, len(s.merchant.events)))
+    s.merchant.tick(at_least=1)
+
+
+def credit_note(s: Stage) -> None:
+    """Money is given back outside of Stripe."""
+    amount = s.pick(300, 1000)
+    if s.merchant.shape == "oldest":
+        single_invoice(s)
+        return
+    invoice = s.merchant.open_invoice(payer(s), 1000)
+    purchase = s.merchant.pay_by_intent(invoice, 1000)
+    s.merchant.tick(at_least=1)
+    s.merchant.credit_outside(invoice, purchase.truth, amount, void=s.pick(True, False))
+    if amount == 300 and s.pick(True, False):
+        s.merchant.refund(purchase, 200)
+
+
+def claim_change(s: Stage) -> None:
+    """A customer pays, stands for another or for nobody, and pays again."""
+    s.told_by_events_only = True
+    customer, subject = s.merchant.claimed_customer()
+    s.paid.append(s.merchant.pay_for(customer, 700, subject))
+    for _ in range(s.pick(1, 2)):
+        other: Subject | None = ("team", s.merchant.new_id("t"))
+        if s.pick(True, False):
+            s.merchant.move(customer, subject, other)
+        else:
+            s.merchant.move(customer, subject, None)
+            s.paid.append(s.merchant.pay_for(customer, 800, None))
+            return
+        subject = other or subject
+        s.paid.append(s.merchant.pay_for(customer, 900, subject))
+
+
+def connected(s: Stage) -> None:
+    """A connected account does something; what it makes has ids that are ours as well."""
+    s.told_by_events_only = True
+    told = len(s.connected.merchant.events) if s.connected else 0
+    if s.connected is None:
+        merchant = Merchant(s.merchant.seed, s.merchant.shape, cycle([1, 0, 2]), account=CONNECTED)
+        product = merchant.make_product()
+        price, plan = merchant.make_price(product, 1500), merchant.make_price(product, 900, "usd", "month")
+        s.connected = Stage(merchant, s.draw, product, price, plan)
+    for act in (s.pick(*CONNECTED_ACTS), s.pick(*CONNECTED_ACTS)):
+        s.connected.merchant.tick()
+        act(s.connected)
+    s.merchant.events += s.connected.merchant.events[told:]
+    s.connected.merchant.now = max(s.connected.merchant.now, s.merchant.now)
 
 
 def customer_change(s: Stage) -> None:
@@ -265,6 +397,18 @@ def stranger(s: Stage) -> Customer:
     return s.strangers[-1]
 
 
+def payer(s: Stage) -> Customer:
+    """A stranger, or where there are such an account that pays."""
+    if s.merchant.shape == "current" and s.pick(False, False, True):
+        return s.merchant.paying_account()
+    return stranger(s)
+
+
+CONNECTED = "acct_connected"
+CONNECTED_ACTS: tuple[Callable[[Stage], None], ...] = (
+    pay_outside, single_invoice, refund, dispute, hold, unusual_invoice, credit_note, claim_change, catalog_change,
+)  # fmt: skip
+
 ACTS: dict[str, Callable[[Stage], None]] = {
     "one_time_checkout": one_time_checkout,
     "subscription_checkout": subscription_checkout,
@@ -274,6 +418,13 @@ ACTS: dict[str, Callable[[Stage], None]] = {
     "single_invoice": single_invoice,
     "pay_outside": pay_outside,
     "refund": refund,
+    "early_refund": early_refund,
+    "hold": hold,
+    "unusual_invoice": unusual_invoice,
+    "unusual_invoices": unusual_invoice,
+    "credit_note": credit_note,
+    "claim_change": claim_change,
+    "connected": connected,
     "dispute": dispute,
     "customer_change": customer_change,
     "customer_deletion": customer_deletion,
@@ -303,8 +454,9 @@ def play(draw: Draw, shape: Shape, seed: str, gaps: list[int], acts: list[str]) 
         merchant.answers,
         stage.syncs,
         merchant.expected_facts() if stage.certain else None,
+        (CONNECTED, stage.connected.merchant.expected_facts()) if stage.connected and stage.connected.certain else None,
         merchant.final_objects() if stage.certain and not stage.told_by_events_only else None,
-        merchant.now + 1,
+        max(merchant.now, stage.connected.merchant.now if stage.connected else 0) + 1,
     )
 
 

@@ -6,12 +6,23 @@ import uuid
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.stripe_simulator.billing import Billing, InvoiceOutcome
-from tests.stripe_simulator.facts import Facts, SessionFact, SubscriptionFact, transaction_facts
-from tests.stripe_simulator.models import CheckoutSession, Customer, Json, Price, Product, Subject, Subscription
+from tests.stripe_simulator.billing import InvoiceOutcome
+from tests.stripe_simulator.facts import Facts, Payment, SessionFact, SubscriptionFact, transaction_facts
+from tests.stripe_simulator.models import (
+    CheckoutSession,
+    Customer,
+    CustomerAccount,
+    Invoice,
+    Json,
+    Price,
+    Product,
+    Subject,
+    Subscription,
+)
 from tests.stripe_simulator.models import InvoicePayment as InvoicePaymentModel
 from tests.stripe_simulator.objects import deleted_stub
 from tests.stripe_simulator.payments import Purchase
+from tests.stripe_simulator.unusual import Unusual
 
 CheckoutOutcome = Literal[
     "paid",
@@ -40,11 +51,10 @@ class Attempt:
     customer_email: str | None
 
 
-class Merchant(Billing):
+class Merchant(Unusual):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.attempts: list[Attempt] = []
-        self.claims: dict[Subject, dict[str, int]] = {}
         self.sessions: list[CheckoutSession] = []
         self.answers: dict[str, Json] = {}
 
@@ -194,11 +204,15 @@ class Merchant(Billing):
     def final_objects(self) -> list[Json]:
         """What the API would list now; deleted products, prices and customers as retrieving them answers."""
         shown: list[Json] = []
+        self.whole = True
         for model in self.objects():
+            if isinstance(model, CustomerAccount):
+                continue
             if isinstance(model, Product | Price | Customer) and model.deleted:
                 shown.append(deleted_stub(model))
             elif not (isinstance(model, InvoicePaymentModel) and self.shape != "current"):
                 shown.append(self.show(model))
+        self.whole = False
         return shown
 
     def expected_facts(self) -> Facts:
@@ -206,16 +220,29 @@ class Merchant(Billing):
         mapped = {subject: self.customer_of(subject) for subject in self.claims}
         mappings = {subject: customer for subject, customer in mapped.items() if customer is not None}
         subject_of = {customer: subject for subject, customers in self.claims.items() for customer in customers}
+        if self.account is not None:  # what a connected account's owner says of ours names nobody
+            mappings, subject_of = {}, {}
+
+        def whose(payment: Payment) -> Subject | None:
+            return None if self.account is not None else payment.subject or subject_of.get(payment.customer or "")
+
         return Facts(
-            transactions=transaction_facts(self.payments, subject_of),
+            transactions=transaction_facts(self.payments, whose),
             subscriptions={s.id: self._subscription_fact(s, subject_of) for s in models if isinstance(s, Subscription)},
             sessions={s.client_reference_id or s.id: _session_fact(s) for s in self.sessions if s.status != "open"},
             products={p.id: (p.name, p.active) for p in models if isinstance(p, Product) and not p.deleted},
             prices={
                 p.id: (p.product, p.active, p.unit_amount) for p in models if isinstance(p, Price) and not p.deleted
             },
-            customers={c.id: (c.email, c.deleted) for c in models if isinstance(c, Customer)},
+            customers={
+                c.id: (c.email, c.deleted)
+                for c in models
+                if isinstance(c, Customer) and not isinstance(c, CustomerAccount)
+            },
             mappings=mappings,
+            sums=self.books.sums(whose),
+            amounts_paid={i.id: i.amount_paid for i in models if isinstance(i, Invoice)},
+            bought={p.key: p.bought for p in self.payments if p.bought is not None},
         )
 
     def _subscription_fact(self, s: Subscription, subject_of: dict[str, Subject]) -> SubscriptionFact:

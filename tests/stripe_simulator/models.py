@@ -59,6 +59,11 @@ class Customer:
 
 
 @dataclass
+class CustomerAccount(Customer):
+    """An account (acct_…) that pays as a customer does; it is no customer object."""
+
+
+@dataclass
 class Charge:
     id: str
     amount: int
@@ -98,6 +103,7 @@ class PaymentIntent:
     failure_code: str | None = None
     canceled_at: int | None = None
     cancellation_reason: str | None = None
+    order_reference: str | None = None
     description: str | None = None
     email: str | None = None
     metadata: Metadata = field(default_factory=dict)
@@ -114,6 +120,8 @@ class Refund:
     status: str = "succeeded"
     reason: str | None = "requested_by_customer"
     failure_reason: str | None = None
+    released: bool = False
+    """A hold, or the rest of one, that was let go: nothing was taken that could be given back."""
     metadata: Metadata = field(default_factory=dict)
 
 
@@ -159,6 +167,16 @@ class Subscription:
 
 
 @dataclass
+class Line:
+    """A line of an invoice: a subscription's item, a proration of one, or an invoice item."""
+
+    id: str
+    price: str
+    amount: int
+    kind: Literal["item", "proration", "pending"]
+
+
+@dataclass
 class Invoice:
     id: str
     customer: str
@@ -183,6 +201,14 @@ class Invoice:
     paid_at: int | None = None
     voided_at: int | None = None
     uncollectible_at: int | None = None
+    out_of_band: bool = False
+    off_stripe: int = 0
+    starting_balance: int = 0
+    secret_of: str | None = None
+    """The intent whose secret the invoice shows."""
+    lines: list[Line] = field(default_factory=list)
+    shown_lines: int | None = None
+    """How many of its lines an event shows; the API's list goes on."""
     metadata: Metadata = field(default_factory=dict)
     subscription_metadata: Metadata = field(default_factory=dict)
 
@@ -196,6 +222,7 @@ class InvoicePayment:
     created: int
     payment_intent: str | None = None
     charge: str | None = None
+    record: str | None = None
     status: str = "open"
     is_default: bool = True
     paid_at: int | None = None
@@ -221,6 +248,18 @@ class CheckoutSession:
     metadata: Metadata = field(default_factory=dict)
 
 
+@dataclass
+class CreditNote:
+    id: str
+    invoice: str
+    amount: int
+    out_of_band: int
+    currency: str
+    customer: str
+    created: int
+    status: str = "issued"
+
+
 Model = (
     Product
     | Price
@@ -232,6 +271,7 @@ Model = (
     | Subscription
     | Invoice
     | InvoicePayment
+    | CreditNote
     | CheckoutSession
 )
 Json = dict[str, Any]

@@ -9,16 +9,18 @@ and `date` for `created`.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from tests.stripe_simulator.models import (
     Charge,
     CheckoutSession,
+    CreditNote,
     Customer,
     Dispute,
     Invoice,
     InvoicePayment,
     Json,
+    Line,
     Model,
     PaymentIntent,
     Price,
@@ -33,9 +35,10 @@ API_VERSIONS: dict[Shape, str] = {"current": "2026-10-28.endive", "older": "2020
 
 
 class Account(Protocol):
-    """Where a renderer finds the objects that an object embeds."""
+    """Where a renderer finds the objects that an object embeds; `whole` is whether lists are shown to their end."""
 
     livemode: bool
+    whole: bool
 
     def find(self, object_id: str) -> Any: ...
 
@@ -63,6 +66,8 @@ def render(account: Account, model: Model, shape: Shape) -> Json:
             return invoice(account, model, shape)
         case InvoicePayment():
             return invoice_payment(account, model)
+        case CreditNote():
+            return credit_note(account, model)
         case CheckoutSession():
             return checkout_session(account, model, shape)
 
@@ -75,6 +80,14 @@ def deleted_stub(model: Model) -> Json:
 
 def list_of(items: list[Json], url: str) -> Json:
     return {"object": "list", "data": items, "has_more": False, "total_count": len(items), "url": url}
+
+
+def payer(customer: str | None, shape: Shape) -> Json:
+    """Who pays: a customer, or an account that pays as one (in the current version only)."""
+    if shape != "current":
+        return {"customer": customer}
+    is_account = customer is not None and customer.startswith("acct_")
+    return {"customer": None if is_account else customer, "customer_account": customer if is_account else None}
 
 
 def product(account: Account, p: Product) -> Json:
@@ -216,7 +229,7 @@ def charge(account: Account, c: Charge, shape: Shape) -> Json:
         "captured": c.captured,
         "created": c.created,
         "currency": c.currency,
-        "customer": c.customer,
+        **payer(c.customer, shape),
         "description": c.description,
         "disputed": c.disputed,
         "failure_balance_transaction": None,
@@ -237,7 +250,7 @@ def charge(account: Account, c: Charge, shape: Shape) -> Json:
         "receipt_email": c.email,
         "receipt_number": None,
         "receipt_url": None,
-        "refunded": 0 < c.amount_captured == c.amount_refunded,
+        "refunded": 0 < c.amount == c.amount_refunded,
         "review": None,
         "shipping": None,
         "source_transfer": None,
@@ -292,7 +305,7 @@ def payment_intent(account: Account, p: PaymentIntent, shape: Shape) -> Json:
         "confirmation_method": "automatic",
         "created": p.created,
         "currency": p.currency,
-        "customer": p.customer,
+        **payer(p.customer, shape),
         "description": p.description,
         "last_payment_error": error,
         "latest_charge": p.latest_charge,
@@ -314,6 +327,8 @@ def payment_intent(account: Account, p: PaymentIntent, shape: Shape) -> Json:
         "transfer_data": None,
         "transfer_group": None,
     }
+    if shape == "current":
+        body["payment_details"] = {"customer_reference": None, "order_reference": p.order_reference}
     if shape == "older":
         del body["latest_charge"]
         body["invoice"] = p.invoice
@@ -449,11 +464,20 @@ def subscription(account: Account, s: Subscription, shape: Shape) -> Json:
     return body
 
 
-def invoice_line(account: Account, i: Invoice, shape: Shape) -> Json:
+def invoice_lines(account: Account, i: Invoice, shape: Shape) -> Json:
+    """The list of its lines, or its beginning."""
+    kind: Literal["item", "pending"] = "pending" if i.subscription is None else "item"
+    lines = i.lines or [Line("il_" + i.id[-16:], i.price or "", i.amount_due, kind)]
+    shown = lines if account.whole or i.shown_lines is None else lines[: i.shown_lines]
+    found = list_of([invoice_line(account, i, line, shape) for line in shown], f"/v1/invoices/{i.id}/lines")
+    return found | {"has_more": len(shown) < len(lines), "total_count": len(lines)}
+
+
+def invoice_line(account: Account, i: Invoice, of: Line, shape: Shape) -> Json:
     line: Json = {
-        "id": "il_" + i.id[-16:],
+        "id": of.id,
         "object": "line_item",
-        "amount": i.amount_due,
+        "amount": of.amount,
         "currency": i.currency,
         "description": "1 x something",
         "discountable": True,
@@ -463,10 +487,10 @@ def invoice_line(account: Account, i: Invoice, shape: Shape) -> Json:
         "period": {"end": i.period_end, "start": i.period_start},
         "quantity": i.quantity,
     }
-    sold: Price | None = None if i.price is None else account.find(i.price)
+    sold: Price | None = account.find(of.price) if of.price else None
     if shape == "current":
         line["invoice"] = i.id
-        if i.subscription is None:
+        if of.kind == "pending":
             details: Json = {
                 "type": "invoice_item_details",
                 "invoice_item_details": {"invoice_item": "ii_" + i.id[-16:]},
@@ -475,7 +499,7 @@ def invoice_line(account: Account, i: Invoice, shape: Shape) -> Json:
             item = {
                 "subscription": i.subscription,
                 "subscription_item": i.subscription_item,
-                "proration": False,
+                "proration": of.kind == "proration",
                 "invoice_item": None,
             }
             details = {
@@ -492,8 +516,8 @@ def invoice_line(account: Account, i: Invoice, shape: Shape) -> Json:
                 "unit_amount_decimal": str(sold.unit_amount),
             }
         return line
-    line["type"] = "invoiceitem" if i.subscription is None else "subscription"
-    line["proration"] = False
+    line["type"] = "subscription" if of.kind == "item" else "invoiceitem"
+    line["proration"] = of.kind == "proration"
     line["subscription"] = i.subscription
     line["plan"] = None if sold is None or sold.interval is None else plan(account, sold)
     if i.subscription_item is not None:
@@ -521,7 +545,7 @@ def invoice(account: Account, i: Invoice, shape: Shape) -> Json:
         "collection_method": "charge_automatically",
         "created": i.created,
         "currency": i.currency,
-        "customer": i.customer,
+        **payer(i.customer, shape),
         "customer_email": i.customer_email,
         "customer_name": None,
         "customer_phone": None,
@@ -529,14 +553,14 @@ def invoice(account: Account, i: Invoice, shape: Shape) -> Json:
         "discounts": [],
         "due_date": None,
         "hosted_invoice_url": None if i.finalized_at is None else f"https://invoice.example.test/{i.id}",
-        "lines": list_of([invoice_line(account, i, shape)], f"/v1/invoices/{i.id}/lines"),
+        "lines": invoice_lines(account, i, shape),
         "livemode": account.livemode,
         "metadata": dict(i.metadata),
         "next_payment_attempt": None,
         "number": None if i.finalized_at is None else i.number,
         "period_end": i.period_end,
         "period_start": i.period_start,
-        "starting_balance": 0,
+        "starting_balance": i.starting_balance,
         "status": i.status,
         "status_transitions": {
             "finalized_at": i.finalized_at,
@@ -544,11 +568,14 @@ def invoice(account: Account, i: Invoice, shape: Shape) -> Json:
             "paid_at": i.paid_at,
             "voided_at": i.voided_at,
         },
-        "subtotal": i.amount_due,
-        "total": i.amount_due,
+        "subtotal": i.amount_due - i.starting_balance,
+        "total": i.amount_due - i.starting_balance,
         "webhooks_delivered_at": i.created,
     }
     if shape == "current":
+        body["amount_paid_off_stripe"] = i.off_stripe
+        if i.secret_of is not None:
+            body["confirmation_secret"] = {"client_secret": f"{i.secret_of}_secret_x", "type": "payment_intent"}
         body["parent"] = None
         if i.subscription is not None:
             details: Json = {"metadata": dict(i.subscription_metadata), "subscription": i.subscription}
@@ -557,6 +584,7 @@ def invoice(account: Account, i: Invoice, shape: Shape) -> Json:
     body["subscription"] = i.subscription
     body["charge"] = i.charge
     body["paid"] = i.status == "paid"
+    body["paid_out_of_band"] = i.out_of_band
     if shape == "older":
         body["payment_intent"] = i.payment_intent
         return body
@@ -579,7 +607,9 @@ def invoice(account: Account, i: Invoice, shape: Shape) -> Json:
 
 def invoice_payment(account: Account, p: InvoicePayment) -> Json:
     payment: Json = {"type": "payment_intent", "payment_intent": p.payment_intent}
-    if p.payment_intent is None:
+    if p.record is not None:
+        payment = {"type": "payment_record", "payment_record": p.record}
+    elif p.payment_intent is None:
         payment = {"type": "charge", "charge": p.charge}
     return {
         "id": p.id,
@@ -597,6 +627,24 @@ def invoice_payment(account: Account, p: InvoicePayment) -> Json:
     }
 
 
+def credit_note(account: Account, c: CreditNote) -> Json:
+    return {
+        "id": c.id,
+        "object": "credit_note",
+        "amount": c.amount,
+        "created": c.created,
+        "currency": c.currency,
+        "customer": c.customer,
+        "invoice": c.invoice,
+        "livemode": account.livemode,
+        "metadata": {},
+        "out_of_band_amount": c.out_of_band or None,
+        "refunds": [],
+        "status": c.status,
+        "type": "post_payment",
+    }
+
+
 def checkout_session(account: Account, s: CheckoutSession, shape: Shape) -> Json:
     details: Json | None = None
     if s.status == "complete":
@@ -611,7 +659,7 @@ def checkout_session(account: Account, s: CheckoutSession, shape: Shape) -> Json
         "client_reference_id": s.client_reference_id,
         "created": s.created,
         "currency": s.currency,
-        "customer": s.customer,
+        **payer(s.customer, shape),
         "customer_creation": "always" if s.mode == "payment" else None,
         "customer_details": details,
         "customer_email": s.email,

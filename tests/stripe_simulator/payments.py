@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tests.stripe_simulator.books import Books
 from tests.stripe_simulator.catalog import Catalog
 from tests.stripe_simulator.facts import Payment
 from tests.stripe_simulator.models import Charge, Dispute, PaymentIntent, Refund, Subject
@@ -27,6 +28,7 @@ class Payments(Catalog):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.payments: list[Payment] = []
+        self.books = Books()
 
     def start_payment(
         self,
@@ -89,6 +91,7 @@ class Payments(Catalog):
         charge = self._new_charge(p, "succeeded", invoice, metadata)
         p.truth.status = "succeeded"
         charge.amount_captured = charge.amount
+        self.books.take(p.truth, charge.amount)
         self.emit("charge.succeeded", charge)
         if p.intent:
             self.set(
@@ -130,6 +133,7 @@ class Payments(Catalog):
         assert p.charge is not None
         p.truth.status = "succeeded" if paid else "failed"
         if paid:
+            self.books.take(p.truth, p.charge.amount)
             self.set("charge.succeeded", p.charge, status="succeeded", amount_captured=p.charge.amount)
             if p.intent:
                 self.set("payment_intent.succeeded", p.intent, status="succeeded", amount_received=p.intent.amount)
@@ -157,14 +161,45 @@ class Payments(Catalog):
                 amount_capturable=p.intent.amount,
             )
 
-    def capture(self, p: Purchase, amount: int) -> None:
+    def capture(self, p: Purchase, amount: int, *, told: bool = True) -> None:
+        """The rest is let go: the charge counts it as refunded, and a refund may tell of it (`told`)."""
         assert p.charge is not None
+        rest = p.charge.amount - amount
         p.truth.status, p.truth.amount = "succeeded", amount
-        self.set("charge.captured", p.charge, captured=True, amount_captured=amount)
+        self.books.take(p.truth, amount)
+        if rest and (told or self.shape != "current"):
+            self._let_go(p, rest, None)
+        self.set(
+            "charge.captured", p.charge, captured=True, amount_captured=amount,
+            amount_refunded=p.charge.amount_refunded + rest,
+        )  # fmt: skip
         if p.intent:
             self.set(
                 "payment_intent.succeeded", p.intent, status="succeeded", amount_received=amount, amount_capturable=0
             )
+
+    def _let_go(self, p: Purchase, amount: int, reason: str | None) -> None:
+        """The refund by which Stripe tells of money that was held and not taken."""
+        assert p.charge is not None
+        refund = Refund(
+            self.new_id("re"), p.charge.id, amount, p.charge.currency, self.now, p.charge.payment_intent,
+            reason=reason, released=True,
+        )  # fmt: skip
+        self.add(refund)
+        p.charge.refunds.append(refund.id)
+        p.truth.refunds.append(refund)
+        if self.shape == "current":
+            self.emit("refund.created", refund)
+
+    def release(self, p: Purchase, *, expired: bool = False, told: bool = True) -> None:
+        """A hold is canceled, or nobody captured it in time."""
+        assert p.charge is not None
+        if told or self.shape != "current":
+            self._let_go(p, p.charge.amount, "expired_uncaptured_charge" if expired else None)
+        self.set("charge.expired" if expired else "charge.refunded", p.charge, amount_refunded=p.charge.amount)
+        if p.intent is not None:
+            self.cancel_intent(p, "automatic" if expired else "requested_by_customer")
+        p.truth.status = "failed"
 
     def cancel_intent(self, p: Purchase, reason: str = "requested_by_customer") -> None:
         """Cancels a hold, or an intent nobody paid."""
@@ -196,6 +231,7 @@ class Payments(Catalog):
         p.truth.refunds.append(refund)
         charge.refunds.append(refund.id)
         charge.amount_refunded += amount
+        self.books.give_back(p.truth, amount)
         if self.shape == "current":
             self.emit("refund.created", refund)
         self.emit("charge.refunded", charge, before)
@@ -207,6 +243,7 @@ class Payments(Catalog):
         if outcome != "pending_succeeded":
             refund.failure_reason = "expired_or_canceled_card" if outcome == "failed" else None
             charge.amount_refunded -= amount
+            self.books.give_back(p.truth, -amount)
         if self.shape == "current":
             self.emit(
                 "refund.failed" if outcome == "failed" else "refund.updated",
@@ -217,6 +254,23 @@ class Payments(Catalog):
         if charge_told and before_charge["amount_refunded"] != charge.amount_refunded:
             self.emit("charge.updated", charge, before_charge)
         return refund
+
+    def refund_before_listening(self, p: Purchase, amount: int) -> None:
+        """No event tells of the refund; only the charge counts it, in the next event about it."""
+        assert p.charge is not None
+        p.charge.amount_refunded += amount
+        p.truth.given_back_unheard += amount
+        self.books.give_back(p.truth, amount)
+        self.tick(at_least=1)
+        self.change("charge.updated", p.charge, description="Order shipped")
+
+    def dispute_ended_by_refund(self, p: Purchase) -> Dispute:
+        """The charge is refunded while it is disputed, which closes the dispute."""
+        dispute = self.dispute(p, "open")
+        self.tick(at_least=1)
+        self.refund(p, p.truth.amount - p.truth.amount_refunded)
+        self.set("charge.dispute.closed", dispute, status="charge_refunded")
+        return dispute
 
     def dispute(self, p: Purchase, outcome: DisputeOutcome = "open") -> Dispute:
         assert p.charge is not None

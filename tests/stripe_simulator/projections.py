@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from tests.stripe_simulator.books import sums_of_rows
 from tests.stripe_simulator.facts import Facts, SubscriptionFact
 from tests.stripe_simulator.histories import History
 from tests.stripe_simulator.merchant import Attempt
@@ -113,10 +114,11 @@ def differences(left: Rows, right: Rows) -> list[str]:
     return lines
 
 
-def broken_facts(rows: Rows, facts: Facts | None) -> list[str]:
-    """One line for each fact that the rows deny."""
+def broken_facts(rows: Rows, facts: Facts | None, account: str | None = None) -> list[str]:
+    """One line for each fact that the rows of that account deny."""
     if facts is None:
         return []
+    rows = {table: [r for r in found if r.get("account_id") == account] for table, found in rows.items()}
     found: list[tuple[str, Any, Any]] = []
     transactions = {
         (row["provider_object_type"], row["provider_object_id"]): (
@@ -138,6 +140,13 @@ def broken_facts(rows: Rows, facts: Facts | None) -> list[str]:
         for key, f in facts.transactions.items()
     }
     found += _compare("transaction", transactions, expected)
+    found += _compare("taken and given back by", sums_of_rows(rows["transactions"]), facts.sums)
+    found += _compare("received by invoice", _received(rows["transactions"]), _not_zero(facts.amounts_paid))
+    for key, price in facts.bought.items():
+        named = [r["related_object_ids"].get("price") for r in rows["transactions"]
+                 if (r["provider_object_type"], r["provider_object_id"]) == key]  # fmt: skip
+        if named != [price]:
+            found.append((f"bought with {key}", named, [price]))
     items: dict[str, list[tuple[str, str, int]]] = {}
     for row in rows["stripe_subscription_items"]:
         items.setdefault(row["subscription_id"], []).append(
@@ -195,6 +204,19 @@ def _compare(what: str, rows: dict[Any, Any], facts: dict[Any, Any]) -> list[tup
     return [
         (f"{what} {key}", rows.get(key), facts.get(key)) for key in {**rows, **facts} if rows.get(key) != facts.get(key)
     ]
+
+
+def _received(transactions: list[Json]) -> dict[str, int]:
+    """By invoice, what its succeeded rows sum up to."""
+    sums: dict[str, int] = {}
+    for (what, which, _), (taken, _) in sums_of_rows(transactions).items():
+        if what == "invoice" and which is not None:
+            sums[str(which)] = sums.get(str(which), 0) + taken
+    return _not_zero(sums)
+
+
+def _not_zero(sums: dict[str, int]) -> dict[str, int]:
+    return {key: amount for key, amount in sums.items() if amount}
 
 
 def _subject(row: Json) -> tuple[str, str] | None:
