@@ -32,7 +32,8 @@ comment on table payments_private.schedule is 'Jobs that workers share out: when
 comment on column payments_private.schedule.claimed_until is 'Until then a worker is at it; when that passes, the worker is believed dead.';
 
 create table payments_private.sweeps (
-  environment          text primary key,
+  environment          text not null,
+  account              text not null default '',  -- '' for the account behind the environment's key
   began_at             timestamptz not null,
   certain_until        timestamptz,
   swept_at             timestamptz,
@@ -41,9 +42,10 @@ create table payments_private.sweeps (
   latest_arrival       interval,
   latest_arrival_of    text,
   gaps                 integer not null default 0,
+  primary key (environment, account),
   constraint environment_is_known check (environment = any ('{test,live}'))
 );
-comment on table payments_private.sweeps is 'What is known of Stripe''s list of events: one row an environment.';
+comment on table payments_private.sweeps is 'What is known of Stripe''s lists of events: one row an account.';
 comment on column payments_private.sweeps.began_at is 'What happened before is not looked for: it was before this installation.';
 comment on column payments_private.sweeps.certain_until is 'Everything that happened until then is in the ledger.';
 comment on column payments_private.sweeps.missed_events is 'Events that were not delivered and had to be fetched, since the first sweep.';

@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     """Seconds between two looks for deliveries that never came; 0: never."""
     worker_sync_hours: int = Field(default=24, ge=0)
     """Hours between two syncs; 0: never."""
+    worker_accounts: Literal["off", "on"] = "on"
+    """Whether connected accounts that events told of are swept and synced too."""
     worker_purge_days: int | None = Field(default=None, ge=7)
     """Days after which settled events leave the ledger; unset: they stay."""
     worker_purge_guests_days: int | None = Field(default=None, ge=2)

@@ -19,6 +19,7 @@ alter table payments_private.rate_buckets enable row level security;
 alter table payments_private.signing_secrets enable row level security;
 alter table payments_private.schedule enable row level security;
 alter table payments_private.sweeps enable row level security;
+alter table payments_private.connected_accounts enable row level security;
 alter table payments_private.verifications enable row level security;
 alter table payments_private.sync_lists enable row level security;
 alter table payments_private.sync_ranges enable row level security;

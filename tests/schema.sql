@@ -145,6 +145,14 @@ ALTER TYPE payments_private.payment_outcome OWNER TO payments_owner;
 
 COMMENT ON TYPE payments_private.payment_outcome IS 'What the objects that tell of a payment say of its state: whether one calls it paid, or failed; what its charges captured, whether one was a hold; whether a dispute stands; when money was given back, or a hold let go; and when events first showed each.';
 
+CREATE FUNCTION payments.accounts_due(environment text, job text, max_accounts integer) RETURNS TABLE(account_id text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.accounts_due(environment text, job text, max_accounts integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.accounts_due(environment text, job text, max_accounts integer) IS 'The connected accounts for which a job (sweep, sync) was not done for longest, of all that events told of.';
+
 CREATE FUNCTION payments.adopt_outbox(environment text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -299,13 +307,13 @@ ALTER FUNCTION payments.begin_portal_session(environment text, subject_type text
 
 COMMENT ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) IS 'Begins a billing portal session as the caller. Raises 42501 for a subject the caller may not bill, PY004 for one without a Stripe customer, PY001 for an invalid field.';
 
-CREATE FUNCTION payments.begin_sweep(environment text) RETURNS TABLE(since timestamp with time zone, undelivered_since timestamp with time zone, gap boolean)
+CREATE FUNCTION payments.begin_sweep(environment text, account_id text DEFAULT NULL::text) RETURNS TABLE(since timestamp with time zone, undelivered_since timestamp with time zone, gap boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments.begin_sweep(environment text) OWNER TO payments_owner;
+ALTER FUNCTION payments.begin_sweep(environment text, account_id text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.begin_sweep(environment text) IS 'From when Stripe''s events, and those it could not deliver, are to be listed; gap says that some may have happened which Stripe lists no longer, so that only a sync brings their outcome.';
+COMMENT ON FUNCTION payments.begin_sweep(environment text, account_id text) IS 'From when the events of an account (null: the one behind the environment''s key), and those it could not deliver, are to be listed; gap says that some may have happened which Stripe lists no longer, so that only a sync brings their outcome.';
 
 CREATE FUNCTION payments.billable_subjects() RETURNS TABLE(subject_type text, subject_id text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -520,13 +528,13 @@ ALTER FUNCTION payments.finish_portal_session(id uuid, session jsonb) OWNER TO p
 
 COMMENT ON FUNCTION payments.finish_portal_session(id uuid, session jsonb) IS 'Records Stripe''s answer to a portal request. Raises PY005 for an unknown id, PY001 for anything but a portal session.';
 
-CREATE FUNCTION payments.finish_sweep(environment text, certain_until timestamp with time zone, gap boolean DEFAULT false) RETURNS void
+CREATE FUNCTION payments.finish_sweep(environment text, certain_until timestamp with time zone, gap boolean DEFAULT false, account_id text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments.finish_sweep(environment text, certain_until timestamp with time zone, gap boolean) OWNER TO payments_owner;
+ALTER FUNCTION payments.finish_sweep(environment text, certain_until timestamp with time zone, gap boolean, account_id text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.finish_sweep(environment text, certain_until timestamp with time zone, gap boolean) IS 'A sweep has read all its lists: whatever happened until then is in the ledger.';
+COMMENT ON FUNCTION payments.finish_sweep(environment text, certain_until timestamp with time zone, gap boolean, account_id text) IS 'A sweep has read all its lists: whatever happened until then is in the ledger.';
 
 CREATE FUNCTION payments.finish_sync(environment text, counts jsonb, error text DEFAULT NULL::text) RETURNS payments.provider_connections
     LANGUAGE plpgsql SECURITY DEFINER
@@ -644,13 +652,13 @@ ALTER FUNCTION payments.name_installation(id text, keep_former boolean) OWNER TO
 
 COMMENT ON FUNCTION payments.name_installation(id text, keep_former boolean) IS 'Gives this installation another id; stamps under its former ones are believed further unless keep_former is false, which is for copies of a database. For members of payments_owner. Raises PY001 for an id that does not fit.';
 
-CREATE FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) RETURNS integer
+CREATE FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[], account_id text DEFAULT NULL::text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) OWNER TO payments_owner;
+ALTER FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[], account_id text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) IS 'Counts events that a sweep has taken in: those that were not duplicates were missed, of the others how late they came. Answers how many were missed.';
+COMMENT ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[], account_id text) IS 'Counts events that a sweep has taken in: those that were not duplicates were missed, of the others how late they came. Answers how many were missed.';
 
 CREATE FUNCTION payments.objects_of_payment(environment text, object_type text, object_id text, account_id text DEFAULT NULL::text) RETURNS TABLE(member_type text, member_id text, observed_at timestamp with time zone, deleted boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -1004,6 +1012,14 @@ ALTER FUNCTION payments.set_signing_secret(environment text, secret text, name t
 
 COMMENT ON FUNCTION payments.set_signing_secret(environment text, secret text, name text) IS 'What signs the deliveries that receive_stripe_webhook() takes. Several under names of their own count at once, as while one is rotated. Raises PY001 for what Stripe would not have made.';
 
+CREATE FUNCTION payments.settle_account(environment text, account_id text, job text, error text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.settle_account(environment text, account_id text, job text, error text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.settle_account(environment text, account_id text, job text, error text) IS 'How a job for a connected account ended; its turn comes again after all others''.';
+
 CREATE FUNCTION payments.settle_job(job text, environment text, error text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1168,13 +1184,13 @@ ALTER FUNCTION payments.work_due() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.work_due() IS 'What a worker may have to do and in how many seconds, a row a job; no row for a job that has nothing waiting. The one question that an idle worker asks.';
 
-CREATE FUNCTION payments.worker_status() RETURNS TABLE(environment text, certain_until timestamp with time zone, swept_at timestamp with time zone, missed_events bigint, last_missed_at timestamp with time zone, latest_arrival interval, latest_arrival_of text, gaps integer, refreshes_waiting bigint, refreshes_refused bigint, failed_jobs text[], verified_at timestamp with time zone, differences jsonb)
+CREATE FUNCTION payments.worker_status() RETURNS TABLE(environment text, certain_until timestamp with time zone, swept_at timestamp with time zone, missed_events bigint, last_missed_at timestamp with time zone, latest_arrival interval, latest_arrival_of text, gaps integer, refreshes_waiting bigint, refreshes_refused bigint, failed_jobs text[], verified_at timestamp with time zone, differences jsonb, accounts_certain_until timestamp with time zone, failed_accounts text[])
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments.worker_status() OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.worker_status() IS 'A row an environment: up to when the ledger is certain to hold every event, how many had to be fetched, how late the latest came, what waits to be refreshed, scheduled jobs whose last run failed, and how many differences from Stripe verify --stripe has left, by kind.';
+COMMENT ON FUNCTION payments.worker_status() IS 'A row an environment: up to when the ledger is certain to hold every event, how many had to be fetched, how late the latest came, what waits to be refreshed, scheduled jobs whose last run failed, and how many differences from Stripe verify --stripe has left, by kind; up to when that is so of every connected account that is swept, and for which the last try failed. Counts are of all accounts.';
 
 CREATE FUNCTION payments_private.account_in_context(p_context text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2207,13 +2223,13 @@ ALTER FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb) O
 
 COMMENT ON FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb) IS 'Stores what Stripe answered, and gives the row its id where the object is new.';
 
-CREATE FUNCTION payments_private.first_sweep(p_environment text) RETURNS timestamp with time zone
+CREATE FUNCTION payments_private.first_sweep(p_environment text, p_account text) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.first_sweep(p_environment text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.first_sweep(p_environment text, p_account text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.first_sweep(p_environment text) IS 'Since when this installation follows the account: since its first event happened, or since the account was connected.';
+COMMENT ON FUNCTION payments_private.first_sweep(p_environment text, p_account text) IS 'Since when this installation follows an account: since its first event happened, or since the account was connected.';
 
 CREATE FUNCTION payments_private.follow(p_table regclass, p_definition text) RETURNS void
     LANGUAGE plpgsql
@@ -3250,6 +3266,14 @@ CREATE FUNCTION payments_private.not_of_a_superuser(p_thing text, p_owner name) 
 ALTER FUNCTION payments_private.not_of_a_superuser(p_thing text, p_owner name) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.not_of_a_superuser(p_thing text, p_owner name) IS 'Raises PY002 if the owner of a thing is a superuser.';
+
+CREATE FUNCTION payments_private.note_account() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.note_account() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.note_account() IS 'Makes a connected account known that an event tells of.';
 
 CREATE FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -5051,6 +5075,26 @@ ALTER TABLE payments_private.clock OWNER TO payments_owner;
 
 COMMENT ON TABLE payments_private.clock IS 'Empty in production: the time is the time. A row stops the package''s clock at that moment, for tests.';
 
+CREATE TABLE payments_private.connected_accounts (
+    environment text NOT NULL,
+    account text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    swept_at timestamp with time zone,
+    synced_at timestamp with time zone,
+    last_error text,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
+);
+
+ALTER TABLE payments_private.connected_accounts OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.connected_accounts IS 'Accounts other than the one behind an environment''s key, as events told of them.';
+
+COMMENT ON COLUMN payments_private.connected_accounts.since IS 'When the first event happened that told of it: what happened before is not looked for.';
+
+COMMENT ON COLUMN payments_private.connected_accounts.swept_at IS 'When a worker last tried to sweep it, and in synced_at to sync it.';
+
+COMMENT ON COLUMN payments_private.connected_accounts.last_error IS 'Why the last try failed, as where its owner has withdrawn the access.';
+
 CREATE TABLE payments_private.customer_claims (
     environment text NOT NULL,
     account text DEFAULT ''::text NOT NULL,
@@ -5290,6 +5334,7 @@ COMMENT ON TABLE payments_private.signing_secrets IS 'Webhook secrets of payment
 
 CREATE TABLE payments_private.sweeps (
     environment text NOT NULL,
+    account text DEFAULT ''::text NOT NULL,
     began_at timestamp with time zone NOT NULL,
     certain_until timestamp with time zone,
     swept_at timestamp with time zone,
@@ -5303,7 +5348,7 @@ CREATE TABLE payments_private.sweeps (
 
 ALTER TABLE payments_private.sweeps OWNER TO payments_owner;
 
-COMMENT ON TABLE payments_private.sweeps IS 'What is known of Stripe''s list of events: one row an environment.';
+COMMENT ON TABLE payments_private.sweeps IS 'What is known of Stripe''s lists of events: one row an account.';
 
 COMMENT ON COLUMN payments_private.sweeps.began_at IS 'What happened before is not looked for: it was before this installation.';
 
@@ -5408,6 +5453,9 @@ ALTER TABLE ONLY payments.webhook_events
 ALTER TABLE ONLY payments_private.clock
     ADD CONSTRAINT clock_pkey PRIMARY KEY (one_row);
 
+ALTER TABLE ONLY payments_private.connected_accounts
+    ADD CONSTRAINT connected_accounts_pkey PRIMARY KEY (environment, account);
+
 ALTER TABLE ONLY payments_private.customer_claims
     ADD CONSTRAINT customer_claims_pkey PRIMARY KEY (provider_customer_id, source, claimed_at, environment, account);
 
@@ -5478,7 +5526,7 @@ ALTER TABLE ONLY payments_private.subject_types
     ADD CONSTRAINT subject_types_pkey PRIMARY KEY (subject_type);
 
 ALTER TABLE ONLY payments_private.sweeps
-    ADD CONSTRAINT sweeps_pkey PRIMARY KEY (environment);
+    ADD CONSTRAINT sweeps_pkey PRIMARY KEY (environment, account);
 
 ALTER TABLE ONLY payments_private.sync_lists
     ADD CONSTRAINT sync_lists_pkey PRIMARY KEY (environment, account, list);
@@ -5596,6 +5644,8 @@ CREATE TRIGGER claim_by_hand AFTER INSERT OR UPDATE OF provider_customer_id ON p
 
 CREATE TRIGGER enter_thin_event BEFORE INSERT ON payments.webhook_events FOR EACH ROW WHEN (((new.payload ->> 'object'::text) = 'v2.core.event'::text)) EXECUTE FUNCTION payments_private.enter_thin_event();
 
+CREATE TRIGGER note_account AFTER INSERT ON payments.webhook_events FOR EACH ROW WHEN ((new.account_id IS NOT NULL)) EXECUTE FUNCTION payments_private.note_account();
+
 CREATE TRIGGER prepare_checkout BEFORE INSERT ON payments.stripe_checkout_sessions FOR EACH ROW EXECUTE FUNCTION payments_private.prepare_checkout();
 
 CREATE TRIGGER prepare_portal_session BEFORE INSERT ON payments.stripe_customer_portal_sessions FOR EACH ROW EXECUTE FUNCTION payments_private.prepare_portal_session();
@@ -5705,6 +5755,8 @@ CREATE POLICY administrators_read_dead_events ON payments_private.stashed_events
 
 ALTER TABLE payments_private.clock ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE payments_private.connected_accounts ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE payments_private.customer_claims ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.installation ENABLE ROW LEVEL SECURITY;
@@ -5762,6 +5814,9 @@ GRANT USAGE ON SCHEMA payments TO payments_user;
 GRANT USAGE ON SCHEMA payments TO payments_anon;
 GRANT USAGE ON SCHEMA payments TO payments_admin;
 GRANT USAGE ON SCHEMA payments TO payments_keys;
+
+REVOKE ALL ON FUNCTION payments.accounts_due(environment text, job text, max_accounts integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.accounts_due(environment text, job text, max_accounts integer) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.adopt_outbox(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.adopt_outbox(environment text) TO payments_admin;
@@ -5835,8 +5890,8 @@ GRANT INSERT(configuration_id) ON TABLE payments.stripe_customer_portal_sessions
 REVOKE ALL ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) TO payments_user;
 
-REVOKE ALL ON FUNCTION payments.begin_sweep(environment text) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.begin_sweep(environment text) TO payments_service;
+REVOKE ALL ON FUNCTION payments.begin_sweep(environment text, account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.begin_sweep(environment text, account_id text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.billable_subjects() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.billable_subjects() TO payments_user;
@@ -5902,8 +5957,8 @@ GRANT ALL ON FUNCTION payments.finish_checkout(id uuid, session jsonb) TO paymen
 REVOKE ALL ON FUNCTION payments.finish_portal_session(id uuid, session jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.finish_portal_session(id uuid, session jsonb) TO payments_service;
 
-REVOKE ALL ON FUNCTION payments.finish_sweep(environment text, certain_until timestamp with time zone, gap boolean) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.finish_sweep(environment text, certain_until timestamp with time zone, gap boolean) TO payments_service;
+REVOKE ALL ON FUNCTION payments.finish_sweep(environment text, certain_until timestamp with time zone, gap boolean, account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.finish_sweep(environment text, certain_until timestamp with time zone, gap boolean, account_id text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.finish_sync(environment text, counts jsonb, error text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.finish_sync(environment text, counts jsonb, error text) TO payments_service;
@@ -5948,8 +6003,8 @@ GRANT ALL ON FUNCTION payments.metrics() TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments.name_installation(id text, keep_former boolean) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[]) TO payments_service;
+REVOKE ALL ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[], account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[], account_id text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.objects_of_payment(environment text, object_type text, object_id text, account_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.objects_of_payment(environment text, object_type text, object_id text, account_id text) TO payments_admin;
@@ -6096,6 +6151,9 @@ GRANT ALL ON FUNCTION payments.schedule_job(job text, environment text, every in
 
 REVOKE ALL ON FUNCTION payments.set_signing_secret(environment text, secret text, name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.set_signing_secret(environment text, secret text, name text) TO payments_keys;
+
+REVOKE ALL ON FUNCTION payments.settle_account(environment text, account_id text, job text, error text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.settle_account(environment text, account_id text, job text, error text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.settle_job(job text, environment text, error text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.settle_job(job text, environment text, error text) TO payments_service;
@@ -6381,7 +6439,7 @@ REVOKE ALL ON FUNCTION payments_private.finish_link(p_link payments_private.link
 
 REVOKE ALL ON FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.first_sweep(p_environment text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.first_sweep(p_environment text, p_account text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.follow(p_table regclass, p_definition text) FROM PUBLIC;
 
@@ -6620,6 +6678,8 @@ REVOKE ALL ON FUNCTION payments_private.next_batch(p_environment text, p_stage t
 REVOKE ALL ON FUNCTION payments_private.next_push(p_tries integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.not_of_a_superuser(p_thing text, p_owner name) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.note_account() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) FROM PUBLIC;
 

@@ -127,7 +127,7 @@ begin
         s.began_at, s.gaps,
            s.last_missed_at, s.missed_events
       from payments.provider_connections c
-      left join payments_private.sweeps s on s.environment = c.environment
+      left join payments_private.sweeps s on s.environment = c.environment and s.account = ''
      where c.provider = 'stripe' order by c.environment
   loop
     v_age := v_now - coalesce(v_row.certain_until, v_row.began_at, v_row.created_at);

@@ -85,13 +85,19 @@ def keep_failed_events(environment: str, payloads: Sequence[str], reason: str) -
 
 
 @SqlFunction
-def ingest_stripe_list(environment: str, page: str) -> Query[list[Row]]:
-    """The events in a list's answer (JSON text) that are of projected types, each as Stripe wrote it: the same."""
+def ingest_stripe_list(environment: str, page: str, account_id: str | None = None) -> Query[list[Row]]:
+    """The events in a list's answer (JSON text) that are of projected types, each as Stripe wrote it: the same.
+
+    To those of a connected account is added whose they are, as Stripe does where it delivers them.
+    """
     return Query(
         """select * from payments.ingest_stripe_events(%s, array(
-               select e.value::text from pg_catalog.json_array_elements(%s::json -> 'data') e
+               select case when %s::text is null or e.value -> 'account' is not null then e.value::text
+                        else '{"account": ' || to_json(%s::text) || ', '
+                             || substr(ltrim(e.value::text, E' \n\r\t'), 2) end
+                 from pg_catalog.json_array_elements(%s::json -> 'data') e
                 where e.value ->> 'type' = any (payments.projected_event_types())))""",
-        (environment, page),
+        (environment, account_id, account_id, page),
         rows_as_they_are,
     )
 
@@ -544,25 +550,43 @@ def sync_status(environment: str, account_id: str | None = None) -> Query[list[R
 
 
 @SqlFunction
-def begin_sweep(environment: str) -> Query[Row]:
+def begin_sweep(environment: str, account_id: str | None = None) -> Query[Row]:
     """From when events are to be listed: `{since, undelivered_since, gap}`."""
-    return Query("select * from payments.begin_sweep(%s)", (environment,), _row)
+    return Query("select * from payments.begin_sweep(%s, %s)", (environment, account_id), _row)
 
 
 @SqlFunction
-def note_swept(environment: str, event_ids: Sequence[UUID], duplicates: Sequence[bool]) -> Query[int]:
+def note_swept(
+    environment: str, event_ids: Sequence[UUID], duplicates: Sequence[bool], account_id: str | None = None
+) -> Query[int]:
     """Counts events that a sweep has taken in: how many of them had been missed."""
     return Query(
-        "select payments.note_swept(%s, %s::uuid[], %s::boolean[])",
-        (environment, list(event_ids), list(duplicates)),
+        "select payments.note_swept(%s, %s::uuid[], %s::boolean[], %s)",
+        (environment, list(event_ids), list(duplicates), account_id),
         _integer,
     )
 
 
 @SqlFunction
-def finish_sweep(environment: str, certain_until: datetime, gap: bool) -> Query[Row]:
+def finish_sweep(environment: str, certain_until: datetime, gap: bool, account_id: str | None = None) -> Query[Row]:
     """A sweep has read all its lists."""
-    return Query("select payments.finish_sweep(%s, %s, %s)", (environment, certain_until, gap), _row)
+    return Query("select payments.finish_sweep(%s, %s, %s, %s)", (environment, certain_until, gap, account_id), _row)
+
+
+@SqlFunction
+def accounts_due(environment: str, job: str, max_accounts: int) -> Query[list[str]]:
+    """The connected accounts for which a job was not done for longest."""
+    return Query(
+        "select * from payments.accounts_due(%s, %s, %s)",
+        (environment, job, max_accounts),
+        lambda rows: [row["account_id"] for row in rows],
+    )
+
+
+@SqlFunction
+def settle_account(environment: str, account_id: str, job: str, error: str | None = None) -> Query[Row]:
+    """How a job for a connected account ended."""
+    return Query("select payments.settle_account(%s, %s, %s, %s)", (environment, account_id, job, error), _row)
 
 
 @SqlFunction

@@ -6,6 +6,7 @@ endpoint, Automatic retries), so they are fetched before one is.
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -36,7 +37,7 @@ def take_missed_events(conn: Connection[Any], stripe: StripeApi, environment: st
 def take_in(conn: Connection[Any], stripe: StripeApi, environment: str, page: StripeAnswer) -> list[Row]:
     """Takes in the events of a page that are of projected types: what `functions.ingest_stripe_event` says of each."""
     try:
-        return functions.ingest_stripe_list(conn, environment, page.body)
+        return functions.ingest_stripe_list(conn, environment, page.body, stripe.account_id)
     except UNSTORABLE:  # in one of them is what SQL reads in no list, such as \u0000
         return _taken_one_by_one(conn, stripe, environment, page)
 
@@ -45,7 +46,16 @@ def _taken_one_by_one(conn: Connection[Any], stripe: StripeApi, environment: str
     """Takes in each event of a page as Stripe writes it alone; the ledger keeps it as text where it has to."""
     projected = functions.projected_event_types(conn)
     return [
-        functions.ingest_stripe_event(conn, environment, stripe.read(f"/v1/events/{listed['id']}").body)
+        functions.ingest_stripe_event(
+            conn, environment, _as_delivered(stripe, stripe.read(f"/v1/events/{listed['id']}"))
+        )
         for listed in page.data["data"]
         if listed["type"] in projected
     ]
+
+
+def _as_delivered(stripe: StripeApi, event: StripeAnswer) -> str:
+    """An event with its connected account, which Stripe names where it delivers it and not where it is asked there."""
+    if stripe.account_id is None or "account" in event.data:
+        return event.body
+    return f'{{"account": {json.dumps(stripe.account_id)}, {event.body.lstrip()[1:]}'

@@ -29,7 +29,8 @@ def sweep(conn: Connection[Any], stripe: StripeApi, environment: str, say: sync.
     Where Stripe lists no longer what may have been missed, it says so and syncs. Raises `StripeRefused` and psycopg's
     errors; what was certain before stays certain then.
     """
-    began = functions.begin_sweep(conn, environment)
+    account = stripe.account_id
+    began = functions.begin_sweep(conn, environment, account)
     certain_until = datetime.now(UTC)
     missed = read = 0
     reader = PacedReader(conn, stripe, environment)
@@ -42,18 +43,21 @@ def sweep(conn: Connection[Any], stripe: StripeApi, environment: str, say: sync.
             certain_until = min(certain_until, page.at or certain_until)
             taken = [row for row in take_in(conn, stripe, environment, page) if row["event_id"] is not None]
             missed += functions.note_swept(
-                conn, environment, [row["event_id"] for row in taken], [row["duplicate"] for row in taken]
+                conn, environment, [row["event_id"] for row in taken], [row["duplicate"] for row in taken], account
             )
             read += len(page.data["data"])
             say("events", read)
     if began["gap"]:
-        log.warning(line("no sweep for longer than Stripe lists events: a sync follows", environment=environment))
+        named = {"account": account} if account else {}
+        log.warning(
+            line("no sweep for longer than Stripe lists events: a sync follows", environment=environment, **named)
+        )
         _synced(conn, stripe, environment, say)
-    functions.finish_sweep(conn, environment, certain_until, began["gap"])
+    functions.finish_sweep(conn, environment, certain_until, began["gap"], account)
     return missed
 
 
 def _synced(conn: Connection[Any], stripe: StripeApi, environment: str, say: sync.Say) -> None:
     row = sync.sync(conn, stripe, environment, say=say)
-    if row["last_sync_status"] == "failed":
+    if row.get("last_sync_status") == "failed":  # of a connected account it raises
         raise PaymentsError(f"the sync failed: {row['last_sync_error']}")

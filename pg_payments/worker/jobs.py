@@ -13,9 +13,10 @@ from pg_payments.errors import PaymentsError, StripeKeyMissing
 from pg_payments.settings import ENVIRONMENTS, Environment, Settings
 from pg_payments.stripe.client import StripeApi
 from pg_payments.stripe.sweep import sweep
-from pg_payments.stripe.sync import Say, sync
+from pg_payments.stripe.sync import USUAL, Say, lists_of, sync
 from pg_payments.worker.accounts import Accounts
 from pg_payments.worker.checkouts import ask_for_sessions
+from pg_payments.worker.connected import for_all_accounts
 from pg_payments.worker.endpoints import is_managed, keep_endpoint
 from pg_payments.worker.outbox import send_pushes
 from pg_payments.worker.refresh import fetch_refreshes
@@ -72,15 +73,20 @@ def _tasks(settings: Settings, accounts: Accounts) -> dict[str, Task]:
         return found
 
     def sweep_it(conn: Connection[Any], environment: str, say: Say) -> int:
-        return sweep(conn, stripe(conn, environment), environment, say) if settings.worker_sweep_seconds else 0
+        if not settings.worker_sweep_seconds:
+            return 0
+        own = stripe(conn, environment)
+        return for_all_accounts(
+            conn, settings, environment, "sweep", own, lambda each: sweep(conn, each, environment, say)
+        )
 
     def sync_it(conn: Connection[Any], environment: str, say: Say) -> int:
         if not settings.worker_sync_hours:
             return 0
-        row = sync(conn, stripe(conn, environment), environment, say=say)
-        if row["last_sync_status"] == "failed":
-            raise PaymentsError(f"the sync failed: {row['last_sync_error']}")
-        return sum(count for count in row["last_sync_counts"].values() if isinstance(count, int))
+        own = stripe(conn, environment)
+        return for_all_accounts(
+            conn, settings, environment, "sync", own, lambda each: _synced(conn, each, environment, say)
+        )
 
     def keep_it(conn: Connection[Any], environment: str, _: Say) -> int:
         return keep_endpoint(conn, stripe(conn, environment), settings, cast(Environment, environment))
@@ -96,6 +102,16 @@ def _tasks(settings: Settings, accounts: Accounts) -> dict[str, Task]:
         return purged
 
     return {"sweep": sweep_it, "sync": sync_it, "webhooks": keep_it, "purge": purge_it}
+
+
+def _synced(conn: Connection[Any], stripe: StripeApi, environment: str, say: Say) -> int:
+    """How many objects a sync has read. Raises why it failed."""
+    row = sync(conn, stripe, environment, say=say)
+    if stripe.account_id is not None:  # it would have raised, and is not recorded as the environment's last one
+        return sum(int(each["read"]) for each in lists_of(conn, stripe, environment, USUAL))
+    if row["last_sync_status"] == "failed":
+        raise PaymentsError(f"the sync failed: {row['last_sync_error']}")
+    return sum(count for count in row["last_sync_counts"].values() if isinstance(count, int))
 
 
 def _until_nothing_is_left(say: Say, purge: Callable[[], int]) -> int:

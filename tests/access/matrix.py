@@ -132,8 +132,9 @@ COLUMNS: Final = {
     "payments_private.signing_secrets": ("environment name secret created_at updated_at "),
     "payments_private.schedule": ("job environment every due_at claimed_until failures last_run_at last_error "),
     "payments_private.sweeps": (
-        "environment began_at certain_until swept_at missed_events last_missed_at latest_arrival latest_arrival_of gaps "
+        "environment account began_at certain_until swept_at missed_events last_missed_at latest_arrival latest_arrival_of gaps "
     ),
+    "payments_private.connected_accounts": ("environment account since swept_at synced_at last_error "),
     "payments_private.verifications": ("environment verified_at objects sampled differences repaired "),
     "payments_private.sync_lists": (
         "environment account list since opened splits confirms began_at touched_at finished_at read changed unchanged gone "
@@ -275,7 +276,9 @@ FUNCTIONS: Final = {
     "payments.lock_webhook_endpoint(text)": "payments_service payments_keys",
     "payments.adopt_outbox(text)": "payments_admin",
     "payments.claim_pushes(integer, interval)": "payments_service",
-    "payments.begin_sweep(text)": "payments_service",
+    "payments.accounts_due(text, text, integer)": "payments_service",
+    "payments.settle_account(text, text, text, text)": "payments_service",
+    "payments.begin_sweep(text, text)": "payments_service",
     "payments.older_objects(text, text, timestamp with time zone, text, integer, text)": "payments_service",
     "payments.begin_list(text, text, text, timestamp with time zone, boolean, text, timestamp with time zone, bigint)": "payments_service",
     "payments.claim_range(text, text, text[], interval)": "payments_service",
@@ -297,9 +300,9 @@ FUNCTIONS: Final = {
     "payments.forget_signing_secret(text, text)": "payments_keys",
     "payments.claim_job(interval)": "payments_service",
     "payments.claim_refreshes(integer, interval)": "payments_service",
-    "payments.finish_sweep(text, timestamp with time zone, boolean)": "payments_service",
+    "payments.finish_sweep(text, timestamp with time zone, boolean, text)": "payments_service",
     "payments.hold_job(text, text, interval)": "payments_service",
-    "payments.note_swept(text, uuid[], boolean[])": "payments_service",
+    "payments.note_swept(text, uuid[], boolean[], text)": "payments_service",
     "payments.refresh_state(text, text, text, text)": "payments_service payments_admin",
     "payments.request_refresh(text, text, text, text)": "payments_service payments_admin",
     "payments.schedule_job(text, text, interval)": "payments_service",
@@ -581,6 +584,7 @@ INTERNALS: Final = """
     next_batch
     next_push
     not_of_a_superuser
+    note_account
     note_change_at_stripe
     note_linked_row
     note_refresh
