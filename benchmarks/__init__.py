@@ -2,7 +2,7 @@
 
     pip install -e '.[test]'
     python -m benchmarks                    # everything: hours, and 30 GB of disk for ten million rows
-    python -m benchmarks pipeline               # one part: pipeline, size, sync, access, rebuild, bloat, linked or flat
+    python -m benchmarks pipeline               # one part, as --help lists them
     python -m benchmarks pipeline --only baseline-1,one-1 --runs 3 --seconds 2
     python -m benchmarks flat --rows 1000000 --directory /var/tmp/bench    # keeps what it has loaded for the next time
     python -m benchmarks --short            # only proves that it runs, in seconds; its figures mean nothing

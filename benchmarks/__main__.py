@@ -13,6 +13,7 @@ import benchmarks
 from benchmarks.access import access
 from benchmarks.bench import Bench, Options, running_bench
 from benchmarks.bloat import bloat
+from benchmarks.board import board
 from benchmarks.contenders import Contender
 from benchmarks.flat import flat
 from benchmarks.linked import linked
@@ -37,6 +38,7 @@ class What(StrEnum):
     rebuild = "rebuild"
     bloat = "bloat"
     linked = "linked"
+    dashboard = "dashboard"
     flat = "flat"
     all = "all"
 
@@ -57,7 +59,7 @@ def main(
         int | None,
         typer.Option(
             min=1000,
-            help="flat: events, objects and transactions (10 million); access, rebuild, linked: rows (1 million).",
+            help="flat: events, objects and transactions (10 million); of other parts: rows (1 million).",
             show_default=False,
         ),
     ] = None,
@@ -85,6 +87,7 @@ def main(
         What.rebuild: lambda bench: rebuild(bench, rows_or(1_000_000)),
         What.bloat: lambda bench: bloat(bench, SHORT_ROWS if short else updates),
         What.linked: lambda bench: linked(bench, rows_or(1_000_000)),
+        What.dashboard: lambda bench: board(bench, rows_or(1_000_000)),
         What.flat: lambda bench: flat(bench, rows_or(10_000_000)),
     }
     options = Options(seconds, runs, seed, short=False)

@@ -265,6 +265,14 @@ ALTER FUNCTION payments.begin_checkout(environment text, mode text, line_items j
 
 COMMENT ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) IS 'Begins a checkout as the caller, or answers the caller''s earlier attempt for the same key and request. Raises 42501 for a subject the caller may not bill, PY001 for an invalid field (named in DETAIL), PY002 for a caller without identity, PY003 for a key used for another request.';
 
+CREATE FUNCTION payments.begin_dashboard_job(environment text, title text, back text) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.begin_dashboard_job(environment text, title text, back text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.begin_dashboard_job(environment text, title text, back text) IS 'Enters a job that the caller runs, and returns its id. Jobs that were last heard of a day ago are forgotten.';
+
 CREATE FUNCTION payments.begin_list(environment text, account_id text, list text, began_at timestamp with time zone, splits boolean, confirms text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, opened bigint DEFAULT NULL::bigint) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -446,6 +454,22 @@ ALTER FUNCTION payments.connect_account(environment text, account jsonb, livemod
 
 COMMENT ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) IS 'Records Stripe''s account behind an environment, as /v1/account shows it, and whether its key is a live one. Fills what is empty and changes nothing that is on record: replace_account() does. What was told of the account before as of a connected one becomes ours, and triggers see its events again, without account. Raises PY008 for a key of the other mode, PY006 where another account is mirrored already.';
 
+CREATE FUNCTION payments.count_volume(environment text, account_id text DEFAULT NULL::text, since timestamp with time zone DEFAULT (now() - '30 days'::interval), max_rows integer DEFAULT 20000) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.count_volume(environment text, account_id text, since timestamp with time zone, max_rows integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.count_volume(environment text, account_id text, since timestamp with time zone, max_rows integer) IS 'Counts the hours since then that are over for six hours and not counted, or changed since: the latest first, until about max_rows rows were read. Returns how many were, null where nothing may be counted now: on a replica, while another counts, and the first time. At most 100 days.';
+
+CREATE FUNCTION payments.counted_volume(environment text, account_id text DEFAULT NULL::text, since timestamp with time zone DEFAULT (now() - '30 days'::interval)) RETURNS TABLE(hour timestamp with time zone, currency text, type text, status text, number bigint, amount numeric, refunded numeric, paid numeric)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.counted_volume(environment text, account_id text, since timestamp with time zone) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.counted_volume(environment text, account_id text, since timestamp with time zone) IS 'The hours since then that are counted, and right as of this statement: what payments amount to by hour, currency, type and status. Each hour has a row of nulls besides, also where it had no payments. None where a restrictive policy lets somebody read a part of payments.transactions only.';
+
 CREATE FUNCTION payments.create_existing(target regclass, kind text DEFAULT NULL::text, max_rows integer DEFAULT 1000) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -453,6 +477,14 @@ CREATE FUNCTION payments.create_existing(target regclass, kind text DEFAULT NULL
 ALTER FUNCTION payments.create_existing(target regclass, kind text, max_rows integer) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.create_existing(target regclass, kind text, max_rows integer) IS 'Puts rows without an id, which were there before the table was linked, into the outbox to be created at Stripe; returns how many. For members of payments_owner who may read the table.';
+
+CREATE FUNCTION payments.dashboard_job(id uuid) RETURNS TABLE(environment text, title text, back text, status text, lines text[], begun_at timestamp with time zone, told_at timestamp with time zone, now timestamp with time zone)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.dashboard_job(id uuid) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.dashboard_job(id uuid) IS 'A job, and the time now: one that is running and was not heard of for a minute has lost its process.';
 
 CREATE FUNCTION payments.discard_push(id uuid) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1100,6 +1132,14 @@ ALTER FUNCTION payments.take_read(environment text, account_id text) OWNER TO pa
 
 COMMENT ON FUNCTION payments.take_read(environment text, account_id text) IS 'Takes one request out of what an account may be asked now, which all processes share (read_rate_test, read_rate_live): 0, or the seconds after which to try again. Leaves a quarter of what may come at once to the objects in doubt.';
 
+CREATE FUNCTION payments.tell_dashboard_job(id uuid, status text, lines text[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.tell_dashboard_job(id uuid, status text, lines text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.tell_dashboard_job(id uuid, status text, lines text[]) IS 'That a job runs still (running), or how it ended (done, failed), and all it has said; of that, the latest 200 lines are kept. What has ended changes no more.';
+
 CREATE FUNCTION payments.trust_accounts(accounts text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1740,6 +1780,17 @@ ALTER FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, p_found 
 
 COMMENT ON FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, p_found jsonb) IS 'Returns the parameters that both sides have changed, to different values.';
 
+CREATE FUNCTION payments_private.count_hours(p_environment text, p_account_id text, p_hours timestamp with time zone[]) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.count_hours(p_environment text, p_account_id text, p_hours timestamp with time zone[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.count_hours(p_environment text, p_account_id text, p_hours timestamp with time zone[]) IS 'Counts these hours, none of which may be counted, and returns how many rows there are.';
+
 CREATE FUNCTION payments_private.count_pushes(p_link integer) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2255,6 +2306,14 @@ ALTER FUNCTION payments_private.follow_replacement(o payments.outbox, p_new text
 
 COMMENT ON FUNCTION payments_private.follow_replacement(o payments.outbox, p_new text) IS 'A price was replaced: its product is pointed to the new one where the former was its default, and then the former is archived.';
 
+CREATE FUNCTION payments_private.follow_volume() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.follow_volume() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.follow_volume() IS 'Notes which hours'' volume a change of payments.transactions changes.';
+
 CREATE FUNCTION payments_private.foreign_account(p_environment text, p_account text) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2278,6 +2337,14 @@ CREATE FUNCTION payments_private.foreign_key_statements(p_link payments_private.
 ALTER FUNCTION payments_private.foreign_key_statements(p_link payments_private.linked_tables) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.foreign_key_statements(p_link payments_private.linked_tables) IS 'Returns the statements that add the foreign key of a link, not validated.';
+
+CREATE FUNCTION payments_private.forget_counted_hours(p_environment text, p_account text, p_hours timestamp with time zone[] DEFAULT NULL::timestamp with time zone[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.forget_counted_hours(p_environment text, p_account text, p_hours timestamp with time zone[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.forget_counted_hours(p_environment text, p_account text, p_hours timestamp with time zone[]) IS 'Has these hours counted again, all where null is given; what is too old to be looked at is forgotten too.';
 
 CREATE FUNCTION payments_private.form_name(p_parameter text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -2699,6 +2766,14 @@ CREATE FUNCTION payments_private.is_tied(p_intent payments_private.payment_facts
 ALTER FUNCTION payments_private.is_tied(p_intent payments_private.payment_facts, p_invoice text, p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.is_tied(p_intent payments_private.payment_facts, p_invoice text, p_group payments_private.payment_facts[]) IS 'Whether an invoice payment ties an intent to an invoice (type:id): false where it was canceled or detached, null where there is none.';
+
+CREATE FUNCTION payments_private.is_volume_followed(p_environment text, p_account text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.is_volume_followed(p_environment text, p_account text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.is_volume_followed(p_environment text, p_account text) IS 'Whether all transactions that now run note which hours of this volume they change; enters it to be followed, if it is not.';
 
 CREATE FUNCTION payments_private.items_of(p_subscription jsonb) RETURNS TABLE(item_id text, d jsonb)
     LANGUAGE plpgsql IMMUTABLE
@@ -3282,6 +3357,14 @@ CREATE FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_
 ALTER FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) IS 'Where Stripe owns the pushed columns, writes what changed there into the rows that are linked to the object.';
+
+CREATE FUNCTION payments_private.note_changed_hour(p_environment text, p_account_id text, p_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.note_changed_hour(p_environment text, p_account_id text, p_at timestamp with time zone) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.note_changed_hour(p_environment text, p_account_id text, p_at timestamp with time zone) IS 'Notes that the volume of that hour changes, if anybody looks at it. Waits for nobody.';
 
 CREATE FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) RETURNS void
     LANGUAGE plpgsql
@@ -5065,6 +5148,19 @@ COMMENT ON COLUMN payments.stripe_subscriptions.account_id IS 'The connected acc
 
 COMMENT ON COLUMN payments.stripe_subscriptions.current_period_start IS 'The subscription''s own period in older API versions, else the period its items agree on; null where they differ (see the items).';
 
+CREATE UNLOGGED TABLE payments_private.changed_hours (
+    environment text NOT NULL,
+    account text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    changed_by xid8 NOT NULL
+);
+
+ALTER TABLE payments_private.changed_hours OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.changed_hours IS 'Hours whose rows of hourly_volume are not right any more.';
+
+COMMENT ON COLUMN payments_private.changed_hours.changed_by IS 'The transaction that changed it: two that change the same hour have rows of their own and never wait for each other.';
+
 CREATE TABLE payments_private.clock (
     stands_at timestamp with time zone NOT NULL,
     one_row boolean DEFAULT true NOT NULL,
@@ -5095,6 +5191,16 @@ COMMENT ON COLUMN payments_private.connected_accounts.swept_at IS 'When a worker
 
 COMMENT ON COLUMN payments_private.connected_accounts.last_error IS 'Why the last try failed, as where its owner has withdrawn the access.';
 
+CREATE UNLOGGED TABLE payments_private.counted_hours (
+    environment text NOT NULL,
+    account text NOT NULL,
+    hour timestamp with time zone NOT NULL
+);
+
+ALTER TABLE payments_private.counted_hours OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.counted_hours IS 'Hours (UTC) of which hourly_volume says all.';
+
 CREATE TABLE payments_private.customer_claims (
     environment text NOT NULL,
     account text DEFAULT ''::text NOT NULL,
@@ -5119,6 +5225,61 @@ COMMENT ON COLUMN payments_private.customer_claims.claimed_at IS 'Since when: th
 COMMENT ON COLUMN payments_private.customer_claims.allowed IS 'Whether who began the checkout could still bill the subject when the claim was first told.';
 
 COMMENT ON COLUMN payments_private.customer_claims.decided_at IS 'When that was decided.';
+
+CREATE TABLE payments_private.dashboard_jobs (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    environment text NOT NULL,
+    title text NOT NULL,
+    back text NOT NULL,
+    status text DEFAULT 'running'::text NOT NULL,
+    lines text[] DEFAULT '{}'::text[] NOT NULL,
+    begun_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    told_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
+    CONSTRAINT status_is_known CHECK ((status = ANY ('{running,done,failed}'::text[])))
+);
+
+ALTER TABLE payments_private.dashboard_jobs OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.dashboard_jobs IS 'What people began on the dashboard and takes longer than a request; a day''s.';
+
+COMMENT ON COLUMN payments_private.dashboard_jobs.back IS 'The page it was begun on.';
+
+COMMENT ON COLUMN payments_private.dashboard_jobs.lines IS 'What it said, the latest 200 lines.';
+
+COMMENT ON COLUMN payments_private.dashboard_jobs.told_at IS 'When the process that runs it was last heard of: every few seconds, while it runs.';
+
+CREATE UNLOGGED TABLE payments_private.followed_volumes (
+    environment text NOT NULL,
+    account text DEFAULT ''::text NOT NULL,
+    begun_by xid8 NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
+);
+
+ALTER TABLE payments_private.followed_volumes OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.followed_volumes IS 'Whose volume somebody looks at: only for these is it remembered which hours change.';
+
+COMMENT ON COLUMN payments_private.followed_volumes.begun_by IS 'The transaction that entered the row: what began before it ended may not have seen it.';
+
+CREATE UNLOGGED TABLE payments_private.hourly_volume (
+    environment text NOT NULL,
+    account text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    currency text NOT NULL,
+    type text NOT NULL,
+    status text NOT NULL,
+    number bigint NOT NULL,
+    amount numeric,
+    refunded numeric,
+    paid numeric
+);
+
+ALTER TABLE payments_private.hourly_volume OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.hourly_volume IS 'What rows of payments.transactions amount to, by the hour (UTC) in which Stripe made them.';
+
+COMMENT ON COLUMN payments_private.hourly_volume.paid IS 'The amount of those that have paid_at.';
 
 CREATE TABLE payments_private.installation (
     one_row boolean DEFAULT true NOT NULL,
@@ -5450,14 +5611,29 @@ ALTER TABLE ONLY payments.webhook_events
 ALTER TABLE ONLY payments.webhook_events
     ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY payments_private.changed_hours
+    ADD CONSTRAINT changed_hours_pkey PRIMARY KEY (environment, account, hour, changed_by);
+
 ALTER TABLE ONLY payments_private.clock
     ADD CONSTRAINT clock_pkey PRIMARY KEY (one_row);
 
 ALTER TABLE ONLY payments_private.connected_accounts
     ADD CONSTRAINT connected_accounts_pkey PRIMARY KEY (environment, account);
 
+ALTER TABLE ONLY payments_private.counted_hours
+    ADD CONSTRAINT counted_hours_pkey PRIMARY KEY (environment, account, hour);
+
 ALTER TABLE ONLY payments_private.customer_claims
     ADD CONSTRAINT customer_claims_pkey PRIMARY KEY (provider_customer_id, source, claimed_at, environment, account);
+
+ALTER TABLE ONLY payments_private.dashboard_jobs
+    ADD CONSTRAINT dashboard_jobs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments_private.followed_volumes
+    ADD CONSTRAINT followed_volumes_pkey PRIMARY KEY (environment, account);
+
+ALTER TABLE ONLY payments_private.hourly_volume
+    ADD CONSTRAINT hourly_volume_pkey PRIMARY KEY (environment, account, hour, currency, type, status);
 
 ALTER TABLE ONLY payments_private.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (one_row);
@@ -5654,6 +5830,22 @@ CREATE TRIGGER processed_events_are_frozen BEFORE UPDATE ON payments.webhook_eve
 
 CREATE TRIGGER unclaim_by_hand AFTER DELETE ON payments.customer_mappings FOR EACH ROW EXECUTE FUNCTION payments_private.unclaim_by_hand();
 
+CREATE TRIGGER volume_follows_changed_rows AFTER UPDATE ON payments.transactions FOR EACH ROW WHEN ((((old.provider_created_at < (now() - '01:00:00'::interval)) OR (new.provider_created_at < (now() - '01:00:00'::interval))) AND (((((((((old.status IS DISTINCT FROM new.status) OR (old.type IS DISTINCT FROM new.type)) OR (old.currency IS DISTINCT FROM new.currency)) OR (old.amount IS DISTINCT FROM new.amount)) OR (old.amount_refunded IS DISTINCT FROM new.amount_refunded)) OR ((old.paid_at IS NULL) IS DISTINCT FROM (new.paid_at IS NULL))) OR (old.provider_created_at IS DISTINCT FROM new.provider_created_at)) OR (old.environment IS DISTINCT FROM new.environment)) OR (old.account_id IS DISTINCT FROM new.account_id)))) EXECUTE FUNCTION payments_private.follow_volume();
+
+ALTER TABLE payments.transactions ENABLE ALWAYS TRIGGER volume_follows_changed_rows;
+
+CREATE TRIGGER volume_follows_deleted_rows AFTER DELETE ON payments.transactions FOR EACH ROW WHEN ((old.provider_created_at < (now() - '01:00:00'::interval))) EXECUTE FUNCTION payments_private.follow_volume();
+
+ALTER TABLE payments.transactions ENABLE ALWAYS TRIGGER volume_follows_deleted_rows;
+
+CREATE TRIGGER volume_follows_new_rows AFTER INSERT ON payments.transactions FOR EACH ROW WHEN ((new.provider_created_at < (now() - '01:00:00'::interval))) EXECUTE FUNCTION payments_private.follow_volume();
+
+ALTER TABLE payments.transactions ENABLE ALWAYS TRIGGER volume_follows_new_rows;
+
+CREATE TRIGGER volume_follows_truncate AFTER TRUNCATE ON payments.transactions FOR EACH STATEMENT EXECUTE FUNCTION payments_private.follow_volume();
+
+ALTER TABLE payments.transactions ENABLE ALWAYS TRIGGER volume_follows_truncate;
+
 CREATE TRIGGER note_refresh BEFORE INSERT ON payments_private.refresh_queue FOR EACH ROW EXECUTE FUNCTION payments_private.note_refresh();
 
 ALTER TABLE ONLY payments_private.linked_tables
@@ -5753,11 +5945,21 @@ CREATE POLICY administrators_read_all ON payments_private.stored_objects FOR SEL
 
 CREATE POLICY administrators_read_dead_events ON payments_private.stashed_events FOR SELECT TO payments_admin USING ((parked_at IS NOT NULL));
 
+ALTER TABLE payments_private.changed_hours ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE payments_private.clock ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.connected_accounts ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE payments_private.counted_hours ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE payments_private.customer_claims ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.dashboard_jobs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.followed_volumes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.hourly_volume ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.installation ENABLE ROW LEVEL SECURITY;
 
@@ -5871,6 +6073,9 @@ REVOKE ALL ON FUNCTION payments.begin_checkout(environment text, mode text, line
 GRANT ALL ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) TO payments_user;
 GRANT ALL ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) TO payments_anon;
 
+REVOKE ALL ON FUNCTION payments.begin_dashboard_job(environment text, title text, back text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.begin_dashboard_job(environment text, title text, back text) TO payments_admin;
+
 REVOKE ALL ON FUNCTION payments.begin_list(environment text, account_id text, list text, began_at timestamp with time zone, splits boolean, confirms text, since timestamp with time zone, opened bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.begin_list(environment text, account_id text, list text, began_at timestamp with time zone, splits boolean, confirms text, since timestamp with time zone, opened bigint) TO payments_service;
 
@@ -5931,7 +6136,16 @@ GRANT SELECT ON TABLE payments.provider_connections TO payments_admin;
 REVOKE ALL ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.count_volume(environment text, account_id text, since timestamp with time zone, max_rows integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.count_volume(environment text, account_id text, since timestamp with time zone, max_rows integer) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.counted_volume(environment text, account_id text, since timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.counted_volume(environment text, account_id text, since timestamp with time zone) TO payments_admin;
+
 REVOKE ALL ON FUNCTION payments.create_existing(target regclass, kind text, max_rows integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.dashboard_job(id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.dashboard_job(id uuid) TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments.discard_push(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.discard_push(id uuid) TO payments_admin;
@@ -6188,6 +6402,10 @@ REVOKE ALL ON FUNCTION payments.table_is_linked(link_id integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments.take_read(environment text, account_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.take_read(environment text, account_id text) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.tell_dashboard_job(id uuid, status text, lines text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.tell_dashboard_job(id uuid, status text, lines text[]) TO payments_service;
+GRANT ALL ON FUNCTION payments.tell_dashboard_job(id uuid, status text, lines text[]) TO payments_admin;
+
 REVOKE ALL ON FUNCTION payments.trust_accounts(accounts text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.unlink_table(target regclass, kind text, drop_columns boolean) FROM PUBLIC;
@@ -6338,6 +6556,8 @@ REVOKE ALL ON FUNCTION payments_private.commit_durably() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, p_found jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.count_hours(p_environment text, p_account_id text, p_hours timestamp with time zone[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.count_pushes(p_link integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
@@ -6447,11 +6667,15 @@ REVOKE ALL ON FUNCTION payments_private.follow_references() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.follow_replacement(o payments.outbox, p_new text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.follow_volume() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.foreign_account(p_environment text, p_account text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.foreign_key_name(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.foreign_key_statements(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.forget_counted_hours(p_environment text, p_account text, p_hours timestamp with time zone[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.form_name(p_parameter text) FROM PUBLIC;
 
@@ -6538,6 +6762,8 @@ REVOKE ALL ON FUNCTION payments_private.is_same_event(p_event payments_private.i
 REVOKE ALL ON FUNCTION payments_private.is_superseded(p_candidate payments_private.same_second_snapshots, p_candidates payments_private.same_second_snapshots[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_tied(p_intent payments_private.payment_facts, p_invoice text, p_group payments_private.payment_facts[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.is_volume_followed(p_environment text, p_account text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.items_of(p_subscription jsonb) FROM PUBLIC;
 
@@ -6682,6 +6908,8 @@ REVOKE ALL ON FUNCTION payments_private.not_of_a_superuser(p_thing text, p_owner
 REVOKE ALL ON FUNCTION payments_private.note_account() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.note_changed_hour(p_environment text, p_account_id text, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) FROM PUBLIC;
 

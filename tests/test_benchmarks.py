@@ -23,6 +23,7 @@ PARTS = {
     "rebuild": ["rebuild_projections"],
     "bloat": ["tables"],
     "linked": ["milliseconds each, medians of the rounds", "linking in steps"],
+    "dashboard": ["pages"],
     "flat": ["cost of an event"],
 }
 CONTENDERS = ["baseline-1", "one-1", "baseline-16", "one-16", "batch-2", "http-64"]
@@ -61,7 +62,7 @@ def test_everything_printed_is_in_the_json(short_run: tuple[str, dict[str, Any]]
     for part, tables in PARTS.items():
         assert list(found["parts"][part]["tables"]) == tables
         assert all(found["parts"][part]["tables"].values())
-    for part in ("pipeline", "sync", "access", "rebuild", "flat"):
+    for part in ("pipeline", "sync", "access", "rebuild", "dashboard", "flat"):
         goals = found["parts"][part]["goals"]
         assert goals
         assert all(set(goal) == {"name", "found", "bound", "at_least", "unit", "met"} for goal in goals)

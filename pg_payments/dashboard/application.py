@@ -117,7 +117,7 @@ ROUTES = [
     page("/{environment}/health", health.show),
     page("/{environment}/settings", settings.show),
     page("/{environment}/audit", audit.show),
-    page("/{environment}/jobs/{id}", jobs.show),
+    page("/{environment}/jobs/{id:uuid}", jobs.show),
     page("/{environment}/do/{action}", ask),
     page("/{environment}/do/{action}", act, "POST"),
 ]

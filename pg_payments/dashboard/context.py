@@ -73,6 +73,13 @@ class Context:
             yield conn
 
     @asynccontextmanager
+    async def counting(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """A transaction as this person for what the database keeps to itself, of which the audit log need not know."""
+        async with self.service.pool.connection() as conn, conn.transaction():
+            await self._enter(conn, self.session.role)
+            yield conn
+
+    @asynccontextmanager
     async def acting(self) -> AsyncIterator[AsyncConnection[Any]]:
         """A transaction as this person, which the audit log knows of. Raises `Forbidden`."""
         async with self.service.pool.connection() as conn, conn.transaction():

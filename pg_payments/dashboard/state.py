@@ -3,69 +3,65 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-import time
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import cast
+from uuid import UUID
 
+import psycopg
 from starlette.requests import Request
 
 from pg_payments.dashboard.service import Service
 from pg_payments.dashboard.sessions import Patience, Sessions
+from pg_payments.database import dashboard as queries
+from pg_payments.errors import PaymentsError
+from pg_payments.logs import line, log
 
 Say = Callable[[str], None]
-
-
-@dataclass
-class Job:
-    """Something that takes longer than a request; `state` is running, done or failed."""
-
-    title: str
-    back: str
-    state: str = "running"
-    lines: list[str] = field(default_factory=list)
-    started: float = field(default_factory=time.monotonic)
-    task: asyncio.Task[None] | None = None
-
-    @property
-    def seconds(self) -> int:
-        return int(time.monotonic() - self.started)
+TOLD = 1.0
+"""Seconds between two reports of a job, at most."""
+KEPT = 200
+"""Lines of a job."""
+ENDING_TRIES = 5
+"""How often the end of a job is reported, where the database does not answer."""
 
 
 class Jobs:
-    """The latest jobs of this process."""
+    """What takes longer than a request: this process runs it, and the database knows how far it is."""
 
-    KEPT = 50
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._running: set[asyncio.Task[None]] = set()
 
-    def __init__(self) -> None:
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-
-    def start(self, job: Job, run: Callable[[Say], str]) -> str:
+    def start(self, job_id: UUID, run: Callable[[Say], str]) -> None:
         """Runs it in a thread; what it returns, or the message of what it raises, is the last line."""
-        name = secrets.token_urlsafe(12)
-        self._jobs[name] = job
-        while len(self._jobs) > self.KEPT:
-            self._jobs.popitem(last=False)
-        job.task = asyncio.get_running_loop().create_task(self._run(job, run))
-        return name
+        task = asyncio.get_running_loop().create_task(self._run(job_id, run))
+        self._running.add(task)  # the loop alone would forget it
+        task.add_done_callback(self._running.discard)
 
-    def get(self, name: str) -> Job | None:
-        return self._jobs.get(name)
+    async def _run(self, job_id: UUID, run: Callable[[Say], str]) -> None:
+        lines: deque[str] = deque(maxlen=KEPT)
+        working = asyncio.get_running_loop().create_task(asyncio.to_thread(run, lines.append))
+        while not (await asyncio.wait([working], timeout=TOLD))[0]:
+            await self._tell(job_id, "running", lines)
+        error = working.exception()
+        if error is None:
+            lines.append(working.result())
+        else:
+            log.warning(line("dashboard job failed", kind=type(error).__name__))
+            lines.append(getattr(error, "message", None) or f"it failed: {type(error).__name__}")
+        await self._tell(job_id, "done" if error is None else "failed", lines, tries=ENDING_TRIES)
 
-    @staticmethod
-    async def _run(job: Job, run: Callable[[Say], str]) -> None:
-        def say(text: str) -> None:
-            job.lines = [*job.lines[-199:], text]
-
-        try:
-            say(await asyncio.to_thread(run, say))
-            job.state = "done"
-        except Exception as error:
-            say(getattr(error, "message", None) or f"it failed: {type(error).__name__}")
-            job.state = "failed"
+    async def _tell(self, job_id: UUID, status: str, lines: deque[str], tries: int = 1) -> None:
+        """That a report could not be made does not end the job."""
+        for again in range(tries):
+            try:
+                async with self._service.pool.connection() as conn:
+                    await queries.tell_job(conn, job_id, status, [text.replace("\0", "") for text in list(lines)])
+                return
+            except (psycopg.Error, PaymentsError):
+                await asyncio.sleep(TOLD * again)
 
 
 class State:
@@ -74,7 +70,7 @@ class State:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.patience = Patience()
-        self.jobs = Jobs()
+        self.jobs = Jobs(service)
         self.accounts: dict[str, tuple[float, list[str]]] = {}
 
     @cached_property

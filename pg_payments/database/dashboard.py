@@ -22,8 +22,8 @@ WITHIN = 20_000
 """Rows that one page looks at, at most."""
 PAGE = 50
 """Rows of a page."""
-OVERVIEW = 40_000
-"""Payments that the overview looks at, at most."""
+OVERVIEW = 20_000
+"""Payments that the overview looks at, at most; as many more are counted for the next time."""
 COUNTED = 1000
 """What is counted for people to act on is counted up to here."""
 MANY = 10_000
@@ -54,7 +54,10 @@ class Page:
     full: bool
 
 
-NEEDED = ("find_payments", "objects_of_payment", "audit_action", "outbox_paused_at", "replay_event", "worker_status")
+NEEDED = (
+    "find_payments", "objects_of_payment", "audit_action", "outbox_paused_at", "replay_event", "worker_status",
+    "count_volume", "counted_volume", "begin_dashboard_job", "tell_dashboard_job", "dashboard_job",
+)  # fmt: skip
 """Functions that the pages call: where one is not there, the schema is older than this package."""
 
 Key = tuple[datetime | None, UUID]
@@ -294,23 +297,56 @@ def attempts_of(scope: Scope, sessions: Sequence[str], intent: str | None) -> Qu
 
 
 @SqlFunction
-def volume(scope: Scope, since: datetime) -> Query[list[Row]]:
-    """What the latest payments since then amount to: a row a day (UTC), currency, type and status.
+def count_volume(scope: Scope, since: datetime) -> Query[int | None]:
+    """Counts hours that are over, for `volume`: about `OVERVIEW` rows' at a time. How many rows; None: not now."""
+    return Query(
+        f"select payments.count_volume(%(environment)s, %(account)s, %(since)s, {OVERVIEW}) as number",
+        scope.parameters() | {"since": since},
+        lambda rows: rows[0]["number"],
+    )
 
-    Of more than `OVERVIEW`, only the latest are looked at; `looked_at` says how many were, `from_at` since when.
+
+@SqlFunction
+def volume(scope: Scope, since: datetime) -> Query[list[Row]]:
+    """What payments since then (the beginning of an hour) amount to: a row a day (UTC), currency, type and status.
+
+    Hours that are counted are taken as they are, and what is in the others is looked at: the latest `OVERVIEW` rows.
+    Where that was not enough, `cut` is the time since when all is there, and nothing before it is.
     """
     return Query(
-        f"""with looked as materialized (
-              select t.provider_created_at as at, t.currency, t.type, t.status, t.amount, t.amount_refunded, t.paid_at
-                from payments.transactions t
-               where t.environment = %(environment)s and {scope.of("t")} and t.provider_created_at >= %(since)s
-               order by t.provider_created_at desc nulls last, t.id
-               limit {OVERVIEW})
-            select (l.at at time zone 'UTC')::date as day, l.currency, l.type, l.status, count(*) as number,
-                   sum(l.amount)::bigint as amount, sum(l.amount_refunded)::bigint as refunded,
-                   sum(l.amount) filter (where l.paid_at is not null)::bigint as paid,
-                   (select count(*) from looked) as looked_at, (select min(x.at) from looked x) as from_at
-              from looked l
+        f"""with counted as materialized (
+              select c.* from payments.counted_volume(%(environment)s, %(account)s, %(since)s) c),
+            hours as (
+              select h.hour, case when h.hour = date_trunc('hour', now(), 'UTC') then 'infinity'
+                                  else h.hour + interval '1 hour' end as until
+                from generate_series(%(since)s, date_trunc('hour', now(), 'UTC'), interval '1 hour') h (hour)
+               where h.hour not in (select c.hour from counted c)
+               order by h.hour desc),
+            looked as materialized (
+              select h.hour, t.* from hours h
+               cross join lateral (
+                 select t.currency, t.type, t.status, t.amount, t.amount_refunded, t.paid_at
+                   from payments.transactions t
+                  where t.environment = %(environment)s and {scope.of("t")}
+                    and t.provider_created_at >= h.hour and t.provider_created_at < h.until
+                 offset 0) t
+               order by h.hour desc
+               limit {OVERVIEW}),
+            reached as (  -- the last hour may not have been looked at to its end
+              select min(l.hour) + interval '1 hour' as cut from looked l having count(*) >= {OVERVIEW}),
+            found as (
+              select c.hour, c.currency, c.type, c.status, c.number, c.amount, c.refunded, c.paid
+                from counted c where c.number is not null
+              union all
+              select l.hour, l.currency, l.type, l.status, count(*), sum(l.amount), sum(l.amount_refunded),
+                     sum(l.amount) filter (where l.paid_at is not null)
+                from looked l group by 1, 2, 3, 4)
+            select (f.hour at time zone 'UTC')::date as day, f.currency, f.type, f.status,
+                   sum(f.number)::bigint as number, sum(f.amount)::bigint as amount,
+                   sum(f.refunded)::bigint as refunded, sum(f.paid)::bigint as paid,
+                   (select r.cut from reached r) as cut
+              from found f
+             where f.hour >= coalesce((select r.cut from reached r), f.hour)
              group by 1, 2, 3, 4
              order by 1, 2""",
         scope.parameters() | {"since": since},
@@ -328,25 +364,32 @@ def recurring(scope: Scope) -> Query[list[Row]]:
     """
     return Query(
         f"""with looked as materialized (
-              select s.subscription_id, s.status, s.account_id from payments.stripe_subscriptions s
+              select s.subscription_id, s.status from payments.stripe_subscriptions s
                where s.environment = %(environment)s and {scope.of("s")}
                order by s.created_at desc, s.id limit {MANY}),
-            states as (select l.status, count(*) as number from looked l group by l.status)
+            states as (select l.status, count(*) as number from looked l group by l.status),
+            sold as materialized (
+              select i.price_id, sum(coalesce(i.quantity, 1)) as quantity
+                from looked l
+               cross join lateral (
+                 select i.price_id, i.quantity from payments.stripe_subscription_items i
+                  where i.subscription_id = l.subscription_id and i.environment = %(environment)s and {scope.of("i")}
+                 offset 0) i
+               where l.status in ('active', 'past_due')
+               group by i.price_id)
             select 'status' as kind, s.status as name, s.number, null::bigint as mrr from states s
             union all
-            select 'mrr', p.currency, count(distinct l.subscription_id),
-                   round(sum(coalesce(p.unit_amount, p.unit_amount_decimal::numeric) * coalesce(i.quantity, 1)
+            select 'mrr', p.currency, null,
+                   round(sum(coalesce(p.unit_amount, p.unit_amount_decimal::numeric) * s.quantity
                      / coalesce(p.recurring_interval_count, 1)
                      * case p.recurring_interval when 'year' then 1/12.0 when 'week' then 52/12.0
                                                  when 'day' then 365/12.0 else 1 end))::bigint
-              from looked l
-              join payments.stripe_subscription_items i
-                on i.environment = %(environment)s and i.subscription_id = l.subscription_id
-               and i.account_id is not distinct from l.account_id
-              join payments.stripe_prices p
-                on p.environment = %(environment)s and p.price_id = i.price_id
-               and p.account_id is not distinct from l.account_id
-             where l.status in ('active', 'past_due') and p.type = 'recurring'
+              from sold s
+             cross join lateral (
+               select p.* from payments.stripe_prices p
+                where p.price_id = s.price_id and p.environment = %(environment)s and {scope.of("p")}
+               offset 0) p
+             where p.type = 'recurring'
              group by p.currency""",
         scope.parameters(),
         rows_as_they_are,
@@ -593,6 +636,33 @@ def push(push_id: UUID) -> Query[list[Row]]:
     """One row of the outbox."""
     return Query(
         "select o.*, o.target::text as target from payments.outbox o where o.id = %s", (push_id,), rows_as_they_are
+    )
+
+
+# Jobs -----------------------------------------------------------------------------------------------------------------
+
+
+@SqlFunction
+def begin_job(environment: str, title: str, back: str) -> Query[UUID]:
+    """Enters a job; its id."""
+    return Query(
+        "select payments.begin_dashboard_job(%s, %s, %s) as id", (environment, title, back), lambda rows: rows[0]["id"]
+    )
+
+
+@SqlFunction
+def tell_job(job_id: UUID, status: str, lines: Sequence[str]) -> Query[list[Row]]:
+    """How far a job is."""
+    return Query("select payments.tell_dashboard_job(%s, %s, %s)", (job_id, status, list(lines)), rows_as_they_are)
+
+
+@SqlFunction
+def job(environment: str, job_id: UUID) -> Query[list[Row]]:
+    """One job of the environment."""
+    return Query(
+        "select j.* from payments.dashboard_job(%s) j where j.environment = %s",
+        (job_id, environment),
+        rows_as_they_are,
     )
 
 

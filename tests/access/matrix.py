@@ -135,6 +135,11 @@ COLUMNS: Final = {
         "environment account began_at certain_until swept_at missed_events last_missed_at latest_arrival latest_arrival_of gaps "
     ),
     "payments_private.connected_accounts": ("environment account since swept_at synced_at last_error "),
+    "payments_private.followed_volumes": ("environment account begun_by "),
+    "payments_private.counted_hours": ("environment account hour "),
+    "payments_private.hourly_volume": ("environment account hour currency type status number amount refunded paid "),
+    "payments_private.changed_hours": ("environment account hour changed_by "),
+    "payments_private.dashboard_jobs": ("id environment title back status lines begun_at told_at "),
     "payments_private.verifications": ("environment verified_at objects sampled differences repaired "),
     "payments_private.sync_lists": (
         "environment account list since opened splits confirms began_at touched_at finished_at read changed unchanged gone "
@@ -346,6 +351,11 @@ FUNCTIONS: Final = {
     "payments.replay_event(uuid)": "payments_admin",
     "payments.objects_of_payment(text, text, text, text)": "payments_admin",
     "payments.find_payments(text, text, text, integer)": "payments_admin",
+    "payments.count_volume(text, text, timestamp with time zone, integer)": "payments_admin",
+    "payments.counted_volume(text, text, timestamp with time zone)": "payments_admin",
+    "payments.begin_dashboard_job(text, text, text)": "payments_admin",
+    "payments.tell_dashboard_job(uuid, text, text[])": "payments_service payments_admin",
+    "payments.dashboard_job(uuid)": "payments_admin",
     "payments.audit_action(text, text, jsonb)": "payments_admin payments_keys",
     "payments.outbox_paused_at(text)": "payments_admin",
     "payments.retry_failed_events(integer)": "payments_service payments_admin",
@@ -419,6 +429,7 @@ INTERNALS: Final = """
     columns_of_kind
     commit_durably
     conflicts
+    count_hours
     count_pushes
     credit_note_facts
     current_customer
@@ -469,9 +480,11 @@ INTERNALS: Final = """
     follow
     follow_references
     follow_replacement
+    follow_volume
     foreign_account
     foreign_key_name
     foreign_key_statements
+    forget_counted_hours
     form_name
     form_of
     freeze_processed_event
@@ -514,6 +527,7 @@ INTERNALS: Final = """
     is_same_event
     is_superseded
     is_tied
+    is_volume_followed
     items_of
     join_group
     json_array
@@ -586,6 +600,7 @@ INTERNALS: Final = """
     not_of_a_superuser
     note_account
     note_change_at_stripe
+    note_changed_hour
     note_linked_row
     note_refresh
     now

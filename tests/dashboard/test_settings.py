@@ -81,6 +81,37 @@ def test_verifying_finds_no_drift(keyless: Board) -> None:
         assert "No row differs" in ended(ada, answer_question(ada, "test/do/verify"))
 
 
+def test_every_process_shows_how_far_a_job_is(server: Server, keyless: Board) -> None:
+    with running_board(server, keyless.conn) as other, keyless.signed_in() as ada, other.browser() as elsewhere:
+        elsewhere.cookies = ada.cookies
+        assert "No row differs" in ended(elsewhere, answer_question(ada, "test/do/verify"))
+        rows = keyless.conn.execute("select payments.begin_dashboard_job('test', 'Sync test', 'settings') as id")
+        (job,) = (row["id"] for row in rows)
+        keyless.conn.execute("select payments.tell_dashboard_job(%s, 'running', '{products: 7,<b>prices: 9}')", [job])
+        for browser in (ada, elsewhere):
+            page = browser.get(f"test/jobs/{job}").text
+            assert "Under way for" in page
+            assert "&lt;b&gt;prices: 9" in page
+            assert browser.get(f"live/jobs/{job}").status_code == 404
+        keyless.conn.execute("update payments_private.dashboard_jobs set told_at = now() - interval '2 minutes'")
+        assert (
+            "the server\N{RIGHT SINGLE QUOTATION MARK}s process that ran it has ended"
+            in ada.get(f"test/jobs/{job}").text
+        )
+
+
+def test_a_job_that_fails_says_why_and_ends_once(keyless: Board) -> None:
+    with keyless.signed_in() as ada:
+        begun = answer_question(ada, "test/do/verify")
+        assert "It is done" in ended(ada, begun)
+        job = begun.headers["location"].rpartition("/")[2]
+        keyless.conn.execute("select payments.tell_dashboard_job(%s, 'failed', '{too late}')", [job])
+        assert "It is done" in ada.get(f"test/jobs/{job}").text
+        keyless.conn.execute("update payments_private.dashboard_jobs set told_at = now() - interval '2 days'")
+        answer_question(ada, "test/do/verify")
+        assert ada.get(f"test/jobs/{job}").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("values", "named"),
     [

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +19,12 @@ from pg_payments.database import dashboard as queries
 from pg_payments.database import functions
 from pg_payments.database.dashboard import EventFilter, PaymentFilter, Scope
 from pg_payments.database.query import SqlFunction
+from tests.dashboard.conftest import running_board
 from tests.support.full_tables import leave_alone, our_tables
 from tests.support.plans import Statement, recorded_plans
+from tests.support.servers import Server
+from tests.support.site import bring_application
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -138,6 +142,7 @@ def looked_at(statements: list[Statement]) -> Counter[str]:
     return found
 
 
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 PLACE = (datetime.now(UTC), UUID(int=0))
 PAGES = {
     "the first page": (PaymentFilter(), None, 51),
@@ -176,7 +181,8 @@ def test_a_page_of_payments(big: Conn, case: str) -> None:
         (queries.customers, (TEST, "u777@shop.example", None), 12),
         (queries.subscriptions, (TEST, None, None, None), 4 * 51),
         (queries.subscriptions, (TEST, None, "cus_777", None), 8),
-        (queries.volume, (TEST, datetime(2020, 1, 1, tzinfo=UTC)), queries.OVERVIEW),
+        (queries.volume, (TEST, LONG_AGO), queries.OVERVIEW),
+        (queries.count_volume, (TEST, LONG_AGO), 0),
         (queries.recurring, (TEST,), 3 * queries.MANY + 1),
         (queries.attention, (TEST,), 2 * ROWS // 1000),
         (queries.last_event, (TEST,), 1),
@@ -191,3 +197,55 @@ def test_what_else_the_pages_ask(big: Conn, what: Any, args: Any, most: int) -> 
     _, statements = Asking(big).run(what, *args)
     found = looked_at(statements)
     assert found.total() <= most, found
+
+
+def test_the_overview_looks_at_what_is_not_counted_yet(big: Conn) -> None:
+    since = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=60)
+    wait_until(lambda: queries.count_volume(big, TEST, since) is not None, "the volume is counted")
+    with big.transaction(force_rollback=True):  # an hour a row a minute
+        _, statements = Asking(big).run(queries.count_volume, TEST, since)
+        assert 0 < looked_at(statements)["transactions"] <= 1.5 * queries.OVERVIEW
+    while queries.count_volume(big, TEST, since):
+        pass
+    _, statements = Asking(big).run(queries.volume, TEST, since)
+    assert looked_at(statements)["transactions"] <= 60 * 8
+    big.execute("update payments.transactions set amount = 1 where provider_object_id = any ('{pi_9999,pi_77777}')")
+    _, statements = Asking(big).run(queries.volume, TEST, since)
+    assert looked_at(statements)["transactions"] <= 60 * 10
+    _, statements = Asking(big).run(queries.count_volume, TEST, since)
+    assert looked_at(statements)["transactions"] <= 60 * 2
+
+
+PATHS = (
+    "overview", "payments", "payments?status=failed", "payments?q=pi_777", "payments/{payment}", "payments.csv?q=pi_7",
+    "subscriptions", "subscriptions?status=active", "subscriptions/sub_777", "customers", "customers?q=cus_777",
+    "customers/cus_777", "catalogue", "events", "events?status=failed", "events/{event}", "object-storage", "health",
+    "settings", "audit", "do/replay?event={event}", "do/replay-all?status=failed", "do/sync",
+)  # fmt: skip
+
+
+def test_no_page_scans_what_is_long(server: Server, big: Conn) -> None:
+    """Every page, as it is served: what Postgres counts of scans from end to end does not rise."""
+    ids = big.execute(
+        """select (select id from payments.transactions where provider_object_id = 'pi_777') as payment,
+                  (select id from payments.webhook_events where provider_event_id = 'evt_777') as event"""
+    ).fetchone()
+    assert ids
+
+    bring_application(big)
+
+    def scans() -> dict[str, int]:
+        big.execute("select pg_stat_force_next_flush()")
+        rows = big.execute(
+            "select relname, seq_scan from pg_stat_user_tables where relname = any (%s)", [list(LONG)]
+        ).fetchall()
+        return {row["relname"]: row["seq_scan"] for row in rows}
+
+    with running_board(server, big, stripe_test_secret_key=None) as board, board.signed_in() as ada:
+        before = scans()
+        for path in PATHS:
+            answer = ada.get(f"test/{path.format(**ids)}")
+            assert answer.status_code == 200, (path, answer.text)
+    others = "select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    wait_until(lambda: not big.execute(others).fetchall(), "the server's connections have told what they did and ended")
+    assert scans() == before

@@ -78,7 +78,7 @@ async def ask_verify(context: Context) -> Question:
 async def verify(context: Context, _: Form) -> Done:
     await context.audit("verify projections", context.environment)
     run = partial(_verified, context.service.settings.required_database_url(), context.environment, context.session)
-    return Done("Verifying has begun.", begin(context, f"Verify {context.environment}", run, "health"))
+    return Done("Verifying has begun.", await begin(context, f"Verify {context.environment}", run, "health"))
 
 
 def _verified(database_url: str, environment: str, session: Session, say: Say) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+import psycopg
 from starlette.responses import Response
 
 from pg_payments.dashboard.context import Context
@@ -45,6 +46,7 @@ async def show(context: Context) -> Response:
     today = datetime.now(UTC).date()
     first = today - timedelta(days=days - 1)
     since = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    progress = await _count(context, since)
     async with context.reading() as conn:
         rows = await queries.volume(conn, context.scope, since)
         recurring = await queries.recurring(conn, context.scope)
@@ -53,18 +55,30 @@ async def show(context: Context) -> Response:
         connection = _of(await listings.connections(conn), context.environment)
         worker = _of(await functions.worker_status(conn), context.environment)
     has_key = await context.service.stripe_key(context.environment) is not None
-    looked_at = rows[0]["looked_at"] if rows else 0
-    cut = rows[0]["from_at"] if looked_at >= queries.OVERVIEW else None
-    if cut is not None and cut.date() > first:
-        first = cut.date()
+    cut = rows[0]["cut"] if rows else None
+    if cut is not None:
+        first = max(first, cut.astimezone(UTC).date())
     return await render(
-        context, "overview.html", current="overview", days=days, choices=DAYS, cut=cut, looked_at=looked_at,
+        context, "overview.html", current="overview", days=days, choices=DAYS, cut=cut, more=bool(cut and progress),
         charts=_charts(rows, first, today), shares=_shares(rows), last_event=last[0] if last else None,
         statuses={row["name"]: row["number"] for row in recurring if row["kind"] == "status"},
         mrr=[row for row in recurring if row["kind"] == "mrr"],
         attention=_attention(context, waiting, connection, worker, has_key),
         connection=connection, most=queries.MANY, counted=queries.COUNTED, first=first, today=today,
     )  # fmt: skip
+
+
+async def _count(context: Context, since: datetime) -> int:
+    """Counts hours that are over; how many rows were. Where nothing can be counted, the page does without."""
+    for _ in range(2):  # the first time it is only noted that somebody looks
+        try:
+            async with context.counting() as conn:
+                number = await queries.count_volume(conn, context.scope, since)
+        except psycopg.errors.ReadOnlySqlTransaction:
+            return 0
+        if number is not None:
+            return number
+    return 0
 
 
 def _days(context: Context) -> int:

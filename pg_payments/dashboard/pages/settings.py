@@ -81,7 +81,7 @@ async def set_key(context: Context, form: Form) -> Done:
     context.service.signatures.forget()
     webhook = "Its webhook endpoint is set up." if refused is None else f"No webhook endpoint: {refused}."
     stripe = StripeApi(key, settings.stripe_api_base)
-    where = begin(context, f"Sync {environment}", partial(_synced, settings, stripe, environment), "settings")
+    where = await begin(context, f"Sync {environment}", partial(_synced, settings, stripe, environment), "settings")
     return Done(f"The key is stored. {webhook}", where)
 
 
@@ -141,7 +141,7 @@ async def begin_sync(context: Context, _: Form) -> Done:
     stripe = await context.service.stripe(context.environment)
     await context.audit("sync", context.environment)
     run = partial(_synced, context.service.settings, stripe, context.environment)
-    return Done("The sync has begun.", begin(context, f"Sync {context.environment}", run, "settings"))
+    return Done("The sync has begun.", await begin(context, f"Sync {context.environment}", run, "settings"))
 
 
 ACTIONS = {

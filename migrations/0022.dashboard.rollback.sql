@@ -1,0 +1,11 @@
+set local role payments_owner;
+drop trigger if exists volume_follows_new_rows on payments.transactions;
+drop trigger if exists volume_follows_changed_rows on payments.transactions;
+drop trigger if exists volume_follows_deleted_rows on payments.transactions;
+drop trigger if exists volume_follows_truncate on payments.transactions;
+drop table payments_private.dashboard_jobs;
+drop table payments_private.changed_hours;
+drop table payments_private.hourly_volume;
+drop table payments_private.counted_hours;
+drop table payments_private.followed_volumes;
+reset role;
