@@ -189,7 +189,8 @@ create type payments_private.snapshot as (
   provider_event_id   text,    -- null: from the API
   event_type          text,
   previous_attributes jsonb,
-  links               text[]   -- the nodes (type:id) it refers to
+  links               text[],  -- the nodes (type:id) it refers to
+  idempotency_key     text     -- of the request of ours that the event tells of; else null
 );
 comment on type payments_private.snapshot is 'One Stripe object as it looked at one time, whoever told of it.';
 

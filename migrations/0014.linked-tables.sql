@@ -90,13 +90,15 @@ create table payments.outbox (
 );
 create unique index outbox_row_waits_once on payments.outbox (link_id, row_key) where status = any ('{pending,paused}');
 create index outbox_due_idx on payments.outbox (next_try_at) where status = 'pending';
+create index outbox_account_idx on payments.outbox (environment, coalesce(account_id, ''), next_try_at)
+  where status = 'pending';
 create index outbox_claimed_idx on payments.outbox (claimed_until) where status = 'claimed';
 create index outbox_row_idx on payments.outbox (target, row_key, created_at);
 create index outbox_trouble_idx on payments.outbox (created_at) where status = any ('{refused,conflict}');
 
 comment on table payments.outbox is 'What Stripe is to be told of changes in linked tables. A worker sends it after the change was committed.';
 comment on column payments.outbox.row_key is 'The primary key of the application''s row.';
-comment on column payments.outbox.base is 'What Stripe''s object said, of the values to be sent, when the change was made.';
+comment on column payments.outbox.base is 'What row and Stripe''s object agreed upon, of the values to be sent, before the change.';
 comment on column payments.outbox.wanted is 'What Stripe is to hold; read from the row when it is sent, so later changes are in it.';
 comment on column payments.outbox.found is 'What Stripe''s object said when a conflict was found.';
 comment on column payments.outbox.request is 'The parameters of a creation, which stay the same until its outcome is known.';

@@ -204,7 +204,8 @@ class StripeRefused(PaymentsError):
     """Stripe answered with an error; ``status`` and the message are Stripe's own, ``detail`` its code.
 
     ``at`` is the time of the answer by Stripe's clock, None when there was no answer. ``retry_after`` is the wait in
-    seconds that Stripe asks for, ``replayed`` says that the answer is the one to an earlier request with the same key.
+    seconds that Stripe asks for, ``replayed`` says that the answer is the one to an earlier request with the same key,
+    ``request_id`` is Stripe's name of the request.
     """
 
     http_status, code = 502, "STRIPE_ERROR"
@@ -219,8 +220,10 @@ class StripeRefused(PaymentsError):
         at: datetime | None = None,
         retry_after: float | None = None,
         replayed: bool = False,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(message, detail=detail, hint=hint)
+        self.request_id = request_id
         self.status = status or self.http_status
         self.at = at
         self.retry_after = retry_after

@@ -32,7 +32,8 @@ CREATE TYPE payments_private.snapshot AS (
 	provider_event_id text,
 	event_type text,
 	previous_attributes jsonb,
-	links text[]
+	links text[],
+	idempotency_key text
 );
 
 ALTER TYPE payments_private.snapshot OWNER TO payments_owner;
@@ -1060,13 +1061,13 @@ ALTER FUNCTION payments.settle_job(job text, environment text, error text) OWNER
 
 COMMENT ON FUNCTION payments.settle_job(job text, environment text, error text) IS 'How a claimed job ended. After an error it is due again in a minute, then two, four …, but not later than usual.';
 
-CREATE FUNCTION payments.settle_push(id uuid, outcome text, object jsonb DEFAULT NULL::jsonb, error text DEFAULT NULL::text, request_id text DEFAULT NULL::text, retry_after interval DEFAULT NULL::interval) RETURNS text
+CREATE FUNCTION payments.settle_push(id uuid, outcome text, object jsonb DEFAULT NULL::jsonb, error text DEFAULT NULL::text, request_id text DEFAULT NULL::text, retry_after interval DEFAULT NULL::interval, observed_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, error text, request_id text, retry_after interval) OWNER TO payments_owner;
+ALTER FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, error text, request_id text, retry_after interval, observed_at timestamp with time zone) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, error text, request_id text, retry_after interval) IS 'Says what became of a claimed push: done with Stripe''s object, refused (4xx) with its words, retry (429, 5xx, no connection) after retry_after seconds or a growing wait, unknown (Stripe keeps an error as its answer to this key, and may have done it), not found (a search showed that it was not). Returns the row''s status. Raises PY005 for an unknown id.';
+COMMENT ON FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, error text, request_id text, retry_after interval, observed_at timestamp with time zone) IS 'Says what became of a claimed push: done with Stripe''s object as it was at observed_at (null: now), refused (4xx) with its words, retry (429, 5xx, no connection) after retry_after seconds or a growing wait, unknown (Stripe keeps an error as its answer to this key, and may have done it), not found (a search showed that it was not). Returns the row''s status. Raises PY005 for an unknown id.';
 
 CREATE FUNCTION payments.settle_refresh(environment text, account_id text, object_type text, object_id text, error text DEFAULT NULL::text, retry_after interval DEFAULT NULL::interval) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1411,7 +1412,7 @@ COMMENT ON TABLE payments.outbox IS 'What Stripe is to be told of changes in lin
 
 COMMENT ON COLUMN payments.outbox.row_key IS 'The primary key of the application''s row.';
 
-COMMENT ON COLUMN payments.outbox.base IS 'What Stripe''s object said, of the values to be sent, when the change was made.';
+COMMENT ON COLUMN payments.outbox.base IS 'What row and Stripe''s object agreed upon, of the values to be sent, before the change.';
 
 COMMENT ON COLUMN payments.outbox.wanted IS 'What Stripe is to hold; read from the row when it is sent, so later changes are in it.';
 
@@ -1515,6 +1516,14 @@ ALTER FUNCTION payments_private.await_session() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.await_session() IS 'Decides from when a worker may ask Stripe for an attempt, and wakes one, if workers ask at all.';
 
+CREATE FUNCTION payments_private.base_of_push(l payments_private.linked_tables, p_old jsonb, p_id text, p_said jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.base_of_push(l payments_private.linked_tables, p_old jsonb, p_id text, p_said jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.base_of_push(l payments_private.linked_tables, p_old jsonb, p_id text, p_said jsonb) IS 'Returns what row and object agreed upon before a change, for the three-way comparison; empty where they never met.';
+
 CREATE FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1571,6 +1580,14 @@ ALTER FUNCTION payments_private.broken_rules(p_environment text) OWNER TO paymen
 
 COMMENT ON FUNCTION payments_private.broken_rules(p_environment text) IS 'Rows of an environment that break a rule which no constraint guards, with the rule; reads both tables whole.';
 
+CREATE FUNCTION payments_private.by_oid(p_link payments_private.linked_tables, p_statement text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.by_oid(p_link payments_private.linked_tables, p_statement text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.by_oid(p_link payments_private.linked_tables, p_statement text) IS 'Returns the SQL of a text: a statement on a linked table, with the name that the table has when it is executed.';
+
 CREATE FUNCTION payments_private.caller_claims() RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1595,6 +1612,14 @@ CREATE FUNCTION payments_private.can_be_empty(p_object_type text, p_parameter te
 ALTER FUNCTION payments_private.can_be_empty(p_object_type text, p_parameter text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.can_be_empty(p_object_type text, p_parameter text) IS 'Whether Stripe lets a parameter be unset.';
+
+CREATE FUNCTION payments_private.changed_there(p_base jsonb, p_wanted jsonb, p_found jsonb) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.changed_there(p_base jsonb, p_wanted jsonb, p_found jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.changed_there(p_base jsonb, p_wanted jsonb, p_found jsonb) IS 'Returns the parameters that Stripe''s side alone has changed.';
 
 CREATE FUNCTION payments_private.charge_facts(p_data jsonb, o payments_private.payment_facts) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql IMMUTABLE
@@ -1724,6 +1749,14 @@ ALTER FUNCTION payments_private.claim_of_invoice(p_environment text, p_account t
 
 COMMENT ON FUNCTION payments_private.claim_of_invoice(p_environment text, p_account text, p_invoice_id text, p_data jsonb) IS 'Which subject a paid invoice names, itself or for a subscription that was not told of yet, and what of its metadata does; no row if none.';
 
+CREATE FUNCTION payments_private.claim_push(o payments.outbox, p_lease interval) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.claim_push(o payments.outbox, p_lease interval) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.claim_push(o payments.outbox, p_lease interval) IS 'Claims a push and completes it; returns whether there is something to ask Stripe. What raises is refused with the error.';
+
 CREATE FUNCTION payments_private.claim_told(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_changed boolean, p_newest payments_private.snapshot, OUT customer text, OUT subjects text[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1778,7 +1811,7 @@ CREATE FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, p_found
 
 ALTER FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, p_found jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, p_found jsonb) IS 'Returns the parameters that both sides have changed, to different values.';
+COMMENT ON FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, p_found jsonb) IS 'Returns the parameters that both sides have changed, to different values, or that they have never agreed upon.';
 
 CREATE FUNCTION payments_private.count_hours(p_environment text, p_account_id text, p_hours timestamp with time zone[]) RETURNS bigint
     LANGUAGE plpgsql
@@ -1791,13 +1824,13 @@ ALTER FUNCTION payments_private.count_hours(p_environment text, p_account_id tex
 
 COMMENT ON FUNCTION payments_private.count_hours(p_environment text, p_account_id text, p_hours timestamp with time zone[]) IS 'Counts these hours, none of which may be counted, and returns how many rows there are.';
 
-CREATE FUNCTION payments_private.count_pushes(p_link integer) RETURNS void
+CREATE FUNCTION payments_private.count_push(p_link integer, p_key jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.count_pushes(p_link integer) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.count_push(p_link integer, p_key jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.count_pushes(p_link integer) IS 'Raises PY013 when a transaction pushes more rows than bulk_push_rows (1000) without saying that it means to.';
+COMMENT ON FUNCTION payments_private.count_push(p_link integer, p_key jsonb) IS 'Raises PY013 when a transaction pushes more rows than bulk_push_rows (1000) without saying that it means to.';
 
 CREATE FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_facts) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql IMMUTABLE
@@ -2092,13 +2125,13 @@ ALTER FUNCTION payments_private.end_range(p_range payments_private.sync_ranges) 
 
 COMMENT ON FUNCTION payments_private.end_range(p_range payments_private.sync_ranges) IS 'A part is read to its end. With the last of a list, what it did not show becomes a part, or the list is finished.';
 
-CREATE FUNCTION payments_private.enqueue_push(p_link integer, p_operation text, p_row jsonb) RETURNS void
+CREATE FUNCTION payments_private.enqueue_push(p_link integer, p_operation text, p_row jsonb, p_old jsonb DEFAULT NULL::jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.enqueue_push(p_link integer, p_operation text, p_row jsonb) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.enqueue_push(p_link integer, p_operation text, p_row jsonb, p_old jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.enqueue_push(p_link integer, p_operation text, p_row jsonb) IS 'Writes down that Stripe is to be told of a row, once however often it changes. Raises PY013 for too many rows in one transaction.';
+COMMENT ON FUNCTION payments_private.enqueue_push(p_link integer, p_operation text, p_row jsonb, p_old jsonb) IS 'Writes down that Stripe is to be told of a row, once however often it changes. p_old: the row before an update. Raises PY013 for too many rows in one transaction.';
 
 CREATE FUNCTION payments_private.enter_events(p_events payments_private.incoming[], p_bodies text[]) RETURNS payments_private.incoming[]
     LANGUAGE plpgsql
@@ -2266,13 +2299,13 @@ ALTER FUNCTION payments_private.finish_link(p_link payments_private.linked_table
 
 COMMENT ON FUNCTION payments_private.finish_link(p_link payments_private.linked_tables, p_owner name) IS 'Fills all rows of a table that was just linked, and validates its foreign key. Raises PY011 where a row holds an id that is not stored.';
 
-CREATE FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb) RETURNS void
+CREATE FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb, p_observed_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb, p_observed_at timestamp with time zone) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb) IS 'Stores what Stripe answered, and gives the row its id where the object is new.';
+COMMENT ON FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb, p_observed_at timestamp with time zone) IS 'Settles a push that Stripe has done: stores the answer, and what follows from it.';
 
 CREATE FUNCTION payments_private.first_sweep(p_environment text, p_account text) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
@@ -2289,6 +2322,14 @@ CREATE FUNCTION payments_private.follow(p_table regclass, p_definition text) RET
 ALTER FUNCTION payments_private.follow(p_table regclass, p_definition text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.follow(p_table regclass, p_definition text) IS 'Puts the trigger that links need on a table of ours, or takes it away where the definition is null. Locks the table only where it changes something.';
+
+CREATE FUNCTION payments_private.follow_push(o payments.outbox, p_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.follow_push(o payments.outbox, p_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.follow_push(o payments.outbox, p_id text) IS 'Gives the row its id where the object is new, goes on with the replacement of a price, and tells listeners.';
 
 CREATE FUNCTION payments_private.follow_references() RETURNS void
     LANGUAGE plpgsql
@@ -2346,6 +2387,22 @@ ALTER FUNCTION payments_private.forget_counted_hours(p_environment text, p_accou
 
 COMMENT ON FUNCTION payments_private.forget_counted_hours(p_environment text, p_account text, p_hours timestamp with time zone[]) IS 'Has these hours counted again, all where null is given; what is too old to be looked at is forgotten too.';
 
+CREATE FUNCTION payments_private.forget_dropped_tables() RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.forget_dropped_tables() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.forget_dropped_tables() IS 'Deletes the links of tables that were dropped; returns how many. The caller holds the lock of links.';
+
+CREATE FUNCTION payments_private.forget_link(p_link payments_private.linked_tables) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.forget_link(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.forget_link(p_link payments_private.linked_tables) IS 'Deletes a link with the functions that are ours, and drops its pushes.';
+
 CREATE FUNCTION payments_private.form_name(p_parameter text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2361,6 +2418,14 @@ CREATE FUNCTION payments_private.form_of(p_values jsonb) RETURNS jsonb
 ALTER FUNCTION payments_private.form_of(p_values jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.form_of(p_values jsonb) IS 'Returns values as the fields of a form for Stripe; null unsets.';
+
+CREATE FUNCTION payments_private.former_key_statements(p_link payments_private.linked_tables) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.former_key_statements(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.former_key_statements(p_link payments_private.linked_tables) IS 'Returns the statements that drop the foreign key of a link whose id is to stand in another column.';
 
 CREATE FUNCTION payments_private.freeze_processed_event() RETURNS trigger
     LANGUAGE plpgsql
@@ -3290,6 +3355,14 @@ ALTER FUNCTION payments_private.members_of_bill(p_bill text, p_bills text[], p_g
 
 COMMENT ON FUNCTION payments_private.members_of_bill(p_bill text, p_bills text[], p_group payments_private.payment_facts[]) IS 'The members of a group that tell of this bill, in their order.';
 
+CREATE FUNCTION payments_private.move_pushes(p_link integer, p_old jsonb, p_new jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.move_pushes(p_link integer, p_old jsonb, p_new jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.move_pushes(p_link integer, p_old jsonb, p_new jsonb) IS 'Gives the open pushes of a row its new primary key.';
+
 CREATE FUNCTION payments_private.named_columns(p_kind text, p_columns jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3350,13 +3423,13 @@ ALTER FUNCTION payments_private.note_account() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.note_account() IS 'Makes a connected account known that an event tells of.';
 
-CREATE FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) RETURNS void
+CREATE FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb, p_echo jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb, p_echo jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) IS 'Where Stripe owns the pushed columns, writes what changed there into the rows that are linked to the object.';
+COMMENT ON FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb, p_echo jsonb) IS 'Where Stripe owns the pushed columns, writes what changed there into the rows that are linked to the object, but for what a push of the same link has changed itself, which p_echo tells.';
 
 CREATE FUNCTION payments_private.note_changed_hour(p_environment text, p_account_id text, p_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -3365,6 +3438,14 @@ CREATE FUNCTION payments_private.note_changed_hour(p_environment text, p_account
 ALTER FUNCTION payments_private.note_changed_hour(p_environment text, p_account_id text, p_at timestamp with time zone) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.note_changed_hour(p_environment text, p_account_id text, p_at timestamp with time zone) IS 'Notes that the volume of that hour changes, if anybody looks at it. Waits for nobody.';
+
+CREATE FUNCTION payments_private.note_echo(p_environment text, p_account_id text, p_object_id text, p_data jsonb, p_key text, p_previous jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.note_echo(p_environment text, p_account_id text, p_object_id text, p_data jsonb, p_key text, p_previous jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.note_echo(p_environment text, p_account_id text, p_object_id text, p_data jsonb, p_key text, p_previous jsonb) IS 'Matches an event to the push that led to it, and settles the push if that is still open. Returns the push''s link and what it changed, as Stripe''s previous_attributes or a list of parameters; null for a key that is not of this outbox.';
 
 CREATE FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) RETURNS void
     LANGUAGE plpgsql
@@ -3510,6 +3591,14 @@ ALTER FUNCTION payments_private.parts_of(p_key payments_private.payment_facts, p
 
 COMMENT ON FUNCTION payments_private.parts_of(p_key payments_private.payment_facts, p_alone boolean, p_group payments_private.payment_facts[]) IS 'The objects that tell of a payment, given its group and whether it is the only one there.';
 
+CREATE FUNCTION payments_private.passes_by_itself(p_sqlstate text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.passes_by_itself(p_sqlstate text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.passes_by_itself(p_sqlstate text) IS 'Whether an error is of the moment: a deadlock, a lock that was not to be had, a full disk, a server that stops.';
+
 CREATE FUNCTION payments_private.payer_in(p_data jsonb) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3613,6 +3702,14 @@ CREATE FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) R
 ALTER FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) IS 'current_period_start or current_period_end of a subscription in any API version.';
+
+CREATE FUNCTION payments_private.prepare_change(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.prepare_change(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.prepare_change(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb) IS 'Compares what a row wants with what Stripe says, three-way, and completes the push; settles it as dropped or conflict where nothing is to be sent.';
 
 CREATE FUNCTION payments_private.prepare_checkout() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4171,6 +4268,14 @@ ALTER FUNCTION payments_private.reproject_customer(p_environment text, p_account
 
 COMMENT ON FUNCTION payments_private.reproject_customer(p_environment text, p_account text, p_customer_id text) IS 'Computes the subscriptions and transactions of a customer again.';
 
+CREATE FUNCTION payments_private.request_of(p_id uuid) RETURNS TABLE(id uuid, environment text, account_id text, method text, path text, parameters jsonb, idempotency_key text, search text, creates boolean)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.request_of(p_id uuid) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.request_of(p_id uuid) IS 'Returns what a claimed push asks of Stripe, as payments.claim_pushes() does.';
+
 CREATE FUNCTION payments_private.rest_of_bill(p_environment text, p_account text, p_bill payments_private.payment_facts, p_paid bigint, p_heir integer, p_group payments_private.payment_facts[]) RETURNS payments.transactions
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -4268,7 +4373,7 @@ CREATE FUNCTION payments_private.save_link(p_link payments_private.linked_tables
 
 ALTER FUNCTION payments_private.save_link(p_link payments_private.linked_tables) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.save_link(p_link payments_private.linked_tables) IS 'Stores a link, and makes the anchor of its objects. Raises PY001 where two links would share a column.';
+COMMENT ON FUNCTION payments_private.save_link(p_link payments_private.linked_tables) IS 'Stores a link. Raises PY001 where two links would share a column. The caller holds the lock of links.';
 
 CREATE FUNCTION payments_private.search_delay() RETURNS interval
     LANGUAGE plpgsql STABLE
@@ -4379,6 +4484,14 @@ CREATE FUNCTION payments_private.status_without_object(p_environment text, p_pay
 ALTER FUNCTION payments_private.status_without_object(p_environment text, p_payload jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.status_without_object(p_environment text, p_payload jsonb) IS 'Returns what becomes of an event that carries no object: pending for a thin one, whose object is to be fetched; else ignored.';
+
+CREATE FUNCTION payments_private.store_answers(p_environment text, p_account text, p_objects jsonb, p_observed_at timestamp with time zone, p_key text) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.store_answers(p_environment text, p_account text, p_objects jsonb, p_observed_at timestamp with time zone, p_key text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.store_answers(p_environment text, p_account text, p_objects jsonb, p_observed_at timestamp with time zone, p_key text) IS 'What payments.store_stripe_objects() does. p_key: the idempotency key of the push that was answered, or null.';
 
 CREATE FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, p_more boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) RETURNS record
     LANGUAGE plpgsql
@@ -4514,6 +4627,14 @@ ALTER FUNCTION payments_private.take_bodies_over(p_events uuid[]) OWNER TO payme
 
 COMMENT ON FUNCTION payments_private.take_bodies_over(p_events uuid[]) IS 'Stores the bodies of objects whose newest snapshot is one of these events with the objects themselves.';
 
+CREATE FUNCTION payments_private.take_claims_back() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.take_claims_back() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.take_claims_back() IS 'Makes pushes whose claim has ended wait for another worker.';
+
 CREATE FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, OUT event_id uuid, OUT status text, OUT duplicate boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4621,13 +4742,13 @@ ALTER FUNCTION payments_private.unclaim_by_hand() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.unclaim_by_hand() IS 'Takes the claim of a mapping that was written by hand back when it is deleted, and computes again what depended on it.';
 
-CREATE FUNCTION payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb) RETURNS void
+CREATE FUNCTION payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb, p_key text, p_previous jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb, p_key text, p_previous jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb) IS 'Generated from payments_private.linked_tables: keeps the anchor of an object that was stored, and fills the rows that are linked to it.';
+COMMENT ON FUNCTION payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb, p_key text, p_previous jsonb) IS 'Generated from payments_private.linked_tables: keeps the anchor of an object that was stored, and fills the rows that are linked to it. p_key, p_previous: the idempotency key of our request that the event tells of, and what it changed.';
 
 CREATE FUNCTION payments_private.updates_are_watched() RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -5732,6 +5853,8 @@ CREATE INDEX customers_latest_live_idx ON payments.customers USING btree (provid
 
 CREATE INDEX customers_latest_test_idx ON payments.customers USING btree (provider_created_at DESC NULLS LAST, id) WHERE ((environment = 'test'::text) AND (account_id IS NULL));
 
+CREATE INDEX outbox_account_idx ON payments.outbox USING btree (environment, COALESCE(account_id, ''::text), next_try_at) WHERE (status = 'pending'::text);
+
 CREATE INDEX outbox_claimed_idx ON payments.outbox USING btree (claimed_until) WHERE (status = 'claimed'::text);
 
 CREATE INDEX outbox_due_idx ON payments.outbox USING btree (next_try_at) WHERE (status = 'pending'::text);
@@ -6372,8 +6495,8 @@ GRANT ALL ON FUNCTION payments.settle_account(environment text, account_id text,
 REVOKE ALL ON FUNCTION payments.settle_job(job text, environment text, error text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.settle_job(job text, environment text, error text) TO payments_service;
 
-REVOKE ALL ON FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, error text, request_id text, retry_after interval) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, error text, request_id text, retry_after interval) TO payments_service;
+REVOKE ALL ON FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, error text, request_id text, retry_after interval, observed_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, error text, request_id text, retry_after interval, observed_at timestamp with time zone) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.settle_refresh(environment text, account_id text, object_type text, object_id text, error text, retry_after interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.settle_refresh(environment text, account_id text, object_type text, object_id text, error text, retry_after interval) TO payments_service;
@@ -6490,6 +6613,8 @@ REVOKE ALL ON FUNCTION payments_private.audit(p_action text, p_target text, p_de
 
 REVOKE ALL ON FUNCTION payments_private.await_session() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.base_of_push(l payments_private.linked_tables, p_old jsonb, p_id text, p_said jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.become_owner_of(p_thing text, p_owner name) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.belongs_to(p_member payments_private.payment_facts, p_payment payments_private.payment_facts, p_group payments_private.payment_facts[]) FROM PUBLIC;
@@ -6504,11 +6629,15 @@ REVOKE ALL ON FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_pr
 
 REVOKE ALL ON FUNCTION payments_private.broken_rules(p_environment text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.by_oid(p_link payments_private.linked_tables, p_statement text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.caller_claims() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.calls_functions(p_members regclass, p_condition text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.can_be_empty(p_object_type text, p_parameter text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.changed_there(p_base jsonb, p_wanted jsonb, p_found jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.charge_facts(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 
@@ -6542,6 +6671,8 @@ REVOKE ALL ON FUNCTION payments_private.claim_by_hand() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.claim_of_invoice(p_environment text, p_account text, p_invoice_id text, p_data jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.claim_push(o payments.outbox, p_lease interval) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.claim_told(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_changed boolean, p_newest payments_private.snapshot, OUT customer text, OUT subjects text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.clear_mirror(p_environment text) FROM PUBLIC;
@@ -6558,7 +6689,7 @@ REVOKE ALL ON FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, 
 
 REVOKE ALL ON FUNCTION payments_private.count_hours(p_environment text, p_account_id text, p_hours timestamp with time zone[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.count_pushes(p_link integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.count_push(p_link integer, p_key jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 
@@ -6625,7 +6756,7 @@ REVOKE ALL ON FUNCTION payments_private.end_push(p_id uuid, p_status text, p_err
 
 REVOKE ALL ON FUNCTION payments_private.end_range(p_range payments_private.sync_ranges) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.enqueue_push(p_link integer, p_operation text, p_row jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.enqueue_push(p_link integer, p_operation text, p_row jsonb, p_old jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.enter_events(p_events payments_private.incoming[], p_bodies text[]) FROM PUBLIC;
 
@@ -6657,11 +6788,13 @@ REVOKE ALL ON FUNCTION payments_private.finding_expression(p_link payments_priva
 
 REVOKE ALL ON FUNCTION payments_private.finish_link(p_link payments_private.linked_tables, p_owner name) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.finish_push(o payments.outbox, p_object jsonb, p_observed_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.first_sweep(p_environment text, p_account text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.follow(p_table regclass, p_definition text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.follow_push(o payments.outbox, p_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.follow_references() FROM PUBLIC;
 
@@ -6677,9 +6810,15 @@ REVOKE ALL ON FUNCTION payments_private.foreign_key_statements(p_link payments_p
 
 REVOKE ALL ON FUNCTION payments_private.forget_counted_hours(p_environment text, p_account text, p_hours timestamp with time zone[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.forget_dropped_tables() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.forget_link(p_link payments_private.linked_tables) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.form_name(p_parameter text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.form_of(p_values jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.former_key_statements(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.freeze_processed_event() FROM PUBLIC;
 
@@ -6893,6 +7032,8 @@ REVOKE ALL ON FUNCTION payments_private.members_of(p_parts payments_private.paym
 
 REVOKE ALL ON FUNCTION payments_private.members_of_bill(p_bill text, p_bills text[], p_group payments_private.payment_facts[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.move_pushes(p_link integer, p_old jsonb, p_new jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.named_columns(p_kind text, p_columns jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.new_or_newer(p_environment text, p_account text, p_objects jsonb, p_observed_at timestamp with time zone) FROM PUBLIC;
@@ -6907,9 +7048,11 @@ REVOKE ALL ON FUNCTION payments_private.not_of_a_superuser(p_thing text, p_owner
 
 REVOKE ALL ON FUNCTION payments_private.note_account() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.note_change_at_stripe(p_link integer, p_object_id text, p_before jsonb, p_data jsonb, p_echo jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.note_changed_hour(p_environment text, p_account_id text, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.note_echo(p_environment text, p_account_id text, p_object_id text, p_data jsonb, p_key text, p_previous jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.note_linked_row(p_link integer, p_row jsonb, p_object_id text, p_before text) FROM PUBLIC;
 
@@ -6947,6 +7090,8 @@ REVOKE ALL ON FUNCTION payments_private.parent_of(p_member payments_private.paym
 
 REVOKE ALL ON FUNCTION payments_private.parts_of(p_key payments_private.payment_facts, p_alone boolean, p_group payments_private.payment_facts[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.passes_by_itself(p_sqlstate text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.payer_in(p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text, p_at timestamp with time zone) FROM PUBLIC;
@@ -6970,6 +7115,8 @@ REVOKE ALL ON FUNCTION payments_private.payments_of_customers(p_environment text
 REVOKE ALL ON FUNCTION payments_private.payments_of_subscriptions(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.prepare_change(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.prepare_checkout() FROM PUBLIC;
 
@@ -7091,6 +7238,8 @@ REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text, p_account 
 
 REVOKE ALL ON FUNCTION payments_private.reproject_customer(p_environment text, p_account text, p_customer_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.request_of(p_id uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.rest_of_bill(p_environment text, p_account text, p_bill payments_private.payment_facts, p_paid bigint, p_heir integer, p_group payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.retry_event(p_id uuid, p_due timestamp with time zone) FROM PUBLIC;
@@ -7141,6 +7290,8 @@ REVOKE ALL ON FUNCTION payments_private.statements_of_trigger(p_link payments_pr
 
 REVOKE ALL ON FUNCTION payments_private.status_without_object(p_environment text, p_payload jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.store_answers(p_environment text, p_account text, p_objects jsonb, p_observed_at timestamp with time zone, p_key text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, p_more boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.stored_snapshot(p_environment text, p_account text, p_object_type text, p_object_id text) FROM PUBLIC;
@@ -7173,6 +7324,8 @@ REVOKE ALL ON FUNCTION payments_private.subscriptions_of_customers(p_environment
 
 REVOKE ALL ON FUNCTION payments_private.take_bodies_over(p_events uuid[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.take_claims_back() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, OUT event_id uuid, OUT status text, OUT duplicate boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision) FROM PUBLIC;
@@ -7199,7 +7352,7 @@ REVOKE ALL ON FUNCTION payments_private.type_of_kind(p_kind text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.unclaim_by_hand() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.update_linked_rows(p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb, p_key text, p_previous jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.updates_are_watched() FROM PUBLIC;
 

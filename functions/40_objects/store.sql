@@ -97,7 +97,7 @@ begin
              case when v_latest.source = p_snapshot.provider_event_id then p_snapshot.data
                else payments_private.same_second_data(v_latest) end, v_latest.observed_at,
              case when v_latest.source not like 'api:%' then v_latest.source end, v_latest.event_type,
-             v_latest.previous_attributes, null)::payments_private.snapshot;
+             v_latest.previous_attributes, null, null)::payments_private.snapshot;
 end
 $$;
 comment on function payments_private.latest_of_second(text, text, payments_private.snapshot, boolean, boolean, boolean) is
@@ -114,7 +114,7 @@ declare
   v_payload jsonb;
 begin
   select p_environment, p_account, p_object_type, p_object_id, o.data, o.observed_at, o.provider_event_id, o.event_type,
-         o.previous_attributes, null
+         o.previous_attributes, null, null
     into s
     from payments_private.stored_objects o
    where o.environment = p_environment and o.object_type = p_object_type and o.object_id = p_object_id

@@ -1,22 +1,21 @@
 -- What the API answers goes through the same door as what events carry.
 
-create or replace function payments.store_stripe_objects(
-  environment text, objects jsonb, observed_at timestamptz default null, account_id text default null
-)  returns integer
-language plpgsql security definer  -- the service may not write the store except through here
+create or replace function payments_private.store_answers(
+  p_environment text, p_account text, p_objects jsonb, p_observed_at timestamptz, p_key text
+) returns integer
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_environment text := payments_private.environment_or_fail(store_stripe_objects.environment);
-  v_account     text := payments_private.foreign_account(v_environment, store_stripe_objects.account_id);
-  v_observed_at timestamptz := coalesce(store_stripe_objects.observed_at, payments_private.now());
+  v_account     text := payments_private.foreign_account(p_environment, p_account);
+  v_observed_at timestamptz := coalesce(p_observed_at, payments_private.now());
   v_snapshots   payments_private.snapshot[];
 begin
-  if jsonb_typeof(objects) is distinct from 'array' then
+  if jsonb_typeof(p_objects) is distinct from 'array' then
     raise exception 'objects must be an array of Stripe objects' using errcode = 'PY001', detail = 'objects';
   end if;
   if exists (
-    select from jsonb_array_elements(objects) o
+    select from jsonb_array_elements(p_objects) o
      where payments_private.json_text(o.value -> 'object') is null or payments_private.json_id(o.value) is null
        or jsonb_typeof(o.value) <> 'object')
   then
@@ -24,23 +23,38 @@ begin
       detail = 'objects',
       hint = 'Pass the elements of "data" of a Stripe list, verbatim.';
   end if;
-  if exists (select from jsonb_array_elements(objects) o
-              where payments_private.json_boolean(o.value -> 'livemode') <> (v_environment = 'live')) then
-    raise exception 'an object of the other mode' using errcode = 'PY008', detail = v_environment,
+  if exists (select from jsonb_array_elements(p_objects) o
+              where payments_private.json_boolean(o.value -> 'livemode') <> (p_environment = 'live')) then
+    raise exception 'an object of the other mode' using errcode = 'PY008', detail = p_environment,
       hint = 'Use a test key for test and a live key for live.';
   end if;
 
-  select array_agg(row(v_environment, v_account, o.value ->> 'object', o.value ->> 'id', o.value, v_observed_at, null,
+  select array_agg(row(p_environment, v_account, o.value ->> 'object', o.value ->> 'id', o.value, v_observed_at, null,
                        null, null,
-                       payments_private.links_of(o.value ->> 'object', o.value))::payments_private.snapshot)
+                       payments_private.links_of(o.value ->> 'object', o.value), p_key)::payments_private.snapshot)
     into v_snapshots
-    from jsonb_array_elements(objects) o;
+    from jsonb_array_elements(p_objects) o;
   if v_snapshots is null then
     return 0;
   end if;
   v_snapshots := payments_private.with_contents(v_snapshots);
-  perform payments_private.lock_snapshots(v_environment, v_account, v_snapshots);
-  return payments_private.apply_snapshots(v_environment, v_account, v_snapshots);
+  perform payments_private.lock_snapshots(p_environment, v_account, v_snapshots);
+  return payments_private.apply_snapshots(p_environment, v_account, v_snapshots);
+end
+$$;
+comment on function payments_private.store_answers(text, text, jsonb, timestamptz, text) is
+  'What payments.store_stripe_objects() does. p_key: the idempotency key of the push that was answered, or null.';
+
+create or replace function payments.store_stripe_objects(
+  environment text, objects jsonb, observed_at timestamptz default null, account_id text default null
+)  returns integer
+language plpgsql security definer  -- the service may not write the store except through here
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return payments_private.store_answers(payments_private.environment_or_fail(store_stripe_objects.environment),
+                                        store_stripe_objects.account_id, objects, store_stripe_objects.observed_at,
+                                        null);
 end
 $$;
 comment on function payments.store_stripe_objects(text, jsonb, timestamptz, text) is

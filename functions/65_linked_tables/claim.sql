@@ -133,12 +133,25 @@ as $$
 begin
   return array(
     select w.key from jsonb_each(p_wanted) w
-     where p_base ? w.key and p_base -> w.key is distinct from p_found -> w.key
-       and p_found -> w.key is distinct from w.value
+     where p_found -> w.key is distinct from w.value
+       and (not p_base ? w.key
+            or (p_base -> w.key is distinct from p_found -> w.key and p_base -> w.key is distinct from w.value))
      order by w.key);
 end
 $$;
-comment on function payments_private.conflicts(jsonb, jsonb, jsonb) is 'Returns the parameters that both sides have changed, to different values.';
+comment on function payments_private.conflicts(jsonb, jsonb, jsonb) is 'Returns the parameters that both sides have changed, to different values, or that they have never agreed upon.';
+
+create or replace function payments_private.changed_there(p_base jsonb, p_wanted jsonb, p_found jsonb) returns text[]
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return array(
+    select w.key from jsonb_each(p_wanted) w
+     where p_base -> w.key is not distinct from w.value and p_found -> w.key is distinct from w.value order by w.key);
+end
+$$;
+comment on function payments_private.changed_there(jsonb, jsonb, jsonb) is 'Returns the parameters that Stripe''s side alone has changed.';
 
 -- Fills in what a claimed row asks of Stripe; settles it where there is nothing to ask. Returns whether there is.
 create or replace function payments_private.prepare_push(p_id uuid) returns boolean
@@ -146,20 +159,26 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  o         payments.outbox;
-  l         payments_private.linked_tables;
-  v_row     jsonb;
-  v_wanted  jsonb;
-  v_found   jsonb;
-  v_both    text[];
+  o     payments.outbox;
+  l     payments_private.linked_tables;
+  v_row jsonb;
+  v_any boolean;
 begin
   select x.* into o from payments.outbox x where x.id = p_id;
-  if o.request is not null then
-    return true;  -- a creation whose outcome is unknown, or a step of a replacement: sent as it was
-  end if;
   select x.* into l from payments_private.linked_tables x where x.link_id = o.link_id;
-  if o.operation = 'archive' then
-    return true;
+  if not found then
+    perform payments_private.end_push(p_id, 'dropped', 'the table was unlinked');
+    return false;
+  elsif o.request is not null then
+    return true;  -- a creation whose outcome is unknown, or a step of a replacement: sent as it was
+  elsif o.operation = 'archive' then
+    -- The row may have moved to another partition, or be there again, or another one may hold the same object.
+    execute format('select exists (select from payments_private.list_linked_%s($1))', l.link_id) into v_any
+      using array[o.object_id];
+    if v_any then
+      perform payments_private.end_push(p_id, 'dropped', 'a row holds the object');
+    end if;
+    return not v_any;
   end if;
   execute format('select payments_private.read_linked_%s($1)', l.link_id) into v_row using o.row_key;
   if v_row is null then
@@ -167,34 +186,50 @@ begin
     return false;
   end if;
   o.object_id := v_row ->> l.id_column::text;
-  v_wanted := payments_private.wanted_values(l, v_row);
   if o.object_id is null then
-    return payments_private.prepare_creation(o, l, v_wanted);
+    return payments_private.prepare_creation(o, l, payments_private.wanted_values(l, v_row));
   end if;
-
-  v_found := payments_private.stripe_values(l.push, payments_private.anchored(l.anchor_id, o.object_id));
-  v_both := payments_private.conflicts(o.base, v_wanted, v_found);
-  if v_both <> '{}' and l.owner = 'refuse' then
-    update payments.outbox x set wanted = v_wanted, object_id = o.object_id where x.id = p_id;
-    perform payments_private.end_push(p_id, 'conflict', 'changed here and at Stripe: ' || array_to_string(v_both, ', '),
-                                      v_found);
-    return false;
-  elsif l.owner = 'stripe' then
-    v_wanted := v_wanted || coalesce((select jsonb_object_agg(k, v_found -> k) from unnest(v_both) k), '{}');
-    if v_both <> '{}' then
-      execute format('select payments_private.pull_linked_%s($1, $2)', l.link_id)
-        using o.object_id, (select jsonb_object_agg(l.push ->> k, v_found -> k) from unnest(v_both) k);
-    end if;
-  end if;
-  if v_found @> v_wanted then
-    perform payments_private.end_push(p_id, 'dropped', null, v_found);
-    return false;
-  end if;
-  return payments_private.prepare_update(o, l, v_wanted, v_found);
+  return payments_private.prepare_change(o, l, payments_private.wanted_values(l, v_row));
 end
 $$;
 comment on function payments_private.prepare_push(uuid) is
   'Reads the row that a claimed push is about and completes the push; settles it as dropped or conflict where nothing is to be sent.';
+
+create or replace function payments_private.prepare_change(
+  o payments.outbox, l payments_private.linked_tables, p_wanted jsonb
+) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_found  jsonb := payments_private.stripe_values(l.push, payments_private.anchored(l.anchor_id, o.object_id));
+  v_both   text[] := payments_private.conflicts(o.base, p_wanted, v_found);
+  v_theirs text[] := payments_private.changed_there(o.base, p_wanted, v_found);
+begin
+  if v_both <> '{}' then  -- whoever wins, both values are written down
+    update payments.outbox x set found = v_found where x.id = o.id;
+  end if;
+  if v_both <> '{}' and l.owner = 'refuse' then
+    update payments.outbox x set wanted = p_wanted, object_id = o.object_id where x.id = o.id;
+    perform payments_private.end_push(
+      o.id, 'conflict', 'changed here and at Stripe: ' || array_to_string(v_both, ', '));
+    return false;
+  elsif l.owner = 'stripe' and v_both || v_theirs <> '{}' then
+    p_wanted := p_wanted || (select jsonb_object_agg(k, v_found -> k) from unnest(v_both || v_theirs) k);
+    execute format('select payments_private.pull_linked_%s($1, $2)', l.link_id)
+      using o.object_id, (select jsonb_object_agg(l.push ->> k, v_found -> k) from unnest(v_both || v_theirs) k);
+  elsif l.owner = 'refuse' then
+    p_wanted := p_wanted - v_theirs;
+  end if;
+  if v_found @> p_wanted then
+    perform payments_private.end_push(o.id, 'dropped', null, v_found);
+    return false;
+  end if;
+  return payments_private.prepare_update(o, l, p_wanted, v_found);
+end
+$$;
+comment on function payments_private.prepare_change(payments.outbox, payments_private.linked_tables, jsonb) is
+  'Compares what a row wants with what Stripe says, three-way, and completes the push; settles it as dropped or conflict where nothing is to be sent.';
 
 create or replace function payments_private.prepare_creation(
   o payments.outbox, l payments_private.linked_tables, p_wanted jsonb
@@ -204,8 +239,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   if l.object_type = 'price' and p_wanted ->> 'product' is null then  -- parents first: the product is not there yet
-    update payments.outbox x set status = 'pending', claimed_until = null, next_try_at = now() + interval '1 second',
-      updated_at = now() where x.id = o.id;
+    perform payments_private.give_back(o, payments_private.next_push(o.tries));
     return false;
   end if;
   update payments.outbox x
@@ -272,6 +306,55 @@ end
 $$;
 comment on function payments_private.parameters_of(payments.outbox) is 'Returns the fields of the form that a push sends.';
 
+-- Claims whose time is up: the worker that had them has died, or Stripe has not answered.
+create or replace function payments_private.take_claims_back() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  o payments.outbox;
+begin
+  for o in
+    select x.* from payments.outbox x where x.status = 'claimed' and x.claimed_until < now()
+     order by x.claimed_until limit 100 for update skip locked
+  loop
+    update payments.outbox x  -- Stripe knows a key for a day
+       set must_search = x.must_search or (x.operation = 'create' and x.sent_at < now() - interval '23 hours')
+     where x.id = o.id;
+    perform payments_private.give_back(o, interval '0');
+  end loop;
+end
+$$;
+comment on function payments_private.take_claims_back() is 'Makes pushes whose claim has ended wait for another worker.';
+
+-- What cannot be prepared must not keep others waiting: a table that was dropped, a column that was renamed.
+create or replace function payments_private.claim_push(o payments.outbox, p_lease interval) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update payments.outbox x
+     set status = 'claimed', claimed_until = clock_timestamp() + p_lease, tries = x.tries + 1, updated_at = now(),
+         sent_at = case when x.request is null or x.sent_at is null then clock_timestamp() else x.sent_at end,
+         -- a creation keeps its key until its outcome is known; whatever else is sent again is sent under another
+         idempotency_key = case when x.operation = 'create' and x.request is not null then x.idempotency_key end
+   where x.id = o.id
+  returning * into o;
+  return payments_private.prepare_push(o.id);
+exception
+  when others then
+    if payments_private.passes_by_itself(sqlstate) then
+      update payments.outbox x set tries = x.tries + 1, last_error = sqlerrm,
+        next_try_at = clock_timestamp() + payments_private.next_push(x.tries + 1) where x.id = o.id;
+    else
+      perform payments_private.end_push(o.id, 'refused', sqlerrm);
+    end if;
+    return false;
+end
+$$;
+comment on function payments_private.claim_push(payments.outbox, interval) is
+  'Claims a push and completes it; returns whether there is something to ask Stripe. What raises is refused with the error.';
+
 create or replace function payments.claim_pushes(max_pushes integer default 10, lease interval default '2 minutes')
   returns table (id uuid, environment text, account_id text, method text, path text, parameters jsonb,
                  idempotency_key text, search text, creates boolean)
@@ -280,49 +363,60 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
+  v_of   record;
   v_push payments.outbox;
   v_left integer := max_pushes;
 begin
-  update payments.outbox o
-     set status = case when exists (select from payments.outbox p where p.link_id = o.link_id and p.row_key = o.row_key
-                                       and p.status = any ('{pending,paused}'))
-                            and o.request is null then 'dropped' else o.status end,
-         claimed_until = null, updated_at = now(),
-         -- Stripe knows a key for a day
-         must_search = o.must_search or (o.operation = 'create' and o.sent_at < now() - interval '23 hours')
-   where o.status = 'claimed' and o.claimed_until < now();
-  for v_push in
-    select o.* from payments.outbox o
-     where ((o.status = 'pending' and o.next_try_at <= now()) or (o.status = 'claimed' and o.claimed_until is null))
-       and not exists (select from payments.outbox c where c.link_id = o.link_id and c.row_key = o.row_key
-                          and c.status = 'claimed' and c.id <> o.id)
-     order by o.next_try_at, o.created_at
-     limit max_pushes * 4
-       for update skip locked
+  perform payments_private.take_claims_back();
+  for v_of in  -- each account for itself, so that one that is paused or at its rate keeps no other waiting
+    select a.* from (select distinct l.environment, coalesce(l.account_id, '') as account
+                       from payments_private.linked_tables l where l.push <> '{}') a
+     where payments_private.outbox_is_open(a.environment) order by random()
   loop
+    for v_push in
+      select o.* from payments.outbox o
+       where o.environment = v_of.environment and coalesce(o.account_id, '') = v_of.account
+         and o.status = 'pending' and o.next_try_at <= now()
+         and not exists (select from payments.outbox c where c.link_id = o.link_id and c.row_key = o.row_key
+                            and c.status = 'claimed')
+       order by o.next_try_at, o.created_at
+       limit v_left
+         for update skip locked
+    loop
+      exit when not payments_private.take_token(
+        v_push.environment, v_push.account_id, 'push', payments_private.push_rate(v_push.environment),
+        payments_private.push_rate(v_push.environment));
+      continue when not payments_private.claim_push(v_push, lease);
+      v_left := v_left - 1;
+      return query select * from payments_private.request_of(v_push.id);
+    end loop;
     exit when v_left <= 0;
-    continue when not payments_private.outbox_is_open(v_push.environment);
-    continue when not payments_private.take_token(
-      v_push.environment, v_push.account_id, 'push', payments_private.push_rate(v_push.environment),
-      payments_private.push_rate(v_push.environment));
-    update payments.outbox o
-       set status = 'claimed', claimed_until = clock_timestamp() + lease, tries = o.tries + 1, updated_at = now(),
-           sent_at = case when o.request is null or o.sent_at is null then clock_timestamp() else o.sent_at end
-     where o.id = v_push.id;
-    continue when not payments_private.prepare_push(v_push.id);
-    v_left := v_left - 1;
-    return query
-      select o.id, o.environment, o.account_id, 'POST', payments_private.stripe_path(o.object_type)
-               || case when o.operation = 'create' then '' else '/' || o.object_id end,
-             payments_private.parameters_of(o), coalesce(o.idempotency_key, 'pg-payments-' || o.id || '-' || o.tries),
-             case when o.operation = 'create' and o.must_search then
-               payments_private.stripe_path(o.object_type) || '/search?query=' || format('metadata[%s]:%s',
-                   quote_literal('payments_row'), quote_literal(o.id::text)) end,
-             o.operation = 'create'
-        from payments.outbox o where o.id = v_push.id;
   end loop;
 end
 $$;
 comment on function payments.claim_pushes(integer, interval) is
   'Claims rows of the outbox that are due and returns what to ask Stripe: method, path, the fields of a form, the idempotency key, and for a creation whose outcome is unknown what to search first. Each is to be told to payments.settle_push() before the lease ends. Several workers may call it at once.';
 grant execute on function payments.claim_pushes(integer, interval) to payments_service;
+
+create or replace function payments_private.request_of(p_id uuid)
+  returns table (id uuid, environment text, account_id text, method text, path text, parameters jsonb,
+                 idempotency_key text, search text, creates boolean)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  return query
+    update payments.outbox o
+       set idempotency_key = coalesce(o.idempotency_key, 'pg-payments-' || o.id || '-' || o.tries)
+     where o.id = p_id
+    returning o.id, o.environment, o.account_id, 'POST', payments_private.stripe_path(o.object_type)
+                || case when o.operation = 'create' then '' else '/' || o.object_id end,
+              payments_private.parameters_of(o), o.idempotency_key,
+              case when o.operation = 'create' and o.must_search then
+                payments_private.stripe_path(o.object_type) || '/search?query=' || format('metadata[%s]:%s',
+                    quote_literal('payments_row'), quote_literal(o.id::text)) end,
+              o.operation = 'create';
+end
+$$;
+comment on function payments_private.request_of(uuid) is 'Returns what a claimed push asks of Stripe, as payments.claim_pushes() does.';

@@ -15,18 +15,22 @@ begin
     select a.data into v_before from payments_private.anchors_%4$s a where a.object_id = p_object_id;
     insert into payments_private.anchors_%4$s as a (object_id, data) values (p_object_id, p_data)
     on conflict (object_id) do update set data = excluded.data where a.data is distinct from excluded.data;
+    if p_key is not null then
+      v_echo := payments_private.note_echo(p_environment, p_account_id, p_object_id, p_data, p_key, p_previous);
+    end if;
 %5$s  end if;
 $body$, v_anchor.object_type, v_anchor.environment, v_anchor.account_id, v_anchor.anchor_id,
       payments_private.dispatch_to_links(v_anchor.anchor_id));
   end loop;
   execute format(
     'create or replace function payments_private.update_linked_rows('
-      'p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb)'
+      'p_environment text, p_account_id text, p_object_type text, p_object_id text, p_data jsonb, p_key text, '
+      'p_previous jsonb)'
     ' returns void language plpgsql set search_path = pg_catalog, pg_temp as %L',
-    format(E'\ndeclare\n  v_before jsonb;\n  v_rows   integer;\nbegin%s\nend\n',
+    format(E'\ndeclare\n  v_before jsonb;\n  v_echo   jsonb;\nbegin%s\nend\n',
            coalesce(nullif(v_body, ''), E'\n  null;')));
-  comment on function payments_private.update_linked_rows(text, text, text, text, jsonb) is
-    'Generated from payments_private.linked_tables: keeps the anchor of an object that was stored, and fills the rows that are linked to it.';
+  comment on function payments_private.update_linked_rows(text, text, text, text, jsonb, text, jsonb) is
+    'Generated from payments_private.linked_tables: keeps the anchor of an object that was stored, and fills the rows that are linked to it. p_key, p_previous: the idempotency key of our request that the event tells of, and what it changed.';
 end
 $$;
 comment on function payments_private.generate_linked_dispatch() is 'Writes payments_private.update_linked_rows() for the links that there are.';
@@ -75,7 +79,7 @@ begin
           '      perform payments_private.touch_by_reference(%s, p_object_id);\n'
           '    end if;\n', v_link.link_id)
       end || case when v_link.push <> '{}' then
-        format(E'    perform payments_private.note_change_at_stripe(%s, p_object_id, v_before, p_data);\n',
+        format(E'    perform payments_private.note_change_at_stripe(%s, p_object_id, v_before, p_data, v_echo);\n',
                v_link.link_id) else '' end);
   end loop;
   return v_body;

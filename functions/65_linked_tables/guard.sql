@@ -20,9 +20,9 @@ end
 $$;
 comment on function payments_private.refuse_linked_value(text, text, text, text) is 'Raises PY010 for a value that does not stand in the object store.';
 
--- Products, prices and the like are everybody's. Of the rest, an application's user may link what belongs to a subject
--- it may bill. One answer for an object that is another's and one that does not exist, so that nobody learns which ids
--- do.
+-- Products, prices and the like are everybody's, unless the link pushes: then whoever holds the id changes the object.
+-- Of the rest, an application's user may link what belongs to a subject it may bill. One answer for an object that is
+-- another's and one that does not exist, so that nobody learns which ids do.
 create or replace function payments_private.may_link(p_link payments_private.linked_tables, p_object_id text)
   returns boolean
 language plpgsql stable
@@ -31,9 +31,10 @@ as $$
 declare
   v_keys text[];
 begin
-  if payments.caller_key() is null or p_link.object_type in ('product', 'price', 'plan', 'coupon', 'promotion_code',
-                                                             'shipping_rate', 'tax_rate') then
+  if payments.caller_key() is null then
     return true;
+  elsif p_link.object_type in ('product', 'price', 'plan', 'coupon', 'promotion_code', 'shipping_rate', 'tax_rate') then
+    return p_link.push = '{}' or p_link.found_by <> 'id';
   end if;
   v_keys := payments_private.current_subject_keys();
   return case p_link.object_type

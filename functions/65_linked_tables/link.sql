@@ -246,7 +246,13 @@ begin
       hint = 'Run pg-payments link, which does it in steps while the table is used.';
   end if;
 
-  perform payments_private.run_as_owner(target::text, v_table, payments_private.column_statements(v_link));
+  perform payments_private.column_statements(v_link);  -- raises for what cannot be adopted
+  perform pg_advisory_xact_lock(hashtextextended('payments:link', 0));
+  perform payments_private.forget_dropped_tables();
+  v_link.anchor_id := payments_private.anchor_for(v_link.environment, v_link.account_id, v_link.object_type);
+  perform payments_private.run_as_owner(  -- from here on the table is locked
+    target::text, v_table,
+    payments_private.column_statements(v_link) || payments_private.former_key_statements(v_link));
   v_link := payments_private.save_link(v_link);
   perform payments_private.attach_link(v_link, v_table);
   perform payments_private.generate_linked_dispatch();
@@ -270,11 +276,11 @@ as $$
 declare
   v_link payments_private.linked_tables;
 begin
-  perform pg_advisory_xact_lock(hashtextextended('payments:link', 0));
-  p_link.anchor_id := payments_private.anchor_for(p_link.environment, p_link.account_id, p_link.object_type);
   select greatest(  -- a number is used once, also when its link is gone
            (select max(l.link_id) from payments_private.linked_tables l),
-           (select max(o.link_id) from payments.outbox o), 0) + 1 into p_link.link_id;
+           (select max(o.link_id) from payments.outbox o),
+           (select max(substring(p.proname from '^touch_linked_([0-9]+)$')::integer) from pg_catalog.pg_proc p
+             where p.pronamespace = 'payments_private'::regnamespace), 0) + 1 into p_link.link_id;
   insert into payments_private.linked_tables as l
     (link_id, target, kind, environment, account_id, object_type, anchor_id, found_by, match, match_column, id_column,
      key_columns, columns, push, owner,
@@ -300,7 +306,7 @@ begin
   return v_link;
 end
 $$;
-comment on function payments_private.save_link(payments_private.linked_tables) is 'Stores a link, and makes the anchor of its objects. Raises PY001 where two links would share a column.';
+comment on function payments_private.save_link(payments_private.linked_tables) is 'Stores a link. Raises PY001 where two links would share a column. The caller holds the lock of links.';
 
 create or replace function payments_private.column_statements(p_link payments_private.linked_tables) returns text[]
 language plpgsql stable
@@ -495,7 +501,7 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return format('^(zz_)?payments_(fill|check|check_again|push|push_again|archive)_%s$', p_link.link_id);
+  return format('^(zz_)?payments_(fill|check|check_again|push|push_again|push_moved|archive)_%s$', p_link.link_id);
 end
 $$;
 comment on function payments_private.link_trigger_pattern(payments_private.linked_tables) is
@@ -526,6 +532,23 @@ begin
 end
 $$;
 comment on function payments_private.foreign_key_name(payments_private.linked_tables) is 'Returns the name of a link''s foreign key.';
+
+create or replace function payments_private.former_key_statements(p_link payments_private.linked_tables)
+  returns text[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return array(
+    select format('alter table %s drop constraint if exists %I', p_link.target, payments_private.foreign_key_name(l))
+      from payments_private.linked_tables l
+     where l.target = p_link.target and l.kind = p_link.kind and l.object_type = p_link.object_type
+       and l.environment = p_link.environment and l.account_id is not distinct from p_link.account_id
+       and l.id_column <> p_link.id_column);
+end
+$$;
+comment on function payments_private.former_key_statements(payments_private.linked_tables) is
+  'Returns the statements that drop the foreign key of a link whose id is to stand in another column.';
 
 -- Not valid at first, which reads no rows. A partitioned table can have no such key: it gets one for each partition,
 -- and its own when those are validated. (Postgres documentation: ALTER TABLE, NOT VALID.)

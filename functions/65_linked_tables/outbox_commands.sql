@@ -65,7 +65,7 @@ begin
   update payments.outbox x
      set status = 'pending', next_try_at = now(), base = coalesce(x.found, x.base), found = null, last_error = null,
          settled_at = null, updated_at = now(),
-         request = case when x.operation = 'create' then null else x.request end
+         request = case when x.operation = 'create' and not x.must_search then null else x.request end
    where x.id = o.id;
   perform payments_private.audit('retry push', o.target::text, jsonb_build_object('push', o.id, 'row', o.row_key));
   perform pg_notify('payments_jobs', 'outbox');

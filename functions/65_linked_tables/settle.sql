@@ -40,32 +40,76 @@ $$;
 comment on function payments_private.follow_replacement(payments.outbox, text) is
   'A price was replaced: its product is pointed to the new one where the former was its default, and then the former is archived.';
 
-create or replace function payments_private.finish_push(o payments.outbox, p_object jsonb) returns void
+-- What follows when Stripe has done what it was asked for; the object is stored already.
+create or replace function payments_private.follow_push(o payments.outbox, p_id text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  l    payments_private.linked_tables;
-  v_id text := payments_private.json_id(p_object);
+  l       payments_private.linked_tables;
+  v_count integer;
 begin
-  perform payments.store_stripe_objects(o.environment, jsonb_build_array(p_object));
   select x.* into l from payments_private.linked_tables x where x.link_id = o.link_id;
-  if found and o.operation = 'create' then
-    execute format('select payments_private.write_linked_%s($1, $2)', l.link_id) using o.row_key,
-      jsonb_build_object(l.id_column::text, v_id);
-    if o.object_id is not null and o.object_id <> v_id then
-      perform payments_private.follow_replacement(o, v_id);
+  if l.link_id is not null and o.operation = 'create' then
+    execute format('select payments_private.write_linked_%s($1, $2)', l.link_id) into v_count using o.row_key,
+      jsonb_build_object(l.id_column::text, p_id);
+    if v_count = 0 and l.archive_on_delete then  -- the row was deleted meanwhile
+      insert into payments.outbox (link_id, environment, account_id, target, row_key, object_type, object_id, operation)
+      values (o.link_id, o.environment, o.account_id, o.target, o.row_key, o.object_type, p_id, 'archive')
+      on conflict do nothing;
+    end if;
+    if o.object_id is not null and o.object_id <> p_id then
+      perform payments_private.follow_replacement(o, p_id);
     end if;
   end if;
   if o.row_key ? 'product of' then
     perform payments_private.archive_price(o, o.row_key ->> 'product of');
   end if;
   if l.link_id is not null then
-    perform payments_private.tell_of_object(l, o.row_key, coalesce(v_id, o.object_id), 'to_stripe');
+    perform payments_private.tell_of_object(l, o.row_key, coalesce(p_id, o.object_id), 'to_stripe');
   end if;
 end
 $$;
-comment on function payments_private.finish_push(payments.outbox, jsonb) is 'Stores what Stripe answered, and gives the row its id where the object is new.';
+comment on function payments_private.follow_push(payments.outbox, text) is
+  'Gives the row its id where the object is new, goes on with the replacement of a price, and tells listeners.';
+
+-- What the application's own triggers and constraints say to the answer is not the worker's to repeat for ever: Stripe
+-- has done it, so the push is refused with that error, and sent again it finds the object instead of making another.
+create or replace function payments_private.finish_push(
+  o payments.outbox, p_object jsonb, p_observed_at timestamptz
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  begin
+    perform payments_private.end_push(o.id, 'done');
+    perform payments_private.store_answers(o.environment, o.account_id, jsonb_build_array(p_object), p_observed_at,
+                                           o.idempotency_key);
+    perform payments_private.follow_push(o, payments_private.json_id(p_object));
+  exception
+    when others then
+      if payments_private.passes_by_itself(sqlstate) then
+        raise;  -- the claim ends, and the same is sent again
+      end if;
+      perform payments_private.end_push(o.id, 'refused', 'Stripe did it, but the database does not take it: '
+                                                           || sqlerrm);
+      update payments.outbox x set must_search = x.operation = 'create' where x.id = o.id;
+  end;
+end
+$$;
+comment on function payments_private.finish_push(payments.outbox, jsonb, timestamptz) is 'Settles a push that Stripe has done: stores the answer, and what follows from it.';
+
+create or replace function payments_private.passes_by_itself(p_sqlstate text) returns boolean
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return left(p_sqlstate, 2) in ('40', '53', '57', '58') or p_sqlstate = '55P03';
+end
+$$;
+comment on function payments_private.passes_by_itself(text) is
+  'Whether an error is of the moment: a deadlock, a lock that was not to be had, a full disk, a server that stops.';
 
 create or replace function payments_private.next_push(p_tries integer) returns interval
 language plpgsql immutable
@@ -91,7 +135,7 @@ comment on function payments_private.search_delay() is 'How long after a request
 
 create or replace function payments.settle_push(
   id uuid, outcome text, object jsonb default null, error text default null, request_id text default null,
-  retry_after interval default null
+  retry_after interval default null, observed_at timestamptz default null
 ) returns text
 language plpgsql security definer  -- the service writes neither the outbox nor applications' tables except through here
 set search_path = pg_catalog, pg_temp
@@ -111,8 +155,7 @@ begin
    where x.id = o.id;
   case outcome
     when 'done' then
-      perform payments_private.end_push(o.id, 'done');
-      perform payments_private.finish_push(o, object);
+      perform payments_private.finish_push(o, object, observed_at);
     when 'refused' then
       perform payments_private.end_push(o.id, 'refused', error);
     when 'retry', 'unknown' then
@@ -135,9 +178,10 @@ begin
   return (select x.status from payments.outbox x where x.id = o.id);
 end
 $$;
-comment on function payments.settle_push(uuid, text, jsonb, text, text, interval) is
-  'Says what became of a claimed push: done with Stripe''s object, refused (4xx) with its words, retry (429, 5xx, no connection) after retry_after seconds or a growing wait, unknown (Stripe keeps an error as its answer to this key, and may have done it), not found (a search showed that it was not). Returns the row''s status. Raises PY005 for an unknown id.';
-grant execute on function payments.settle_push(uuid, text, jsonb, text, text, interval) to payments_service;
+comment on function payments.settle_push(uuid, text, jsonb, text, text, interval, timestamptz) is
+  'Says what became of a claimed push: done with Stripe''s object as it was at observed_at (null: now), refused (4xx) with its words, retry (429, 5xx, no connection) after retry_after seconds or a growing wait, unknown (Stripe keeps an error as its answer to this key, and may have done it), not found (a search showed that it was not). Returns the row''s status. Raises PY005 for an unknown id.';
+grant execute on function payments.settle_push(uuid, text, jsonb, text, text, interval, timestamptz)
+  to payments_service;
 
 create or replace function payments_private.give_back(o payments.outbox, p_wait interval) returns void
 language plpgsql
@@ -154,7 +198,7 @@ begin
   delete from payments.outbox p where p.link_id = o.link_id and p.row_key = o.row_key and p.status = 'pending'
     and p.id <> o.id;
   update payments.outbox x
-     set status = 'pending', claimed_until = null, next_try_at = clock_timestamp() + p_wait, updated_at = now()
+     set status = 'pending', claimed_until = null, next_try_at = now() + p_wait, updated_at = now()
    where x.id = o.id;
 end
 $$;

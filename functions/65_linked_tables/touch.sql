@@ -7,6 +7,8 @@
 --   list_linked_<n>    lists the linked columns of the rows of given objects
 --   fill_linked_<n>    has the guard fill all rows, some at a time
 
+-- A table that was renamed is followed by its oid until it is linked again; one that was dropped has no rows. Neither
+-- may keep Stripe's events from being stored.
 create or replace function payments_private.touch_body(p_link payments_private.linked_tables) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -14,17 +16,6 @@ as $$
 declare
   v_type text;
 begin
-  if p_link.match_column is null then
-    return format($body$
-declare
-  v_count integer;
-begin
-  update %1$s t set %2$I = t.%2$I where t.%2$I = any ($1);
-  get diagnostics v_count = row_count;
-  return v_count;
-end
-$body$, p_link.target::text, p_link.id_column);
-  end if;
   select format_type(a.atttypid, null) into v_type
     from pg_catalog.pg_attribute a where a.attrelid = p_link.target and a.attname = p_link.match_column;
   return format($body$
@@ -51,8 +42,21 @@ begin
   end if;
   get diagnostics v_count = row_count;
   return v_count;
+exception
+  when undefined_table or invalid_schema_name then
+    if not exists (select from pg_catalog.pg_class c where c.oid = %5$s) then
+      return 0;
+    end if;
+    if $2 then
+      execute format('update %%s t set %2$I = t.%2$I where t.%2$I = any ($1)', %5$s::oid::regclass) using $1;
+    else
+      execute format('update %%s t set %2$I = t.%2$I where t.%4$I = any ($1)', %5$s::oid::regclass) using v_all;
+    end if;
+    get diagnostics v_count = row_count;
+    return v_count;
 end
-$body$, p_link.target::text, p_link.id_column, v_type, p_link.match_column);
+$body$, p_link.target::text, p_link.id_column, coalesce(v_type, 'text'),
+    coalesce(p_link.match_column, p_link.id_column), p_link.target::oid);
 end
 $$;
 comment on function payments_private.touch_body(payments_private.linked_tables) is 'Returns the body of touch_linked_<n>(values text[], by_id boolean).';
@@ -140,6 +144,19 @@ end
 $$;
 comment on function payments_private.json_of_columns(text[]) is 'Returns the SQL that makes an object of columns of t.';
 
+-- Statements that are no part of storing an event: they find the table by its oid, so that a renamed one is found.
+create or replace function payments_private.by_oid(p_link payments_private.linked_tables, p_statement text) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return format('replace(%L, %L, %s::oid::regclass::text)', replace(p_statement, p_link.target::text, '@table@'),
+                '@table@', p_link.target::oid);
+end
+$$;
+comment on function payments_private.by_oid(payments_private.linked_tables, text) is
+  'Returns the SQL of a text: a statement on a linked table, with the name that the table has when it is executed.';
+
 create or replace function payments_private.link_functions(
   p_link payments_private.linked_tables, out what text, out arguments text, out returned text, out body text
 ) returns setof record
@@ -147,6 +164,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  v_table     text := p_link.target::text;
   v_condition text := payments_private.key_condition(p_link);
   v_columns   text[] := array(select p_link.id_column::text union select e.value from jsonb_each_text(p_link.push) e);
   v_written   text := (select string_agg(format('%I', c), ', ' order by c) from unnest(v_columns) c);
@@ -156,32 +174,42 @@ begin
     ('touch', 'text[], boolean', 'integer', payments_private.touch_body(p_link)),
     ('fill', 'jsonb, integer', 'jsonb', payments_private.fill_body(p_link)),
     ('read', 'jsonb', 'jsonb', format($body$
+declare
+  v_row jsonb;
 begin
-  return (select to_jsonb(r) from (select %1$s from %2$s t where %3$s) r);
+  execute %s into v_row using $1;
+  return v_row;
 end
-$body$, (select string_agg(format('t.%I', c), ', ' order by c) from unnest(v_columns) c), p_link.target::text,
-      v_condition)),
+$body$, payments_private.by_oid(p_link, format('select to_jsonb(r) from (select %s from %s t where %s) r',
+      (select string_agg(format('t.%I', c), ', ' order by c) from unnest(v_columns) c), v_table, v_condition)))),
     ('list', 'text[]', 'table (key jsonb, content jsonb)', format($body$
 begin
-  return query select %1$s, %2$s from %3$s t where t.%4$I = any ($1);
+  if exists (select from pg_catalog.pg_class c where c.oid = %s) then
+    return query execute %s using $1;
+  end if;
 end
-$body$, payments_private.json_of_columns(p_link.key_columns::text[]),
-      payments_private.json_of_columns(array(select jsonb_object_keys(p_link.columns))), p_link.target::text,
-      p_link.id_column)),
+$body$, p_link.target::oid, payments_private.by_oid(p_link, format('select %s, %s from %s t where t.%I = any ($1)',
+      payments_private.json_of_columns(p_link.key_columns::text[]),
+      payments_private.json_of_columns(array(select jsonb_object_keys(p_link.columns))), v_table,
+      p_link.id_column)))),
     ('write', 'jsonb, jsonb', 'integer', format($body$
 declare
   v_count integer;
 begin
-  update %1$s t set (%2$s) = (select %3$s from jsonb_populate_record(t, $2) r) where %4$s;
+  execute %s using $1, $2;
   get diagnostics v_count = row_count;
   return v_count;
 end
-$body$, p_link.target::text, v_written, v_read, v_condition)),
+$body$, payments_private.by_oid(p_link, format(
+      'update %s t set (%s) = (select %s from jsonb_populate_record(t, $2) r) where %s', v_table, v_written, v_read,
+      v_condition)))),
     ('pull', 'text, jsonb', 'void', format($body$
 begin
-  update %1$s t set (%2$s) = (select %3$s from jsonb_populate_record(t, $2) r) where t.%4$I = $1;
+  execute %s using $1, $2;
 end
-$body$, p_link.target::text, v_written, v_read, p_link.id_column));
+$body$, payments_private.by_oid(p_link, format(
+      'update %s t set (%s) = (select %s from jsonb_populate_record(t, $2) r) where t.%I = $1', v_table, v_written,
+      v_read, p_link.id_column))));
 end
 $$;
 comment on function payments_private.link_functions(payments_private.linked_tables) is

@@ -35,6 +35,49 @@ end
 $$;
 comment on function payments_private.detach_link(payments_private.linked_tables, name) is 'Takes the triggers and the owner''s functions of a link away.';
 
+-- What belongs to us of a link. The table itself may be gone.
+create or replace function payments_private.forget_link(p_link payments_private.linked_tables) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  delete from payments_private.linked_tables l where l.link_id = p_link.link_id;
+  perform payments_private.generate_linked_dispatch();
+  perform payments_private.follow_references();
+  execute format(
+    'drop function payments_private.guard_linked_%1$s(), payments_private.check_linked_%1$s(), '
+      'payments_private.push_linked_%1$s()', p_link.link_id);
+  update payments.outbox o set status = 'dropped', last_error = 'the table was unlinked', settled_at = now(),
+    updated_at = now()
+   where o.link_id = p_link.link_id and o.status in ('pending', 'paused', 'conflict');
+end
+$$;
+comment on function payments_private.forget_link(payments_private.linked_tables) is
+  'Deletes a link with the functions that are ours, and drops its pushes.';
+
+create or replace function payments_private.forget_dropped_tables() returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_link  payments_private.linked_tables;
+  v_count integer := 0;
+begin
+  for v_link in
+    select l.* from payments_private.linked_tables l
+     where not exists (select from pg_catalog.pg_class c where c.oid = l.target) order by l.link_id
+  loop
+    perform payments_private.forget_link(v_link);
+    perform payments_private.audit('unlink table', v_link.target::text,
+                                   jsonb_build_object('kind', v_link.kind, 'environment', v_link.environment,
+                                                      'columns_dropped', true));
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end
+$$;
+comment on function payments_private.forget_dropped_tables() is 'Deletes the links of tables that were dropped; returns how many. The caller holds the lock of links.';
+
 create or replace function payments.unlink_table(
   target regclass, kind text default null, drop_columns boolean default false
 ) returns void
@@ -52,21 +95,17 @@ begin
   select pg_get_userbyid(c.relowner) into v_owner from pg_catalog.pg_class c where c.oid = target;
   perform payments_private.become_owner_of(target::text, coalesce(v_owner, current_user));
   perform set_config('role', 'payments_owner', true);
+  perform pg_advisory_xact_lock(hashtextextended('payments:link', 0));
+  if v_owner is null then  -- the table was dropped
+    v_found := payments_private.forget_dropped_tables() > 0;
+  end if;
   for v_link in
     select l.* from payments_private.linked_tables l where l.target = unlink_table.target
        and l.kind = coalesce(unlink_table.kind, l.kind) order by l.link_id
   loop
     v_found := true;
     perform payments_private.detach_link(v_link, v_owner);
-    delete from payments_private.linked_tables l where l.link_id = v_link.link_id;
-    perform payments_private.generate_linked_dispatch();
-    perform payments_private.follow_references();
-    execute format(
-      'drop function payments_private.guard_linked_%1$s(), payments_private.check_linked_%1$s(), '
-        'payments_private.push_linked_%1$s()', v_link.link_id);
-    update payments.outbox o set status = 'dropped', last_error = 'the table was unlinked', settled_at = now(),
-      updated_at = now()
-     where o.link_id = v_link.link_id and o.status in ('pending', 'paused', 'conflict');
+    perform payments_private.forget_link(v_link);
     perform payments_private.run_as_owner(target::text, v_owner, array[
       format('alter table %s drop constraint if exists %I', target, payments_private.foreign_key_name(v_link))]
       || case when drop_columns then array(select format('alter table %s drop column %I', target, c)

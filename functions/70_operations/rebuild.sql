@@ -301,7 +301,7 @@ begin
   loop
     v_snapshot := row(p_environment, p_account, p_object_type, v_stored.object_id, v_stored.data, v_stored.observed_at,
                       null, v_stored.event_type, null,
-                      payments_private.links_of(p_object_type, v_stored.data))::payments_private.snapshot;
+                      payments_private.links_of(p_object_type, v_stored.data), null)::payments_private.snapshot;
     v_facts := payments_private.facts_after(p_account, v_stored.facts, v_snapshot, v_snapshot);
     continue when v_facts is not distinct from v_stored.facts;
     update payments_private.stored_objects o

@@ -44,6 +44,8 @@ def link(
     owner: Annotated[str, typer.Option(help="Who wins a conflict: database, stripe or refuse.")] = "database",
     create_at_stripe: Annotated[bool, typer.Option(help="New rows are created at Stripe.")] = False,
     object_type: Annotated[str | None, typer.Option(help="For kind object: Stripe's type.", show_default=False)] = None,
+    account: Annotated[str | None, typer.Option(help="A connected account: acct_….", show_default=False)] = None,
+    archive_on_delete: Annotated[bool, typer.Option(help="A deleted row is archived at Stripe.")] = False,
     existing: Annotated[
         bool, typer.Option("--create-existing", help="Say how many rows have no object yet; with --yes, create them.")
     ] = False,
@@ -62,6 +64,8 @@ def link(
         owner,
         create_at_stripe,
         object_type,
+        account,
+        archive_on_delete,
     )
     said: list[str] = []
     with connected(database_url) as conn:

@@ -834,12 +834,14 @@ def settle_push(
     stripe_object: str | None = None,
     error: str | None = None,
     retry_after: timedelta | None = None,
+    observed_at: datetime | None = None,
+    request_id: str | None = None,
 ) -> Query[Row]:
     """What became of a claimed push, with Stripe's object as JSON text: `{status}`, the row's own."""
     return Query(
         """select payments.settle_push(id => %s, outcome => %s, object => %s::jsonb, error => %s,
-                                       retry_after => %s) as status""",
-        (push_id, outcome, stripe_object, error, retry_after),
+                                       retry_after => %s, observed_at => %s, request_id => %s) as status""",
+        (push_id, outcome, stripe_object, error, retry_after, observed_at, request_id),
         _row,
     )
 

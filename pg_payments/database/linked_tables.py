@@ -32,6 +32,8 @@ class Link:
     owner: str = "database"
     create_at_stripe: bool = False
     object_type: str | None = None
+    account_id: str | None = None
+    archive_on_delete: bool = False
 
 
 def link_in_steps(conn: Connection[Any], link: Link, say: Callable[[str], None]) -> None:
@@ -46,7 +48,8 @@ def link_in_steps(conn: Connection[Any], link: Link, say: Callable[[str], None])
             """select payments.link_table(
                    target => %(target)s::text::regclass, kind => %(kind)s, environment => %(environment)s, by => %(by)s,
                    match => %(match)s, columns => %(columns)s, push => %(push)s, owner => %(owner)s,
-                   create_at_stripe => %(create)s, object_type => %(object_type)s)""",
+                   create_at_stripe => %(create)s, object_type => %(object_type)s, account_id => %(account)s,
+                   archive_on_delete => %(archive)s)""",
             {
                 "target": link.target,
                 "kind": link.kind,
@@ -58,6 +61,8 @@ def link_in_steps(conn: Connection[Any], link: Link, say: Callable[[str], None])
                 "owner": link.owner,
                 "create": link.create_at_stripe,
                 "object_type": link.object_type,
+                "account": link.account_id,
+                "archive": link.archive_on_delete,
             },
         )
     say("columns, triggers and foreign key are in place")
@@ -66,9 +71,9 @@ def link_in_steps(conn: Connection[Any], link: Link, say: Callable[[str], None])
         """select l.link_id, pg_catalog.pg_get_userbyid(c.relowner) as owner
              from payments.linked_tables l join pg_catalog.pg_class c on c.oid = l.target
             where l.target = %s::text::regclass and l.kind = %s and l.environment = %s
-              and l.object_type = coalesce(%s, l.object_type)
+              and l.object_type = coalesce(%s, l.object_type) and l.account_id is not distinct from %s
             order by l.link_id desc limit 1""",
-        (link.target, link.kind, link.environment, link.object_type),
+        (link.target, link.kind, link.environment, link.object_type, link.account_id),
     )
     for statement in _statements(conn, row["link_id"], "index"):
         with _acting_as(conn, row["owner"]):

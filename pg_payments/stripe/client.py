@@ -54,12 +54,14 @@ class StripeAnswer:
     """What Stripe answered: the body as Stripe wrote it, the same parsed, and Stripe's clock (whole seconds).
 
     `replayed` says that this is the answer to an earlier request with the same idempotency key, and as old as that.
+    `request_id` is Stripe's name of the request, to be found in its dashboard.
     """
 
     body: str
     data: Mapping[str, Any]
     at: datetime | None
     replayed: bool = False
+    request_id: str | None = None
 
 
 class StripeApi:
@@ -140,7 +142,7 @@ def refusal(error: stripe.StripeError) -> StripeRefused:
     headers = error.headers or {}
     message, at = _KEY.sub("[key]", error.user_message or "Stripe gave no reason"), _time(headers)
     if isinstance(error, stripe.IdempotencyError):
-        return StripeKeyReused(message, detail=error.code, at=at)
+        return StripeKeyReused(message, detail=error.code, at=at, request_id=error.request_id)
     return StripeRefused(
         message,
         status=error.http_status,
@@ -148,6 +150,7 @@ def refusal(error: stripe.StripeError) -> StripeRefused:
         at=at,
         retry_after=_seconds(headers.get("Retry-After")),
         replayed=headers.get("Idempotent-Replayed") == "true",
+        request_id=error.request_id,
     )
 
 
@@ -158,7 +161,13 @@ def _arguments(request: StripeRequest) -> dict[str, Any]:
 
 def _told(answer: stripe.StripeResponse) -> StripeAnswer:
     replayed = answer.headers.get("Idempotent-Replayed") == "true"
-    return StripeAnswer(answer.body, cast(Mapping[str, Any], answer.data), _time(answer.headers), replayed)
+    return StripeAnswer(
+        answer.body,
+        cast(Mapping[str, Any], answer.data),
+        _time(answer.headers),
+        replayed,
+        answer.headers.get("Request-Id"),
+    )
 
 
 def _seconds(text: str | None) -> float | None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 from psycopg import Connection
 
 from pg_payments.database import functions
 from pg_payments.database.query import Row
-from pg_payments.errors import StripeRefused
-from pg_payments.stripe.client import StripeApi, StripeRequest
+from pg_payments.errors import PaymentsError, StripeRefused
+from pg_payments.stripe.client import StripeAnswer, StripeApi, StripeRequest
 
 AT_ONCE = 8
 """Pushes that one worker has under way."""
@@ -34,10 +35,15 @@ class Outcome:
     object: str | None = None
     error: str | None = None
     retry_after: timedelta | None = None
+    at: datetime | None = None
+    request_id: str | None = None
 
 
 def send_pushes(conn: Connection[Any], client: Client, most: int = AT_ONCE) -> int:
-    """Claims and sends at most `most` pushes that are due; returns how many. `conn` commits each statement."""
+    """Claims and sends at most `most` pushes that are due; returns how many. `conn` commits each statement.
+
+    One that cannot be settled keeps no other from it: it is raised after them, and sent again when its claim has ended.
+    """
     claimed = functions.claim_pushes(conn, most)
     if not claimed:
         return 0
@@ -45,16 +51,27 @@ def send_pushes(conn: Connection[Any], client: Client, most: int = AT_ONCE) -> i
         waiting: dict[Future[Outcome], Row] = {}
         for push in claimed:
             stripe = client(push["environment"])
-            waiting[threads.submit(_sent, stripe, push)] = push
+            waiting[threads.submit(_sent, stripe and stripe.of_account(push["account_id"]), push)] = push
+        first: psycopg.Error | PaymentsError | None = None
         for push, outcome in _as_they_come(waiting):
-            if outcome.outcome == "not found":
-                functions.settle_push(conn, push["id"], outcome.outcome)
-                functions.settle_push(conn, push["id"], "retry", retry_after=timedelta(0))
-            else:
-                functions.settle_push(
-                    conn, push["id"], outcome.outcome, outcome.object, outcome.error, outcome.retry_after
-                )
+            try:
+                _settle(conn, push, outcome)
+            except psycopg.OperationalError:
+                raise
+            except (psycopg.Error, PaymentsError) as error:
+                first = first or error
+    if first:
+        raise first
     return len(claimed)
+
+
+def _settle(conn: Connection[Any], push: Row, outcome: Outcome) -> None:
+    functions.settle_push(
+        conn, push["id"], outcome.outcome, outcome.object, outcome.error, outcome.retry_after, outcome.at,
+        outcome.request_id,
+    )  # fmt: skip
+    if outcome.outcome == "not found":
+        functions.settle_push(conn, push["id"], "retry", retry_after=timedelta(0))
 
 
 def _as_they_come(waiting: dict[Future[Outcome], Row]) -> Iterable[tuple[Row, Outcome]]:
@@ -69,9 +86,18 @@ def _sent(stripe: StripeApi | None, push: Row) -> Outcome:
         if push["search"] is not None:
             return _searched(stripe, push["search"])
         answer = stripe.write(StripeRequest(push["path"], push["parameters"], push["idempotency_key"]))
+        if answer.replayed:  # as the object was then; it may have changed since
+            path = f"{push['path']}/{answer.data['id']}" if push["creates"] else push["path"]
+            return _done(stripe.read(path), answer.request_id)
     except StripeRefused as refused:
         return _refused(refused, creates=push["creates"])
-    return Outcome("done", object=answer.body)
+    return _done(answer, answer.request_id)
+
+
+def _done(answer: StripeAnswer, request_id: str | None) -> Outcome:
+    # Stripe's clock tells whole seconds: what was stored within this one, by a clock that tells more, is older.
+    at = answer.at and answer.at.replace(microsecond=999_999)
+    return Outcome("done", object=answer.body, at=at, request_id=request_id)
 
 
 def _searched(stripe: StripeApi, path: str) -> Outcome:
@@ -79,14 +105,16 @@ def _searched(stripe: StripeApi, path: str) -> Outcome:
     found = stripe.read(where, {"query": query, "limit": 1}).data["data"]
     if not found:
         return Outcome("not found")
-    return Outcome("done", object=stripe.read(f"{where.removesuffix('/search')}/{found[0]['id']}").body)
+    return _done(stripe.read(f"{where.removesuffix('/search')}/{found[0]['id']}"), None)
 
 
 def _refused(refused: StripeRefused, *, creates: bool) -> Outcome:
     wait = timedelta(seconds=refused.retry_after) if refused.retry_after is not None else None
     if refused.status in (409, 429) and refused.code != "IDEMPOTENCY_CONFLICT":
-        return Outcome("retry", error=refused.message, retry_after=wait)
+        return Outcome("retry", error=refused.message, retry_after=wait, request_id=refused.request_id)
     if refused.status >= 500:
         saved = creates and refused.replayed  # Stripe keeps its answer for this key, whatever it has done
-        return Outcome("unknown" if saved else "retry", error=refused.message, retry_after=wait)
-    return Outcome("refused", error=refused.message)
+        return Outcome(
+            "unknown" if saved else "retry", error=refused.message, retry_after=wait, request_id=refused.request_id
+        )
+    return Outcome("refused", error=refused.message, request_id=refused.request_id)

@@ -326,7 +326,7 @@ FUNCTIONS: Final = {
     "payments.resume_outbox(text)": "payments_admin",
     "payments.retry_push(uuid)": "payments_admin",
     "payments.rows_to_create(regclass, text)": "",
-    "payments.settle_push(uuid, text, jsonb, text, text, interval)": "payments_service",
+    "payments.settle_push(uuid, text, jsonb, text, text, interval, timestamp with time zone)": "payments_service",
     "payments.stripe_statuses(text)": "payments_user payments_anon payments_service payments_admin",
     "payments.table_is_linked(integer)": "",
     "payments.unlink_table(regclass, text, boolean)": "",
@@ -396,6 +396,7 @@ INTERNALS: Final = """
     attempt_of
     audit
     await_session
+    base_of_push
     become_owner_of
     belongs_to
     bill_beside
@@ -403,9 +404,11 @@ INTERNALS: Final = """
     bills_of
     body_is_in_ledger
     broken_rules
+    by_oid
     caller_claims
     calls_functions
     can_be_empty
+    changed_there
     charge_facts
     charge_of_refund
     check_body
@@ -422,6 +425,7 @@ INTERNALS: Final = """
     checkout_session_facts
     claim_by_hand
     claim_of_invoice
+    claim_push
     claim_told
     clear_mirror
     column_lines
@@ -430,7 +434,7 @@ INTERNALS: Final = """
     commit_durably
     conflicts
     count_hours
-    count_pushes
+    count_push
     credit_note_facts
     current_customer
     current_subscription
@@ -478,6 +482,7 @@ INTERNALS: Final = """
     finish_push
     first_sweep
     follow
+    follow_push
     follow_references
     follow_replacement
     follow_volume
@@ -485,8 +490,11 @@ INTERNALS: Final = """
     foreign_key_name
     foreign_key_statements
     forget_counted_hours
+    forget_dropped_tables
+    forget_link
     form_name
     form_of
+    former_key_statements
     freeze_processed_event
     function_lookup
     further_nodes
@@ -592,6 +600,7 @@ INTERNALS: Final = """
     members_lookup
     members_of
     members_of_bill
+    move_pushes
     named_columns
     new_or_newer
     next_attempt
@@ -601,6 +610,7 @@ INTERNALS: Final = """
     note_account
     note_change_at_stripe
     note_changed_hour
+    note_echo
     note_linked_row
     note_refresh
     now
@@ -619,6 +629,7 @@ INTERNALS: Final = """
     parameters_of
     parent_of
     parts_of
+    passes_by_itself
     payer_in
     payer_of
     payment_groups_of
@@ -631,6 +642,7 @@ INTERNALS: Final = """
     payments_of_customers
     payments_of_subscriptions
     period_of
+    prepare_change
     prepare_checkout
     prepare_creation
     prepare_portal_session
@@ -691,6 +703,7 @@ INTERNALS: Final = """
     repeated_objects
     reproject
     reproject_customer
+    request_of
     rest_of_bill
     retry_event
     retry_stashed_event
@@ -716,6 +729,7 @@ INTERNALS: Final = """
     state_before
     statements_of_trigger
     status_without_object
+    store_answers
     store_snapshot
     stored_snapshot
     stripe_path
@@ -732,6 +746,7 @@ INTERNALS: Final = """
     subscription_in
     subscriptions_of_customers
     take_bodies_over
+    take_claims_back
     take_event
     take_token
     tell_of_object

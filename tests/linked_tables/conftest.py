@@ -8,8 +8,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from tests.linked_tables.shop import OWNER, TABLES, Shop
+from tests.linked_tables.shop import OWNER, PUSH, TABLES, Shop, product
 from tests.support.servers import Server
+from tests.support.stripe_writes import StripeWrites, stripe_writes
 
 
 @pytest.fixture
@@ -22,3 +23,21 @@ def shop(server: Server, database_url: str) -> Iterator[Shop]:
         conn.execute(TABLES)
         conn.execute("reset role")
         yield Shop(conn, database_url)
+
+
+@pytest.fixture
+def stripe(monkeypatch: pytest.MonkeyPatch) -> Iterator[StripeWrites]:
+    monkeypatch.setattr("pg_payments.stripe.client.RETRIES", 0)
+    with stripe_writes() as account:
+        yield account
+
+
+@pytest.fixture
+def linked(shop: Shop, stripe: StripeWrites) -> Shop:
+    """Products are pushed and created; one is there on both sides."""
+    shop.link("app.products", "product", push=PUSH, create_at_stripe=True)
+    shop.hurry()
+    shop.store(stripe.put(**product(default_price=None, name="old", metadata={})))
+    shop.all("insert into app.products (title, stripe_product_id) values ('old', 'prod_1')")
+    assert shop.outbox() == []
+    return shop

@@ -9,6 +9,10 @@ from typing import Any
 
 import psycopg
 
+from pg_payments.stripe.client import StripeApi
+from pg_payments.worker import outbox
+from tests.support.stripe_writes import StripeWrites
+
 Row = dict[str, Any]
 Json = dict[str, Any]
 
@@ -62,8 +66,28 @@ class Shop:
         bodies = [json.dumps(event) for event in events]
         return self.all("select * from payments.ingest_stripe_events('test', %s)", bodies)
 
+    def hurry(self) -> None:
+        """Lets pushes be sent as fast as they come."""
+        self.all(
+            "insert into payments_private.settings (name, value) values "
+            "('search_delay', '0'), ('push_rate_test', '100000'), ('push_rate_live', '100000')"
+        )
+
     def outbox(self) -> list[Row]:
         return self.all("select * from payments.outbox order by created_at, id")
+
+
+def send(shop: Shop, stripe: StripeWrites, rounds: int = 30) -> None:
+    """Sends until nothing is due, as a worker would; waits between tries are cut short."""
+    client = StripeApi("sk_test_made_up_for_this_test", base=stripe.base)
+    for _ in range(rounds):
+        shop.all("update payments.outbox set next_try_at = now() where status = 'pending'")
+        if outbox.send_pushes(shop.conn, lambda environment: client) == 0:
+            return
+
+
+def statuses(shop: Shop) -> list[str]:
+    return [row["status"] for row in shop.outbox()]
 
 
 def product(object_id: str = "prod_1", **fields: object) -> Json:

@@ -67,7 +67,7 @@ def test_linking_again_changes_the_link_and_nothing_else(shop: Shop) -> None:
     assert shop.one("select count(*) as n from payments.linked_tables")["n"] == 1
     assert shop.one("select stripe_price_id from app.products")["stripe_price_id"] == "price_1"
     triggers = shop.all("select tgname from pg_trigger where tgrelid = 'app.products'::regclass and not tgisinternal")
-    assert len(triggers) == 5
+    assert len(triggers) == 6
 
 
 def test_columns_of_the_right_type_are_adopted_with_what_they_hold(shop: Shop) -> None:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,41 +16,9 @@ from psycopg.rows import dict_row
 
 from pg_payments.stripe.client import StripeApi
 from pg_payments.worker import outbox
-from tests.linked_tables.shop import OWNER, PUSH, Shop, event, product
-from tests.support.stripe_writes import StripeWrites, stripe_writes
+from tests.linked_tables.shop import OWNER, PUSH, Shop, event, product, send, statuses
+from tests.support.stripe_writes import StripeWrites
 from tests.support.waiting import wait_until
-
-
-@pytest.fixture
-def stripe(monkeypatch: pytest.MonkeyPatch) -> Iterator[StripeWrites]:
-    monkeypatch.setattr("pg_payments.stripe.client.RETRIES", 0)
-    with stripe_writes() as account:
-        yield account
-
-
-@pytest.fixture
-def linked(shop: Shop, stripe: StripeWrites) -> Shop:
-    """Products are pushed and created; one is there on both sides."""
-    shop.link("app.products", "product", push=PUSH, create_at_stripe=True)
-    shop.all("insert into payments_private.settings (name, value) values ('search_delay', '0')")
-    shop.all("insert into payments_private.settings (name, value) values ('push_rate_test', '100000')")
-    shop.store(stripe.put(**product(default_price=None, name="old", metadata={})))
-    shop.all("insert into app.products (title, stripe_product_id) values ('old', 'prod_1')")
-    assert shop.outbox() == []
-    return shop
-
-
-def send(shop: Shop, stripe: StripeWrites, rounds: int = 30) -> None:
-    """Sends until nothing is due, as a worker would; waits between tries are cut short."""
-    client = StripeApi("sk_test_made_up_for_this_test", base=stripe.base)
-    for _ in range(rounds):
-        shop.all("update payments.outbox set next_try_at = now() where status = 'pending'")
-        if outbox.send_pushes(shop.conn, lambda environment: client) == 0:
-            return
-
-
-def statuses(shop: Shop) -> list[str]:
-    return [row["status"] for row in shop.outbox()]
 
 
 def test_a_change_is_told_after_it_is_committed_with_what_changed_only(linked: Shop, stripe: StripeWrites) -> None:

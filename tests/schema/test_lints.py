@@ -182,8 +182,10 @@ ACCEPTED = {
         ("payments_private.update_linked_rows", 'unused parameter "p_environment"'),
         ("payments_private.update_linked_rows", 'unused parameter "p_object_id"'),
         ("payments_private.update_linked_rows", 'unused parameter "p_object_type"'),
+        ("payments_private.update_linked_rows", 'unused parameter "p_key"'),
+        ("payments_private.update_linked_rows", 'unused parameter "p_previous"'),
         ("payments_private.update_linked_rows", 'unused variable "v_before"'),
-        ("payments_private.update_linked_rows", 'unused variable "v_rows"'),
+        ("payments_private.update_linked_rows", 'unused variable "v_echo"'),
     },
     "is its interface": {
         ("payments_private.apply_together", 'unused parameter "p_environment"'),

@@ -29,6 +29,8 @@ class StripeWrites:
         self.objects: dict[str, Json] = {}
         self.posts: list[tuple[str, Json, str | None]] = []
         self.counts: Counter[str] = Counter()
+        self.accounts: list[str | None] = []
+        """The connected account that each POST named."""
         self.fault: Callable[[str, int], str | None] = lambda path, number: None
         """Told path and number of a POST (from 1): `429`, `400`, `500` or `cut`, each `before` or `after` the deed."""
         self.delay = 0.0
@@ -134,6 +136,7 @@ def stripe_writes() -> Iterator[StripeWrites]:
             length = int(self.headers.get("Content-Length") or 0)
             form = dict(parse_qsl(self.rfile.read(length).decode(), keep_blank_values=True))
             account.counts["POST " + self.path] += 1
+            account.accounts.append(self.headers.get("Stripe-Account"))
             status, body, headers, cut = account.take(self.path, form, self.headers.get("Idempotency-Key"))
             time.sleep(account.delay)
             if cut:
@@ -151,7 +154,8 @@ def stripe_writes() -> Iterator[StripeWrites]:
             text = json.dumps(body).encode()
             self.send_response(status)
             for name, value in (
-                {"Content-Type": "application/json", "Content-Length": str(len(text))} | headers
+                {"Content-Type": "application/json", "Content-Length": str(len(text)), "Request-Id": "req_made_up"}
+                | headers
             ).items():
                 self.send_header(name, value)
             self.end_headers()
