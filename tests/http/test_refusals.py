@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,9 @@ from starlette.routing import Route
 
 from pg_payments.database import pool
 from tests.http.test_webhooks import an_event
+from tests.stripe_simulator.merchant import Merchant
+from tests.stripe_simulator.projections import ingest
+from tests.stripe_simulator.shop import shop
 from tests.support.servers import Server
 from tests.support.site import (
     ADA,
@@ -114,6 +118,48 @@ def shared_site(server: Server, module_conn: Conn) -> Iterator[Site]:
 def test_a_refusal_says_what_to_do_and_nothing_of_ours(shared_site: Site, case: Any) -> None:
     answer, expected = case(shared_site)
     assert refused(answer) == expected
+
+
+CALLERS: dict[str, dict[str, str]] = {
+    "nobody": {},
+    "a wrong key": {"x-api-key": "wrong"},
+    "a wrong scheme": {"Authorization": "Basic dXNlcjpwYXNz"},
+    "no token at all": {"Authorization": "Bearer ..."},
+    "a user": {"Authorization": f"Bearer {token()}"},
+    "a guest": {"Authorization": f"Bearer {token(None, 'anon')}"},
+    "an administrator": {"x-api-key": ADMIN_KEY},
+}
+BODIES = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b'{"environment": 7, "lineItems": "x", "nonsense": true}',
+    b"\xff\xfe",
+    b" " * 70_000,
+]
+
+
+@pytest.mark.parametrize(
+    "caller", [name if name == "nobody" else pytest.param(name, marks=pytest.mark.slow) for name in CALLERS]
+)
+def test_every_route_refuses_in_words(site: Site, caller: str) -> None:
+    """Whatever is sent to whichever route by whomever: a refusal is whole, and none is an internal error."""
+    paths = WEB.get(f"{site.base}/openapi.json").json()["paths"]
+    codes = set()
+    for path, methods in paths.items():
+        address = site.base + path.replace("{environment}", "test").replace("{", "").replace("}", "")
+        for method in {*(name.upper() for name in methods), "PUT", "TRACE"} & {
+            *["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"]
+        }:
+            for body in BODIES if method in ("POST", "PUT", "PATCH") else [b""]:
+                answer = WEB.request(method, address, content=body, headers=CALLERS[caller])
+                assert answer.status_code < 500 or answer.json()["error"] != "INTERNAL_ERROR", (method, path, body[:20])
+                if answer.status_code >= 400:
+                    codes.add(refused(answer))
+    assert (405, "METHOD_NOT_ALLOWED") in codes
+    if caller != "an administrator":
+        assert (401, "AUTH_UNAUTHORIZED") in codes or (403, "FORBIDDEN") in codes
 
 
 def test_a_refusal_says_who_may_not_do_what(site: Site) -> None:
@@ -286,15 +332,36 @@ def test_a_login_without_rights_ends_it(server: Server, conn: Conn) -> None:
     assert f"grant payments_service to {login}" in done.stderr
 
 
+def times_in(found: Any) -> Iterator[str]:
+    """Every text in an answer that begins as a time does."""
+    if isinstance(found, dict | list):
+        for each in found.values() if isinstance(found, dict) else found:
+            yield from times_in(each)
+    elif isinstance(found, str) and re.match(r"\d{4}-\d\d-\d\d[T ]", found):
+        yield found
+
+
 def test_times_end_in_z(site: Site, conn: Conn) -> None:
+    """In every answer, whatever the time zone of the login is."""
     conn.execute(sql.SQL("alter role {} set timezone to 'Asia/Kolkata'").format(sql.Identifier("test_admin_shop")))
-    conn.execute(
-        """select payments.store_stripe_objects('test', '[{"id": "sub_1", "object": "subscription", "created": 1,
-             "customer": "cus_1", "status": "active", "items": {"object": "list", "data": [
-               {"id": "si_1", "object": "subscription_item", "current_period_start": 1,
-                "current_period_end": 2}]}}]')"""
-    )
-    (found,) = site.ask_as_admin("GET", "test/subscriptions").json()["subscriptions"]
-    times = [found[name] for name in ("createdAt", "updatedAt", "syncedAt", "currentPeriodEnd")]
-    times += [found["items"][0][name] for name in ("createdAt", "updatedAt")]
-    assert [time for time in times if not time.endswith("Z")] == []
+    site.stand_in.add(*shop(products=1, customers=1, subscriptions=1))
+    price = site.new_price()
+    bought = site.checkout(token(), lineItems=[{"priceId": price, "quantity": 1}])
+    merchant = Merchant("times")
+    paid = merchant.checkout(merchant.make_price(merchant.make_product(), 1500), ("user", ADA), "paid")
+    merchant.refund(paid, 500)
+    ingest(conn, merchant.events)
+    answers = [bought, site.post(PORTAL, ADAS, token()), site.deliver(an_event())]
+    answers += [
+        site.ask_as_admin(*asked)
+        for asked in (
+            ("POST", "test/sync"), ("GET", "status"), ("GET", "config"), ("GET", "test/transactions"),
+            ("GET", "test/subscriptions"), ("GET", "test/customers"), ("GET", "test/catalog"),
+            ("GET", f"test/catalog/prices/{price}"), ("POST", "test/catalog/products", {"name": "Tea"}),
+        )
+    ]  # fmt: skip
+    for answer in answers:
+        assert answer.status_code < 300, answer.text
+        times = list(times_in(answer.json()))
+        assert [time for time in times if not time.endswith("Z")] == []
+        assert times or "config" in answer.url.path, answer.text
