@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg
@@ -20,6 +20,9 @@ from pg_payments.errors import DatabaseUnavailable
 
 CANCELLING = 1.0
 """Seconds for a cancellation to be sent, and as many for the statement to end on it."""
+
+BEFOREHAND = 0.5
+"""Seconds before the end of a limit at which a statement is cancelled, so that a silent database is left in time."""
 
 R = TypeVar("R")
 
@@ -50,6 +53,43 @@ async def within(conn: AsyncConnection[Any], seconds: float, work: Coroutine[Any
             task.cancel()
         if task.done() and not task.cancelled():
             task.exception()  # has been told
+
+
+@asynccontextmanager
+async def limited(conn: AsyncConnection[Any], seconds: float | None) -> AsyncIterator[None]:
+    """Around all that is done with a connection. Raises `CutOff` for a statement that goes on after `seconds`.
+
+    It is cancelled, lest its session waits in the database for as long as somebody else holds what it wants. What
+    does not end on that has its socket shut. Either way the connection is of no more use.
+    """
+    loop, cutting = asyncio.get_running_loop(), list[asyncio.Task[None]]()
+    timer = (
+        None
+        if seconds is None
+        else loop.call_later(seconds - BEFOREHAND, lambda: cutting.append(loop.create_task(_cut(conn))))
+    )
+    try:
+        yield
+    except psycopg.errors.QueryCanceled as error:
+        if cutting:
+            raise CutOff("the database did not answer in time") from error
+        raise
+    finally:
+        if timer is not None:
+            timer.cancel()
+        for task in cutting:
+            task.cancel()
+            shut(conn)
+
+
+async def _cut(conn: AsyncConnection[Any]) -> None:
+    try:
+        await conn.cancel_safe(timeout=BEFOREHAND)
+    except (psycopg.Error, OSError):
+        shut(conn)  # nobody listens
+        return
+    await asyncio.sleep(CANCELLING)
+    shut(conn)
 
 
 def shut(conn: AsyncConnection[Any]) -> None:

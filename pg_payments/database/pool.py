@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from pg_payments.database.connections import connect_async
-from pg_payments.database.deadlines import CutOff, shut, within
+from pg_payments.database.deadlines import CutOff, limited, within
 from pg_payments.errors import PoolBusy
 
 WAIT = 5
@@ -58,26 +58,36 @@ class LazyPool:
 
     @asynccontextmanager
     async def connection(self, limit: float | None = LIMIT) -> AsyncIterator[AsyncConnection[Any]]:
-        """A connection for a moment: it is shut after `limit` seconds, whatever is going on in it.
+        """A connection for a moment: after `limit` seconds what goes on in it is cancelled, and the connection shut.
 
         Raises `PoolBusy` when all stay busy, psycopg's `OperationalError` when none can be made.
         """
-        loop = asyncio.get_running_loop()
-        self._settle_in(loop)
+        self._settle_in(asyncio.get_running_loop())
         await self._have(self._free)
         try:
             conn = await self._living()
             self._lent.add(conn)
-            timer = None if limit is None else loop.call_later(limit, shut, conn)
             try:
-                yield conn
+                async with limited(conn, limit):
+                    yield conn
             finally:
-                if timer is not None:
-                    timer.cancel()
                 self._lent.discard(conn)
                 await self._keep(conn)
         finally:
             self._free.release()
+
+    @asynccontextmanager
+    async def aside(self, limit: float) -> AsyncIterator[AsyncConnection[Any]]:
+        """The same for a question that is to be asked just when all are busy: then by one more, closed afterwards."""
+        self._settle_in(asyncio.get_running_loop())
+        if not self._free.locked():
+            async with self.connection(limit) as conn:
+                yield conn
+            return
+        async with await connect_async(self._conninfo) as conn:
+            self.last_answer = time.monotonic()
+            async with limited(conn, limit):
+                yield conn
 
     @asynccontextmanager
     async def for_deliveries(self) -> AsyncIterator[AsyncConnection[Any]]:

@@ -117,8 +117,10 @@ class Condition:
             self._blockers, self._trouble_at = blockers, time.monotonic()
 
     async def _asked(self) -> tuple[Sequence[Row], Sequence[Row]]:
-        async with self._pool().connection(LIMIT) as conn:
-            return await functions.blockers(conn), await functions.verifications(conn)
+        async with self._pool().aside(LIMIT) as conn:
+            if blockers := await functions.blockers(conn):
+                return blockers, self._verifications  # the next question might have to wait for them too
+            return blockers, await functions.verifications(conn)
 
     def is_alive(self) -> bool:
         """Whether the database has lately been heard of."""

@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 from pg_payments.database import functions
 from pg_payments.database.connections import SETTINGS, connect, with_settings
 from pg_payments.database.pool import LazyPool
-from pg_payments.errors import ConfigurationError
+from pg_payments.errors import ConfigurationError, DatabaseUnavailable
 from pg_payments.http.state import Service
 from pg_payments.schema.migrate import migrate, status
 from pg_payments.settings import Settings
@@ -26,6 +26,7 @@ from tests.stripe_simulator.projections import projections
 from tests.support.pgbouncer import POOL_SIZE, pooling, superuser
 from tests.support.servers import Server
 from tests.support.tools import command
+from tests.support.waiting import wait_until
 
 Row = dict[str, Any]
 
@@ -344,3 +345,39 @@ def test_what_is_planted_is_not_called_while_migrating(empty_database_url: str) 
         migrate(empty_database_url, force=True)
         assert status(empty_database_url).up_to_date
         assert conn.execute("select * from public.loot").fetchall() == []
+
+
+@pytest.mark.parametrize("work", ["select pg_sleep(60)", "table payments.customers", "in a transaction"])
+def test_what_overruns_its_limit_does_not_go_on_in_the_database(
+    work: str, conn: psycopg.Connection[Row], database_url: str
+) -> None:
+    async def ask() -> None:
+        async with LazyPool(f"{database_url}&application_name=overruns", 1).connection(0.8) as slow:
+            if work.startswith("in"):
+                async with slow.transaction():
+                    await slow.execute("lock table payments.customers")
+            await slow.execute(work.encode())
+
+    with psycopg.connect(database_url) as blocker:
+        blocker.execute("lock table payments.customers")
+        with pytest.raises(DatabaseUnavailable):
+            asyncio.run(ask())
+        left = "select from pg_stat_activity where application_name = 'overruns'"
+        wait_until(lambda: conn.execute(left.encode()).rowcount == 0, "it has ended while the lock is held")
+
+
+def test_what_ends_in_time_is_not_disturbed(database_url: str) -> None:
+    async def ask() -> list[int]:
+        pool, pids = LazyPool(database_url, 1), []
+        for _ in range(3):
+            async with pool.connection(0.7) as quick:
+                pids.append(quick.info.backend_pid)
+                await quick.execute("select pg_sleep(0.1)")
+        await asyncio.sleep(0.8)
+        async with pool.connection() as quick, pool.aside(5) as other:  # which is one more
+            assert other.info.backend_pid != quick.info.backend_pid
+            pids.append(quick.info.backend_pid)
+        await pool.close()
+        return pids
+
+    assert len(set(asyncio.run(ask()))) == 1

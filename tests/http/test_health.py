@@ -19,7 +19,7 @@ from pg_payments.http import condition
 from tests.http.test_webhooks import an_event
 from tests.support.relay import Relay
 from tests.support.servers import Server
-from tests.support.site import WEB, Site, bring_application, running_site, shop_url
+from tests.support.site import WEB, Site, bring_application, running_site, shop_url, token
 from tests.support.waiting import wait_until
 
 Conn = psycopg.Connection[dict[str, Any]]
@@ -60,6 +60,7 @@ def test_how_the_mirror_compared_with_stripe_is_told(site: Site, conn: Conn) -> 
     told = promptly(site, "/health").json()
     at = told["mirror"]["test"].pop("verifiedAt")
     assert datetime.fromisoformat(at).tzinfo is not None
+    assert at.endswith("Z")
     summary = {
         "objects": 9, "sampled": False, "differences": {"missing": 0, "stale": 2, "extra": 0, "different": 0},
         "repaired": 3,
@@ -98,6 +99,39 @@ def test_who_is_in_the_way_is_named_and_logged_once(
     assert sum("deliveries are held up" in line for line in lines) == 1
     assert sum("deliveries flow again" in line for line in lines) == 1
     assert not any("lock table" in line for line in lines), "statements are not logged"
+
+
+@pytest.mark.slow
+def test_a_lock_on_everything_is_told_and_leaves_no_sessions_behind(site: Site, conn: Conn, database_url: str) -> None:
+    """Whoever gives up leaves nothing waiting in the database, or its connections would be used up by asking."""
+    functions.record_verification(conn, "test", 9, True, {"missing": 0, "stale": 0, "extra": 0, "different": 0}, 0)
+    mine = "from pg_stat_activity where usename = 'test_shop' and datname = current_database()"
+    tables = conn.execute(
+        "select string_agg(oid::regclass::text, ', ') as names from pg_class"
+        " where relnamespace in ('payments'::regnamespace, 'payments_private'::regnamespace) and relkind = 'r'"
+    ).fetchone()
+    assert tables is not None
+    with psycopg.connect(database_url, application_name="night job") as blocker, ThreadPoolExecutor(12) as background:
+        blocker.execute(f"lock table {tables['names']}".encode())
+        answers = [background.submit(site.deliver, customer_event(n)) for n in range(6)]
+        answers += [background.submit(site.checkout, token()) for _ in range(6)]
+        wait_until(lambda: promptly(site, "/health").json()["status"] == "degraded", "it is told", 20)
+        began = time.monotonic()
+        while time.monotonic() - began < 13:  # longer than any request may take
+            told = promptly(site, "/health").json()
+            assert told["reasons"][0]["reason"] == "blocked"
+            assert told["reasons"][0]["application"] == "night job"
+            assert promptly(site, "/metrics").status_code == 200
+            assert promptly(site, "/health/live").status_code == 200
+            time.sleep(0.2)
+            assert conn.execute(f"select {mine}".encode()).rowcount <= 3 + 1
+        assert {answer.result(60).status_code for answer in answers} == {503}
+        wait_until(
+            lambda: conn.execute(f"select {mine} and wait_event_type = 'Lock'".encode()).rowcount == 0, "all left"
+        )
+        blocker.rollback()
+    wait_until(lambda: promptly(site, "/health").json()["status"] == "ok", "all is well again", 30)
+    assert site.deliver(customer_event(1)).status_code == 200
 
 
 GATE = """
