@@ -157,9 +157,15 @@ async def _page(conn: AsyncConnection[Any], what: _List, key: Key | None, limit:
 # Payments -------------------------------------------------------------------------------------------------------------
 
 
+PAYMENTS = ("one_time_payment", "subscription_invoice", "failed_payment")
+"""Types of row that are payments; the others are refunds and disputes."""
+REFUNDED = ("refunded", "partially_refunded")
+"""Statuses of what was given back, all or a part."""
+
+
 @dataclass(frozen=True)
 class PaymentFilter:
-    """What a list of payments shows; None leaves it out."""
+    """What a list of payments shows; None leaves it out. Type any_payment and status any_refund stand for several."""
 
     status: str | None = None
     type: str | None = None
@@ -175,8 +181,8 @@ class PaymentFilter:
 
 def _payments(scope: Scope, asked: PaymentFilter) -> _List:
     named = {
-        "t.status = %(status)s": asked.status,
-        "t.type = %(type)s": asked.type,
+        "t.status = any (%(statuses)s)": asked.status,
+        "t.type = any (%(types)s)": asked.type,
         "t.currency = %(currency)s": asked.currency,
         "t.amount >= %(least)s": asked.least,
         "t.amount <= %(most)s": asked.most,
@@ -202,7 +208,11 @@ def _payments(scope: Scope, asked: PaymentFilter) -> _List:
         conditions.append("t.subject_key = %(subject)s")
     if asked.customer is not None and asked.word:
         conditions.append("t.provider_customer_id = %(customer)s")
-    return _List(base, "provider_created_at", conditions, scope.parameters() | vars(asked))
+    several = {
+        "types": list(PAYMENTS) if asked.type == "any_payment" else [asked.type],
+        "statuses": list(REFUNDED) if asked.status == "any_refund" else [asked.status],
+    }
+    return _List(base, "provider_created_at", conditions, scope.parameters() | vars(asked) | several)
 
 
 async def payments(

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
+from unicodedata import normalize
 
 import psycopg
 
@@ -79,7 +80,7 @@ class Business:
         return price | {"name": name}
 
     def _customer(self, name: str, at: int) -> Json:
-        first = name.split()[0].lower().encode("ascii", "ignore").decode()
+        first = normalize("NFKD", name.split()[0]).lower().encode("ascii", "ignore").decode()
         made = objects.customer(self._id("cus"), f"{first}@customers.example", name, at)
         self._tell("customer.created", at, made)
         return made

@@ -24,6 +24,7 @@ FILTERS = [
     ("", "true"),
     ("status=failed", "status = 'failed'"),
     ("type=refund", "type = 'refund'"),
+    ("type=any_payment&status=any_refund", "type not in ('refund', 'dispute') and status like '%refunded'"),
     ("currency=jpy", "currency = 'jpy'"),
     ("currency=JPY&least=17800&most=26700", "currency = 'jpy' and amount between 17800 and 26700"),
     ("currency=usd&least=25", "currency = 'usd' and amount >= 2500"),
@@ -249,6 +250,20 @@ def test_pages_are_of_one_environment_and_account(board: Board, ada: httpx.Clien
     assert ada.get(f"test/payments/{mine}?account=acct_shop2").status_code == 200
     assert "/acct_shop2/test/payments/pi_of_test_acct_shop2" in ada.get(f"test/payments/{mine}?account=acct_shop2").text
     assert "acct_shop3" in ada.get("live/overview").text
+
+
+def test_each_figure_of_the_overview_leads_to_what_it_counts(ada: httpx.Client) -> None:
+    page = ada.get("test/overview").text
+    figures = re.findall(r'href="/dashboard/([^"]*)">([\d,]+)(?: payments?)?</a>', page)
+    assert len(figures) == 7
+    for path, number in figures:
+        listed, where = 0, html.unescape(path)
+        while where:
+            answer = ada.get(where).text
+            listed += answer.partition("<tbody>")[2].count("<tr>")
+            following = re.search(r'rel="next" href="/dashboard/([^"]+)"', answer)
+            where = html.unescape(following[1]) if following else ""
+        assert listed == int(number.replace(",", "")), path
 
 
 def test_what_is_vendored_is_what_is_written_down() -> None:

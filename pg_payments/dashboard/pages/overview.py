@@ -18,7 +18,6 @@ from pg_payments.database.query import Row
 from pg_payments.errors import InvalidRequest
 
 DAYS = (7, 30, 90)
-PAYMENTS = ("one_time_payment", "subscription_invoice", "failed_payment")
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,11 @@ class Chart:
     total: int
     refunded: int
     bars: Sequence[Bar]
+
+    @property
+    def highest(self) -> int:
+        """The amount of the day that reaches the top."""
+        return max(bar.amount for bar in self.bars)
 
 
 async def show(context: Context) -> Response:
@@ -98,7 +102,7 @@ def _charts(rows: Sequence[Row], first: date, today: date) -> list[Chart]:
     paid: dict[str, dict[date, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
     refunded: dict[str, int] = defaultdict(int)
     for row in rows:
-        if row["type"] in PAYMENTS and row["paid"] is not None and row["currency"]:
+        if row["type"] in queries.PAYMENTS and row["paid"] is not None and row["currency"]:
             cell = paid[row["currency"]][row["day"]]
             cell[0] += row["paid"]
             cell[1] += row["number"]
@@ -115,10 +119,10 @@ def _shares(rows: Sequence[Row]) -> dict[str, int]:
     """How many payments there were, and how many of them came to what."""
     found = dict.fromkeys(("payments", "succeeded", "failed", "pending", "refunded", "disputed"), 0)
     for row in rows:
-        if row["type"] not in PAYMENTS:
+        if row["type"] not in queries.PAYMENTS:
             continue
         found["payments"] += row["number"]
-        name = "refunded" if row["status"] == "partially_refunded" else row["status"]
+        name = "refunded" if row["status"] in queries.REFUNDED else row["status"]
         if name in found:
             found[name] += row["number"]
     return found

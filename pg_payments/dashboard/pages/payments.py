@@ -20,8 +20,8 @@ from pg_payments.database.dashboard import Key, Page, PaymentFilter
 from pg_payments.database.query import Row
 from pg_payments.errors import InvalidRequest, NotFound
 
-STATUSES = ("succeeded", "pending", "failed", "refunded", "partially_refunded", "disputed")
-TYPES = ("one_time_payment", "subscription_invoice", "failed_payment", "refund", "dispute")
+STATUSES = ("succeeded", "pending", "failed", "refunded", "partially_refunded", "any_refund", "disputed")
+TYPES = ("any_payment", "one_time_payment", "subscription_invoice", "failed_payment", "refund", "dispute")
 EXPORTED_AT_ONCE = 1000
 COLUMNS = (
     "id", "created_at_utc", "type", "status", "amount_minor_units", "refunded_minor_units", "currency", "customer",

@@ -14,6 +14,8 @@
     });
   }
   localize(document);
+  var here = document.querySelector(".rooms a[aria-current]");
+  if (here) here.closest("ul").scrollLeft = here.offsetLeft - 40;  // where the pages are a row that scrolls
   document.addEventListener("htmx:afterSwap", function (event) {
     localize(document);
     if (event.detail.target && event.detail.target.id === "main") {
