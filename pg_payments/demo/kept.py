@@ -1,7 +1,8 @@
 """The kept demo's dashboard: a process of its own, which goes on when the story is told.
 
 It reads its settings from stdin, so that no secret is in the environment or among the arguments, and serves until it is
-ended by a signal. The stand-in for Stripe begins anew in it, so that products can be made and pushes sent.
+ended by a signal. A stand-in for Stripe is in it that has what is mirrored, so that a sync finds it, products can be
+made and changed, and pushes are sent.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from typing import Any
 from pydantic import SecretStr
 
 from pg_payments.dashboard import mount_dashboard, way_in
+from pg_payments.database import functions
+from pg_payments.database.connections import connect
 from pg_payments.demo.serving import address_of, loopback_socket, served
 from pg_payments.errors import ConfigurationError
 from pg_payments.http.application import create_app
 from pg_payments.settings import Settings
-from pg_payments.testing.stand_in import StandIn
+from pg_payments.testing.objects import Json
+from pg_payments.testing.offline_stripe import OfflineStripe
 
 SECONDS = 20
 """For the process to come up."""
@@ -76,7 +80,8 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         if said["stripe_api_base"] is None and said["stripe_test_secret_key"] == "sk_test_stand_in":  # noqa: S105 - no secret
             bound = stack.enter_context(loopback_socket())
-            stand_in = StandIn(address_of(bound))
+            stand_in = OfflineStripe(address_of(bound))
+            stand_in.adopt(_mirrored(said["database_url"]))
             said["stripe_api_base"] = stack.enter_context(served(stand_in.app, bound))
         app = create_app(_settings(said))
         mount_dashboard(app)
@@ -84,6 +89,17 @@ def main() -> None:
         sys.stdout.write(base + "\n")
         sys.stdout.flush()
         signal.pause()
+
+
+def _mirrored(database_url: str) -> list[Json]:
+    """All objects that are stored, oldest first."""
+    with connect(database_url) as conn, conn.transaction():
+        functions.act_as(conn, "payments_admin", "{}", None)
+        rows = conn.execute(
+            "select o.data from payments.stripe_objects o where o.environment = 'test' and o.account_id is null"
+            " and not o.deleted and o.data is not null order by (o.data ->> 'created')::bigint, o.object_id"
+        ).fetchall()
+    return [row[0] for row in rows]
 
 
 def _settings(said: dict[str, Any]) -> Settings:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from pg_payments.testing import billing_objects as billing
@@ -75,6 +75,24 @@ class OfflineStripe(StandIn):
         made["client_reference_id"] = request.get("client_reference_id")
         self._asked[made["id"]] = request
         return made
+
+    def adopt(self, made: Sequence[Json]) -> None:
+        """Has these objects from now on, the oldest first, as if they had been made here."""
+        with self._lock:
+            for each in made:
+                self._keep(each)
+
+    def update_catalogue(self, object_id: str, request: Json) -> Json:
+        """A product or a price with other values: its name, its description, whether it is sold."""
+        with self._lock:
+            made = self._get(object_id)
+            changes = {name: value or None for name, value in request.items() if name in ("name", "description")}
+            if "active" in request:
+                changes["active"] = request["active"] == "true"
+            before = {name: made.get(name) for name in changes}
+            made |= changes
+            self._tell(f"{made['object']}.updated", made, before)
+            return made
 
     def cancel_subscription(self, subscription_id: str, *, at_period_end: bool = False) -> Json:
         """Ends a subscription now, or when its period ends."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -15,6 +16,8 @@ import pytest
 from pg_payments.demo.serving import address_of, loopback_socket, served
 from pg_payments.testing.local_postgres import temporary_server
 from pg_payments.testing.stand_in import StandIn
+from tests.dashboard.conftest import answer_question
+from tests.support.waiting import wait_until
 
 MINUTE = 60
 """Seconds the demo may take."""
@@ -67,6 +70,16 @@ def test_it_leaves_the_server_up_when_asked_to(tmp_path: Path) -> None:
         with httpx.Client(follow_redirects=True) as browser:
             assert "Needs attention" in browser.get(way_in).text
             assert "pi_demo" in browser.get(way_in.partition("enter?")[0] + "test/events?status=failed").text
+            # what the page advises works: the stand-in knows the business
+            browser.base_url = way_in.partition("enter?")[0]
+            before = browser.get("test/customers").text.count("<tr>")
+            answer_question(browser, "test/do/sync")
+            wait_until(lambda: "s-succeeded" in browser.get("test/settings").text, "the sync has succeeded")
+            assert "nothing was synced yet" not in browser.get("test/overview").text
+            assert browser.get("test/customers").text.count("<tr>") == before
+            product = re.findall(r"do/product-archive\?product=(prod_demo\d+)", browser.get("test/catalogue").text)[0]
+            answer_question(browser, f"test/do/product-change?product={product}", name="Fresh coffee")
+            assert "Fresh coffee" in browser.get("test/catalogue").text
         assert httpx.get(way_in).status_code == 401
     finally:
         subprocess.run(end, shell=True, check=True)
