@@ -275,9 +275,8 @@ begin
       v_groups := v_groups || v_stored.payment_group;
     end if;
     continue when not v_stored.changed;
-    perform payments_private.update_linked_rows(
-      p_environment, p_account, s.object_type, s.object_id, (v_stored.newest).data, s.idempotency_key,
-      s.previous_attributes);
+    perform payments_private.update_linked_rows(p_environment, p_account, s.object_type, s.object_id,
+      (v_stored.newest).data, s.idempotency_key, s.previous_attributes);
     case s.object_type
       when 'customer', 'v2.core.account' then v_customers := v_customers || s.object_id;
       when 'subscription' then v_subscriptions := v_subscriptions || s.object_id;

@@ -93,7 +93,8 @@ begin
         from (select e.value from jsonb_each_text(p_link.push) e union select p_link.id_column::text) u (c))),
     ('payments_push_moved_%s', (select 'after update of ' || string_agg(format('%I', k), ', ' order by k)
                                   from unnest(p_link.key_columns) k), (
-      select string_agg(format('new.%1$I is distinct from old.%1$I', k), ' or ' order by k) from unnest(p_link.key_columns) k));
+      select string_agg(format('new.%1$I is distinct from old.%1$I', k), ' or ' order by k)
+        from unnest(p_link.key_columns) k));
   if p_link.archive_on_delete then
     return query values ('payments_archive_%s', 'after delete', format('old.%I is not null', p_link.id_column));
   end if;
