@@ -58,6 +58,27 @@ end
 $$;
 comment on function payments_private.is_off_stripe(payments_private.payment_facts) is 'Whether a member of a group is an invoice payment made outside of Stripe.';
 
+create or replace function payments_private.has_part_off_stripe(p_group payments_private.payment_facts[])
+  returns boolean
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_member payments_private.payment_facts;
+begin
+  foreach v_member in array p_group loop
+    if v_member.mode = 'off_stripe'
+      or (v_member.node like 'invoice_payment:%' and payments_private.is_off_stripe(v_member))
+    then
+      return true;
+    end if;
+  end loop;
+  return false;
+end
+$$;
+comment on function payments_private.has_part_off_stripe(payments_private.payment_facts[]) is
+  'Whether anything of a group says that it was paid, or partly paid, outside of Stripe.';
+
 -- The objects of a group that tell of one of its payments.
 create or replace function payments_private.parts_of(
   p_key payments_private.payment_facts, p_alone boolean, p_group payments_private.payment_facts[]
@@ -270,9 +291,8 @@ declare
 begin
   if v_keys = '{}' then
     return v_rows;
-  elsif cardinality(v_keys) > 1 or v_keys[1].mode = 'canceled' or exists (
-    select from unnest(p_group) m where v_keys[1].node like 'payment_intent:%'
-       and (m.mode = 'off_stripe' or payments_private.is_off_stripe(m)))
+  elsif cardinality(v_keys) > 1 or v_keys[1].mode = 'canceled'
+    or (v_keys[1].node like 'payment_intent:%' and payments_private.has_part_off_stripe(p_group))
   then
     if v_keys[1].node like 'payment_intent:%' then
       v_rows := payments_private.payments_of_bill(p_environment, p_account, v_keys, p_group);

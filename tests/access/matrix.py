@@ -512,6 +512,7 @@ INTERNALS: Final = """
     guest_secret
     had_values
     has_facts
+    has_part_off_stripe
     has_several_bills
     heir_of
     hmac_sha256
