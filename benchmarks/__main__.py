@@ -20,6 +20,7 @@ from benchmarks.linked import linked
 from benchmarks.machine import machine, settings
 from benchmarks.pipeline import ALL, pipeline
 from benchmarks.rebuild import rebuild
+from benchmarks.repeats import repeats
 from benchmarks.report import Part, Report
 from benchmarks.size import size
 from benchmarks.sync import sync
@@ -33,6 +34,7 @@ class What(StrEnum):
 
     pipeline = "pipeline"
     size = "size"
+    repeats = "repeats"
     sync = "sync"
     access = "access"
     rebuild = "rebuild"
@@ -63,6 +65,10 @@ def main(
             show_default=False,
         ),
     ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=1, help="flat: fewer rows where loading them would take longer.", show_default=False),
+    ] = None,
     updates: Annotated[int, typer.Option(min=1, help="bloat: how many.")] = 1_000_000,
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of Postgres; may be repeated.")
@@ -82,13 +88,14 @@ def main(
     parts: dict[What, Callable[[Bench], Part]] = {
         What.pipeline: lambda bench: pipeline(bench, contenders, workers),
         What.size: size,
+        What.repeats: repeats,
         What.sync: sync,
         What.access: lambda bench: access(bench, rows_or(1_000_000)),
         What.rebuild: lambda bench: rebuild(bench, rows_or(1_000_000)),
         What.bloat: lambda bench: bloat(bench, SHORT_ROWS if short else updates),
         What.linked: lambda bench: linked(bench, rows_or(1_000_000)),
         What.dashboard: lambda bench: board(bench, rows_or(1_000_000)),
-        What.flat: lambda bench: flat(bench, rows_or(10_000_000)),
+        What.flat: lambda bench: flat(bench, rows_or(10_000_000), minutes),
     }
     options = Options(seconds, runs, seed, short=False)
     report = Report(markdown=markdown)

@@ -3,9 +3,10 @@
     baseline-N   the least: one INSERT of the raw body into a plain table, committed; N connections
     one-N     `ingest_stripe_event`, one by one; N connections
     batch-N   `ingest_stripe_events`, 32 at a time; N connections
+    asgi-N    a bare ASGI application that does what the baseline does (`benchmarks.bare`), N deliveries at a time
     http-N    the webhook endpoint of `pg-payments serve`, N deliveries at a time
 
-All but the last run in client processes of ours, one a connection, with psycopg's defaults and autocommit.
+All but the last two run in client processes of ours, one a connection, with psycopg's defaults and autocommit.
 """
 
 from __future__ import annotations
@@ -43,9 +44,19 @@ class Contender:
     @classmethod
     def named(cls, name: str) -> Contender:
         kind, _, clients = name.partition("-")
-        if kind not in ("baseline", "one", "batch", "http") or not clients.isdigit() or not int(clients):
-            raise ValueError(f"no contender {name}: baseline-N, one-N, batch-N or http-N")
+        if kind not in ("baseline", "one", "batch", "asgi", "http") or not clients.isdigit() or not int(clients):
+            raise ValueError(f"no contender {name}: baseline-N, one-N, batch-N, asgi-N or http-N")
         return cls(name, kind, int(clients))
+
+    @property
+    def served(self) -> bool:
+        """Whether it is a web server."""
+        return self.kind in ("asgi", "http")
+
+    @property
+    def keeps_raw(self) -> bool:
+        """Whether it fills the baseline's table."""
+        return self.kind in ("baseline", "asgi")
 
     @property
     def size(self) -> int:

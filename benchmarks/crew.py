@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 
 import psycopg
 
-from benchmarks import endpoint
+from benchmarks import endpoint, wrk
 from benchmarks.contenders import DELIVER, Connection, Signed, sign
 from benchmarks.processor import difference, seconds_of
 from benchmarks.stream import Tape
@@ -106,7 +106,9 @@ def _perform(task: Task, tape: Tape, pipe: Pipe, connections: dict[str, Connecti
     gc.collect()
     gc.disable()
     try:
-        if task.contender.kind == "http":
+        if task.contender.served and wrk.available():
+            return wrk.perform(task, stock, ready)
+        if task.contender.served:
             return endpoint.perform(task, stock, ready)
         if task.target not in connections:
             connections[task.target] = psycopg.connect(task.target, autocommit=True)

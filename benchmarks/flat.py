@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from statistics import median
 
 from benchmarks.bench import Bench, Database
@@ -15,7 +16,15 @@ CONTENDERS = ("one-1", "batch-1")
 COLUMNS = ("contender", "stored", "events/s", "p50 ms", "p99 ms", "backend ms/event", "WAL kB/event", "reads/event")
 
 
-def flat(bench: Bench, rows: int) -> Part:
+PROBE = 200_000
+"""How many rows tell how long many take."""
+SLOWER = 1.5
+"""How much longer a row among many takes to load: indexes are built over all of them."""
+
+
+def flat(bench: Bench, rows: int, minutes: float | None = None) -> Part:
+    if minutes is not None:
+        rows = min(rows, _rows_within(bench, minutes))
     few = min(FEW, rows // 2)
     sizes = {size: _loaded(bench, size) for size in (few, rows)}
     stopwatch = Stopwatch(bench)
@@ -55,6 +64,14 @@ def _table(found: dict[tuple[str, int], list[Measurement]]) -> Table:
             rounds=[vars(m) for m in measured],
         )
     return table
+
+
+def _rows_within(bench: Bench, minutes: float) -> int:
+    """How many rows can be loaded in that time, by how long a few take; in whole hundred thousands."""
+    began = time.monotonic()
+    _loaded(bench, PROBE)
+    a_row = (time.monotonic() - began) / PROBE * SLOWER
+    return max(PROBE, int(60 * minutes / a_row) // 100_000 * 100_000)
 
 
 def _loaded(bench: Bench, rows: int) -> Database:

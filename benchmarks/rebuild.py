@@ -14,8 +14,8 @@ from pg_payments.database import functions
 
 STORED = (LEDGER, STORE, "payments.stripe_checkout_sessions", "payments_private.customer_claims")
 """The store, and the ledger, which has the bodies of what events told last."""
-MINUTES = 10
-"""What "in minutes" is taken to mean."""
+MINUTES = 3
+"""For a million objects."""
 GROWTH = 2
 """How much more memory ten times the objects may take, since memory is to be bounded."""
 SAMPLE_SECONDS = 0.2

@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 
 from benchmarks.bench import Bench, Database
-from benchmarks.report import Part, Table, number
+from benchmarks.report import Goal, Part, Table, number
+from benchmarks.timing import count
 from pg_payments.database import functions
 
 LAPS = 400
@@ -26,6 +27,7 @@ select c.oid::regclass::text, pg_relation_size(c.oid),
  where c.relkind = 'r' and (n.nspname in ('payments', 'payments_private') or c.relname = 'raw_events')
  order by pg_total_relation_size(c.oid) desc
 """
+WRITTEN = "select pg_current_wal_insert_lsn() - '0/0'"
 INDEXES = """
 select i.indexrelid::regclass::text, pg_relation_size(i.indexrelid)
   from pg_stat_user_indexes i
@@ -37,7 +39,7 @@ select i.indexrelid::regclass::text, pg_relation_size(i.indexrelid)
 
 def size(bench: Bench) -> Part:
     database = bench.database("size")
-    events = _take_in(bench, database, 1 if bench.options.short else LAPS)
+    events, wal = _take_in(bench, database, 1 if bench.options.short else LAPS)
     tables = Table("tables", ("table", "heap", "TOAST", "indexes", "together", "rows an event"))
     indexes = Table("indexes", ("index", "bytes an event"))
     total = 0
@@ -59,19 +61,23 @@ def size(bench: Bench) -> Part:
     tables.add(
         "all but the baseline's", "", "", "", number(total / events), "", table="all", events=events, bytes=total
     )
+    goals = [Goal("kB stored, an event", total / events / 1000, 5.9, at_least=False),
+             Goal("kB of WAL, an event", wal / events / 1000, 6.5, at_least=False)]  # fmt: skip
     told = f"bytes an event of {bench.tape.mean_bytes:.0f} bytes, after {events:,} events; vacuumed as autovacuum comes"
-    return Part("size", told, [tables, indexes])
+    return Part("size", told, [tables, indexes], goals)
 
 
-def _take_in(bench: Bench, database: Database, laps: int) -> int:
-    """The laps' events, in batches and as they are in the baseline's table; how many."""
-    bodies, events = bench.tape.bodies(bench.take_laps(laps, database)), 0
-    with psycopg.connect(database.client_url, autocommit=True) as conn:
+def _take_in(bench: Bench, database: Database, laps: int) -> tuple[int, int]:
+    """The laps' events, in batches and as they are in the baseline's table; how many, and ours of the bytes of WAL."""
+    bodies, events, wal = bench.tape.bodies(bench.take_laps(laps, database)), 0, 0
+    with psycopg.connect(database.client_url, autocommit=True) as conn, database.connect() as meter:
         while batch := [body.decode() for body in islice(bodies, AT_ONCE)]:
+            before = count(meter, WRITTEN)
             functions.ingest_stripe_events(conn, "test", batch)
+            wal += count(meter, WRITTEN) - before
             _keep_raw(conn, batch)
             events += len(batch)
-    return events
+    return events, wal
 
 
 def _keep_raw(conn: psycopg.Connection[Any], batch: list[str]) -> None:

@@ -40,7 +40,7 @@ def sync(bench: Bench) -> Part:
     for (names, how), rates in found.items():
         table.add(names, how, number(median(rates)), extent(rates), objects=names, how=how, rates=rates)
     told = f"objects a second, {PAGE} a call, {bench.options.runs} rounds; what `pg-payments sync` lists, and payments"
-    goal = Goal("new objects of a sync, a second", median(found[", ".join(SYNCED), "new"]), 5000)
+    goal = Goal("new objects of a sync, a second", median(found[", ".join(SYNCED), "new"]), 8000)
     return Part("sync", told, [table], [goal])
 
 

@@ -38,3 +38,5 @@ class Tally:
     """Seconds."""
     server_cpu: float | None
     """Seconds of its own backend; None where unknown."""
+    unanswered: int = 0
+    """How many more may have been sent, and be kept."""

@@ -2569,6 +2569,14 @@ ALTER FUNCTION payments_private.has_facts(p_object_type text) OWNER TO payments_
 
 COMMENT ON FUNCTION payments_private.has_facts(p_object_type text) IS 'Whether payments are computed from objects of this type.';
 
+CREATE FUNCTION payments_private.has_part_off_stripe(p_group payments_private.payment_facts[]) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.has_part_off_stripe(p_group payments_private.payment_facts[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.has_part_off_stripe(p_group payments_private.payment_facts[]) IS 'Whether anything of a group says that it was paid, or partly paid, outside of Stripe.';
+
 CREATE FUNCTION payments_private.has_several_bills(p_group payments_private.payment_facts[]) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -6853,6 +6861,8 @@ REVOKE ALL ON FUNCTION payments_private.guest_secret() FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.has_facts(p_object_type text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.has_part_off_stripe(p_group payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.has_several_bills(p_group payments_private.payment_facts[]) FROM PUBLIC;
 

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow
 PARTS = {
     "pipeline": ["events taken in"],
     "size": ["tables", "indexes"],
+    "repeats": ["cost of an event that tells nothing new"],
     "sync": ["objects stored"],
     "access": ["reading and retrying"],
     "rebuild": ["rebuild_projections"],
@@ -26,7 +27,7 @@ PARTS = {
     "dashboard": ["pages"],
     "flat": ["cost of an event"],
 }
-CONTENDERS = ["baseline-1", "one-1", "baseline-16", "one-16", "batch-2", "http-64"]
+CONTENDERS = ["baseline-1", "one-1", "baseline-16", "one-16", "batch-2", "asgi-64", "http-64"]
 FIGURES = {"events", "rate", "p50", "p99", "backend_cpu", "client_cpu", "wal", "reads"}
 
 
@@ -62,7 +63,7 @@ def test_everything_printed_is_in_the_json(short_run: tuple[str, dict[str, Any]]
     for part, tables in PARTS.items():
         assert list(found["parts"][part]["tables"]) == tables
         assert all(found["parts"][part]["tables"].values())
-    for part in ("pipeline", "sync", "access", "rebuild", "dashboard", "flat"):
+    for part in ("pipeline", "size", "repeats", "sync", "access", "rebuild", "dashboard", "flat"):
         goals = found["parts"][part]["goals"]
         assert goals
         assert all(set(goal) == {"name", "found", "bound", "at_least", "unit", "met"} for goal in goals)
