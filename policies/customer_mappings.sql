@@ -7,3 +7,5 @@ grant select on payments.customer_mappings to payments_admin;
 drop policy if exists administrators_read_all on payments.customer_mappings;
 create policy administrators_read_all on payments.customer_mappings
   for select to payments_admin using (true);
+comment on policy administrators_read_all on payments.customer_mappings is
+  'payments_admin reads every row.';

@@ -7,3 +7,5 @@ grant select on payments.customers to payments_admin;
 drop policy if exists administrators_read_all on payments.customers;
 create policy administrators_read_all on payments.customers
   for select to payments_admin using (true);
+comment on policy administrators_read_all on payments.customers is
+  'payments_admin reads every row.';

@@ -6,3 +6,5 @@ grant select on payments.outbox to payments_admin;
 drop policy if exists administrators_read_all on payments.outbox;
 create policy administrators_read_all on payments.outbox
   for select to payments_admin using (true);
+comment on policy administrators_read_all on payments.outbox is
+  'payments_admin reads every row.';

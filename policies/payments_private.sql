@@ -41,15 +41,21 @@ grant select on payments_private.stashed_events to payments_admin;
 drop policy if exists administrators_read_dead_events on payments_private.stashed_events;
 create policy administrators_read_dead_events on payments_private.stashed_events
   for select to payments_admin using (parked_at is not null);
+comment on policy administrators_read_dead_events on payments_private.stashed_events is
+  'payments_admin sees in payments.dead_events what the ledger does not take.';
 
 -- So does the list of linked tables.
 grant select on payments_private.linked_tables to payments_admin;
 drop policy if exists administrators_read_all on payments_private.linked_tables;
 create policy administrators_read_all on payments_private.linked_tables
   for select to payments_admin using (true);
+comment on policy administrators_read_all on payments_private.linked_tables is
+  'payments_admin reads every row.';
 
 -- So does the view of the store, which administrators read.
 grant select on payments_private.stored_objects to payments_admin;
 drop policy if exists administrators_read_all on payments_private.stored_objects;
 create policy administrators_read_all on payments_private.stored_objects
   for select to payments_admin using (true);
+comment on policy administrators_read_all on payments_private.stored_objects is
+  'payments_admin reads every row.';

@@ -7,3 +7,5 @@ grant select on payments.provider_connections to payments_admin;
 drop policy if exists administrators_read_all on payments.provider_connections;
 create policy administrators_read_all on payments.provider_connections
   for select to payments_admin using (true);
+comment on policy administrators_read_all on payments.provider_connections is
+  'payments_admin reads every row.';

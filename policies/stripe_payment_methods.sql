@@ -8,10 +8,14 @@ grant select on payments.stripe_payment_methods to payments_admin;
 drop policy if exists administrators_read_all on payments.stripe_payment_methods;
 create policy administrators_read_all on payments.stripe_payment_methods
   for select to payments_admin using (true);
+comment on policy administrators_read_all on payments.stripe_payment_methods is
+  'payments_admin reads every row.';
 
 drop policy if exists users_read_the_methods_of_their_customers on payments.stripe_payment_methods;
 create policy users_read_the_methods_of_their_customers on payments.stripe_payment_methods
   for select to payments_user
   using (account_id is null and customer_id = any (payments_private.current_customer_ids()));
+comment on policy users_read_the_methods_of_their_customers on payments.stripe_payment_methods is
+  'Where opened: a user reads the payment methods of the customers of subjects that it may bill.';
 
 do $$ begin perform payments_private.grant_open_reading('payment_methods'); end $$;

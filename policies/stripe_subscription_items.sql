@@ -8,6 +8,8 @@ grant select on payments.stripe_subscription_items to payments_admin;
 drop policy if exists administrators_read_all on payments.stripe_subscription_items;
 create policy administrators_read_all on payments.stripe_subscription_items
   for select to payments_admin using (true);
+comment on policy administrators_read_all on payments.stripe_subscription_items is
+  'payments_admin reads every row.';
 
 -- Environment by environment, so that both lead into an index. Asked by a function, not by a sub-select: see
 -- caller.sql.
@@ -20,5 +22,7 @@ create policy users_read_the_items_of_subscriptions_they_read on payments.stripe
     or environment = 'live'
     and subscription_id = any (payments_private.current_subscription_ids('live'))
   );
+comment on policy users_read_the_items_of_subscriptions_they_read on payments.stripe_subscription_items is
+  'Where opened: a user reads the items of the subscriptions that it may read.';
 
 do $$ begin perform payments_private.grant_open_reading('subscriptions'); end $$;

@@ -242,17 +242,55 @@ ALTER TABLE payments.stripe_checkout_sessions OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.stripe_checkout_sessions IS 'Checkout attempts: inserted by the caller under row-level security, answered by Stripe, kept current by webhooks.';
 
+COMMENT ON COLUMN payments.stripe_checkout_sessions.id IS 'The row''s own id.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
 COMMENT ON COLUMN payments.stripe_checkout_sessions.account_id IS 'Null: attempts are made with the key of the environment''s own account.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.mode IS 'payment or subscription.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.status IS 'initialized, then open, completed, expired or failed.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.payment_status IS 'paid, unpaid or no_payment_required, as Stripe says; null before.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.subject_type IS 'The kind of billing subject: user, or one that was registered; null for nobody''s.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.subject_id IS 'The billing subject''s id, in the application''s own terms.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.subject_key IS 'subject_type:subject_id, in one column for lookups.';
 
 COMMENT ON COLUMN payments.stripe_checkout_sessions.owner_key IS 'Who made the attempt: user:<sub>, or guest:<hash of the guest''s secret>. Set by a trigger, never by the caller.';
 
+COMMENT ON COLUMN payments.stripe_checkout_sessions.customer_email IS 'What the caller gave to fill in Stripe''s page with.';
+
 COMMENT ON COLUMN payments.stripe_checkout_sessions.line_items IS '[{"price": "price_…", "quantity": 1}, …]; prices are Stripe''s, never the caller''s.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.success_url IS 'Where Stripe sends a payer who has paid; not a proof that he has.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.cancel_url IS 'Where Stripe sends a payer who turns back.';
 
 COMMENT ON COLUMN payments.stripe_checkout_sessions.idempotency_key IS 'Unique for its owner within the environment.';
 
 COMMENT ON COLUMN payments.stripe_checkout_sessions.request_hash IS 'SHA-256 of the request, to tell a retry from another request under the same key.';
 
+COMMENT ON COLUMN payments.stripe_checkout_sessions.metadata IS 'The caller''s own, sent to Stripe; it proves nothing.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.checkout_session_id IS 'Stripe''s session (cs_…), once it has answered.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.customer_id IS 'Stripe''s customer (cus_…), or the account that pays (acct_…).';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.payment_intent_id IS 'Stripe''s payment intent (pi_…), once there is one.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.subscription_id IS 'Stripe''s subscription (sub_…).';
+
 COMMENT ON COLUMN payments.stripe_checkout_sessions.url IS 'Where the payer goes; Stripe ends it when the session completes or expires.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.last_error IS 'What went wrong last; null if nothing did.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.created_at IS 'When the row was made here.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.updated_at IS 'When the row last changed here.';
 
 COMMENT ON COLUMN payments.stripe_checkout_sessions.ask_after IS 'From when a worker may ask Stripe for this attempt, if workers do.';
 
@@ -306,7 +344,33 @@ ALTER TABLE payments.stripe_customer_portal_sessions OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.stripe_customer_portal_sessions IS 'Billing portal sessions asked for by users for subjects they may bill.';
 
+COMMENT ON COLUMN payments.stripe_customer_portal_sessions.id IS 'The row''s own id.';
+
+COMMENT ON COLUMN payments.stripe_customer_portal_sessions.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
+COMMENT ON COLUMN payments.stripe_customer_portal_sessions.status IS 'initialized, created or failed.';
+
+COMMENT ON COLUMN payments.stripe_customer_portal_sessions.subject_type IS 'The kind of billing subject: user, or one that was registered; null for nobody''s.';
+
+COMMENT ON COLUMN payments.stripe_customer_portal_sessions.subject_id IS 'The billing subject''s id, in the application''s own terms.';
+
+COMMENT ON COLUMN payments.stripe_customer_portal_sessions.subject_key IS 'subject_type:subject_id, in one column for lookups.';
+
+COMMENT ON COLUMN payments.stripe_customer_portal_sessions.owner_key IS 'Who asked: user:<sub>. Set by a trigger, never by the caller.';
+
 COMMENT ON COLUMN payments.stripe_customer_portal_sessions.customer_id IS 'The subject''s mapped Stripe customer. Set by a trigger, never by the caller.';
+
+COMMENT ON COLUMN payments.stripe_customer_portal_sessions.return_url IS 'Where the portal leads back to.';
+
+COMMENT ON COLUMN payments.stripe_customer_portal_sessions.configuration_id IS 'Stripe''s configuration of the portal (bpc_…); null: its default.';
+
+COMMENT ON COLUMN payments.stripe_customer_portal_sessions.url IS 'Where the portal is, for a few minutes.';
+
+COMMENT ON COLUMN payments.stripe_customer_portal_sessions.last_error IS 'What went wrong last; null if nothing did.';
+
+COMMENT ON COLUMN payments.stripe_customer_portal_sessions.created_at IS 'When the row was made here.';
+
+COMMENT ON COLUMN payments.stripe_customer_portal_sessions.updated_at IS 'When the row last changed here.';
 
 CREATE FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text DEFAULT NULL::text, configuration_id text DEFAULT NULL::text) RETURNS payments.stripe_customer_portal_sessions
     LANGUAGE plpgsql
@@ -444,6 +508,40 @@ CREATE TABLE payments.provider_connections (
 ALTER TABLE payments.provider_connections OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.provider_connections IS 'The Stripe account behind each environment, its webhook endpoint and its last sync. Holds no keys.';
+
+COMMENT ON COLUMN payments.provider_connections.id IS 'The row''s own id.';
+
+COMMENT ON COLUMN payments.provider_connections.provider IS 'stripe.';
+
+COMMENT ON COLUMN payments.provider_connections.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
+COMMENT ON COLUMN payments.provider_connections.status IS 'unconfigured, connected or error.';
+
+COMMENT ON COLUMN payments.provider_connections.provider_account_id IS 'The account behind the environment''s key (acct_…).';
+
+COMMENT ON COLUMN payments.provider_connections.account_email IS 'The account''s e-mail address, as Stripe answers it.';
+
+COMMENT ON COLUMN payments.provider_connections.account_name IS 'The account''s name, as Stripe answers it.';
+
+COMMENT ON COLUMN payments.provider_connections.account_livemode IS 'Whether the key that was asked with is a live one.';
+
+COMMENT ON COLUMN payments.provider_connections.webhook_endpoint_id IS 'The managed endpoint at Stripe (we_…); null where there is none.';
+
+COMMENT ON COLUMN payments.provider_connections.webhook_endpoint_url IS 'Where that endpoint delivers to.';
+
+COMMENT ON COLUMN payments.provider_connections.webhook_configured_at IS 'When the managed endpoint was made.';
+
+COMMENT ON COLUMN payments.provider_connections.last_synced_at IS 'When a sync last succeeded.';
+
+COMMENT ON COLUMN payments.provider_connections.last_sync_status IS 'succeeded or failed; null before the first sync.';
+
+COMMENT ON COLUMN payments.provider_connections.last_sync_error IS 'Why the last sync failed; null if it did not.';
+
+COMMENT ON COLUMN payments.provider_connections.last_sync_counts IS 'How many objects the last sync read, changed, skipped and found gone, by list.';
+
+COMMENT ON COLUMN payments.provider_connections.created_at IS 'When the row was made here.';
+
+COMMENT ON COLUMN payments.provider_connections.updated_at IS 'When the row last changed here.';
 
 COMMENT ON COLUMN payments.provider_connections.masked_key IS 'The stored key as it may be shown: its first and last characters.';
 
@@ -768,19 +866,35 @@ ALTER TABLE payments.webhook_events OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.webhook_events IS 'Ledger of verified webhook events. A row reaches processed in the transaction that has put everything the event says in place; attach fulfilment triggers here.';
 
+COMMENT ON COLUMN payments.webhook_events.id IS 'The row''s own id.';
+
+COMMENT ON COLUMN payments.webhook_events.provider IS 'stripe.';
+
 COMMENT ON COLUMN payments.webhook_events.environment IS 'Where the event is filed: test events of connected accounts that come to a live endpoint are test events.';
 
 COMMENT ON COLUMN payments.webhook_events.account_id IS 'The connected account (acct_…) that the event is of; null for the account behind the environment''s key.';
 
 COMMENT ON COLUMN payments.webhook_events.provider_event_id IS 'Stripe''s event id (evt_…), or unreadable:<sha256> for a body too deep to read.';
 
+COMMENT ON COLUMN payments.webhook_events.event_type IS 'Stripe''s name of the event.';
+
+COMMENT ON COLUMN payments.webhook_events.livemode IS 'Stripe''s own word for the mode; environment says the same.';
+
 COMMENT ON COLUMN payments.webhook_events.provider_account_id IS 'The account that the event itself names.';
+
+COMMENT ON COLUMN payments.webhook_events.api_version IS 'The version of Stripe''s API that the event was written in.';
+
+COMMENT ON COLUMN payments.webhook_events.object_type IS 'The type of the object that the event tells of.';
+
+COMMENT ON COLUMN payments.webhook_events.object_id IS 'The id of the object that the event tells of.';
 
 COMMENT ON COLUMN payments.webhook_events.provider_created_at IS 'When Stripe says the event happened, in whole seconds.';
 
 COMMENT ON COLUMN payments.webhook_events.processing_status IS 'pending: stored, not yet applied, or thin and waiting for its object; processed: applied; ignored: carries no object that can be stored; failed: applying it raised, see last_error.';
 
 COMMENT ON COLUMN payments.webhook_events.attempt_count IS 'How often applying the event was tried.';
+
+COMMENT ON COLUMN payments.webhook_events.last_error IS 'What went wrong last; null if nothing did.';
 
 COMMENT ON COLUMN payments.webhook_events.next_attempt_at IS 'When payments.retry_failed_events() may try again.';
 
@@ -789,6 +903,14 @@ COMMENT ON COLUMN payments.webhook_events.parked_at IS 'Since when the event is 
 COMMENT ON COLUMN payments.webhook_events.payload IS 'The event, verbatim.';
 
 COMMENT ON COLUMN payments.webhook_events.raw_payload IS 'The body as text where jsonb refuses it (a \u0000, a lone surrogate, a number out of range); payload is then null.';
+
+COMMENT ON COLUMN payments.webhook_events.received_at IS 'When it first came.';
+
+COMMENT ON COLUMN payments.webhook_events.processed_at IS 'When everything the event says was put in place.';
+
+COMMENT ON COLUMN payments.webhook_events.created_at IS 'When the row was made here.';
+
+COMMENT ON COLUMN payments.webhook_events.updated_at IS 'When the row last changed here.';
 
 CREATE FUNCTION payments.paid_checkout(event payments.webhook_events) RETURNS TABLE(checkout_id uuid, environment text, subject_type text, subject_id text, line_items jsonb, metadata jsonb, amount bigint, currency text, checkout_session_id text, payment_intent_id text, subscription_id text, customer_id text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -1410,7 +1532,23 @@ ALTER TABLE payments.outbox OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.outbox IS 'What Stripe is to be told of changes in linked tables. A worker sends it after the change was committed.';
 
+COMMENT ON COLUMN payments.outbox.id IS 'The row''s own id.';
+
+COMMENT ON COLUMN payments.outbox.link_id IS 'The link of payments.linked_tables that the change is of.';
+
+COMMENT ON COLUMN payments.outbox.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
+COMMENT ON COLUMN payments.outbox.account_id IS 'Null: what is pushed goes to the account behind the environment''s key.';
+
+COMMENT ON COLUMN payments.outbox.target IS 'The application''s table.';
+
 COMMENT ON COLUMN payments.outbox.row_key IS 'The primary key of the application''s row.';
+
+COMMENT ON COLUMN payments.outbox.object_type IS 'Stripe''s name of the type of object.';
+
+COMMENT ON COLUMN payments.outbox.object_id IS 'Stripe''s id of the object.';
+
+COMMENT ON COLUMN payments.outbox.operation IS 'create, update or archive.';
 
 COMMENT ON COLUMN payments.outbox.base IS 'What row and Stripe''s object agreed upon, of the values to be sent, before the change.';
 
@@ -1420,9 +1558,29 @@ COMMENT ON COLUMN payments.outbox.found IS 'What Stripe''s object said when a co
 
 COMMENT ON COLUMN payments.outbox.request IS 'The parameters of a creation, which stay the same until its outcome is known.';
 
+COMMENT ON COLUMN payments.outbox.status IS 'pending, claimed, done, dropped, refused, conflict or paused.';
+
+COMMENT ON COLUMN payments.outbox.tries IS 'How often Stripe was asked.';
+
+COMMENT ON COLUMN payments.outbox.next_try_at IS 'When it is due, or due again.';
+
+COMMENT ON COLUMN payments.outbox.claimed_until IS 'Until when a worker has this row for itself.';
+
+COMMENT ON COLUMN payments.outbox.idempotency_key IS 'Under which Stripe is asked, so that a repetition changes nothing.';
+
 COMMENT ON COLUMN payments.outbox.must_search IS 'The outcome of a creation is unknown: Stripe is searched before anything is created again.';
 
 COMMENT ON COLUMN payments.outbox.last_error IS 'Stripe''s own words, or ours for what could not be sent.';
+
+COMMENT ON COLUMN payments.outbox.stripe_request_id IS 'Stripe''s own name for the last request (req_…), for its support.';
+
+COMMENT ON COLUMN payments.outbox.created_at IS 'When the row was made here.';
+
+COMMENT ON COLUMN payments.outbox.updated_at IS 'When the row last changed here.';
+
+COMMENT ON COLUMN payments.outbox.sent_at IS 'When Stripe was asked last.';
+
+COMMENT ON COLUMN payments.outbox.settled_at IS 'When it was done, dropped or refused for good.';
 
 CREATE FUNCTION payments_private.archive_price(o payments.outbox, p_price text) RETURNS void
     LANGUAGE plpgsql
@@ -2619,11 +2777,35 @@ ALTER TABLE payments.transactions OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.transactions IS 'Reporting projection: one row per payment however many objects tell of it, one per refund, one per dispute. Fulfil from webhook_events, not from here.';
 
+COMMENT ON COLUMN payments.transactions.id IS 'The row''s own id.';
+
+COMMENT ON COLUMN payments.transactions.provider IS 'stripe.';
+
+COMMENT ON COLUMN payments.transactions.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
 COMMENT ON COLUMN payments.transactions.account_id IS 'The connected account (acct_…) that the payment was made to; null for the account behind the environment''s key.';
+
+COMMENT ON COLUMN payments.transactions.type IS 'one_time_payment, subscription_invoice, refund, failed_payment or dispute.';
+
+COMMENT ON COLUMN payments.transactions.status IS 'pending, succeeded, failed, refunded, partially_refunded or disputed.';
+
+COMMENT ON COLUMN payments.transactions.subject_type IS 'The kind of billing subject: user, or one that was registered; null for nobody''s.';
+
+COMMENT ON COLUMN payments.transactions.subject_id IS 'The billing subject''s id, in the application''s own terms.';
+
+COMMENT ON COLUMN payments.transactions.subject_key IS 'subject_type:subject_id, in one column for lookups.';
+
+COMMENT ON COLUMN payments.transactions.provider_customer_id IS 'Stripe''s customer (cus_…), or the account that pays (acct_…).';
+
+COMMENT ON COLUMN payments.transactions.customer_email_snapshot IS 'The payer''s e-mail address as the payment''s own objects told it.';
 
 COMMENT ON COLUMN payments.transactions.provider_object_type IS 'What identifies the row: payment_intent where one is known, else invoice, else charge, else checkout_session; refund; dispute.';
 
+COMMENT ON COLUMN payments.transactions.provider_object_id IS 'Stripe''s id of the object that identifies the row.';
+
 COMMENT ON COLUMN payments.transactions.provider_parent_object_type IS 'For refunds and disputes: the payment they belong to.';
+
+COMMENT ON COLUMN payments.transactions.provider_parent_object_id IS 'Of a refund or dispute: the id of its payment''s object.';
 
 COMMENT ON COLUMN payments.transactions.related_object_ids IS '{"payment_intent": "pi_…", "charge": …, "invoice": …, "checkout_session": …, "subscription": …, "product": …, "price": …}; unknown ones are left out.';
 
@@ -2631,7 +2813,21 @@ COMMENT ON COLUMN payments.transactions.amount IS 'Minor units of currency: what
 
 COMMENT ON COLUMN payments.transactions.amount_refunded IS 'Minor units given back by refunds that have not failed. Always 0 on refund and dispute rows.';
 
+COMMENT ON COLUMN payments.transactions.currency IS 'ISO 4217, in lower case as Stripe writes it.';
+
+COMMENT ON COLUMN payments.transactions.description IS 'Stripe''s description of the payment, or why the row is as it is.';
+
 COMMENT ON COLUMN payments.transactions.paid_at IS 'From the invoice (its invoice payment, where it was paid in several), else the charge, else the first event that showed success; null where Stripe named no time.';
+
+COMMENT ON COLUMN payments.transactions.failed_at IS 'When the last attempt failed; null unless the payment has.';
+
+COMMENT ON COLUMN payments.transactions.refunded_at IS 'When money was last given back.';
+
+COMMENT ON COLUMN payments.transactions.provider_created_at IS 'When Stripe made the object.';
+
+COMMENT ON COLUMN payments.transactions.created_at IS 'When the row was made here.';
+
+COMMENT ON COLUMN payments.transactions.updated_at IS 'When the row last changed here.';
 
 CREATE FUNCTION payments_private.heir_of(p_keys payments_private.payment_facts[], p_rows payments.transactions[]) RETURNS integer
     LANGUAGE plpgsql IMMUTABLE
@@ -4924,9 +5120,19 @@ ALTER TABLE payments.audit_log OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.audit_log IS 'Who did what, when and from where. Rows are added by the package and never change.';
 
+COMMENT ON COLUMN payments.audit_log.id IS 'The row''s own id.';
+
+COMMENT ON COLUMN payments.audit_log.at IS 'When it was done.';
+
 COMMENT ON COLUMN payments.audit_log.actor IS 'The database session''s user, and the caller''s own name where it has one.';
 
 COMMENT ON COLUMN payments.audit_log.source IS 'Where it was done: sql, dashboard or http with the address of the caller.';
+
+COMMENT ON COLUMN payments.audit_log.action IS 'What was done, as the dashboard and the functions call it.';
+
+COMMENT ON COLUMN payments.audit_log.target IS 'To what: an id, a table, an environment.';
+
+COMMENT ON COLUMN payments.audit_log.detail IS 'What else there is to say of it; never a secret.';
 
 CREATE TABLE payments.customer_mappings (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -4949,7 +5155,25 @@ ALTER TABLE payments.customer_mappings OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.customer_mappings IS 'The Stripe customer that stands for a billing subject: mapped by hand, or else by its own metadata, or else the first that a session or subscription claimed.';
 
+COMMENT ON COLUMN payments.customer_mappings.id IS 'The row''s own id.';
+
+COMMENT ON COLUMN payments.customer_mappings.provider IS 'stripe.';
+
+COMMENT ON COLUMN payments.customer_mappings.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
 COMMENT ON COLUMN payments.customer_mappings.account_id IS 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
+
+COMMENT ON COLUMN payments.customer_mappings.subject_type IS 'The kind of billing subject: user, or one that was registered; null for nobody''s.';
+
+COMMENT ON COLUMN payments.customer_mappings.subject_id IS 'The billing subject''s id, in the application''s own terms.';
+
+COMMENT ON COLUMN payments.customer_mappings.subject_key IS 'subject_type:subject_id, in one column for lookups.';
+
+COMMENT ON COLUMN payments.customer_mappings.provider_customer_id IS 'Stripe''s customer (cus_…), or the account that pays (acct_…).';
+
+COMMENT ON COLUMN payments.customer_mappings.created_at IS 'When the row was made here.';
+
+COMMENT ON COLUMN payments.customer_mappings.updated_at IS 'When the row last changed here.';
 
 CREATE TABLE payments.customers (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -4974,7 +5198,33 @@ ALTER TABLE payments.customers OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.customers IS 'Mirror of Stripe''s customers; a deleted one keeps its row, marked deleted.';
 
+COMMENT ON COLUMN payments.customers.id IS 'The row''s own id.';
+
+COMMENT ON COLUMN payments.customers.provider IS 'stripe.';
+
+COMMENT ON COLUMN payments.customers.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
 COMMENT ON COLUMN payments.customers.account_id IS 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
+
+COMMENT ON COLUMN payments.customers.provider_customer_id IS 'Stripe''s customer (cus_…), or the account that pays (acct_…).';
+
+COMMENT ON COLUMN payments.customers.email IS 'The customer''s e-mail address at Stripe.';
+
+COMMENT ON COLUMN payments.customers.name IS 'The customer''s name at Stripe.';
+
+COMMENT ON COLUMN payments.customers.phone IS 'The customer''s telephone number at Stripe.';
+
+COMMENT ON COLUMN payments.customers.deleted IS 'Whether Stripe says that it was deleted; the row stays.';
+
+COMMENT ON COLUMN payments.customers.metadata IS 'Stripe''s metadata, verbatim.';
+
+COMMENT ON COLUMN payments.customers.provider_created_at IS 'When Stripe made the object.';
+
+COMMENT ON COLUMN payments.customers.synced_at IS 'When Stripe''s object was last told or read, as far as it is stored.';
+
+COMMENT ON COLUMN payments.customers.created_at IS 'When the row was made here.';
+
+COMMENT ON COLUMN payments.customers.updated_at IS 'When the row last changed here.';
 
 CREATE TABLE payments_private.stashed_events (
     environment text NOT NULL,
@@ -5023,6 +5273,26 @@ ALTER VIEW payments.dead_events OWNER TO payments_owner;
 
 COMMENT ON VIEW payments.dead_events IS 'Events parked after too many attempts, or unreadable as jsonb, or kept out of the ledger by a trigger (id is null). Replay them by hand once the cause is mended.';
 
+COMMENT ON COLUMN payments.dead_events.id IS 'The event''s row in the ledger; null for one that the ledger does not take.';
+
+COMMENT ON COLUMN payments.dead_events.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
+COMMENT ON COLUMN payments.dead_events.provider_event_id IS 'Stripe''s id of the event (evt_…).';
+
+COMMENT ON COLUMN payments.dead_events.event_type IS 'Stripe''s name of the event.';
+
+COMMENT ON COLUMN payments.dead_events.object_type IS 'The type of the object that the event tells of.';
+
+COMMENT ON COLUMN payments.dead_events.object_id IS 'The id of the object that the event tells of.';
+
+COMMENT ON COLUMN payments.dead_events.attempt_count IS 'How often it was tried.';
+
+COMMENT ON COLUMN payments.dead_events.last_error IS 'Why the last try failed.';
+
+COMMENT ON COLUMN payments.dead_events.received_at IS 'When it first came.';
+
+COMMENT ON COLUMN payments.dead_events.parked_at IS 'Since when nobody tries it again by itself.';
+
 CREATE VIEW payments.linked_tables WITH (security_invoker='true') AS
  SELECT link_id,
     target,
@@ -5053,6 +5323,40 @@ CREATE VIEW payments.linked_tables WITH (security_invoker='true') AS
 ALTER VIEW payments.linked_tables OWNER TO payments_owner;
 
 COMMENT ON VIEW payments.linked_tables IS 'The tables that payments.link_table() has linked: rows is the planner''s estimate, pending and refused count what Stripe is to be told, lag is the age of the oldest of it.';
+
+COMMENT ON COLUMN payments.linked_tables.link_id IS 'The link''s own id.';
+
+COMMENT ON COLUMN payments.linked_tables.target IS 'The application''s table.';
+
+COMMENT ON COLUMN payments.linked_tables.kind IS 'product, customer, subscription, payment or object.';
+
+COMMENT ON COLUMN payments.linked_tables.object_type IS 'Stripe''s name of the type of object.';
+
+COMMENT ON COLUMN payments.linked_tables.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
+COMMENT ON COLUMN payments.linked_tables.account_id IS 'Null: links are with the account behind the environment''s key.';
+
+COMMENT ON COLUMN payments.linked_tables.by IS 'How a row finds its object: id, subject, checkout or metadata.';
+
+COMMENT ON COLUMN payments.linked_tables.match IS 'What by needs: names of columns, of the subject type or the metadata key.';
+
+COMMENT ON COLUMN payments.linked_tables.columns IS 'The columns that are filled, as they are called in the table.';
+
+COMMENT ON COLUMN payments.linked_tables.push IS 'Stripe''s fields and the columns they are told from; null: nothing is told.';
+
+COMMENT ON COLUMN payments.linked_tables.owner IS 'Who wins where both sides changed: database, stripe or refuse.';
+
+COMMENT ON COLUMN payments.linked_tables.create_at_stripe IS 'Whether a new row is created at Stripe.';
+
+COMMENT ON COLUMN payments.linked_tables.filled IS 'Whether the rows that were there before have been filled.';
+
+COMMENT ON COLUMN payments.linked_tables.rows IS 'About how many rows the table has, as the planner thinks.';
+
+COMMENT ON COLUMN payments.linked_tables.pending IS 'How many changes wait to be told.';
+
+COMMENT ON COLUMN payments.linked_tables.refused IS 'How many changes Stripe has refused, or are in conflict.';
+
+COMMENT ON COLUMN payments.linked_tables.lag IS 'How long the oldest change has waited to be told.';
 
 CREATE TABLE payments_private.stored_objects (
     environment text NOT NULL,
@@ -5119,9 +5423,13 @@ ALTER VIEW payments.stripe_objects OWNER TO payments_owner;
 
 COMMENT ON VIEW payments.stripe_objects IS 'The newest known snapshot of each Stripe object, whether an event or the API told of it.';
 
+COMMENT ON COLUMN payments.stripe_objects.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
 COMMENT ON COLUMN payments.stripe_objects.account_id IS 'The connected account (acct_…) that the object is of; null for the account behind the environment''s key.';
 
 COMMENT ON COLUMN payments.stripe_objects.object_type IS 'Stripe''s name of the type, as in the object''s own "object" field: payment_intent, checkout.session, ….';
+
+COMMENT ON COLUMN payments.stripe_objects.object_id IS 'Stripe''s id of the object.';
 
 COMMENT ON COLUMN payments.stripe_objects.data IS 'The object exactly as Stripe sent it.';
 
@@ -5131,7 +5439,13 @@ COMMENT ON COLUMN payments.stripe_objects.observed_at IS 'When the object looked
 
 COMMENT ON COLUMN payments.stripe_objects.provider_event_id IS 'The event that carried this snapshot; null when it came from the API.';
 
+COMMENT ON COLUMN payments.stripe_objects.event_type IS 'The event that told the stored state; null where the API did.';
+
 COMMENT ON COLUMN payments.stripe_objects.tied IS 'Other snapshots of the same second exist; payments_private.same_second_snapshots has them all.';
+
+COMMENT ON COLUMN payments.stripe_objects.created_at IS 'When the object was first stored.';
+
+COMMENT ON COLUMN payments.stripe_objects.updated_at IS 'When a newer state was last stored.';
 
 CREATE TABLE payments.stripe_payment_methods (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -5157,11 +5471,35 @@ ALTER TABLE payments.stripe_payment_methods OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.stripe_payment_methods IS 'Mirror of Stripe''s payment methods. One that was detached keeps its row, without a customer.';
 
+COMMENT ON COLUMN payments.stripe_payment_methods.id IS 'The row''s own id.';
+
+COMMENT ON COLUMN payments.stripe_payment_methods.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
 COMMENT ON COLUMN payments.stripe_payment_methods.account_id IS 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
+
+COMMENT ON COLUMN payments.stripe_payment_methods.payment_method_id IS 'Stripe''s payment method (pm_…).';
+
+COMMENT ON COLUMN payments.stripe_payment_methods.customer_id IS 'Stripe''s customer (cus_…), or the account that pays (acct_…).';
 
 COMMENT ON COLUMN payments.stripe_payment_methods.type IS 'card, sepa_debit, …: Stripe''s own name; brand, last4 and expiry are what its details of that type say.';
 
+COMMENT ON COLUMN payments.stripe_payment_methods.brand IS 'The card''s brand, or the like.';
+
+COMMENT ON COLUMN payments.stripe_payment_methods.last4 IS 'The last four digits.';
+
+COMMENT ON COLUMN payments.stripe_payment_methods.exp_month IS 'The month in which it expires.';
+
+COMMENT ON COLUMN payments.stripe_payment_methods.exp_year IS 'The year in which it expires.';
+
 COMMENT ON COLUMN payments.stripe_payment_methods.is_default IS 'The customer''s invoice_settings.default_payment_method, or its default_source, is this one.';
+
+COMMENT ON COLUMN payments.stripe_payment_methods.metadata IS 'Stripe''s metadata, verbatim.';
+
+COMMENT ON COLUMN payments.stripe_payment_methods.synced_at IS 'When Stripe''s object was last told or read, as far as it is stored.';
+
+COMMENT ON COLUMN payments.stripe_payment_methods.created_at IS 'When the row was made here.';
+
+COMMENT ON COLUMN payments.stripe_payment_methods.updated_at IS 'When the row last changed here.';
 
 CREATE TABLE payments.stripe_prices (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -5190,11 +5528,43 @@ ALTER TABLE payments.stripe_prices OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.stripe_prices IS 'Mirror of Stripe''s prices, and of plans where an account still has them. A deleted price has no row.';
 
+COMMENT ON COLUMN payments.stripe_prices.id IS 'The row''s own id.';
+
+COMMENT ON COLUMN payments.stripe_prices.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
 COMMENT ON COLUMN payments.stripe_prices.account_id IS 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
+
+COMMENT ON COLUMN payments.stripe_prices.price_id IS 'Stripe''s price (price_…).';
+
+COMMENT ON COLUMN payments.stripe_prices.product_id IS 'Stripe''s product (prod_…).';
+
+COMMENT ON COLUMN payments.stripe_prices.active IS 'Whether it can be bought now.';
+
+COMMENT ON COLUMN payments.stripe_prices.currency IS 'ISO 4217, in lower case as Stripe writes it.';
 
 COMMENT ON COLUMN payments.stripe_prices.unit_amount IS 'Minor units of currency; null where Stripe gives a fraction or tiers.';
 
 COMMENT ON COLUMN payments.stripe_prices.unit_amount_decimal IS 'Stripe''s decimal string, unrounded.';
+
+COMMENT ON COLUMN payments.stripe_prices.type IS 'one_time or recurring.';
+
+COMMENT ON COLUMN payments.stripe_prices.lookup_key IS 'The account''s own name for the price.';
+
+COMMENT ON COLUMN payments.stripe_prices.billing_scheme IS 'per_unit or tiered.';
+
+COMMENT ON COLUMN payments.stripe_prices.tax_behavior IS 'inclusive, exclusive or unspecified.';
+
+COMMENT ON COLUMN payments.stripe_prices.recurring_interval IS 'day, week, month or year; null for a one-time price.';
+
+COMMENT ON COLUMN payments.stripe_prices.recurring_interval_count IS 'How many intervals a period has.';
+
+COMMENT ON COLUMN payments.stripe_prices.metadata IS 'Stripe''s metadata, verbatim.';
+
+COMMENT ON COLUMN payments.stripe_prices.synced_at IS 'When Stripe''s object was last told or read, as far as it is stored.';
+
+COMMENT ON COLUMN payments.stripe_prices.created_at IS 'When the row was made here.';
+
+COMMENT ON COLUMN payments.stripe_prices.updated_at IS 'When the row last changed here.';
 
 CREATE TABLE payments.stripe_products (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -5216,9 +5586,29 @@ ALTER TABLE payments.stripe_products OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.stripe_products IS 'Mirror of Stripe''s products. A deleted product has no row.';
 
+COMMENT ON COLUMN payments.stripe_products.id IS 'The row''s own id.';
+
+COMMENT ON COLUMN payments.stripe_products.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
 COMMENT ON COLUMN payments.stripe_products.account_id IS 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 
+COMMENT ON COLUMN payments.stripe_products.product_id IS 'Stripe''s product (prod_…).';
+
+COMMENT ON COLUMN payments.stripe_products.name IS 'As Stripe shows it to payers.';
+
+COMMENT ON COLUMN payments.stripe_products.description IS 'As Stripe shows it to payers.';
+
+COMMENT ON COLUMN payments.stripe_products.active IS 'Whether it can be bought now.';
+
+COMMENT ON COLUMN payments.stripe_products.default_price_id IS 'The product''s default price (price_…).';
+
+COMMENT ON COLUMN payments.stripe_products.metadata IS 'Stripe''s metadata, verbatim.';
+
 COMMENT ON COLUMN payments.stripe_products.synced_at IS 'The observed_at of the snapshot that the row shows.';
+
+COMMENT ON COLUMN payments.stripe_products.created_at IS 'When the row was made here.';
+
+COMMENT ON COLUMN payments.stripe_products.updated_at IS 'When the row last changed here.';
 
 CREATE TABLE payments.stripe_subscription_items (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -5241,7 +5631,31 @@ ALTER TABLE payments.stripe_subscription_items OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.stripe_subscription_items IS 'The items of each mirrored subscription.';
 
+COMMENT ON COLUMN payments.stripe_subscription_items.id IS 'The row''s own id.';
+
+COMMENT ON COLUMN payments.stripe_subscription_items.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
 COMMENT ON COLUMN payments.stripe_subscription_items.account_id IS 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
+
+COMMENT ON COLUMN payments.stripe_subscription_items.subscription_item_id IS 'Stripe''s item (si_…).';
+
+COMMENT ON COLUMN payments.stripe_subscription_items.subscription_id IS 'Stripe''s subscription (sub_…).';
+
+COMMENT ON COLUMN payments.stripe_subscription_items.product_id IS 'Stripe''s product (prod_…).';
+
+COMMENT ON COLUMN payments.stripe_subscription_items.price_id IS 'Stripe''s price (price_…).';
+
+COMMENT ON COLUMN payments.stripe_subscription_items.quantity IS 'How many of the price are subscribed to.';
+
+COMMENT ON COLUMN payments.stripe_subscription_items.current_period_start IS 'When the period that is billed began.';
+
+COMMENT ON COLUMN payments.stripe_subscription_items.current_period_end IS 'When the period that is billed ends.';
+
+COMMENT ON COLUMN payments.stripe_subscription_items.metadata IS 'Stripe''s metadata, verbatim.';
+
+COMMENT ON COLUMN payments.stripe_subscription_items.created_at IS 'When the row was made here.';
+
+COMMENT ON COLUMN payments.stripe_subscription_items.updated_at IS 'When the row last changed here.';
 
 CREATE TABLE payments.stripe_subscriptions (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -5273,9 +5687,47 @@ ALTER TABLE payments.stripe_subscriptions OWNER TO payments_owner;
 
 COMMENT ON TABLE payments.stripe_subscriptions IS 'Mirror of Stripe''s subscriptions, with the billing subject that pays.';
 
+COMMENT ON COLUMN payments.stripe_subscriptions.id IS 'The row''s own id.';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
 COMMENT ON COLUMN payments.stripe_subscriptions.account_id IS 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 
+COMMENT ON COLUMN payments.stripe_subscriptions.subscription_id IS 'Stripe''s subscription (sub_…).';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.customer_id IS 'Stripe''s customer (cus_…), or the account that pays (acct_…).';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.subject_type IS 'The kind of billing subject: user, or one that was registered; null for nobody''s.';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.subject_id IS 'The billing subject''s id, in the application''s own terms.';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.subject_key IS 'subject_type:subject_id, in one column for lookups.';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.status IS 'Stripe''s: trialing, active, past_due, canceled, unpaid, incomplete, incomplete_expired or paused.';
+
 COMMENT ON COLUMN payments.stripe_subscriptions.current_period_start IS 'The subscription''s own period in older API versions, else the period its items agree on; null where they differ (see the items).';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.current_period_end IS 'When the period that is billed ends.';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.cancel_at_period_end IS 'Whether it ends with the period that is paid for.';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.cancel_at IS 'When it is going to be canceled; null if it is not.';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.canceled_at IS 'When its cancellation was asked for, or happened.';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.trial_start IS 'When its trial began.';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.trial_end IS 'When its trial ends or ended.';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.latest_invoice_id IS 'The last invoice (in_…).';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.metadata IS 'Stripe''s metadata, verbatim.';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.synced_at IS 'When Stripe''s object was last told or read, as far as it is stored.';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.created_at IS 'When the row was made here.';
+
+COMMENT ON COLUMN payments.stripe_subscriptions.updated_at IS 'When the row last changed here.';
 
 CREATE UNLOGGED TABLE payments_private.changed_hours (
     environment text NOT NULL,
@@ -5990,31 +6442,59 @@ ALTER TABLE ONLY payments_private.sync_ranges
 
 CREATE POLICY administrators_read_all ON payments.audit_log FOR SELECT TO payments_admin USING (true);
 
+COMMENT ON POLICY administrators_read_all ON payments.audit_log IS 'payments_admin reads every row.';
+
 CREATE POLICY administrators_read_all ON payments.customer_mappings FOR SELECT TO payments_admin USING (true);
+
+COMMENT ON POLICY administrators_read_all ON payments.customer_mappings IS 'payments_admin reads every row.';
 
 CREATE POLICY administrators_read_all ON payments.customers FOR SELECT TO payments_admin USING (true);
 
+COMMENT ON POLICY administrators_read_all ON payments.customers IS 'payments_admin reads every row.';
+
 CREATE POLICY administrators_read_all ON payments.outbox FOR SELECT TO payments_admin USING (true);
+
+COMMENT ON POLICY administrators_read_all ON payments.outbox IS 'payments_admin reads every row.';
 
 CREATE POLICY administrators_read_all ON payments.provider_connections FOR SELECT TO payments_admin USING (true);
 
+COMMENT ON POLICY administrators_read_all ON payments.provider_connections IS 'payments_admin reads every row.';
+
 CREATE POLICY administrators_read_all ON payments.stripe_checkout_sessions FOR SELECT TO payments_admin USING (true);
+
+COMMENT ON POLICY administrators_read_all ON payments.stripe_checkout_sessions IS 'payments_admin reads every row.';
 
 CREATE POLICY administrators_read_all ON payments.stripe_customer_portal_sessions FOR SELECT TO payments_admin USING (true);
 
+COMMENT ON POLICY administrators_read_all ON payments.stripe_customer_portal_sessions IS 'payments_admin reads every row.';
+
 CREATE POLICY administrators_read_all ON payments.stripe_payment_methods FOR SELECT TO payments_admin USING (true);
+
+COMMENT ON POLICY administrators_read_all ON payments.stripe_payment_methods IS 'payments_admin reads every row.';
 
 CREATE POLICY administrators_read_all ON payments.stripe_prices FOR SELECT TO payments_admin USING (true);
 
+COMMENT ON POLICY administrators_read_all ON payments.stripe_prices IS 'payments_admin reads every row.';
+
 CREATE POLICY administrators_read_all ON payments.stripe_products FOR SELECT TO payments_admin USING (true);
+
+COMMENT ON POLICY administrators_read_all ON payments.stripe_products IS 'payments_admin reads every row.';
 
 CREATE POLICY administrators_read_all ON payments.stripe_subscription_items FOR SELECT TO payments_admin USING (true);
 
+COMMENT ON POLICY administrators_read_all ON payments.stripe_subscription_items IS 'payments_admin reads every row.';
+
 CREATE POLICY administrators_read_all ON payments.stripe_subscriptions FOR SELECT TO payments_admin USING (true);
+
+COMMENT ON POLICY administrators_read_all ON payments.stripe_subscriptions IS 'payments_admin reads every row.';
 
 CREATE POLICY administrators_read_all ON payments.transactions FOR SELECT TO payments_admin USING (true);
 
+COMMENT ON POLICY administrators_read_all ON payments.transactions IS 'payments_admin reads every row.';
+
 CREATE POLICY administrators_read_all ON payments.webhook_events FOR SELECT TO payments_admin USING (true);
+
+COMMENT ON POLICY administrators_read_all ON payments.webhook_events IS 'payments_admin reads every row.';
 
 ALTER TABLE payments.audit_log ENABLE ROW LEVEL SECURITY;
 
@@ -6024,17 +6504,27 @@ ALTER TABLE payments.customers ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY everybody_reads_what_is_for_sale ON payments.stripe_prices FOR SELECT TO payments_user, payments_anon USING ((active AND (account_id IS NULL)));
 
+COMMENT ON POLICY everybody_reads_what_is_for_sale ON payments.stripe_prices IS 'Where opened: users and guests read what is active, of the own account.';
+
 CREATE POLICY everybody_reads_what_is_for_sale ON payments.stripe_products FOR SELECT TO payments_user, payments_anon USING ((active AND (account_id IS NULL)));
+
+COMMENT ON POLICY everybody_reads_what_is_for_sale ON payments.stripe_products IS 'Where opened: users and guests read what is active, of the own account.';
 
 CREATE POLICY guests_begin_one_time_checkouts ON payments.stripe_checkout_sessions FOR INSERT TO payments_anon WITH CHECK (((subject_type IS NULL) AND (mode = 'payment'::text) AND (owner_key ~~ 'guest:%'::text)));
 
+COMMENT ON POLICY guests_begin_one_time_checkouts ON payments.stripe_checkout_sessions IS 'A guest begins one-time checkouts for nobody.';
+
 CREATE POLICY guests_read_their_attempts ON payments.stripe_checkout_sessions FOR SELECT TO payments_anon USING (((owner_key = payments.caller_key()) AND (owner_key ~~ 'guest:%'::text)));
+
+COMMENT ON POLICY guests_read_their_attempts ON payments.stripe_checkout_sessions IS 'A guest reads what it began with the same secret.';
 
 ALTER TABLE payments.outbox ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments.provider_connections ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY service_reads_all_but_bodies ON payments.webhook_events FOR SELECT TO payments_service USING (true);
+
+COMMENT ON POLICY service_reads_all_but_bodies ON payments.webhook_events IS 'payments_service reads every row, and by its grants no event''s body.';
 
 ALTER TABLE payments.stripe_checkout_sessions ENABLE ROW LEVEL SECURITY;
 
@@ -6054,27 +6544,49 @@ ALTER TABLE payments.transactions ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY users_begin_checkouts_for_whom_they_may_bill ON payments.stripe_checkout_sessions FOR INSERT TO payments_user WITH CHECK (((subject_type IS NULL) OR (subject_key = ANY (payments_private.current_subject_keys()))));
 
+COMMENT ON POLICY users_begin_checkouts_for_whom_they_may_bill ON payments.stripe_checkout_sessions IS 'A user begins checkouts for itself and the subjects that payments.billable_subjects() answers.';
+
 CREATE POLICY users_open_portals_for_whom_they_may_bill ON payments.stripe_customer_portal_sessions FOR INSERT TO payments_user WITH CHECK ((subject_key = ANY (payments_private.current_subject_keys())));
+
+COMMENT ON POLICY users_open_portals_for_whom_they_may_bill ON payments.stripe_customer_portal_sessions IS 'A user opens the billing portal of subjects that it may bill.';
 
 CREATE POLICY users_read_the_items_of_subscriptions_they_read ON payments.stripe_subscription_items FOR SELECT TO payments_user USING ((((environment = 'test'::text) AND (subscription_id = ANY (payments_private.current_subscription_ids('test'::text)))) OR ((environment = 'live'::text) AND (subscription_id = ANY (payments_private.current_subscription_ids('live'::text))))));
 
+COMMENT ON POLICY users_read_the_items_of_subscriptions_they_read ON payments.stripe_subscription_items IS 'Where opened: a user reads the items of the subscriptions that it may read.';
+
 CREATE POLICY users_read_the_methods_of_their_customers ON payments.stripe_payment_methods FOR SELECT TO payments_user USING (((account_id IS NULL) AND (customer_id = ANY (payments_private.current_customer_ids()))));
+
+COMMENT ON POLICY users_read_the_methods_of_their_customers ON payments.stripe_payment_methods IS 'Where opened: a user reads the payment methods of the customers of subjects that it may bill.';
 
 CREATE POLICY users_read_the_portals_they_opened ON payments.stripe_customer_portal_sessions FOR SELECT TO payments_user USING (((owner_key = payments.caller_key()) AND (subject_key = ANY (payments_private.current_subject_keys()))));
 
+COMMENT ON POLICY users_read_the_portals_they_opened ON payments.stripe_customer_portal_sessions IS 'A user reads the portal visits that it asked for itself.';
+
 CREATE POLICY users_read_their_attempts ON payments.stripe_checkout_sessions FOR SELECT TO payments_user USING (((owner_key = payments.caller_key()) OR (subject_key = ANY (payments_private.current_subject_keys()))));
+
+COMMENT ON POLICY users_read_their_attempts ON payments.stripe_checkout_sessions IS 'A user reads the attempts that it made itself.';
 
 CREATE POLICY users_read_their_subjects_subscriptions ON payments.stripe_subscriptions FOR SELECT TO payments_user USING ((subject_key = ANY (payments_private.current_subject_keys())));
 
+COMMENT ON POLICY users_read_their_subjects_subscriptions ON payments.stripe_subscriptions IS 'Where opened: a user reads the subscriptions of subjects that it may bill.';
+
 CREATE POLICY users_read_their_subjects_transactions ON payments.transactions FOR SELECT TO payments_user USING ((subject_key = ANY (payments_private.current_subject_keys())));
+
+COMMENT ON POLICY users_read_their_subjects_transactions ON payments.transactions IS 'Where opened: a user reads the transactions of subjects that it may bill.';
 
 ALTER TABLE payments.webhook_events ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY administrators_read_all ON payments_private.linked_tables FOR SELECT TO payments_admin USING (true);
 
+COMMENT ON POLICY administrators_read_all ON payments_private.linked_tables IS 'payments_admin reads every row.';
+
 CREATE POLICY administrators_read_all ON payments_private.stored_objects FOR SELECT TO payments_admin USING (true);
 
+COMMENT ON POLICY administrators_read_all ON payments_private.stored_objects IS 'payments_admin reads every row.';
+
 CREATE POLICY administrators_read_dead_events ON payments_private.stashed_events FOR SELECT TO payments_admin USING ((parked_at IS NOT NULL));
+
+COMMENT ON POLICY administrators_read_dead_events ON payments_private.stashed_events IS 'payments_admin sees in payments.dead_events what the ledger does not take.';
 
 ALTER TABLE payments_private.changed_hours ENABLE ROW LEVEL SECURITY;
 

@@ -1,8 +1,9 @@
 """``tests/schema.sql`` is the schema as pg_dump shows it, so that no change to it goes unnoticed in a review.
 
 Of functions it has everything but the body, which functions/ shows as it is. The same on every version of Postgres,
-hence without the compression, which not all of them have. ``docs/reference/sql.md`` is what the comments in it say to
-users. ``pytest --update-schema tests/test_schema_snapshot.py`` writes both anew.
+hence without the compression, which not all of them have. ``docs/reference/`` has what the comments in it and the
+commands say to users, ``docs/images/schema.svg`` draws it. ``pytest --update-schema tests/test_schema_snapshot.py``
+writes all anew.
 """
 
 import re
@@ -11,11 +12,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pg_payments.cli.main import app
+from tests.support.command_reference import command_reference
+from tests.support.schema_diagram import schema_diagram
 from tests.support.sql_reference import Row, sql_reference
 from tests.support.tools import pg_dump
 
 SNAPSHOT = Path(__file__).with_name("schema.sql")
-REFERENCE = Path(__file__).parents[1] / "docs" / "reference" / "sql.md"
+DOCS = Path(__file__).parents[1] / "docs"
 BODY = re.compile(r"\n    (?:AS (\$\w*\$).*?\1|RETURN .*?|BEGIN ATOMIC\n.*?\nEND);\n\n", re.DOTALL)
 
 
@@ -28,10 +32,31 @@ def test_the_schema_is_the_one_on_record(database_url: str, pytestconfig: pytest
     assert dump == SNAPSHOT.read_text(encoding="utf-8"), "run pytest --update-schema tests/test_schema_snapshot.py"
 
 
-def test_the_reference_says_what_the_comments_say(
-    module_conn: psycopg.Connection[Row], pytestconfig: pytest.Config
+@pytest.mark.parametrize("page", ["reference/sql.md", "reference/commands.md", "images/schema.svg"])
+def test_what_is_generated_is_what_is_there(
+    page: str, module_conn: psycopg.Connection[Row], pytestconfig: pytest.Config
 ) -> None:
-    page = sql_reference(module_conn)
+    made = {
+        "reference/sql.md": lambda: sql_reference(module_conn),
+        "reference/commands.md": lambda: command_reference(app),
+        "images/schema.svg": lambda: schema_diagram(module_conn),
+    }[page]()
     if pytestconfig.getoption("--update-schema"):
-        REFERENCE.write_text(page, encoding="utf-8")
-    assert page == REFERENCE.read_text(encoding="utf-8"), "run pytest --update-schema tests/test_schema_snapshot.py"
+        (DOCS / page).write_text(made, encoding="utf-8")
+    assert made == (DOCS / page).read_text(encoding="utf-8"), "run pytest --update-schema tests/test_schema_snapshot.py"
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("comment on column payments.customers.email is null", "customers.email"),
+        ("alter table payments.transactions add column colour text", "transactions.colour"),
+        ("create view payments.late with (security_invoker = true) as select 1 as one", "late.one"),
+        ("comment on policy administrators_read_all on payments.outbox is null", "administrators_read_all"),
+        ("comment on function payments.paid_checkout(payments.webhook_events) is null", "paid_checkout"),
+    ],
+)
+def test_what_nobody_has_explained_is_named(scratch_conn: psycopg.Connection[Row], statement: str, named: str) -> None:
+    scratch_conn.execute(statement.encode())
+    with pytest.raises(AssertionError, match=f"{named} has no comment"):
+        sql_reference(scratch_conn)

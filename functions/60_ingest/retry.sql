@@ -215,3 +215,14 @@ create or replace view payments.dead_events with (security_invoker = true) as
     from payments_private.stashed_events s
    where s.parked_at is not null;
 comment on view payments.dead_events is 'Events parked after too many attempts, or unreadable as jsonb, or kept out of the ledger by a trigger (id is null). Replay them by hand once the cause is mended.';
+comment on column payments.dead_events.id is
+  'The event''s row in the ledger; null for one that the ledger does not take.';
+comment on column payments.dead_events.environment is 'test or live: which of Stripe''s modes the row is of.';
+comment on column payments.dead_events.provider_event_id is 'Stripe''s id of the event (evt_…).';
+comment on column payments.dead_events.event_type is 'Stripe''s name of the event.';
+comment on column payments.dead_events.object_type is 'The type of the object that the event tells of.';
+comment on column payments.dead_events.object_id is 'The id of the object that the event tells of.';
+comment on column payments.dead_events.attempt_count is 'How often it was tried.';
+comment on column payments.dead_events.last_error is 'Why the last try failed.';
+comment on column payments.dead_events.received_at is 'When it first came.';
+comment on column payments.dead_events.parked_at is 'Since when nobody tries it again by itself.';

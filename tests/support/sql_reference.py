@@ -11,10 +11,15 @@ Row = dict[str, Any]
 HEAD = """\
 # SQL reference
 
-Tables, views and functions of schema `payments`, made of the comments in the schema itself:
+Tables, views, policies and functions of schema `payments`, made of the comments in the schema itself:
 `pytest --update-schema tests/test_schema_snapshot.py` writes this page. Internals live in `payments_private`, which
 nobody but the owner may use. Functions raise as [errors.md](errors.md) says; [access.md](../access.md) says who may do
 what.
+
+Rows refer to each other by Stripe's ids, within an environment and an account, and without foreign keys: what refers
+may be told before what it refers to.
+
+![The tables of schema payments, and which refers to which](../images/schema.svg)
 """
 
 FUNCTIONS = """
@@ -40,6 +45,15 @@ select a.attname as name, pg_catalog.format_type(a.atttypid, a.atttypmod) as typ
  where a.attrelid = %s and a.attnum > 0 and not a.attisdropped
  order by a.attnum
 """
+POLICIES = """
+select p.polname as name, pg_catalog.obj_description(p.oid, 'pg_policy') as comment,
+       case p.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete'
+                     else 'all' end as command,
+       array(select r::regrole::text from unnest(p.polroles) r order by 1) as roles
+  from pg_catalog.pg_policy p
+ where p.polrelid = %s
+ order by p.polname
+"""
 
 
 def sql_reference(conn: psycopg.Connection[Row]) -> str:
@@ -58,10 +72,20 @@ def sql_reference(conn: psycopg.Connection[Row]) -> str:
 
 def _relation(conn: psycopg.Connection[Row], relation: Row) -> str:
     columns = conn.execute(COLUMNS, [relation["oid"]]).fetchall()
-    plain = ", ".join(f"`{column['name']}` {_type(column)}" for column in columns)
-    explained = [f"- `{column['name']}`: {column['comment']}" for column in columns if column["comment"]]
+    policies = conn.execute(POLICIES, [relation["oid"]]).fetchall()
     name = f"### `{relation['name']}`{' (view)' if relation['is_view'] else ''}\n"
-    return "\n".join([name, _sentence(relation), "", f"{plain}.", *(["", *explained] if explained else []), ""])
+    said = [f"| `{column['name']}` | {_type(column)} | {_cell(column, relation)} |" for column in columns]
+    table = ["| column | type | |", "|---|---|---|", *said, ""]
+    allowed = [
+        f"- `{policy['name']}` ({policy['command']}, {', '.join(policy['roles'])}): {_sentence(policy)}"
+        for policy in policies
+    ]
+    return "\n".join([name, _sentence(relation), "", *table, *(["Policies:", "", *allowed, ""] if allowed else [])])
+
+
+def _cell(column: Row, relation: Row) -> str:
+    assert column["comment"], f"{relation['name']}.{column['name']} has no comment"
+    return str(column["comment"]).replace("|", "\\|")
 
 
 def _function(function: Row) -> str:

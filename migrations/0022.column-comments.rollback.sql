@@ -1,0 +1,2 @@
+-- Comments go with their columns: nothing to undo.
+select 1;
