@@ -4858,6 +4858,14 @@ ALTER FUNCTION payments_private.take_token(p_environment text, p_account_id text
 
 COMMENT ON FUNCTION payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision) IS 'Takes one request out of an account''s token bucket, which all processes share; false when it is empty. Rate in requests a second.';
 
+CREATE FUNCTION payments_private.tell_of_answer() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.tell_of_answer() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.tell_of_answer() IS 'Notifies payments_checkouts of an attempt that has its url, or was refused, if workers ask; of its id alone, for anybody may listen.';
+
 CREATE FUNCTION payments_private.tell_of_object(p_link payments_private.linked_tables, p_key jsonb, p_object_id text, p_direction text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -6411,6 +6419,8 @@ CREATE TRIGGER prepare_portal_session BEFORE INSERT ON payments.stripe_customer_
 
 CREATE TRIGGER processed_events_are_frozen BEFORE UPDATE ON payments.webhook_events FOR EACH ROW WHEN ((old.processing_status = 'processed'::text)) EXECUTE FUNCTION payments_private.freeze_processed_event();
 
+CREATE TRIGGER tell_of_answer AFTER UPDATE OF status ON payments.stripe_checkout_sessions FOR EACH ROW WHEN (((old.status = 'initialized'::text) AND (new.status <> 'initialized'::text))) EXECUTE FUNCTION payments_private.tell_of_answer();
+
 CREATE TRIGGER unclaim_by_hand AFTER DELETE ON payments.customer_mappings FOR EACH ROW EXECUTE FUNCTION payments_private.unclaim_by_hand();
 
 CREATE TRIGGER volume_follows_changed_rows AFTER UPDATE ON payments.transactions FOR EACH ROW WHEN ((((old.provider_created_at < (now() - '01:00:00'::interval)) OR (new.provider_created_at < (now() - '01:00:00'::interval))) AND (((((((((old.status IS DISTINCT FROM new.status) OR (old.type IS DISTINCT FROM new.type)) OR (old.currency IS DISTINCT FROM new.currency)) OR (old.amount IS DISTINCT FROM new.amount)) OR (old.amount_refunded IS DISTINCT FROM new.amount_refunded)) OR ((old.paid_at IS NULL) IS DISTINCT FROM (new.paid_at IS NULL))) OR (old.provider_created_at IS DISTINCT FROM new.provider_created_at)) OR (old.environment IS DISTINCT FROM new.environment)) OR (old.account_id IS DISTINCT FROM new.account_id)))) EXECUTE FUNCTION payments_private.follow_volume();
@@ -7851,6 +7861,8 @@ REVOKE ALL ON FUNCTION payments_private.take_claims_back() FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, OUT event_id uuid, OUT status text, OUT duplicate boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.tell_of_answer() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.tell_of_object(p_link payments_private.linked_tables, p_key jsonb, p_object_id text, p_direction text) FROM PUBLIC;
 

@@ -36,6 +36,25 @@ drop trigger if exists await_session on payments.stripe_checkout_sessions;
 create trigger await_session before insert on payments.stripe_checkout_sessions
   for each row execute function payments_private.await_session();
 
+create or replace function payments_private.tell_of_answer() returns trigger
+language plpgsql security definer  -- whoever changes an attempt may not read the settings
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if payments_private.worker_asks() then
+    perform pg_notify('payments_checkouts', new.id::text);
+  end if;
+  return null;
+end
+$$;
+comment on function payments_private.tell_of_answer() is
+  'Notifies payments_checkouts of an attempt that has its url, or was refused, if workers ask; of its id alone, for anybody may listen.';
+
+drop trigger if exists tell_of_answer on payments.stripe_checkout_sessions;
+create trigger tell_of_answer after update of status on payments.stripe_checkout_sessions
+  for each row when (old.status = 'initialized' and new.status <> 'initialized')
+  execute function payments_private.tell_of_answer();
+
 create or replace function payments.let_worker_ask(answer boolean) returns void
 language plpgsql security definer  -- the service may not write settings except through here
 set search_path = pg_catalog, pg_temp

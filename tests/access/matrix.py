@@ -750,6 +750,7 @@ INTERNALS: Final = """
     take_claims_back
     take_event
     take_token
+    tell_of_answer
     tell_of_object
     tells_of_payments
     touch
