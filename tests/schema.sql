@@ -756,6 +756,14 @@ ALTER FUNCTION payments.link_table(target regclass, kind text, environment text,
 
 COMMENT ON FUNCTION payments.link_table(target regclass, kind text, environment text, by text, match jsonb, columns jsonb, push jsonb, owner text, create_at_stripe boolean, object_type text, account_id text, archive_on_delete boolean) IS 'Keeps Stripe''s ids and values in columns of an application''s table, verbatim, and tells Stripe of changes of the columns in push. kind: product, customer, subscription, payment, or object with object_type and columns {"column": "path"}. by: id (the application writes the id column), subject (match {"subject_type", "subject_column"}), checkout (match {"checkout_column"}), metadata (match {"metadata_key", "column"}). Calling it again changes the link. For members of payments_owner who may act as the table''s owner. Raises PY001 naming the argument, PY012 for a table that pg-payments link must link, 42501 without those rights.';
 
+CREATE FUNCTION payments.lists_at_end(environment text, account_id text, lists text[], since timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(list text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.lists_at_end(environment text, account_id text, lists text[], since timestamp with time zone) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.lists_at_end(environment text, account_id text, lists text[], since timestamp with time zone) IS 'Which of these lists the sync has read to their ends that was broken off while it read others of them, within six hours and without a failure: when it goes on, they need not be begun.';
+
 CREATE FUNCTION payments.lock_webhook_endpoint(environment text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6859,6 +6867,9 @@ GRANT ALL ON FUNCTION payments.let_worker_ask(answer boolean) TO payments_servic
 REVOKE ALL ON FUNCTION payments.link_statements(link_id integer, what text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.link_table(target regclass, kind text, environment text, by text, match jsonb, columns jsonb, push jsonb, owner text, create_at_stripe boolean, object_type text, account_id text, archive_on_delete boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments.lists_at_end(environment text, account_id text, lists text[], since timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.lists_at_end(environment text, account_id text, lists text[], since timestamp with time zone) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) TO payments_service;

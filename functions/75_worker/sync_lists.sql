@@ -53,6 +53,29 @@ $$;
 comment on function payments.begin_list(text, text, text, timestamptz, boolean, text, timestamptz, bigint) is
   'Has one of Stripe''s lists be read, with payments.claim_range(); began_at by Stripe''s clock. True: an earlier sync of it is unfinished, and goes on; what failed in it is tried again. One that was left for six hours is begun anew.';
 
+create or replace function payments.lists_at_end(
+  environment text, account_id text, lists text[], since timestamptz default null
+) returns table (list text)
+language sql stable security definer  -- the service may not read checkpoints except through here
+set search_path = pg_catalog, pg_temp
+as $$
+  select d.list
+    from payments_private.sync_lists d
+   where d.environment = lists_at_end.environment
+     and d.account = coalesce(payments_private.foreign_account(lists_at_end.environment, lists_at_end.account_id), '')
+     and d.list = any (lists_at_end.lists) and d.finished_at is not null
+     and d.since is not distinct from extract(epoch from lists_at_end.since)::bigint
+     and exists (
+       select from payments_private.sync_lists l
+         join payments_private.sync_ranges r using (environment, account, list)
+        where l.environment = d.environment and l.account = d.account and l.list = any (lists_at_end.lists)
+          and l.began_at = d.began_at and l.since is not distinct from d.since
+          and l.finished_at is null and l.touched_at > clock_timestamp() - interval '6 hours'
+          and r.finished_at is null and r.error is null)
+$$;
+comment on function payments.lists_at_end(text, text, text[], timestamptz) is
+  'Which of these lists the sync has read to their ends that was broken off while it read others of them, within six hours and without a failure: when it goes on, they need not be begun.';
+
 create or replace function payments.claim_range(environment text, account_id text, lists text[],
   lease interval default '2 minutes')
   returns table (
@@ -344,6 +367,7 @@ $$;
 comment on function payments.take_read(text, text) is
   'Takes one request out of what an account may be asked now, which all processes share (read_rate_test, read_rate_live): 0, or the seconds after which to try again. Leaves a quarter of what may come at once to the objects in doubt.';
 
+grant execute on function payments.lists_at_end(text, text, text[], timestamptz) to payments_service;
 grant execute on function payments.begin_list(text, text, text, timestamptz, boolean, text, timestamptz, bigint),
   payments.claim_range(text, text, text[], interval), payments.release_range(uuid, integer, text),
     payments.ranges_left(text, text, text[]),

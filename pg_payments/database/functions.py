@@ -495,6 +495,18 @@ def begin_list(
 
 
 @SqlFunction
+def lists_at_end(
+    environment: str, account_id: str | None, lists: Sequence[str], since: datetime | None
+) -> Query[list[str]]:
+    """Which of these lists a sync that was broken off has read to their ends."""
+    return Query(
+        "select * from payments.lists_at_end(%s, %s, %s, %s)",
+        (environment, account_id, list(lists), since),
+        lambda rows: [row["list"] for row in rows],
+    )
+
+
+@SqlFunction
 def claim_range(environment: str, account_id: str | None, lists: Sequence[str]) -> Query[Row | None]:
     """A part of these lists, for the caller alone; None if there is none that nobody reads."""
     return Query("select * from payments.claim_range(%s, %s, %s)", (environment, account_id, list(lists)), _row_if_any)

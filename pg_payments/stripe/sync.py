@@ -65,7 +65,10 @@ def sync(
     try:
         row, began, opened = _account(conn, stripe, environment)
         counts = dict.fromkeys(names, 0)
+        at_end = functions.lists_at_end(conn, environment, stripe.account_id, names, since)
         for name in names:
+            if name in at_end:
+                continue
             each = LISTS[name]
             confirms = each.object_type if each.confirms and since is None else None
             functions.begin_list(

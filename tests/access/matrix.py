@@ -285,6 +285,7 @@ FUNCTIONS: Final = {
     "payments.settle_account(text, text, text, text)": "payments_service",
     "payments.begin_sweep(text, text)": "payments_service",
     "payments.older_objects(text, text, timestamp with time zone, text, integer, text)": "payments_service",
+    "payments.lists_at_end(text, text, text[], timestamp with time zone)": "payments_service",
     "payments.begin_list(text, text, text, timestamp with time zone, boolean, text, timestamp with time zone, bigint)": "payments_service",
     "payments.claim_range(text, text, text[], interval)": "payments_service",
     "payments.release_range(uuid, integer, text)": "payments_service",

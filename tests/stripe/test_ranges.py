@@ -127,6 +127,44 @@ def test_a_sync_that_was_broken_off_goes_on_and_reads_no_finished_part_again(
     assert len(stored(unhurried)) == 600
 
 
+@pytest.mark.parametrize("then", ["all again", "the other list alone", "hours later", "after a failure"])
+def test_a_list_that_was_at_its_end_is_read_again_by_another_sync_only(
+    unhurried: Conn, service_conn: Conn, stripe: StripeInMemory, then: str
+) -> None:
+    stripe.page = 5
+    names = ("products", "customers")
+    stripe.add(*({"id": f"prod_{n}", "object": "product", "created": NOON - n, "name": str(n)} for n in range(9)))
+    stripe.add(*(customer(n, NOON - 40 * n) for n in range(600)))
+
+    class Off(Exception):
+        pass
+
+    def is_read(name: str) -> bool:
+        rows = unhurried.execute("select finished_at from payments_private.sync_lists where list = %s", (name,))
+        return any(row["finished_at"] for row in rows)
+
+    def say(name: str, _: int) -> None:
+        if name == "customers" and is_read("products"):
+            raise Off
+
+    with pytest.raises(Off):
+        sync(service_conn, stripe, "test", names, say=say)
+    if then == "hours later":
+        unhurried.execute("update payments_private.sync_lists set touched_at = now() - interval '7 hours'")
+    elif then == "after a failure":
+        unhurried.execute("update payments_private.sync_ranges set error = 'no' where finished_at is null")
+    before = len(stripe.asked)
+    sync(service_conn, stripe, "test", names if then != "the other list alone" else ("products",))
+    asked = {path for path, _ in stripe.asked[before:]}
+    assert ("/v1/products" in asked) is (then != "all again")
+    assert is_read("customers") is (then != "the other list alone")
+    if then == "all again":
+        rows = {row["list"]: row["read"] for row in functions.sync_status(service_conn, "test")}
+        assert (rows["products"], rows["customers"] >= 600) == (9, True)
+        sync(service_conn, stripe, "test", names)  # another one, which reads all
+        assert {path for path, _ in stripe.asked[before:]} >= {"/v1/products", "/v1/customers"}
+
+
 def test_what_another_process_reads_is_left_to_it_while_it_lives(
     unhurried: Conn, service_conn: Conn, service_url: str, stripe: StripeInMemory
 ) -> None:
