@@ -33,7 +33,8 @@ begin
           p_account_id, p_object_type)
   returning anchor_id into v_anchor;
   execute format(
-    'create table payments_private.anchors_%s (object_id text primary key, data jsonb not null) with (fillfactor = 80)',
+    'create table payments_private.anchors_%s (object_id text primary key, data jsonb not null, '
+      'former boolean not null default false) with (fillfactor = 80)',
     v_anchor);
   execute format('alter table payments_private.anchors_%s enable row level security', v_anchor);
   execute format('comment on table payments_private.anchors_%s is %L', v_anchor,
@@ -59,7 +60,8 @@ begin
     select o.object_id, o.data
       from payments.stripe_objects o
      where o.environment = $1 and o.object_type = $2 and o.account_id is not distinct from $3
-    on conflict (object_id) do update set data = excluded.data where a.data is distinct from excluded.data
+    on conflict (object_id) do update set data = excluded.data, former = false
+     where a.data is distinct from excluded.data or a.former
   $sql$, p_anchor) using v_of.environment, v_of.object_type, v_of.account_id;
 end
 $$;
@@ -78,3 +80,28 @@ begin
 end
 $$;
 comment on function payments_private.anchored(integer, text) is 'Returns a stored object by the number of its anchor table, or null.';
+
+-- The account behind an environment is replaced. Rows keep what they are linked to, and foreign keys what they refer to;
+-- but nothing is linked to the former account's objects any more, and Stripe is told nothing of them.
+create or replace function payments_private.forget_anchors(p_environment text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_anchor integer;
+begin
+  for v_anchor in select a.anchor_id from payments_private.object_anchors a where a.environment = p_environment
+    order by a.anchor_id loop
+    execute format('update payments_private.anchors_%s set former = true where not former', v_anchor);
+  end loop;
+  delete from payments_private.metadata_matches m using payments_private.linked_tables l
+   where l.link_id = m.link_id and l.environment = p_environment;
+  update payments.outbox o
+     set status = 'dropped', last_error = 'the account was replaced', claimed_until = null, settled_at = now(),
+         updated_at = now()
+   where o.environment = p_environment and o.object_id is not null
+     and o.status = any ('{pending,paused,claimed,conflict,refused}');
+end
+$$;
+comment on function payments_private.forget_anchors(text) is
+  'Marks the anchors of an environment as another account''s, so that no row is linked to them any more.';

@@ -14,7 +14,8 @@ begin
   if p_object_type = %1$L and p_environment = %2$L and p_account_id is not distinct from %3$L then
     select a.data into v_before from payments_private.anchors_%4$s a where a.object_id = p_object_id;
     insert into payments_private.anchors_%4$s as a (object_id, data) values (p_object_id, p_data)
-    on conflict (object_id) do update set data = excluded.data where a.data is distinct from excluded.data;
+    on conflict (object_id) do update set data = excluded.data, former = false
+     where a.data is distinct from excluded.data or a.former;
     if p_key is not null then
       v_echo := payments_private.note_echo(p_environment, p_account_id, p_object_id, p_data, p_key, p_previous);
     end if;

@@ -217,7 +217,8 @@ declare
   v_data jsonb;
 begin
   if v_id is not null then
-    select a.data into v_data from payments_private.anchors_%2$s a where a.object_id = v_id;
+    select a.data into v_data from payments_private.anchors_%2$s a
+     where a.object_id = v_id and (not a.former or a.object_id = old.%5$I);
   end if;
 %3$s%4$s
   new.%5$I := v_id;%6$s
@@ -246,7 +247,8 @@ declare
   v_data jsonb;
 begin
   if v_id is not null then
-    select a.data into v_data from payments_private.anchors_%2$s a where a.object_id = v_id;
+    select a.data into v_data from payments_private.anchors_%2$s a
+     where a.object_id = v_id and (not a.former or a.object_id = old.%6$I);
   end if;
 %3$s%4$s
   perform payments_private.note_linked_row(%5$s, to_jsonb(new), v_id, old.%6$I);

@@ -404,8 +404,8 @@ begin
   loop
     execute format(
       'create or replace function payments_private.%s_linked_%s() returns trigger language plpgsql security definer '
-        'set search_path = pg_catalog, pg_temp as %L',
-      v_name, p_link.link_id, v_body);
+        'set search_path = pg_catalog, pg_temp%s as %L',
+      v_name, p_link.link_id, case v_name when 'push' then ' set timezone = utc' end, v_body);
     execute format('revoke all on function payments_private.%s_linked_%s() from public', v_name, p_link.link_id);
     execute format('grant execute on function payments_private.%s_linked_%s() to %I', v_name, p_link.link_id, p_owner);
     execute format('comment on function payments_private.%s_linked_%s() is %L', v_name, p_link.link_id,

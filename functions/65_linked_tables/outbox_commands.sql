@@ -101,6 +101,7 @@ comment on function payments.discard_push(uuid) is 'Stripe is not told. The row 
 create or replace function payments.rows_to_create(target regclass, kind text default null) returns bigint
 language plpgsql stable security invoker  -- reads the table with its caller's rights
 set search_path = pg_catalog, pg_temp
+set timezone = 'utc'  -- keys of rows are written down as the triggers write them
 as $$
 declare
   l       payments_private.linked_tables;
@@ -133,6 +134,7 @@ create or replace function payments.create_existing(
 -- reads the table with its caller's rights; writes the outbox through the trigger's function
 language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
+set timezone = 'utc'  -- keys of rows are written down as the triggers write them
 as $$
 #variable_conflict use_variable
 declare

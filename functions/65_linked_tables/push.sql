@@ -122,7 +122,8 @@ end
 $$;
 comment on function payments_private.push_body(payments_private.linked_tables) is 'Returns the body of push_linked_<n>.';
 
--- Both sides as text, so that they can be compared: what is empty at Stripe is null.
+-- Both sides as text, so that they can be compared: what is empty at Stripe is null. JSON of the application's goes as
+-- it is written, of an object of Stripe's the id counts.
 create or replace function payments_private.pushed_text(p_value jsonb) returns text
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -132,7 +133,7 @@ begin
                   else p_value #>> '{}' end, '');
 end
 $$;
-comment on function payments_private.pushed_text(jsonb) is 'A value as Stripe takes and gives it, as text; null where it is empty.';
+comment on function payments_private.pushed_text(jsonb) is 'A value as Stripe gives it, as text; null where it is empty.';
 
 create or replace function payments_private.wanted_values(l payments_private.linked_tables, p_row jsonb) returns jsonb
 language plpgsql immutable
@@ -142,7 +143,7 @@ begin
   return (
     select coalesce(jsonb_object_agg(e.key, w.value), '{}')
       from jsonb_each_text(l.push) e,
-           lateral (select payments_private.pushed_text(p_row -> e.value)) w (value)
+           lateral (select nullif(p_row ->> e.value, '')) w (value)
      where w.value is not null or payments_private.can_be_empty(l.object_type, e.key));
 end
 $$;

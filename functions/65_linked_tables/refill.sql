@@ -26,7 +26,8 @@ begin
               where x.environment = $1 and x.account_id is not distinct from $2 and x.object_type = $3
                 and x.object_id = i.id
               limit 1) o
-    on conflict (object_id) do update set data = excluded.data where a.data is distinct from excluded.data
+    on conflict (object_id) do update set data = excluded.data, former = false
+     where a.data is distinct from excluded.data or a.former
   $sql$, v_anchor) using p_environment, p_account, p_object_type, p_ids;
   for v_link in select l.* from payments_private.linked_tables l where l.anchor_id = v_anchor order by l.link_id loop
     perform payments_private.touch(v_link.link_id, p_ids, true);

@@ -122,8 +122,8 @@ declare
 begin
   return array[
     format('create or replace function %s returns %s language plpgsql volatile security definer '
-             'set search_path = pg_catalog, pg_temp as %L',
-      v_name, p_returns, p_body),
+             'set search_path = pg_catalog, pg_temp%s as %L',
+      v_name, p_returns, case p_what when 'read' then ' set timezone = utc' end, p_body),
     format('revoke all on function %s from public', v_name),
     format('grant execute on function %s to payments_owner', v_name),
     format('comment on function %s is %L', v_name,

@@ -28,6 +28,7 @@ begin
   insert into payments_private.sweeps (environment, began_at) values (p_environment, payments_private.now());
   delete from payments_private.same_second_snapshots r where r.environment = p_environment;
   delete from payments_private.stored_objects o where o.environment = p_environment;
+  perform payments_private.forget_anchors(p_environment);
 
   update payments.webhook_events e
      set next_attempt_at = null, parked_at = payments_private.now(), updated_at = now()

@@ -491,6 +491,7 @@ INTERNALS: Final = """
     foreign_key_name
     foreign_key_statements
     forget_counted_hours
+    forget_anchors
     forget_dropped_tables
     forget_link
     form_name

@@ -439,3 +439,45 @@ def test_a_change_is_pushed_whatever_way_it_is_made(linked: Shop, way: str) -> N
     linked.all("set session_replication_role = origin")
     (row,) = linked.outbox()
     assert (row["status"], row["wanted"]["name"]) == ("pending", "new")
+
+
+# What is written down -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_time_is_the_same_in_every_time_zone(shop: Shop, stripe: StripeWrites) -> None:
+    shop.hurry()
+    shop.all(
+        f"set role {OWNER}; create table app.shows (at timestamptz primary key, title text, plan jsonb); reset role"
+    )
+    push = {"name": "title", "metadata.at": "at", "metadata.plan": "plan"}
+    shop.link("app.shows", "product", push=push, create_at_stripe=True, owner="refuse")
+    shop.all("set timezone = 'Asia/Tokyo'; insert into app.shows values ('2026-11-26 12:00+00', 'show', '{\"a\": 1}')")
+    shop.all("set timezone = 'America/Lima'; update app.shows set title = 'shows'; set timezone = 'utc'")
+    send(shop, stripe)
+    shop.all("set timezone = 'Asia/Tokyo'; update app.shows set title = 'a show'; set timezone = 'utc'")
+    send(shop, stripe)
+    assert statuses(shop) == ["done", "done"]
+    (made,) = stripe.created("product")
+    assert made["name"] == "a show"
+    assert (made["metadata"]["at"], made["metadata"]["plan"]) == ("2026-11-26T12:00:00+00:00", '{"a": 1}')
+
+
+# Another account ------------------------------------------------------------------------------------------------------
+
+
+def test_when_the_account_is_replaced_rows_keep_what_they_have_and_nothing_new_is_linked_to_it(shop: Shop) -> None:
+    shop.link("app.products", "product", push=PUSH)
+    shop.all("select payments.replace_account('test', '{\"id\": \"acct_1\"}', false, 'secret', 'masked')")
+    shop.store(product("prod_1"), product("prod_2"))
+    shop.all("insert into app.products (title, stripe_product_id) values ('Shirt', 'prod_1')")
+    shop.all("update app.products set title = 'new'")
+    shop.all("select payments.replace_account('test', '{\"id\": \"acct_2\"}', false, 'secret', 'masked')")
+    row = shop.one("update app.products set views = 1, stripe_product_id = 'prod_1' returning *")
+    assert (row["stripe_product_id"], row["stripe_price_id"]) == ("prod_1", "price_1")
+    assert set(statuses(shop)) == {"dropped"}
+    with pytest.raises(psycopg.Error) as refused:
+        shop.all("update app.products set stripe_product_id = 'prod_2'")
+    assert refused.value.sqlstate == "PY011"
+    shop.store(product("prod_2"))
+    shop.all("update app.products set stripe_product_id = 'prod_2'")
