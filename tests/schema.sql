@@ -571,7 +571,8 @@ COMMENT ON FUNCTION payments.counted_volume(environment text, account_id text, s
 
 CREATE FUNCTION payments.create_existing(target regclass, kind text DEFAULT NULL::text, max_rows integer DEFAULT 1000) RETURNS integer
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'utc';
 
 ALTER FUNCTION payments.create_existing(target regclass, kind text, max_rows integer) OWNER TO payments_owner;
 
@@ -1145,7 +1146,8 @@ COMMENT ON FUNCTION payments.retry_push(id uuid) IS 'Sends a refused push again,
 
 CREATE FUNCTION payments.rows_to_create(target regclass, kind text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'utc';
 
 ALTER FUNCTION payments.rows_to_create(target regclass, kind text) OWNER TO payments_owner;
 
@@ -2544,6 +2546,14 @@ CREATE FUNCTION payments_private.foreign_key_statements(p_link payments_private.
 ALTER FUNCTION payments_private.foreign_key_statements(p_link payments_private.linked_tables) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.foreign_key_statements(p_link payments_private.linked_tables) IS 'Returns the statements that add the foreign key of a link, not validated.';
+
+CREATE FUNCTION payments_private.forget_anchors(p_environment text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.forget_anchors(p_environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.forget_anchors(p_environment text) IS 'Marks the anchors of an environment as another account''s, so that no row is linked to them any more.';
 
 CREATE FUNCTION payments_private.forget_counted_hours(p_environment text, p_account text, p_hours timestamp with time zone[] DEFAULT NULL::timestamp with time zone[]) RETURNS void
     LANGUAGE plpgsql
@@ -4247,7 +4257,7 @@ CREATE FUNCTION payments_private.pushed_text(p_value jsonb) RETURNS text
 
 ALTER FUNCTION payments_private.pushed_text(p_value jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.pushed_text(p_value jsonb) IS 'A value as Stripe takes and gives it, as text; null where it is empty.';
+COMMENT ON FUNCTION payments_private.pushed_text(p_value jsonb) IS 'A value as Stripe gives it, as text; null where it is empty.';
 
 CREATE FUNCTION payments_private.quarantine_event(p_environment text, p_event_id text, p_body text, p_sqlstate text, p_message text) RETURNS void
     LANGUAGE plpgsql
@@ -7348,6 +7358,8 @@ REVOKE ALL ON FUNCTION payments_private.foreign_account(p_environment text, p_ac
 REVOKE ALL ON FUNCTION payments_private.foreign_key_name(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.foreign_key_statements(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.forget_anchors(p_environment text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.forget_counted_hours(p_environment text, p_account text, p_hours timestamp with time zone[]) FROM PUBLIC;
 

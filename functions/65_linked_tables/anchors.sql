@@ -81,8 +81,8 @@ end
 $$;
 comment on function payments_private.anchored(integer, text) is 'Returns a stored object by the number of its anchor table, or null.';
 
--- The account behind an environment is replaced. Rows keep what they are linked to, and foreign keys what they refer to;
--- but nothing is linked to the former account's objects any more, and Stripe is told nothing of them.
+-- The account behind an environment is replaced. Rows keep what they are linked to, and foreign keys what they refer
+-- to; but nothing is linked to the former account's objects any more, and Stripe is told nothing of them.
 create or replace function payments_private.forget_anchors(p_environment text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

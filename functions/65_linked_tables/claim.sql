@@ -370,7 +370,7 @@ begin
   perform payments_private.take_claims_back();
   for v_of in  -- each account for itself, so that one that is paused or at its rate keeps no other waiting
     select a.* from (select distinct l.environment, coalesce(l.account_id, '') as account
-                       from payments_private.linked_tables l where l.push <> '{}') a
+                       from payments_private.linked_tables l) a
      where payments_private.outbox_is_open(a.environment) order by random()
   loop
     for v_push in

@@ -57,6 +57,10 @@ begin
   l.target := p_target;
   l.environment := payments_private.environment_or_fail(p_environment);
   l.account_id := p_account_id;
+  if p_account_id !~ '^acct_[A-Za-z0-9_]+$' then
+    perform payments_private.wrong_link('account_id', 'account_id must be a connected account, acct_…',
+                                        'Leave it out for the account behind the environment''s key.');
+  end if;
   if p_kind is null or p_kind not in ('product', 'customer', 'subscription', 'payment', 'object') then
     perform payments_private.wrong_link('kind', 'kind must be product, customer, subscription, payment or object');
   elsif p_kind = 'object' and (p_object_type is null or p_object_type !~ '^[a-z][a-z0-9_.]*$') then
@@ -119,6 +123,10 @@ begin
                                         'Add one: its rows are named by it.');
   elsif exists (select from pg_catalog.pg_class c where c.oid = p_target and c.relispartition) then
     perform payments_private.wrong_link('target', format('%s is a partition', p_target), 'Link the partitioned table.');
+  elsif exists (select from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
+                 where p_target in (i.inhparent, i.inhrelid) and not c.relispartition) then
+    perform payments_private.wrong_link('target', format('%s inherits, or is inherited from', p_target),
+      'Triggers are not inherited: link a table that stands alone, or a partitioned one.');
   elsif exists (select from pg_catalog.pg_class c where c.oid = p_target and c.relforcerowsecurity) then
     perform payments_private.wrong_link('target', format('row-level security of %s is forced upon its owner', p_target),
       'The package fills rows as the owner: alter table … no force row level security.');

@@ -92,6 +92,9 @@ declare
   v_link   payments_private.linked_tables;
   v_found  boolean := false;
 begin
+  if target is null then
+    perform payments_private.wrong_link('target', 'there is no such table', 'Name it with its schema.');
+  end if;
   select pg_get_userbyid(c.relowner) into v_owner from pg_catalog.pg_class c where c.oid = target;
   perform payments_private.become_owner_of(target::text, coalesce(v_owner, current_user));
   perform set_config('role', 'payments_owner', true);

@@ -110,7 +110,7 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if stripe_statuses.kind not in ('subscription', 'payment', 'product', 'customer') then
+  if coalesce(stripe_statuses.kind, '') not in ('subscription', 'payment', 'product', 'customer') then
     raise exception 'kind must be subscription or payment' using errcode = 'PY001', detail = 'kind',
       hint = 'Products and customers have no status.';
   end if;

@@ -109,6 +109,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("app.a_view", {"kind": "product"}, "not a table"),
     ("app.no_key", {"kind": "product"}, "no primary key"),
     ("payments.transactions", {"kind": "product"}, "not an application's table"),
+    ("app.parent", {"kind": "product"}, "inherits"),
+    ("app.products", {"kind": "product", "account_id": "test"}, "account_id must be"),
 ]
 
 
@@ -118,7 +120,8 @@ def test_a_wrong_use_is_one_sentence_that_says_what_to_do(
 ) -> None:
     shop.all(
         f"set role {OWNER}; create view app.a_view as select * from app.products;"
-        "create table app.no_key (a int); reset role"
+        "create table app.no_key (a int); create table app.parent (id int primary key);"
+        "create table app.child () inherits (app.parent); reset role"
     )
     with pytest.raises(psycopg.Error, match=said) as refused:
         shop.link(table, **options)
@@ -190,8 +193,9 @@ def test_a_partitioned_table_is_linked_with_all_its_partitions(shop: Shop) -> No
 def test_statuses_are_listed_for_a_select_field(shop: Shop) -> None:
     assert "past_due" in [r["s"] for r in shop.all("select payments.stripe_statuses('subscription') as s")]
     assert "requires_capture" in [r["s"] for r in shop.all("select payments.stripe_statuses('payment') as s")]
-    with pytest.raises(psycopg.Error, match="kind must be"):
-        shop.all("select payments.stripe_statuses('order')")
+    for kind in ("'order'", "null"):
+        with pytest.raises(psycopg.Error, match="kind must be"):
+            shop.all(f"select payments.stripe_statuses({kind})")
 
 
 def test_a_status_that_is_new_to_us_is_taken(shop: Shop) -> None:
