@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 
+import psycopg
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -67,6 +69,9 @@ async def sign_out(request: Request) -> Response:
     session = state.sessions.opened(request.cookies.get(COOKIE, ""))
     if session is not None and not state.sessions.is_form_token(session, form.get("form_token", "")):
         raise Forbidden("this form is not of your session", hint="go back, load the page again and repeat it")
+    if session is not None:
+        with contextlib.suppress(PaymentsError, psycopg.Error):  # whoever may not be here any more leaves all the same
+            await _record(state, request, session, "sign out")
     answer = RedirectResponse(_root(request) + "/sign-in", 303)
     answer.delete_cookie(COOKIE, path=_root(request) or "/")
     return answer
@@ -102,13 +107,13 @@ async def _let_in(state: State, request: Request, form: Form) -> Session:
     return session
 
 
-async def _record(state: State, request: Request, session: Session) -> None:
+async def _record(state: State, request: Request, session: Session, action: str = "sign in") -> None:
     """A row of the audit log; that it can be written says that the role is an administrator's."""
     service = state.service
     async with service.pool.connection() as conn, conn.transaction():
         await queries.tell_audit_log(conn, session.name, f"dashboard {address_of(request)}")
         await enter(conn, service, session.role, session.claims, by_key=session.by_key)
-        await note(conn, "sign in", None, by="key" if session.by_key else "token")
+        await note(conn, action, None, by="key" if session.by_key else "token")
 
 
 def _signed_in(request: Request, state: State, session: Session, where: str) -> Response:

@@ -10,7 +10,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.dashboard.conftest import Board, answer_question
+from tests.dashboard.conftest import Board, answer_question, form_token
 
 Row = dict[str, Any]
 
@@ -67,6 +67,41 @@ def test_a_filtered_set_is_replayed_as_it_was_shown(board: Board, ada: httpx.Cli
     assert notice(ada, answer) == f"Replayed {len(shown)}: {len(shown)} processed."
     replayed = [row["target"] for row in actions(board) if row["action"] == "replay event"]
     assert {row["id"] for row in shown} <= set(replayed)
+
+
+def test_an_event_of_elsewhere_is_not_replayed_from_here(board: Board, ada: httpx.Client) -> None:
+    """The address says what is acted on, and the log says the same."""
+    conn = board.conn
+    conn.execute("set session_replication_role = replica")
+    ids = [
+        str(row["id"]) for row in conn.execute(
+            """insert into payments.webhook_events (environment, account_id, provider_event_id, event_type,
+                 processing_status, payload)
+               values ('live', null, 'evt_elsewhere1', 'charge.succeeded', 'ignored', '{}'),
+                      ('test', 'acct_shop9', 'evt_elsewhere2', 'charge.succeeded', 'ignored', '{}')
+               returning id"""
+        ).fetchall()
+    ]  # fmt: skip
+    conn.execute("reset session_replication_role")
+    token = form_token(ada.get("test/do/sync").text)
+    for event in ids:
+        assert ada.get(f"test/do/replay?event={event}").status_code == 404
+        assert ada.post(f"test/do/replay?event={event}", data={"form_token": token}).status_code == 404
+    answer = ada.post("test/do/replay-all", data={"form_token": token, "event": ids})
+    assert notice(ada, answer) == "Replayed 2: 2 not found."
+    assert [row for row in actions(board) if row["target"] in ids] == []
+
+
+def test_who_took_an_export_is_told(board: Board, ada: httpx.Client) -> None:
+    assert ada.get("live/payments.csv?status=failed&currency=eur").status_code == 200
+    assert ada.get("test/payments.csv?q=ada@customers.example").status_code == 200
+    assert ada.get("test/payments.csv?status=nonsense").status_code == 400
+    told = [row for row in actions(board) if row["action"] == "export payments"][-2:]
+    assert [row["detail"] for row in told] == [
+        {"environment": "live", "account": None, "filters": {"status": "failed", "currency": "eur"}},
+        {"environment": "test", "account": None, "filters": {"q": "ada@customers.example"}},
+    ]
+    assert all(row["actor"].endswith("(Ada)") and row["source"] == "dashboard 127.0.0.1" for row in told)
 
 
 def test_nobody_edits_the_log(board: Board) -> None:

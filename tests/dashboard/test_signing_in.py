@@ -137,6 +137,8 @@ def test_signing_out_needs_the_form_and_ends_it(board: Board) -> None:
         page = browser.get("test/overview").text
         assert browser.post("sign-out", data={"form_token": "x"}).status_code == 403
         assert browser.post("sign-out", data={"form_token": form_token(page)}).status_code == 303
+        told = board.conn.execute("select action from payments.audit_log order by at desc, id desc limit 2").fetchall()
+        assert [row["action"] for row in told] == ["sign out", "sign in"]
         assert browser.get("test/overview").status_code == 303
 
 

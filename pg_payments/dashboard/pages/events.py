@@ -100,6 +100,8 @@ async def replay_all(context: Context, form: Form) -> Done:
     for event_id in ids:
         try:
             status, _ = await _replayed(context, event_id)
+        except NotFound:  # of another environment or account, or purged meanwhile
+            status = "not found"
         except psycopg.Error as error:
             if from_database_error(error) is None:
                 raise
@@ -114,6 +116,7 @@ ACTIONS = {"replay": Action(ask_replay, replay), "replay-all": Action(ask_replay
 
 async def _replayed(context: Context, event_id: UUID) -> tuple[str, str | None]:
     async with context.acting() as conn:
+        await _event(context, conn, event_id)
         outcome = await functions.replay_event(conn, event_id)
         status, error = outcome["processing_status"], outcome["error"]
         await note(conn, "replay event", str(event_id), environment=context.environment, status=status, error=error)

@@ -42,10 +42,14 @@ async def show_list(context: Context) -> Response:
 
 
 async def export(context: Context) -> Response:
-    """The filtered list as CSV, written while it is read."""
+    """The filtered list as CSV, written while it is read. The audit log has who took it."""
     wish = _wish(context)
     name = f"payments-{context.environment}-{datetime.now(UTC):%Y-%m-%d}.csv"
     first = await _batch(context, wish, None)  # so that what is wrong is told before the file begins
+    asked = {name: value for name, value in context.request.query_params.items() if name not in ("account", "after")}
+    await context.audit(
+        "export payments", None, environment=context.environment, account=context.account, filters=asked
+    )
     return StreamingResponse(
         _lines(context, wish, first),
         media_type="text/csv; charset=utf-8",
