@@ -1,6 +1,7 @@
 """`pg-payments migrate`, `status`, `rollback`, `uninstall` and `sql`: the schema in the database."""
 
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,6 @@ from pg_payments.cli.output import print_json, print_note, print_rows, quiet
 from pg_payments.errors import ConfigurationError, Conflict
 from pg_payments.schema import migrate as migrations
 from pg_payments.schema import script as scripts
-from pg_payments.schema.state import Status
 
 commands = typer.Typer()
 
@@ -39,7 +39,7 @@ def migrate(
 ) -> None:
     """Bring the database to this version's schema."""
     if plan:
-        _show_plan(migrations.status(url_of(database_url)), accept_edited=accept_edited, as_json=as_json)
+        _show_plan(migrations.plan(url_of(database_url)), accept_edited=accept_edited, as_json=as_json)
         return
     outcome = migrations.migrate(
         url_of(database_url),
@@ -55,23 +55,37 @@ def migrate(
         print("nothing to do")
 
 
-def _show_plan(found: Status, *, accept_edited: bool, as_json: bool) -> None:
+def _show_plan(planned: migrations.Plan, *, accept_edited: bool, as_json: bool) -> None:
+    found, longest = planned.status, planned.longest
     pending, to_load = found.migrations_in("pending"), found.files_to_load
     by_hand = list(found.functions)
     if as_json:
-        print_json({"apply": pending, "load": to_load, "changed_by_hand": by_hand, "mend": found.mending})
+        print_json(
+            {"apply": pending, "load": to_load, "changed_by_hand": by_hand, "mend": found.mending,
+             "locks": planned.locks, "longest_transaction": None if longest is None else asdict(longest)}
+        )  # fmt: skip
     else:
         for name in pending:
-            print(f"would apply {name}")
+            print(f"would apply {name}{_locking(planned.locks.get(name))}")
         for name in to_load:
-            print(f"would load {name} ({found.files[name]})")
+            print(f"would load {name} ({found.files[name]}){_locking(planned.locks.get(name))}")
         for signature in by_hand:
             print(f"{signature} was {found.functions[signature]}; --force loads the original")
         for line in found.mending:
             print(f"would mend {line}")
         if not (pending or to_load or found.mending):
             print("nothing to do")
+        elif longest is not None:
+            print_note(f"the longest open transaction: {longest}")
     migrations.refuse(found, accept_edited=accept_edited)
+
+
+def _locking(locks: dict[str, str] | None) -> str:
+    """What a step locks, as the rest of its line."""
+    if not locks:
+        return ""
+    modes = {mode: [table for table in locks if locks[table] == mode] for mode in dict.fromkeys(locks.values())}
+    return "; locks " + "; ".join(f"{', '.join(tables)} ({mode})" for mode, tables in modes.items())
 
 
 @commands.command()

@@ -21,6 +21,7 @@ from pg_payments import __version__
 from pg_payments.database.connections import with_settings
 from pg_payments.errors import MigrationError
 from pg_payments.schema import members, mend, replaced, state
+from pg_payments.schema.locks import OpenTransaction, locks_of, longest_transaction
 from pg_payments.schema.losses import others, refuse_gone
 from pg_payments.schema.patience import lock_tables, patiently
 from pg_payments.schema.pooler_check import is_shared
@@ -55,6 +56,26 @@ def status(database_url: str, tree: SqlTree | None = None) -> Status:
     with _connect(database_url) as conn:
         found = state.compare(conn, tree or packaged())
         return replace(found, is_watched=state.is_watched(conn))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a migrate would do, lock and meet; `locks` has the tables of each file, with the mode."""
+
+    status: Status
+    locks: dict[str, dict[str, str]]
+    longest: OpenTransaction | None
+
+
+def plan(database_url: str, tree: SqlTree | None = None) -> Plan:
+    """Looks at what a migrate would do; changes nothing."""
+    tree = tree or packaged()
+    with _connect(database_url) as conn:
+        found = state.compare(conn, tree)
+        pending = [file for file in tree.migrations() if file.name in found.migrations_in("pending")]
+        changed = state.files_with_changed_tables(conn, tree) if state.has_bookkeeping(conn) else set()
+        loaded = [file for file in tree.reloadable() if file.name in changed]
+        return Plan(found, locks_of(pending, loaded), longest_transaction(conn))
 
 
 def migrate(
@@ -265,6 +286,7 @@ def _load(conn: Connection, tree: SqlTree, say: Say, *, force: bool) -> list[str
     tables = [each for each in tree.functions() if every_table or each.name in new_tables]
     policies = [each for each in tree.policies() if every_table or found.files[each.name] != "loaded"]
     theirs = others(conn)
+    gone = replaced.unmade_relations(conn, tree) if whole else []
     with _as_owner(conn):
         began = replaced.mark(conn)
         dropped = replaced.replace_functions(conn, functions)
@@ -274,13 +296,14 @@ def _load(conn: Connection, tree: SqlTree, say: Say, *, force: bool) -> list[str
             _run(conn, file, lambda each: each.changes_relation and not each.tables)
         _run(conn, state.closing(), lambda each: True)
         conn.execute("set local search_path = pg_catalog, pg_temp")
-        lock_tables(conn, [name for file in tables + policies for each in file.statements for name in each.tables])
+        locked = [name for file in tables + policies for each in file.statements for name in each.tables]
+        lock_tables(conn, locked + [each.table for each in gone if each.table])
         for file in tables:
             _run(conn, file, lambda each: bool(each.tables))
         for file in policies:
             _run(conn, file, lambda each: True)
         if whole:
-            dropped += replaced.drop_unmade(conn, began)
+            dropped += replaced.drop_unmade(conn, began) + replaced.drop_relations(conn, gone)
         if dropped:
             refuse_gone(conn, theirs, "loading the functions")
     if changed:

@@ -1,4 +1,4 @@
-"""Functions that a new version declares otherwise, or not at all.
+"""Functions, views and policies that a new version declares otherwise, or not at all.
 
 ``create or replace`` keeps a function's identity and so refuses to change what it returns or what its parameters are
 called; and a function that no file makes any more stays as it was, with its rights. All of this happens in the
@@ -6,12 +6,13 @@ transaction that loads the files.
 """
 
 import re
+from dataclasses import dataclass
 
 import psycopg
 
 from pg_payments.errors import MigrationError
 from pg_payments.schema import state
-from pg_payments.schema.sql_files import SqlFile
+from pg_payments.schema.sql_files import SqlFile, SqlTree
 from pg_payments.schema.state import Connection
 
 _NAME = re.compile(r"create\s+(?:or\s+replace\s+)?(?:function|procedure)\s+(payments\w*)\.(\w+)\s*\(", re.IGNORECASE)
@@ -26,6 +27,47 @@ select p.oid::regprocedure::text, case p.prokind when 'p' then 'procedure' else 
    and pg_catalog.age(p.xmin) > pg_catalog.age(%s::text::xid)
  order by 1
 """
+
+_VIEW = re.compile(r"create\s+(?:or\s+replace\s+)?view\s+(payments\w*\.\w+)", re.IGNORECASE)
+_POLICY = re.compile(r"create\s+policy\s+(\w+)\s+on\s+(payments\w*\.\w+)", re.IGNORECASE)
+
+_LOADED = """
+select p.kind, p.name, p.identity
+  from payments_migrations.present_object p
+  join payments_migrations.loaded_object l on (l.kind, l.name) = (p.kind, p.name)
+ where p.kind in ('view', 'policy') and p.name not like 'payments_migrations%'
+ order by p.kind, p.name
+"""
+
+
+@dataclass(frozen=True)
+class Unmade:
+    """A view or policy that a former version has loaded and no file makes any more."""
+
+    kind: str
+    name: str
+    identity: str
+
+    @property
+    def table(self) -> str | None:
+        """The table that is locked to drop it."""
+        return self.name.partition(" on ")[2] or None
+
+
+def unmade_relations(conn: Connection, tree: SqlTree) -> list[Unmade]:
+    """The views and policies that were loaded from files and are in none of the tree's; what others made stays."""
+    text = "\n".join(file.text for file in [*tree.migrations(), *tree.reloadable()])
+    made = {name.lower() for name in _VIEW.findall(text)}
+    made |= {f"{policy} on {table}".lower() for policy, table in _POLICY.findall(text)}
+    rows = conn.execute(_LOADED).fetchall()
+    return [Unmade(*row) for row in rows if row[1] not in made]
+
+
+def drop_relations(conn: Connection, gone: list[Unmade]) -> list[str]:
+    """Drops them; returns their names. What depends on a view goes along: that is for the caller to look at."""
+    for each in gone:
+        conn.execute(f"drop {each.kind} {each.identity} cascade".encode())
+    return [f"{each.kind} {each.name}" for each in gone]
 
 
 def mark(conn: Connection) -> str:

@@ -46,21 +46,22 @@ class Statement:
     offset: int
 
     @cached_property
-    def _bare(self) -> str:
+    def bare(self) -> str:
+        """The text without the comments before it."""
         return self.text[_COMMENTS.match(self.text).end() :]  # type: ignore[union-attr]
 
     @property
     def tables(self) -> list[str]:
         """The tables that it locks against reading or writing."""
-        return _TABLE.findall(self._bare)[:1] if _TABLE_LOCKING.match(self._bare) else []
+        return _TABLE.findall(self.bare)[:1] if _TABLE_LOCKING.match(self.bare) else []
 
     @property
     def changes_relation(self) -> bool:
         """Whether it changes a table or view, so that it is run only where it is new."""
-        return bool(self.tables or _VIEW.match(self._bare))
+        return bool(self.tables or _VIEW.match(self.bare))
 
     def __bool__(self) -> bool:
-        return bool(self._bare.strip())
+        return bool(self.bare.strip())
 
 
 @dataclass(frozen=True)

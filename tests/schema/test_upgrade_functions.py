@@ -78,6 +78,45 @@ def test_a_function_is_replaced_or_goes_with_its_rights(url: str, tree: SqlTree,
     assert status(url, tree).up_to_date
 
 
+VIEW = "create or replace view payments.late with (security_invoker = true) as select 1 as one;\n"
+NO_MORE = {
+    "a view's file": {"functions/20_late.sql": ""},
+    "a view": {"functions/20_late.sql": "-- nothing is late any more\n"},
+    "a policy's file": {"policies/orders.sql": ""},
+    "a policy's name": {"policies/orders.sql": POLICY.format("true").replace("everybody", "all_of_them")},
+}
+
+
+@pytest.mark.parametrize("change", NO_MORE)
+def test_views_and_policies_that_no_file_makes_any_more_go(
+    empty_database_url: str, tmp_path: Path, change: str
+) -> None:
+    url, before, later = empty_database_url, small_tree(tmp_path / "before"), small_tree(tmp_path / "later")
+    for tree in (before, later):
+        write(tree.root / "policies/orders.sql", POLICY.format("true"))
+        write(tree.root / "functions/20_late.sql", VIEW)
+    migrate(url, before)
+    run(url, "create view payments.of_the_dba as select 1 as one")
+    for name, text in NO_MORE[change].items():
+        write(later.root / name, text) if text else (later.root / name).unlink()
+    migrate(url, later)
+    assert status(url, later).up_to_date
+    views = run(url, "select viewname from pg_views where schemaname = 'payments' order by 1")
+    assert views == [("late",), ("of_the_dba",)] if "policy" in change else [("of_the_dba",)]
+    policies = [] if change == "a policy's file" else ["all_of_them" if change == "a policy's name" else "everybody"]
+    assert [name for (name,) in run(url, "select polname::text from pg_policy")] == policies
+
+
+def test_a_view_that_others_use_is_not_dropped(empty_database_url: str, tmp_path: Path) -> None:
+    url, before = empty_database_url, small_tree(tmp_path / "before")
+    write(before.root / "functions/20_late.sql", VIEW)
+    migrate(url, before)
+    run(url, "create view public.mine as select * from payments.late")
+    with pytest.raises(MigrationError, match=r"would take away .*mine"):
+        migrate(url, small_tree(tmp_path / "later"))
+    assert run(url, "select * from public.mine") == [(1,)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("change", ["another type", "gone"])
 @pytest.mark.parametrize(
