@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from pg_payments.database import pool
+from pg_payments.demo.deliveries import signed
 from tests.http.test_webhooks import an_event
 from tests.stripe_simulator.merchant import Merchant
 from tests.stripe_simulator.projections import ingest
@@ -27,6 +29,7 @@ from tests.support.site import (
     ADA,
     ADMIN_KEY,
     BOB,
+    TEST_SECRET,
     WEB,
     Site,
     admin_shop_url,
@@ -277,6 +280,28 @@ def test_the_process_lives_while_its_database_is_dead() -> None:
     with running_site("postgresql://shop@127.0.0.1:9/shop") as site:
         assert WEB.get(f"{site.base}/health/live").status_code == 200
         assert refused(WEB.get(f"{site.base}/health")) == (503, "DATABASE_UNAVAILABLE")
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "secret", "reason"),
+    [
+        (0, "whsec_of_nobody", "secret"), (-3600, "whsec_of_nobody", "secret"), (301, TEST_SECRET, "clock"),
+        (86400, TEST_SECRET, "clock"), (86400, "whsec_of_nobody", "clock"), (290, TEST_SECRET, None),
+    ],
+)  # fmt: skip
+def test_the_log_tells_a_clock_from_a_secret(
+    shared_site: Site, caplog: pytest.LogCaptureFixture, seconds_ago: int, secret: str, reason: str | None
+) -> None:
+    body = an_event(id=f"evt_{seconds_ago}_{reason}")
+    headers = signed(body, secret, int(time.time()) - seconds_ago)
+    answer = WEB.post(shared_site.webhook_url(), content=body.encode(), headers=headers)
+    lines = [record.getMessage() for record in caplog.records if "SIGNATURE_INVALID" in record.getMessage()]
+    if reason is None:
+        assert (answer.status_code, lines) == (200, [])
+        return
+    assert refused(answer) == (400, "SIGNATURE_INVALID")
+    assert len(lines) == 1
+    assert f'reason="{reason}"' in lines[0]
 
 
 # A server that can't serve ends at once
