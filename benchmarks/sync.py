@@ -17,6 +17,8 @@ from pg_payments.database import functions
 
 PAGE = 100
 """Stripe's longest (API reference: Pagination)."""
+STRIPE = 2500
+"""Objects a second of one list: 25 requests a second an endpoint (Stripe documentation: Rate limits)."""
 SYNCED = ("customer", "subscription")
 PAYMENTS = ("payment_intent", "charge", "invoice")
 OBSERVED = datetime(2031, 1, 1, tzinfo=UTC)
@@ -39,7 +41,10 @@ def sync(bench: Bench) -> Part:
     table = Table("objects stored", ("objects", "as", "objects/s", "(from – to)"))
     for (names, how), rates in found.items():
         table.add(names, how, number(median(rates)), extent(rates), objects=names, how=how, rates=rates)
-    told = f"objects a second, {PAGE} a call, {bench.options.runs} rounds; what `pg-payments sync` lists, and payments"
+    told = (
+        f"objects a second, {PAGE} a call on one connection, {bench.options.runs} rounds; what `pg-payments sync` "
+        f"lists, and payments; Stripe gives {STRIPE:,} at most of a list, in {STRIPE // PAGE} pages a second"
+    )
     goal = Goal("new objects of a sync, a second", median(found[", ".join(SYNCED), "new"]), 8000)
     return Part("sync", told, [table], [goal])
 

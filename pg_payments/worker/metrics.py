@@ -28,6 +28,11 @@ OF_THE_DATABASE = {
     "refreshes_refused": ("refreshes_refused", "Objects that cannot be fetched."),
     "failed_jobs": ("failed_jobs", "Scheduled jobs whose last run failed."),
     "verified_at": ("verified_timestamp_seconds", "When the mirror was last compared with Stripe."),
+    "accounts_certain_until": (
+        "accounts_certain_until_timestamp_seconds",
+        "Everything that happened in any connected account that is swept until then is in the ledger.",
+    ),
+    "failed_accounts": ("failed_accounts", "Connected accounts that could not be read the last time."),
     "differences": ("differences", "How many differences from Stripe were left then."),
 }
 """Columns of `payments.worker_status()`; null is left out."""

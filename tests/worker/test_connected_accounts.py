@@ -18,6 +18,8 @@ from pg_payments.settings import Settings
 from pg_payments.stripe.client import StripeApi
 from pg_payments.stripe.sweep import sweep
 from pg_payments.worker.connected import for_all_accounts
+from pg_payments.worker.metrics import WorkerMetrics
+from pg_payments.worker.runner import Worker
 from tests.stripe_simulator.events import event
 from tests.stripe_simulator.projections import ingest_batch
 from tests.stripe_simulator.shop import shop
@@ -148,6 +150,12 @@ def test_one_that_is_closed_to_us_fails_nothing_and_is_told(conn: Conn, platform
     swept(conn, stripe)
     assert (OTHERS, "prod_2") in products(conn)
     assert state(conn)["failed_accounts"] == [f"{THEIRS}: no access to {THEIRS}"]
+    told_of = {metric.name: metric for metric in WorkerMetrics(Worker("", [], lambda _: None), conn.info.dsn).collect()}
+    (sample,) = (
+        each for each in told_of["pg_payments_failed_accounts"].samples if each.labels["environment"] == "test"
+    )
+    assert sample.value == 1
+    assert told_of["pg_payments_accounts_certain_until_timestamp_seconds"].samples
     del platform.closed[THEIRS]
     platform.of[THEIRS] = StripeEvents()
     swept(conn, stripe)
