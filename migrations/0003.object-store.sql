@@ -17,6 +17,7 @@ create type payments_private.payment_facts as (
   asked               bigint,
   received            bigint,
   refunded            bigint,
+  off_stripe          bigint,
   currency            text,
   disputed            boolean,
   customer_id         text,
@@ -42,9 +43,10 @@ comment on column payments_private.payment_facts.links is
 comment on column payments_private.payment_facts.first_succeeded_at is 'Created time of the earliest event, kept or superseded, that showed the payment as made.';
 comment on column payments_private.payment_facts.first_failed_at is 'Created time of the earliest event that showed the payment as failed.';
 comment on column payments_private.payment_facts.first_refunded_at is 'Created time of the earliest event that showed money given back.';
-comment on column payments_private.payment_facts.first_held_at is 'When the charge was first seen as a hold: then it was not paid when it was created.';
+comment on column payments_private.payment_facts.first_held_at is 'When the charge was first seen as one whose money was not taken when it was made (was_taken_later).';
 comment on column payments_private.payment_facts.mode is
   'A session''s mode; canceled (an intent, or an invoice payment that was taken away); held or released (a charge, a refund of what was never captured); off_stripe (an invoice).';
+comment on column payments_private.payment_facts.off_stripe is 'How much of what an invoice received was paid outside of Stripe, as it says itself.';
 comment on column payments_private.payment_facts.products is 'All products that were bought, where there are several lines; prices likewise.';
 comment on column payments_private.payment_facts.known is 'A snapshot is stored and does not say that the object is gone.';
 comment on column payments_private.payment_facts.refunded is 'Minor units given back of what a charge captured, or by a refund that has not failed.';

@@ -72,6 +72,7 @@ CREATE TYPE payments_private.payment_facts AS (
 	asked bigint,
 	received bigint,
 	refunded bigint,
+	off_stripe bigint,
 	currency text,
 	disputed boolean,
 	customer_id text,
@@ -103,13 +104,15 @@ COMMENT ON COLUMN payments_private.payment_facts.first_failed_at IS 'Created tim
 
 COMMENT ON COLUMN payments_private.payment_facts.first_refunded_at IS 'Created time of the earliest event that showed money given back.';
 
-COMMENT ON COLUMN payments_private.payment_facts.first_held_at IS 'When the charge was first seen as a hold: then it was not paid when it was created.';
+COMMENT ON COLUMN payments_private.payment_facts.first_held_at IS 'When the charge was first seen as one whose money was not taken when it was made (was_taken_later).';
 
 COMMENT ON COLUMN payments_private.payment_facts.known IS 'A snapshot is stored and does not say that the object is gone.';
 
 COMMENT ON COLUMN payments_private.payment_facts.mode IS 'A session''s mode; canceled (an intent, or an invoice payment that was taken away); held or released (a charge, a refund of what was never captured); off_stripe (an invoice).';
 
 COMMENT ON COLUMN payments_private.payment_facts.refunded IS 'Minor units given back of what a charge captured, or by a refund that has not failed.';
+
+COMMENT ON COLUMN payments_private.payment_facts.off_stripe IS 'How much of what an invoice received was paid outside of Stripe, as it says itself.';
 
 COMMENT ON COLUMN payments_private.payment_facts.own_payer IS 'The billing subject that an invoice''s own metadata names.';
 
@@ -5044,6 +5047,14 @@ ALTER FUNCTION payments_private.wanted_values(l payments_private.linked_tables, 
 
 COMMENT ON FUNCTION payments_private.wanted_values(l payments_private.linked_tables, p_row jsonb) IS 'Returns what a row wants Stripe to hold: parameter to text, or to null where it is to be unset. A null of a parameter that Stripe cannot unset says nothing.';
 
+CREATE FUNCTION payments_private.was_taken_later(p_facts payments_private.payment_facts, p_snapshot payments_private.snapshot) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.was_taken_later(p_facts payments_private.payment_facts, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.was_taken_later(p_facts payments_private.payment_facts, p_snapshot payments_private.snapshot) IS 'Whether a snapshot shows a charge whose money was not taken when it was made: a hold, one that waits for a bank, or one that an event says was captured or succeeded later.';
+
 CREATE FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) RETURNS payments_private.snapshot[]
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -7926,6 +7937,8 @@ REVOKE ALL ON FUNCTION payments_private.wait_for_locks(p_keys bigint[], p_shared
 REVOKE ALL ON FUNCTION payments_private.wait_for_locks_until(p_deadline timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.wanted_values(l payments_private.linked_tables, p_row jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.was_taken_later(p_facts payments_private.payment_facts, p_snapshot payments_private.snapshot) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 

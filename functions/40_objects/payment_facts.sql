@@ -75,6 +75,23 @@ end
 $$;
 comment on function payments_private.subscription_in(text[]) is 'The id of the subscription among references; null where there is none.';
 
+-- A charge is made when a hold is, or when a bank is asked; the money is taken when that is captured, or succeeds.
+create or replace function payments_private.was_taken_later(
+  p_facts payments_private.payment_facts, p_snapshot payments_private.snapshot
+) returns boolean
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return p_snapshot.object_type = 'charge' and coalesce(
+    p_facts.status = 'pending'
+    or (p_snapshot.event_type in ('charge.captured', 'charge.succeeded')
+        and p_snapshot.observed_at > p_facts.provider_created_at + interval '1 minute'), false);
+end
+$$;
+comment on function payments_private.was_taken_later(payments_private.payment_facts, payments_private.snapshot) is
+  'Whether a snapshot shows a charge whose money was not taken when it was made: a hold, one that waits for a bank, or one that an event says was captured or succeeded later.';
+
 -- Every snapshot adds its links and times, also one that is older than what is stored; only the newest one's facts
 -- count.
 create or replace function payments_private.facts_after(
@@ -121,8 +138,8 @@ begin
   v_new.first_succeeded_at := p_old.first_succeeded_at;
   v_new.first_failed_at := p_old.first_failed_at;
   v_new.first_refunded_at := p_old.first_refunded_at;
-  v_new.first_held_at :=
-    least(p_old.first_held_at, case when v_facts.mode = 'held' then p_snapshot.observed_at end);
+  v_new.first_held_at := least(p_old.first_held_at, case when payments_private.was_taken_later(v_facts, p_snapshot)
+                                                      then p_snapshot.observed_at end);
   if p_snapshot.provider_event_id is not null then  -- the API does not say since when
     if v_facts.status = 'succeeded' then
       v_new.first_succeeded_at := least(p_old.first_succeeded_at, p_snapshot.observed_at);

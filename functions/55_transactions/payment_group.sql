@@ -67,7 +67,7 @@ declare
   v_member payments_private.payment_facts;
 begin
   foreach v_member in array p_group loop
-    if v_member.mode = 'off_stripe'
+    if v_member.mode = 'off_stripe' or v_member.off_stripe > 0
       or (v_member.node like 'invoice_payment:%' and payments_private.is_off_stripe(v_member))
     then
       return true;
@@ -260,6 +260,7 @@ begin
   if v_heir is not null and v_bill.node is not null then
     select coalesce(sum(m.received), 0) into v_off from unnest(p_group) m where m.status = 'succeeded'
        and payments_private.is_off_stripe(m);
+    v_off := greatest(v_off, v_bill.off_stripe);
     v_share := case when v_bill.mode is distinct from 'off_stripe'
                  and v_bill.status = 'succeeded' then v_bill.received - v_paid - v_off end;
     if v_share > 0 or v_bill.status is distinct from 'succeeded' then

@@ -773,6 +773,7 @@ INTERNALS: Final = """
     wait_for_locks
     wait_for_locks_until
     wanted_values
+    was_taken_later
     with_contents
     with_credits
     with_lines_of

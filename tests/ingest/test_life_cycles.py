@@ -170,6 +170,7 @@ LIVES: dict[str, Life] = {
     "invoice paid out of band": billed(lambda m, c: m.bill_out_of_band(c, 1000, 2)),
     "invoice of prorations": billed(prorated),
     "parts by card and outside": billed(lambda m, c: m.bill_in_parts(c, [100, 200], [300, 400])),
+    "parts, records not told": billed(lambda m, c: m.bill_in_parts(c, [400], [600], told=False)),
     "parts, the rest is open": billed(lambda m, c: m.bill_in_parts(c, [400], [])),
     "detached, then another": billed(lambda m, c: m.bill_by_detached(c, 1000, "intent")),
     "detached, then outside": billed(lambda m, c: m.bill_by_detached(c, 1000, "record")),

@@ -111,6 +111,24 @@ STORIES: dict[str, tuple[list[Json], list[tuple[str, str, int, int]]]] = {
         [intent(1, "canceled", canceled_at=T, invoice="in_1"), invoice(3, "paid", 1000, paid_out_of_band=True)],
         [("in_1", "succeeded", 1000, 0), ("pi_1", "failed", 1000, 0)],
     ),
+    "paid outside, as only the invoice says, beside an untried intent": (
+        [intent(1, "requires_payment_method"), part(1, 1, 1000, "open"),
+         invoice(2, "paid", 1000, amount_paid_off_stripe=1000)],
+        [("in_1", "succeeded", 1000, 0)],
+    ),
+    "partly paid outside, as only the invoice says, the intent is under way": (
+        [intent(1, "processing", 1, 400), part(1, 1, 400, "open"), invoice(2, "open", 600, amount_paid_off_stripe=600)],
+        [("in_1", "succeeded", 600, 0), ("pi_1", "pending", 400, 0)],
+    ),
+    "partly paid outside, as invoice and record say": (
+        [intent(1, "succeeded", 1, 400), part(1, 1, 400), part(2, 3, 600, kind="payment_record"),
+         invoice(2, "paid", 1000, amount_paid_off_stripe=600)],
+        [("in_1", "succeeded", 600, 0), ("pi_1", "succeeded", 400, 0)],
+    ),
+    "partly paid outside, the intent has not told yet": (
+        [part(1, 1, 400), invoice(2, "paid", 1000, amount_paid_off_stripe=600)],
+        [("in_1", "succeeded", 600, 0), ("pi_1", "succeeded", 400, 0)],
+    ),
     "an untried spare beside the paid intent": (
         [intent(1, "requires_payment_method", 2), part(1, 2, 1000, "open"), intent(2, "succeeded", 1), part(2, 1, 1000),
          invoice(2, "paid", 1000)],
@@ -243,3 +261,52 @@ def test_a_detached_intent_names_the_invoice_that_it_paid(conn: Connection, stor
             ).fetchall()
             assert {r["provider_object_id"]: tuple(r.values())[1:] for r in found} == expected, [e["id"] for e in order]
             assert not conn.execute("select * from payments.verify_projections('test')").fetchall()
+
+
+def waiting(hour: int, event_type: str, status: str, captured: bool = True) -> Json:
+    """The charge of hour 0, as a bank debit or a hold shows it later."""
+    taken = 1000 if status == "succeeded" and captured else 0
+    return told(
+        hour, event_type, "charge", "ch_1", amount=1000, amount_captured=taken, amount_refunded=0, captured=captured,
+        status=status, payment_intent="pi_1",
+    )  # fmt: skip
+
+
+TAKEN_LATER: dict[str, list[Json]] = {
+    "a bank debit": [
+        waiting(0, "charge.pending", "pending"), intent(0, "processing"),
+        waiting(120, "charge.succeeded", "succeeded"), intent(120, "succeeded"),
+    ],
+    "a bank debit, its charge alone": [
+        waiting(0, "charge.pending", "pending"), waiting(120, "charge.updated", "succeeded"),
+    ],
+    "a bank debit, its beginning not told": [waiting(120, "charge.succeeded", "succeeded")],
+    "a hold": [
+        waiting(0, "charge.succeeded", "succeeded", False), waiting(120, "charge.captured", "succeeded"),
+        intent(120, "succeeded"),
+    ],
+    "a hold, not told": [waiting(120, "charge.captured", "succeeded"), intent(120, "succeeded")],
+    "touched again later": [waiting(120, "charge.captured", "succeeded"), waiting(300, "charge.updated", "succeeded")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("story", TAKEN_LATER)
+def test_paid_at_is_when_money_was_taken(conn: Connection, story: str) -> None:
+    for order in (TAKEN_LATER[story], TAKEN_LATER[story][::-1]):
+        with conn.transaction(force_rollback=True):
+            ingest(conn, order)
+            (row,) = conn.execute(
+                "select extract(epoch from paid_at)::bigint as at from payments.transactions"
+            ).fetchall()
+            assert row["at"] == T + 120 * HOUR
+            conn.execute("select payments.rebuild_projections('test')")
+            (row,) = conn.execute(
+                "select extract(epoch from paid_at)::bigint as at from payments.transactions"
+            ).fetchall()
+            assert row["at"] == T + 120 * HOUR
+
+
+def test_paid_at_is_when_the_charge_was_made_where_it_was_paid_at_once(conn: Connection) -> None:
+    ingest(conn, [waiting(3, "charge.updated", "succeeded")])
+    (row,) = conn.execute("select extract(epoch from paid_at)::bigint as at from payments.transactions").fetchall()
+    assert row["at"] == T

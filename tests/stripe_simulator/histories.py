@@ -248,8 +248,11 @@ def unusual_invoice(s: Stage) -> None:
     elif what == "prorations":
         prorations(s, customer)
     elif what == "parts":
-        m.bill_in_parts(customer, *s.pick(([400], [600]), ([400], [200]), ([], [700]), ([300], []), ([], [100, 900]),
-                                          ([100, 200], [300, 400]), ([500, 500], [])))  # fmt: skip
+        cards, records = s.pick(
+            ([400], [600]), ([400], [200]), ([], [700]), ([300], []), ([], [100, 900]), ([100, 200], [300, 400]),
+            ([500, 500], []),
+        )  # fmt: skip
+        m.bill_in_parts(customer, cards, records, told=s.pick(True, False))
     elif what == "detached":
         then = s.pick("intent", "record", "open")
         tell(s, m.bill_by_detached(customer, 1000, then))

@@ -76,14 +76,18 @@ class Unusual(Billing):
             self._paid_by(invoice, purchase, amount, default=False)
         return purchase
 
-    def pay_off_stripe(self, invoice: Invoice, amount: int, truth: Payment | None = None) -> Payment:
+    def pay_off_stripe(
+        self, invoice: Invoice, amount: int, truth: Payment | None = None, *, told: bool = True
+    ) -> Payment:
         """A payment record pays; what several pay of one invoice is one row."""
         truth = truth or self._outside(invoice, 0)
         truth.amount += amount
         self.books.take(truth, amount)
         invoice.off_stripe += amount
         self.receive(invoice, amount)
-        self.emit("invoice_payment.paid", self._tie(invoice, None, amount, record=self.new_id("pr"), default=False))
+        tie = self._tie(invoice, None, amount, record=self.new_id("pr"), default=False)
+        if told:
+            self.emit("invoice_payment.paid", tie)
         return truth
 
     def _outside(self, invoice: Invoice, amount: int, status: str = "succeeded") -> Payment:
@@ -91,7 +95,9 @@ class Unusual(Billing):
         self.payments.append(truth)
         return truth
 
-    def bill_in_parts(self, customer: Customer, cards: list[int], records: list[int], due: int = 1000) -> Invoice:
+    def bill_in_parts(
+        self, customer: Customer, cards: list[int], records: list[int], due: int = 1000, *, told: bool = True
+    ) -> Invoice:
         """Partly by intents, partly outside; what is left of an open one is pending."""
         invoice = self.open_invoice(customer, due)
         for amount in cards:
@@ -100,7 +106,7 @@ class Unusual(Billing):
         outside: Payment | None = None
         for amount in records:
             self.tick()
-            outside = self.pay_off_stripe(invoice, amount, outside)
+            outside = self.pay_off_stripe(invoice, amount, outside, told=told)
         if outside is None and invoice.amount_paid < due:
             self._outside(invoice, due - invoice.amount_paid, "pending")
         return invoice

@@ -125,7 +125,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_status text := p_data ->> 'status';
-  v_amount bigint[] := payments_private.json_bigints(p_data -> 'amount_due', p_data -> 'amount_paid');
+  v_amount bigint[] := payments_private.json_bigints(p_data -> 'amount_due', p_data -> 'amount_paid',
+                                                     p_data -> 'amount_paid_off_stripe');
   v_text   text[] := payments_private.json_texts(p_data -> 'currency', p_data -> 'customer_email',
                                                  p_data -> 'description', p_data -> 'number');
   v_time   timestamptz[] := payments_private.json_times(
@@ -134,6 +135,7 @@ declare
 begin
   o.asked := v_amount[1];
   o.received := v_amount[2];
+  o.off_stripe := nullif(v_amount[3], 0);
   if v_status = 'paid' or (p_data -> 'status' is null and p_data -> 'paid' = jsonb 'true') then
     o.status := 'succeeded';
   elsif v_status in ('void', 'uncollectible') then
