@@ -3,6 +3,16 @@
 --   payments          what others may touch: the tables and functions of the documented interface
 --   payments_private  internals; nobody but the owner has usage
 
+do $$
+begin
+  if pg_catalog.to_regclass('payments_migrations.applied_migration') is null then
+    raise exception 'these files are applied by pg-payments migrate, or by the script that pg-payments sql prints'
+      using errcode = 'object_not_in_prerequisite_state',
+        hint = 'Roles, functions, policies and the bookkeeping come with them. Nothing of ours was written.';
+  end if;
+end
+$$;
+
 create schema payments authorization payments_owner;
 create schema payments_private authorization payments_owner;
 

@@ -1,13 +1,15 @@
 """``sql`` prints what ``migrate`` does: ``psql -1 -f`` of it leaves the same database."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from pg_payments.schema.migrate import Outcome, migrate, rollback, status
-from tests.support.tools import command, pg_dump, psql, write
+from tests.support.tools import ROOT, command, pg_dump, psql, write
 
 KEPT = """
 select 'migration', name, sha256 from payments_migrations.applied_migration
@@ -86,3 +88,15 @@ def test_a_client_that_is_not_psql_may_run_it_too(tmp_path: Path, database_url: 
     assert status(empty_database_url).up_to_date
     refused = command("sql", "--supabase", "--in", str(tmp_path / "nowhere"))
     assert (refused.returncode, "has no directory supabase" in refused.stderr) == (1, True)
+
+
+def test_the_command_line_of_yoyo_is_refused_with_a_sentence(empty_database_url: str) -> None:
+    address = empty_database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+    done = subprocess.run(
+        [sys.executable, "-m", "yoyo", "apply", "--batch", "--no-config-file", "--database", address, "migrations"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "these files are applied by pg-payments migrate" in done.stderr
+    with psycopg.connect(empty_database_url) as conn:
+        assert conn.execute("select from pg_namespace where nspname like 'payments%'").rowcount == 0
