@@ -120,6 +120,7 @@ def test_nobody_edits_the_log(board: Board) -> None:
 
 
 def test_the_catalogue_is_made_changed_and_archived(board: Board, ada: httpx.Client) -> None:
+    before = len(actions(board))
     made = notice(ada, answer_question(ada, "test/do/product-new", name="Tea <b>pot</b>", description="Warm"))
     product = made.removeprefix("The product was made: ").rstrip(".")
     said = notice(
@@ -135,7 +136,7 @@ def test_the_catalogue_is_made_changed_and_archived(board: Board, ada: httpx.Cli
     answer_question(ada, f"test/do/product-archive?product={product}")
     assert "Teapot" not in ada.get("test/catalogue").text
     assert "Teapot" in ada.get("test/catalogue?archived=yes").text
-    told = [row["action"] for row in actions(board) if row["target"] in (product, price) or "product" in row["action"]]
+    told = [row["action"] for row in actions(board)[before:]]
     assert told == [
         "make product", "make product done", "make price", "make price done", "change product", "change product done",
         "archive price", "archive price done", "archive product", "archive product done",
