@@ -4,8 +4,8 @@ set local role payments_owner;
 -- What payments are computed from: the part of a stored object that is read once, when it is stored, so that a payment
 -- is computed without opening large documents.
 create type payments_private.payment_facts as (
-  node                text,
-  links               text[],
+  reference                text,
+  refs                text[],
   first_succeeded_at  timestamptz,
   first_failed_at     timestamptz,
   first_refunded_at   timestamptz,
@@ -14,15 +14,15 @@ create type payments_private.payment_facts as (
   known               boolean,
   status              text,
   mode                text,
-  asked               bigint,
-  received            bigint,
+  amount_due          bigint,
+  amount_received     bigint,
   refunded            bigint,
   off_stripe          bigint,
   currency            text,
   disputed            boolean,
   customer_id         text,
-  payer               text,
-  own_payer           text,
+  subject_key         text,
+  own_subject_key     text,
   email               text,
   description         text,
   product_id          text,
@@ -36,10 +36,10 @@ create type payments_private.payment_facts as (
 );
 
 comment on type payments_private.payment_facts is
-  'What a Stripe object that tells of payments refers to and says: its links, ever; the first times events showed something; the rest from its newest snapshot.';
-comment on column payments_private.payment_facts.node is 'Type and id of the object, e.g. charge:ch_….';
-comment on column payments_private.payment_facts.links is
-  'The nodes it refers to. A reference once told stays true, also when a newer API version leaves it out.';
+  'What a Stripe object that tells of payments refers to and says: its references, ever; the first times events showed something; the rest from its newest snapshot.';
+comment on column payments_private.payment_facts.reference is 'Type and id of the object, e.g. charge:ch_….';
+comment on column payments_private.payment_facts.refs is
+  'What it refers to, as type:id. A reference once told stays true, also when a newer API version leaves it out.';
 comment on column payments_private.payment_facts.first_succeeded_at is 'Created time of the earliest event, kept or superseded, that showed the payment as made.';
 comment on column payments_private.payment_facts.first_failed_at is 'Created time of the earliest event that showed the payment as failed.';
 comment on column payments_private.payment_facts.first_refunded_at is 'Created time of the earliest event that showed money given back.';
@@ -50,7 +50,7 @@ comment on column payments_private.payment_facts.off_stripe is 'How much of what
 comment on column payments_private.payment_facts.products is 'All products that were bought, where there are several lines; prices likewise.';
 comment on column payments_private.payment_facts.known is 'A snapshot is stored and does not say that the object is gone.';
 comment on column payments_private.payment_facts.refunded is 'Minor units given back of what a charge captured, or by a refund that has not failed.';
-comment on column payments_private.payment_facts.own_payer is 'The billing subject that an invoice''s own metadata names.';
+comment on column payments_private.payment_facts.own_subject_key is 'The billing subject that an invoice''s own metadata names.';
 comment on column payments_private.payment_facts.amounts_as_of is 'When a charge with refunds, or a failed refund, was seen like this.';
 
 -- What a payment's objects say of it together, on the way to its row.
@@ -191,7 +191,7 @@ create type payments_private.snapshot as (
   provider_event_id   text,    -- null: from the API
   event_type          text,
   previous_attributes jsonb,
-  links               text[],  -- the nodes (type:id) it refers to
+  refs                text[],  -- what it refers to, as type:id
   idempotency_key     text     -- of the request of ours that the event tells of; else null
 );
 comment on type payments_private.snapshot is 'One Stripe object as it looked at one time, whoever told of it.';

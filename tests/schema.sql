@@ -32,7 +32,7 @@ CREATE TYPE payments_private.snapshot AS (
 	provider_event_id text,
 	event_type text,
 	previous_attributes jsonb,
-	links text[],
+	refs text[],
 	idempotency_key text
 );
 
@@ -60,8 +60,8 @@ ALTER TYPE payments_private.incoming OWNER TO payments_owner;
 COMMENT ON TYPE payments_private.incoming IS 'A verified webhook body on its way into the ledger.';
 
 CREATE TYPE payments_private.payment_facts AS (
-	node text,
-	links text[],
+	reference text,
+	refs text[],
 	first_succeeded_at timestamp with time zone,
 	first_failed_at timestamp with time zone,
 	first_refunded_at timestamp with time zone,
@@ -69,15 +69,15 @@ CREATE TYPE payments_private.payment_facts AS (
 	known boolean,
 	status text,
 	mode text,
-	asked bigint,
-	received bigint,
+	amount_due bigint,
+	amount_received bigint,
 	refunded bigint,
 	off_stripe bigint,
 	currency text,
 	disputed boolean,
 	customer_id text,
-	payer text,
-	own_payer text,
+	subject_key text,
+	own_subject_key text,
 	email text,
 	description text,
 	product_id text,
@@ -92,11 +92,11 @@ CREATE TYPE payments_private.payment_facts AS (
 
 ALTER TYPE payments_private.payment_facts OWNER TO payments_owner;
 
-COMMENT ON TYPE payments_private.payment_facts IS 'What a Stripe object that tells of payments refers to and says: its links, ever; the first times events showed something; the rest from its newest snapshot.';
+COMMENT ON TYPE payments_private.payment_facts IS 'What a Stripe object that tells of payments refers to and says: its references, ever; the first times events showed something; the rest from its newest snapshot.';
 
-COMMENT ON COLUMN payments_private.payment_facts.node IS 'Type and id of the object, e.g. charge:ch_….';
+COMMENT ON COLUMN payments_private.payment_facts.reference IS 'Type and id of the object, e.g. charge:ch_….';
 
-COMMENT ON COLUMN payments_private.payment_facts.links IS 'The nodes it refers to. A reference once told stays true, also when a newer API version leaves it out.';
+COMMENT ON COLUMN payments_private.payment_facts.refs IS 'What it refers to, as type:id. A reference once told stays true, also when a newer API version leaves it out.';
 
 COMMENT ON COLUMN payments_private.payment_facts.first_succeeded_at IS 'Created time of the earliest event, kept or superseded, that showed the payment as made.';
 
@@ -114,7 +114,7 @@ COMMENT ON COLUMN payments_private.payment_facts.refunded IS 'Minor units given 
 
 COMMENT ON COLUMN payments_private.payment_facts.off_stripe IS 'How much of what an invoice received was paid outside of Stripe, as it says itself.';
 
-COMMENT ON COLUMN payments_private.payment_facts.own_payer IS 'The billing subject that an invoice''s own metadata names.';
+COMMENT ON COLUMN payments_private.payment_facts.own_subject_key IS 'The billing subject that an invoice''s own metadata names.';
 
 COMMENT ON COLUMN payments_private.payment_facts.products IS 'All products that were bought, where there are several lines; prices likewise.';
 
@@ -709,7 +709,7 @@ CREATE FUNCTION payments.ingest_stripe_event(environment text, payload text) RET
 
 ALTER FUNCTION payments.ingest_stripe_event(environment text, payload text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.ingest_stripe_event(environment text, payload text) IS 'Takes one verified webhook body through the whole pipeline: ledger, store, links, projections, fulfilment. Raises PY007 for a body that is no Stripe event and PY008 for an event of the other mode; what fails after that is stored as failed and answered in error.';
+COMMENT ON FUNCTION payments.ingest_stripe_event(environment text, payload text) IS 'Takes one verified webhook body through the whole pipeline: ledger, store, references, projections, fulfilment. Raises PY007 for a body that is no Stripe event and PY008 for an event of the other mode; what fails after that is stored as failed and answered in error.';
 
 CREATE FUNCTION payments.ingest_stripe_events(environment text, payloads text[]) RETURNS TABLE(event_id uuid, processing_status text, duplicate boolean, error text)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1003,7 +1003,7 @@ CREATE FUNCTION payments.rebuild_projections(environment text) RETURNS bigint
 
 ALTER FUNCTION payments.rebuild_projections(environment text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.rebuild_projections(environment text) IS 'Computes every projection of an environment again from stored objects and links, in one transaction; answers how many objects were read. Deliveries of that environment wait as long as they may, and are then kept as failed, to be retried: rebuild_projections_step() is for an environment in use. Raises PY001 for an unknown environment.';
+COMMENT ON FUNCTION payments.rebuild_projections(environment text) IS 'Computes every projection of an environment again from stored objects and references, in one transaction; answers how many objects were read. Deliveries of that environment wait as long as they may, and are then kept as failed, to be retried: rebuild_projections_step() is for an environment in use. Raises PY001 for an unknown environment.';
 
 CREATE FUNCTION payments.rebuild_projections_step(environment text, after text DEFAULT NULL::text, max_objects integer DEFAULT 100, OUT next text, OUT objects integer) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1942,7 +1942,7 @@ CREATE FUNCTION payments_private.clear_mirror(p_environment text) RETURNS void
 
 ALTER FUNCTION payments_private.clear_mirror(p_environment text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.clear_mirror(p_environment text) IS 'Empties the mirror of one environment: objects, links, projections, mappings. Events keep their rows; waiting ones are parked.';
+COMMENT ON FUNCTION payments_private.clear_mirror(p_environment text) IS 'Empties the mirror of one environment: objects, references, projections, mappings. Events keep their rows; waiting ones are parked.';
 
 CREATE FUNCTION payments_private.column_lines(p_link payments_private.linked_tables, p_line text) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -2430,13 +2430,13 @@ ALTER FUNCTION payments_private.facts_after(p_account text, p_old payments_priva
 
 COMMENT ON FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) IS 'What an object says of payments after this snapshot, given what it said before. p_newest: the snapshot stored now, null if that is the same as before.';
 
-CREATE FUNCTION payments_private.fetch_payer_accounts(p_environment text, p_account text, p_links text[]) RETURNS void
+CREATE FUNCTION payments_private.fetch_payer_accounts(p_environment text, p_account text, p_refs text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.fetch_payer_accounts(p_environment text, p_account text, p_links text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.fetch_payer_accounts(p_environment text, p_account text, p_refs text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.fetch_payer_accounts(p_environment text, p_account text, p_links text[]) IS 'Queues each account (acct_…) that is named as a customer and of which nothing is stored.';
+COMMENT ON FUNCTION payments_private.fetch_payer_accounts(p_environment text, p_account text, p_refs text[]) IS 'Queues each account (acct_…) that is named as a customer and of which nothing is stored.';
 
 CREATE FUNCTION payments_private.fill_anchor(p_anchor integer) RETURNS void
     LANGUAGE plpgsql
@@ -2622,13 +2622,13 @@ ALTER FUNCTION payments_private.function_lookup(p_name text) OWNER TO payments_o
 
 COMMENT ON FUNCTION payments_private.function_lookup(p_name text) IS 'The body of the lookup of a subject type that an application''s function tells of.';
 
-CREATE FUNCTION payments_private.further_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) RETURNS text[]
+CREATE FUNCTION payments_private.further_references(p_environment text, p_account text, p_references text[], p_customers text[]) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.further_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.further_references(p_environment text, p_account text, p_references text[], p_customers text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.further_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) IS 'What else is to be locked once these are: the groups they are in, and the subjects of the given customers.';
+COMMENT ON FUNCTION payments_private.further_references(p_environment text, p_account text, p_references text[], p_customers text[]) IS 'What else is to be locked once these are: the groups they are in, and the subjects of the given customers.';
 
 CREATE FUNCTION payments_private.generate_linked_dispatch() RETURNS void
     LANGUAGE plpgsql
@@ -2678,43 +2678,43 @@ ALTER FUNCTION payments_private.grant_reading(p_what text) OWNER TO payments_own
 
 COMMENT ON FUNCTION payments_private.grant_reading(p_what text) IS 'Grants users the columns meant for them.';
 
-CREATE FUNCTION payments_private.group_members(p_environment text, p_account text, p_nodes text[]) RETURNS TABLE(start text, node text)
+CREATE FUNCTION payments_private.group_members(p_environment text, p_account text, p_references text[]) RETURNS TABLE(start text, reference text)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.group_members(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.group_members(p_environment text, p_account text, p_references text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.group_members(p_environment text, p_account text, p_nodes text[]) IS 'The members of the groups that each of the given references is in.';
+COMMENT ON FUNCTION payments_private.group_members(p_environment text, p_account text, p_references text[]) IS 'The members of the groups that each of the given references is in.';
 
-CREATE FUNCTION payments_private.group_rank(p_node text) RETURNS integer
+CREATE FUNCTION payments_private.group_rank(p_reference text) RETURNS integer
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.group_rank(p_node text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.group_rank(p_reference text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.group_rank(p_node text) IS 'In which order objects name a group.';
+COMMENT ON FUNCTION payments_private.group_rank(p_reference text) IS 'In which order objects name a group.';
 
-CREATE FUNCTION payments_private.group_representatives(p_environment text, p_account text, p_nodes text[]) RETURNS text[]
+CREATE FUNCTION payments_private.group_representatives(p_environment text, p_account text, p_references text[]) RETURNS text[]
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.group_representatives(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.group_representatives(p_environment text, p_account text, p_references text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.group_representatives(p_environment text, p_account text, p_nodes text[]) IS 'Those of the given nodes that are the first stored object of their group.';
+COMMENT ON FUNCTION payments_private.group_representatives(p_environment text, p_account text, p_references text[]) IS 'Those of the given references that are the first stored object of their group.';
 
-CREATE FUNCTION payments_private.groups_of(p_environment text, p_account text, p_nodes text[]) RETURNS text[]
+CREATE FUNCTION payments_private.groups_of(p_environment text, p_account text, p_references text[]) RETURNS text[]
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.groups_of(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.groups_of(p_environment text, p_account text, p_references text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.groups_of(p_environment text, p_account text, p_nodes text[]) IS 'The group of each of the given references.';
+COMMENT ON FUNCTION payments_private.groups_of(p_environment text, p_account text, p_references text[]) IS 'The group of each of the given references.';
 
 CREATE FUNCTION payments_private.guard_body(p_link payments_private.linked_tables) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -2888,7 +2888,7 @@ CREATE FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) RET
 
 ALTER FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) IS 'A batch of verified bodies, in the order of their event ids. A body that is no event of this environment has status rejected and its verdict says why. Waits for a lock no longer than longest_wait() allows; in a batch, whose events wait for each other, a quarter of that when the objects are locked, when all are applied together, and in all when each is applied on its own, and 10 ms an event. What is cancelled (57014) is kept as failed, its neighbours too. Raises only where an event can neither be entered nor put into quarantine.';
+COMMENT ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) IS 'A batch of verified bodies, in the order of their event ids. A body that is no event of this environment has status rejected and its verdict says why. Waits for a lock no longer than longest_wait() allows; in a batch, whose events wait for each other, half of that for the objects, a fifth when all are applied together, and three tenths in all when each is applied on its own, and 10 ms an event. What is cancelled (57014) is kept as failed, its neighbours too. Raises only where an event can neither be entered nor put into quarantine.';
 
 CREATE FUNCTION payments_private.insert_pending(p_events payments_private.incoming[], OUT ids uuid[], OUT names text[]) RETURNS record
     LANGUAGE plpgsql
@@ -3073,13 +3073,13 @@ ALTER FUNCTION payments_private.items_of(p_subscription jsonb) OWNER TO payments
 
 COMMENT ON FUNCTION payments_private.items_of(p_subscription jsonb) IS 'The items of a subscription, with their ids.';
 
-CREATE FUNCTION payments_private.join_group(p_environment text, p_account text, p_node text, p_links text[], p_group text) RETURNS text
+CREATE FUNCTION payments_private.join_group(p_environment text, p_account text, p_reference text, p_refs text[], p_group text) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.join_group(p_environment text, p_account text, p_node text, p_links text[], p_group text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.join_group(p_environment text, p_account text, p_reference text, p_refs text[], p_group text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.join_group(p_environment text, p_account text, p_node text, p_links text[], p_group text) IS 'The group of an object with these references; other groups among them go over to it. p_group: its group so far, null for an object that has no row.';
+COMMENT ON FUNCTION payments_private.join_group(p_environment text, p_account text, p_reference text, p_refs text[], p_group text) IS 'The group of an object with these references; other groups among them go over to it. p_group: its group so far, null for an object that has no row.';
 
 CREATE FUNCTION payments_private."json_array"(p_value jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -3393,22 +3393,6 @@ ALTER FUNCTION payments_private.linked_types(p_target regclass, p_columns jsonb)
 
 COMMENT ON FUNCTION payments_private.linked_types(p_target regclass, p_columns jsonb) IS 'Returns the types of linked columns, by name; null for a column that is not there.';
 
-CREATE FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) RETURNS text[]
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) IS 'The objects that an object refers to, as far as payments are concerned, as type:id; one may be named twice.';
-
-CREATE FUNCTION payments_private.links_of_invoice(p_data jsonb) RETURNS text[]
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.links_of_invoice(p_data jsonb) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.links_of_invoice(p_data jsonb) IS 'The objects that an invoice refers to, as type:id.';
-
 CREATE FUNCTION payments_private.lock_area(p_area text, p_whole boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3449,16 +3433,16 @@ ALTER FUNCTION payments_private.lock_key(p_name text, p_secret bytea) OWNER TO p
 
 COMMENT ON FUNCTION payments_private.lock_key(p_name text, p_secret bytea) IS 'The key of the advisory lock of this name. Pass lock_secret() where many are derived.';
 
-CREATE FUNCTION payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[] DEFAULT '{}'::text[], p_shared text[] DEFAULT '{}'::text[]) RETURNS void
+CREATE FUNCTION payments_private.lock_references(p_environment text, p_account text, p_references text[], p_customers text[] DEFAULT '{}'::text[], p_shared text[] DEFAULT '{}'::text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[], p_shared text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.lock_references(p_environment text, p_account text, p_references text[], p_customers text[], p_shared text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[], p_shared text[]) IS 'Locks the given objects (type:id), the groups of payments that they are in, and the subjects that the given customers stand for, until the transaction ends; with the last ones it shares the lock. Raises 55P03 where another session is in the way for too long.';
+COMMENT ON FUNCTION payments_private.lock_references(p_environment text, p_account text, p_references text[], p_customers text[], p_shared text[]) IS 'Locks the given objects (type:id), the groups of payments that they are in, and the subjects that the given customers stand for, until the transaction ends; with the last ones it shares the lock. Raises 55P03 where another session is in the way for too long.';
 
 CREATE FUNCTION payments_private.lock_secret() RETURNS bytea
     LANGUAGE plpgsql STABLE
@@ -3866,13 +3850,13 @@ ALTER FUNCTION payments_private.payment_keys(p_group payments_private.payment_fa
 
 COMMENT ON FUNCTION payments_private.payment_keys(p_group payments_private.payment_facts[]) IS 'The objects that identify the payments of a group, in the order of the group.';
 
-CREATE FUNCTION payments_private.payment_nodes(p_nodes text[]) RETURNS text[]
+CREATE FUNCTION payments_private.payment_references(p_references text[]) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.payment_nodes(p_nodes text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.payment_references(p_references text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.payment_nodes(p_nodes text[]) IS 'Those of the references that a payment''s group is made of.';
+COMMENT ON FUNCTION payments_private.payment_references(p_references text[]) IS 'Those of the references that a payment''s group is made of.';
 
 CREATE FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_facts, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[]) RETURNS payments.transactions
     LANGUAGE plpgsql STABLE
@@ -4129,13 +4113,13 @@ ALTER FUNCTION payments_private.project_subscriptions(p_environment text, p_acco
 
 COMMENT ON FUNCTION payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) IS 'Computes payments.stripe_subscriptions and their items for the given ids. Returns the ids of those whose subject is another than before: their payments are to be computed again.';
 
-CREATE FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) RETURNS void
+CREATE FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_references text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_references text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) IS 'Computes payments.transactions for all payments, refunds and disputes in the groups of the given objects (type:id).';
+COMMENT ON FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_references text[]) IS 'Computes payments.transactions for all payments, refunds and disputes in the groups of the given objects (type:id).';
 
 CREATE FUNCTION payments_private.projected_rows(p_environment text, p_account text, p_stage text, p_keys text[]) RETURNS TABLE(projection text, key text, content jsonb)
     LANGUAGE plpgsql STABLE
@@ -4364,7 +4348,23 @@ CREATE FUNCTION payments_private.rebuild_stages() RETURNS text[]
 
 ALTER FUNCTION payments_private.rebuild_stages() OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.rebuild_stages() IS 'What a rebuild does: reads what objects say of payments (keys: their ids), computes rows of their own (ids), payments (nodes), mappings (subjects), and removes rows that nothing stored accounts for (the rows'' keys).';
+COMMENT ON FUNCTION payments_private.rebuild_stages() IS 'What a rebuild does: reads what objects say of payments (keys: their ids), computes rows of their own (ids), payments (references), mappings (subjects), and removes rows that nothing stored accounts for (the rows'' keys).';
+
+CREATE FUNCTION payments_private.references_of(p_object_type text, p_data jsonb) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.references_of(p_object_type text, p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.references_of(p_object_type text, p_data jsonb) IS 'The objects that an object refers to, as far as payments are concerned, as type:id; one may be named twice.';
+
+CREATE FUNCTION payments_private.references_of_invoice(p_data jsonb) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.references_of_invoice(p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.references_of_invoice(p_data jsonb) IS 'The objects that an invoice refers to, as type:id.';
 
 CREATE FUNCTION payments_private.refill_linked_rows(p_environment text, p_account text, p_object_type text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
@@ -4822,13 +4822,13 @@ ALTER FUNCTION payments_private.subjects_claiming(p_environment text, p_account 
 
 COMMENT ON FUNCTION payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text) IS 'All that anybody said a customer stands for.';
 
-CREATE FUNCTION payments_private.subscription_in(p_links text[]) RETURNS text
+CREATE FUNCTION payments_private.subscription_in(p_refs text[]) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.subscription_in(p_links text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.subscription_in(p_refs text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.subscription_in(p_links text[]) IS 'The id of the subscription among references; null where there is none.';
+COMMENT ON FUNCTION payments_private.subscription_in(p_refs text[]) IS 'The id of the subscription among references; null where there is none.';
 
 CREATE FUNCTION payments_private.subscriptions_of_customers(p_environment text, p_account text, p_ids text[]) RETURNS text[]
     LANGUAGE plpgsql STABLE
@@ -7340,7 +7340,7 @@ REVOKE ALL ON FUNCTION payments_private.extract_payment_facts(p_account text, p_
 
 REVOKE ALL ON FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.fetch_payer_accounts(p_environment text, p_account text, p_links text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.fetch_payer_accounts(p_environment text, p_account text, p_refs text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.fill_anchor(p_anchor integer) FROM PUBLIC;
 
@@ -7388,7 +7388,7 @@ REVOKE ALL ON FUNCTION payments_private.freeze_processed_event() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.function_lookup(p_name text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.further_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.further_references(p_environment text, p_account text, p_references text[], p_customers text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.generate_linked_dispatch() FROM PUBLIC;
 
@@ -7402,13 +7402,13 @@ REVOKE ALL ON FUNCTION payments_private.grant_open_reading(p_what text) FROM PUB
 
 REVOKE ALL ON FUNCTION payments_private.grant_reading(p_what text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.group_members(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.group_members(p_environment text, p_account text, p_references text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.group_rank(p_node text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.group_rank(p_reference text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.group_representatives(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.group_representatives(p_environment text, p_account text, p_references text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.groups_of(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.groups_of(p_environment text, p_account text, p_references text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.guard_body(p_link payments_private.linked_tables) FROM PUBLIC;
 
@@ -7472,7 +7472,7 @@ REVOKE ALL ON FUNCTION payments_private.is_volume_followed(p_environment text, p
 
 REVOKE ALL ON FUNCTION payments_private.items_of(p_subscription jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.join_group(p_environment text, p_account text, p_node text, p_links text[], p_group text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.join_group(p_environment text, p_account text, p_reference text, p_refs text[], p_group text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private."json_array"(p_value jsonb) FROM PUBLIC;
 
@@ -7552,10 +7552,6 @@ REVOKE ALL ON FUNCTION payments_private.linked_text(p_value jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.linked_types(p_target regclass, p_columns jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.links_of(p_object_type text, p_data jsonb) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.links_of_invoice(p_data jsonb) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION payments_private.lock_area(p_area text, p_whole boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_batch(p_environment text, p_account text, p_stage text, p_keys text[]) FROM PUBLIC;
@@ -7566,7 +7562,7 @@ REVOKE ALL ON FUNCTION payments_private.lock_events(p_events payments_private.in
 
 REVOKE ALL ON FUNCTION payments_private.lock_key(p_name text, p_secret bytea) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.lock_nodes(p_environment text, p_account text, p_nodes text[], p_customers text[], p_shared text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.lock_references(p_environment text, p_account text, p_references text[], p_customers text[], p_shared text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_secret() FROM PUBLIC;
 
@@ -7668,7 +7664,7 @@ REVOKE ALL ON FUNCTION payments_private.payment_intent_facts(p_data jsonb, o pay
 
 REVOKE ALL ON FUNCTION payments_private.payment_keys(p_group payments_private.payment_facts[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.payment_nodes(p_nodes text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.payment_references(p_references text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_facts, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[]) FROM PUBLIC;
 
@@ -7726,7 +7722,7 @@ REVOKE ALL ON FUNCTION payments_private.project_subscription_items(p_environment
 
 REVOKE ALL ON FUNCTION payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_nodes text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.project_transactions(p_environment text, p_account text, p_references text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.projected_rows(p_environment text, p_account text, p_stage text, p_keys text[]) FROM PUBLIC;
 
@@ -7773,6 +7769,10 @@ REVOKE ALL ON FUNCTION payments_private.reapply_event(p_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.rebuild_stages() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.references_of(p_object_type text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.references_of_invoice(p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.refill_linked_rows(p_environment text, p_account text, p_object_type text, p_ids text[]) FROM PUBLIC;
 
@@ -7884,7 +7884,7 @@ REVOKE ALL ON FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix
 
 REVOKE ALL ON FUNCTION payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.subscription_in(p_links text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.subscription_in(p_refs text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.subscriptions_of_customers(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 

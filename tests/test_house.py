@@ -15,7 +15,7 @@ LONGEST_LINE = 120
 
 LONG_FUNCTIONS = {
     "payments_private.join_group": 69,
-    "payments_private.lock_nodes": 71,
+    "payments_private.lock_references": 71,
     "payments_private.project_prices": 67,
     "payments_private.project_subscriptions": 72,
     "payments_private.store_snapshot": 95,

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 RETIRED = {
     r"circles?": "payment group",
+    r"[pv]_nodes?|lock_nodes|links_of|[pv]_links|type:id nodes?": "object reference, references",
     r"leaders?": "group representative",
     r"rivals?(_\w+)?|\w+_rivals?": "same-second snapshots",
     r"overtaken": "superseded",

@@ -77,7 +77,7 @@ begin
   v_snapshot := row(v_row.environment, null::text, 'checkout.session', session ->> 'id', session,
                     coalesce(payments_private.json_time(session -> 'created'), payments_private.now()), null::text,
                     null::text, null::jsonb,
-                    payments_private.links_of('checkout.session', session), null::text);
+                    payments_private.references_of('checkout.session', session), null::text);
   perform payments_private.lock_snapshots(v_row.environment, null, array[v_snapshot]);
   perform payments_private.apply_snapshots(v_row.environment, null, array[v_snapshot]);
   perform payments_private.project_checkout_sessions(v_row.environment, null, array[session ->> 'id']);

@@ -25,7 +25,7 @@ begin
     v_text[2],
     case when jsonb_typeof(p_payload #> '{data,previous_attributes}') = 'object'
       then p_payload #> '{data,previous_attributes}' end,
-    payments_private.links_of(v_text[1], v_object),
+    payments_private.references_of(v_text[1], v_object),
     -- our own request, of which this event tells; old versions of the API have "request" as text
     case when p_payload #>> '{request,idempotency_key}' like 'pg-payments-%'
       then p_payload #>> '{request,idempotency_key}' end
@@ -50,7 +50,7 @@ begin
       v_all := coalesce(v_all, p_snapshots) || array(
         select row(v_one.environment, v_one.account_id, 'refund', payments_private.json_id(r.value), r.value,
                    v_one.observed_at, v_one.provider_event_id, v_one.event_type,
-                   null, payments_private.links_of('refund', r.value), null)::payments_private.snapshot
+                   null, payments_private.references_of('refund', r.value), null)::payments_private.snapshot
           from jsonb_array_elements(payments_private.json_array(v_one.data #> '{refunds,data}')) r
          where payments_private.json_text(r.value -> 'object') = 'refund'
            and payments_private.json_id(r.value) is not null);
@@ -59,7 +59,7 @@ begin
         select row(v_one.environment, v_one.account_id, 'invoice_payment', payments_private.json_id(p.value), p.value,
                    v_one.observed_at,
                    v_one.provider_event_id, v_one.event_type, null,
-                   payments_private.links_of('invoice_payment', p.value), null)::payments_private.snapshot
+                   payments_private.references_of('invoice_payment', p.value), null)::payments_private.snapshot
           from jsonb_array_elements(payments_private.json_array(v_one.data #> '{payments,data}')) p
          where payments_private.json_text(p.value -> 'object') = 'invoice_payment'
            and payments_private.json_id(p.value) is not null);

@@ -1,6 +1,6 @@
 -- References between Stripe objects, read from both places where a field has moved between API versions
 -- (Stripe changelog: "Adds support for multiple partial payments on invoices", "Deprecates the subscription field on
--- invoices in favour of parent"). An object and what it refers to are written as nodes, type:id.
+-- invoices in favour of parent"). An object and what it refers to are written as type:id.
 
 -- Who pays is a customer, or since 2026-10-28.endive an account (Stripe changelog: customer_account).
 create or replace function payments_private.payer_in(p_data jsonb) returns text
@@ -33,7 +33,7 @@ set search_path = pg_catalog, pg_temp
 return case when starts_with(p_customer_id, 'acct_') then 'v2.core.account' else 'customer' end;
 comment on function payments_private.customer_type(text) is 'The type of object that a customer is, by its id.';
 
-create or replace function payments_private.links_of_invoice(p_data jsonb) returns text[]
+create or replace function payments_private.references_of_invoice(p_data jsonb) returns text[]
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
@@ -60,9 +60,9 @@ begin
     || v_more, null);
 end
 $$;
-comment on function payments_private.links_of_invoice(jsonb) is 'The objects that an invoice refers to, as type:id.';
+comment on function payments_private.references_of_invoice(jsonb) is 'The objects that an invoice refers to, as type:id.';
 
-create or replace function payments_private.links_of(p_object_type text, p_data jsonb) returns text[]
+create or replace function payments_private.references_of(p_object_type text, p_data jsonb) returns text[]
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
@@ -89,7 +89,7 @@ begin
       return array_remove(array['customer:' || v_ids[1], 'charge:' || v_ids[2], 'invoice:' || v_ids[3]] || v_more,
                           null);
     when 'invoice' then
-      return payments_private.links_of_invoice(p_data);
+      return payments_private.references_of_invoice(p_data);
     when 'invoice_payment' then
       v_ids := payments_private.json_ids(p_data -> 'invoice', p_data #> '{payment,payment_intent}',
                                          p_data #> '{payment,charge}');
@@ -114,7 +114,7 @@ begin
   end case;
 end
 $$;
-comment on function payments_private.links_of(text, jsonb) is
+comment on function payments_private.references_of(text, jsonb) is
   'The objects that an object refers to, as far as payments are concerned, as type:id; one may be named twice.';
 
 create or replace function payments_private.tells_of_payments(p_object_type text) returns boolean

@@ -9,8 +9,8 @@
 -- a lock while holding one, unless all are asked for in one order, hence no deadlocks: where a lock can't be had at
 -- once, everything is released and what is known to be needed is asked for again, in order.
 
-create or replace function payments_private.lock_nodes(
-  p_environment text, p_account text, p_nodes text[], p_customers text[] default '{}', p_shared text[] default '{}'
+create or replace function payments_private.lock_references(
+  p_environment text, p_account text, p_references text[], p_customers text[] default '{}', p_shared text[] default '{}'
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -22,14 +22,14 @@ declare
   v_prefix  text := 'payments:' || p_environment || ':' || coalesce(p_account || '/', '');
   v_secret bytea := payments_private.lock_secret();
   v_wait   boolean := false;
-  v_node   text;
-  v_nodes  text[];
-  v_new    text[] := p_nodes;
+  v_reference   text;
+  v_references  text[];
+  v_new    text[] := p_references;
   v_owners text[];
 begin
   -- A very large batch would fill the server's lock table: it takes the whole environment instead.
-  perform payments_private.lock_area(p_environment, p_whole => cardinality(p_nodes) > 400);
-  if cardinality(p_nodes) > 400 then
+  perform payments_private.lock_area(p_environment, p_whole => cardinality(p_references) > 400);
+  if cardinality(p_references) > 400 then
     return;
   end if;
 
@@ -38,32 +38,32 @@ begin
     begin
       if v_wait then
         perform payments_private.wait_for_locks(
-          array(select payments_private.lock_key(v_prefix || n, v_secret) from unnest(v_nodes) n),
+          array(select payments_private.lock_key(v_prefix || n, v_secret) from unnest(v_references) n),
           array(select payments_private.lock_key(v_prefix || n, v_secret) from unnest(p_shared) n));
         v_new := '{}';
       else
-        v_nodes := p_nodes;
-        foreach v_node in array p_shared loop
-          if v_node <> all (p_nodes)
-            and not pg_try_advisory_xact_lock_shared(payments_private.lock_key(v_prefix || v_node, v_secret)) then
+        v_references := p_references;
+        foreach v_reference in array p_shared loop
+          if v_reference <> all (p_references)
+            and not pg_try_advisory_xact_lock_shared(payments_private.lock_key(v_prefix || v_reference, v_secret)) then
             raise exception 'taken' using errcode = 'PY099';
           end if;
         end loop;
       end if;
 
       loop
-        foreach v_node in array v_new loop
-          if not pg_try_advisory_xact_lock(payments_private.lock_key(v_prefix || v_node, v_secret)) then
+        foreach v_reference in array v_new loop
+          if not pg_try_advisory_xact_lock(payments_private.lock_key(v_prefix || v_reference, v_secret)) then
             raise exception 'taken' using errcode = 'PY099';
           end if;
         end loop;
-        v_new := payments_private.further_nodes(p_environment, p_account, v_nodes, p_customers);
+        v_new := payments_private.further_references(p_environment, p_account, v_references, p_customers);
         if v_new = '{}' then
           v_owners := payments_private.owners_of_groups(p_environment, p_account,
-                                                        payments_private.payment_nodes(v_nodes));
-          foreach v_node in array v_owners loop
-            if v_node <> all (p_shared) and v_node <> all (v_nodes)
-               and not pg_try_advisory_xact_lock_shared(payments_private.lock_key(v_prefix || v_node, v_secret))
+                                                        payments_private.payment_references(v_references));
+          foreach v_reference in array v_owners loop
+            if v_reference <> all (p_shared) and v_reference <> all (v_references)
+               and not pg_try_advisory_xact_lock_shared(payments_private.lock_key(v_prefix || v_reference, v_secret))
             then
               p_shared := p_shared || v_owners;
               raise exception 'taken' using errcode = 'PY099';
@@ -71,7 +71,7 @@ begin
           end loop;
           exit attempts;
         end if;
-        v_nodes := v_nodes || v_new;
+        v_references := v_references || v_new;
       end loop;
     exception
       when sqlstate 'PY099' then  -- all locks of this block are released
@@ -80,18 +80,19 @@ begin
   end loop attempts;
 end
 $$;
-comment on function payments_private.lock_nodes(text, text, text[], text[], text[]) is
+comment on function payments_private.lock_references(text, text, text[], text[], text[]) is
   'Locks the given objects (type:id), the groups of payments that they are in, and the subjects that the given customers stand for, until the transaction ends; with the last ones it shares the lock. Raises 55P03 where another session is in the way for too long.';
 
-create or replace function payments_private.further_nodes(
-  p_environment text, p_account text, p_nodes text[], p_customers text[]
+create or replace function payments_private.further_references(
+  p_environment text, p_account text, p_references text[], p_customers text[]
 ) returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_node  text;
-  v_found text[] := payments_private.groups_of(p_environment, p_account, payments_private.payment_nodes(p_nodes));
+  v_reference  text;
+  v_found text[] :=
+    payments_private.groups_of(p_environment, p_account, payments_private.payment_references(p_references));
   v_more  text[] := array[]::text[];
 begin
   if p_customers <> '{}' then
@@ -104,12 +105,12 @@ begin
                   and c.provider_customer_id = i.id and c.subject_type is not null
                offset 0) s);
   end if;
-  foreach v_node in array v_found loop
-    if v_node <> all (p_nodes) and v_node <> all (v_more) then
-      v_more := v_more || v_node;
+  foreach v_reference in array v_found loop
+    if v_reference <> all (p_references) and v_reference <> all (v_more) then
+      v_more := v_more || v_reference;
     end if;
   end loop;
   return v_more;
 end
 $$;
-comment on function payments_private.further_nodes(text, text, text[], text[]) is 'What else is to be locked once these are: the groups they are in, and the subjects of the given customers.';
+comment on function payments_private.further_references(text, text, text[], text[]) is 'What else is to be locked once these are: the groups they are in, and the subjects of the given customers.';

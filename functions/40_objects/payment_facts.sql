@@ -30,7 +30,7 @@ declare
 begin
   o.known := true;
   if p_data -> 'metadata' <> '{}' then
-    o.payer := payments_private.subject_in(p_account, p_data -> 'metadata');
+    o.subject_key := payments_private.subject_in(p_account, p_data -> 'metadata');
   end if;
   case p_object_type
     when 'payment_intent' then return payments_private.payment_intent_facts(p_data, o);
@@ -57,17 +57,17 @@ end
 $$;
 comment on function payments_private.has_facts(text) is 'Whether payments are computed from objects of this type.';
 
-create or replace function payments_private.subscription_in(p_links text[]) returns text
+create or replace function payments_private.subscription_in(p_refs text[]) returns text
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_link  text;
+  v_ref  text;
   v_least text;
 begin
-  foreach v_link in array coalesce(p_links, '{}') loop
-    if v_link like 'subscription:%' and (v_least is null or v_link collate "C" < v_least) then
-      v_least := v_link;
+  foreach v_ref in array coalesce(p_refs, '{}') loop
+    if v_ref like 'subscription:%' and (v_least is null or v_ref collate "C" < v_least) then
+      v_least := v_ref;
     end if;
   end loop;
   return substr(v_least, 14);
@@ -92,7 +92,7 @@ $$;
 comment on function payments_private.was_taken_later(payments_private.payment_facts, payments_private.snapshot) is
   'Whether a snapshot shows a charge whose money was not taken when it was made: a hold, one that waits for a bank, or one that an event says was captured or succeeded later.';
 
--- Every snapshot adds its links and times, also one that is older than what is stored; only the newest one's facts
+-- Every snapshot adds its references and times, also one that is older than what is stored; only the newest one's facts
 -- count.
 create or replace function payments_private.facts_after(
   p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot,
@@ -105,8 +105,8 @@ declare
   v_new   payments_private.payment_facts;
   v_facts payments_private.payment_facts :=
     payments_private.extract_payment_facts(p_account, p_snapshot.object_type, p_snapshot.data);
-  v_link  text;
-  v_links text[] := coalesce(p_old.links, '{}');
+  v_ref  text;
+  v_refs text[] := coalesce(p_old.refs, '{}');
 begin
   if p_newest.object_id is null then
     v_new := p_old;
@@ -126,14 +126,14 @@ begin
   then
     v_new.amounts_as_of := p_newest.observed_at;
   end if;
-  v_new.node := p_snapshot.object_type || ':' || p_snapshot.object_id;
+  v_new.reference := p_snapshot.object_type || ':' || p_snapshot.object_id;
 
-  foreach v_link in array p_snapshot.links loop
-    if v_link <> all (v_links) then
-      v_links := v_links || v_link;
+  foreach v_ref in array p_snapshot.refs loop
+    if v_ref <> all (v_refs) then
+      v_refs := v_refs || v_ref;
     end if;
   end loop;
-  v_new.links := v_links;
+  v_new.refs := v_refs;
 
   v_new.first_succeeded_at := p_old.first_succeeded_at;
   v_new.first_failed_at := p_old.first_failed_at;

@@ -34,14 +34,14 @@ comment on function payments_private.doubt(text, text, text, text, text) is 'Que
 
 -- Stripe tells of customers by events, and of accounts that are customers by thin ones, to whom asks for these.
 create or replace function payments_private.fetch_payer_accounts(
-  p_environment text, p_account text, p_links text[]
+  p_environment text, p_account text, p_refs text[]
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform payments_private.doubt(p_environment, p_account, 'v2.core.account', a.id, 'an account that pays')
-     from (select distinct substr(l, 10) from unnest(p_links) l where starts_with(l, 'customer:acct_')) a (id)
+     from (select distinct substr(l, 10) from unnest(p_refs) l where starts_with(l, 'customer:acct_')) a (id)
     where not exists (
       select from payments_private.stored_objects o
        where o.environment = p_environment and o.account = coalesce(p_account, '')
@@ -189,8 +189,8 @@ begin
   if payments_private.has_facts(p_snapshot.object_type) then
     v_new_facts := payments_private.facts_after(p_account, v_facts, p_snapshot, v_newest);
     told := v_new_facts is distinct from v_facts;
-    if p_snapshot.object_type <> 'subscription' and (v_facts.links is null or v_new_facts.links <> v_facts.links) then
-      payment_group := payments_private.join_group(p_environment, p_account, v_new_facts.node, v_new_facts.links,
+    if p_snapshot.object_type <> 'subscription' and (v_facts.refs is null or v_new_facts.refs <> v_facts.refs) then
+      payment_group := payments_private.join_group(p_environment, p_account, v_new_facts.reference, v_new_facts.refs,
                                                    payment_group);
     end if;
   end if;
@@ -209,7 +209,7 @@ begin
        event_type, deleted, facts, data, previous_attributes)
     values
       (p_environment, coalesce(p_account, ''), p_snapshot.object_type, p_snapshot.object_id, payment_group,
-       payments_private.subscription_in(v_new_facts.links), p_snapshot.observed_at, p_snapshot.provider_event_id,
+       payments_private.subscription_in(v_new_facts.refs), p_snapshot.observed_at, p_snapshot.provider_event_id,
        p_snapshot.event_type,
        payments_private.is_deletion(p_snapshot.object_type, p_snapshot.event_type, p_snapshot.data), v_new_facts,
        v_body, v_previous);
@@ -219,14 +219,14 @@ begin
            event_type = v_newest.event_type,
            deleted = payments_private.is_deletion(v_newest.object_type, v_newest.event_type, v_newest.data),
            tied = v_newer = 0, payment_group = store_snapshot.payment_group,
-           subscription_id = payments_private.subscription_in(v_new_facts.links),
+           subscription_id = payments_private.subscription_in(v_new_facts.refs),
            facts = v_new_facts, data = v_body, previous_attributes = v_previous, updated_at = now()
      where o.environment = p_environment and o.object_type = p_snapshot.object_type
        and o.object_id = p_snapshot.object_id and o.account = coalesce(p_account, '');
   elsif told or (v_newer = 0 and not v_old.tied) then
     update payments_private.stored_objects o
        set tied = o.tied or v_newer = 0, payment_group = store_snapshot.payment_group,
-           subscription_id = payments_private.subscription_in(v_new_facts.links), facts = v_new_facts
+           subscription_id = payments_private.subscription_in(v_new_facts.refs), facts = v_new_facts
      where o.environment = p_environment and o.object_type = p_snapshot.object_type
        and o.object_id = p_snapshot.object_id and o.account = coalesce(p_account, '');
   end if;

@@ -14,9 +14,9 @@ declare
   v_tied   boolean;
 begin
   foreach v_member in array p_group loop
-    if v_member.node like 'invoice_payment:%' and v_member.known and p_invoice = any (v_member.links)
-       and (p_intent.node = any (v_member.links)
-            or exists (select from unnest(v_member.links) l where l like 'charge:%' and l = any (p_intent.links)))
+    if v_member.reference like 'invoice_payment:%' and v_member.known and p_invoice = any (v_member.refs)
+       and (p_intent.reference = any (v_member.refs)
+            or exists (select from unnest(v_member.refs) l where l like 'charge:%' and l = any (p_intent.refs)))
     then
       v_tied := coalesce(v_tied, false) or v_member.mode is distinct from 'canceled';
     end if;
@@ -42,27 +42,27 @@ declare
   v_tied   boolean;
 begin
   foreach v_member in array p_group loop
-    continue when v_member.node not like 'invoice:%';
+    continue when v_member.reference not like 'invoice:%';
     v_count := v_count + 1;
-    v_only := v_member.node;
-    v_tied := payments_private.is_tied(p_intent, v_member.node, p_group);
+    v_only := v_member.reference;
+    v_tied := payments_private.is_tied(p_intent, v_member.reference, p_group);
     if v_tied then
-      return v_member.node;
+      return v_member.reference;
     elsif not v_tied then
-      v_former := coalesce(v_former, v_member.node);
-    elsif v_member.node = any (p_intent.links) or p_intent.node = any (v_member.links)
-      or exists (select from unnest(p_group) c where c.node like 'charge:%'
-                    and (p_intent.node = any (c.links) or c.node = any (p_intent.links))
-                    and (v_member.node = any (c.links) or c.node = any (v_member.links)))
+      v_former := coalesce(v_former, v_member.reference);
+    elsif v_member.reference = any (p_intent.refs) or p_intent.reference = any (v_member.refs)
+      or exists (select from unnest(p_group) c where c.reference like 'charge:%'
+                    and (p_intent.reference = any (c.refs) or c.reference = any (p_intent.refs))
+                    and (v_member.reference = any (c.refs) or c.reference = any (v_member.refs)))
     then
-      v_bill := coalesce(v_bill, v_member.node);
+      v_bill := coalesce(v_bill, v_member.reference);
     end if;
   end loop;
   return coalesce(
     v_bill,
     case when v_former is null or p_intent.mode is not distinct from 'canceled' then v_former end,
     case when v_former is null and v_count = 1 then v_only end,
-    p_intent.node);
+    p_intent.reference);
 end
 $$;
 comment on function payments_private.bill_of_intent(payments_private.payment_facts, payments_private.payment_facts[]) is
@@ -81,8 +81,8 @@ declare
 begin
   foreach v_kind in array p_kinds loop
     for i in 1 .. cardinality(p_group) loop
-      if p_group[i].node like v_kind || ':%' and p_bills[i] is not null
-         and (p_group[i].node = any (p_member.links) or p_member.node = any (p_group[i].links))
+      if p_group[i].reference like v_kind || ':%' and p_bills[i] is not null
+         and (p_group[i].reference = any (p_member.refs) or p_member.reference = any (p_group[i].refs))
       then
         return p_bills[i];
       end if;
@@ -103,10 +103,10 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   for i in 1 .. cardinality(p_group) loop
-    continue when p_group[i].node not like 'payment_intent:%';
+    continue when p_group[i].reference not like 'payment_intent:%';
     for j in 1 .. cardinality(p_group) loop
-      if p_group[j].node like 'invoice:%' and p_bills[j] <> p_bills[i]
-         and payments_private.is_tied(p_group[i], p_group[j].node, p_group)
+      if p_group[j].reference like 'invoice:%' and p_bills[j] <> p_bills[i]
+         and payments_private.is_tied(p_group[i], p_group[j].reference, p_group)
       then
         p_bills := array_replace(p_bills, p_bills[j], p_bills[i]);
       end if;
@@ -129,9 +129,9 @@ declare
 begin
   for i in 1 .. cardinality(p_group) loop
     m := p_group[i];
-    if m.node like 'invoice:%' then
-      v_bills[i] := m.node;
-    elsif m.node like 'payment_intent:%' then
+    if m.reference like 'invoice:%' then
+      v_bills[i] := m.reference;
+    elsif m.reference like 'payment_intent:%' then
       v_bills[i] := payments_private.bill_of_intent(m, p_group);
     end if;
     v_first := coalesce(v_first, v_bills[i]);
@@ -139,10 +139,10 @@ begin
   v_bills := payments_private.with_shared_bills(v_bills, p_group);
   for i in 1 .. cardinality(p_group) loop
     m := p_group[i];
-    if m.node like any (array['invoice_payment:%', 'credit_note:%', 'checkout.session:%']) then
+    if m.reference like any (array['invoice_payment:%', 'credit_note:%', 'checkout.session:%']) then
       v_bills[i] := coalesce(payments_private.bill_beside(m, array['invoice', 'payment_intent'], v_bills, p_group),
                              v_first);
-    elsif m.node like 'charge:%' then
+    elsif m.reference like 'charge:%' then
       v_bills[i] := payments_private.bill_beside(m, array['payment_intent', 'invoice', 'invoice_payment'], v_bills,
                                                  p_group);
     end if;
@@ -170,12 +170,12 @@ declare
   v_invoice boolean := false;
 begin
   foreach v_member in array p_group loop
-    if v_member.node like 'invoice:%' then
+    if v_member.reference like 'invoice:%' then
       if v_invoice then
         return true;
       end if;
       v_invoice := true;
-    elsif v_member.mode = 'canceled' and v_member.node like 'invoice_payment:%' then
+    elsif v_member.mode = 'canceled' and v_member.reference like 'invoice_payment:%' then
       return true;
     end if;
   end loop;
@@ -197,7 +197,7 @@ declare
 begin
   for i in 1 .. cardinality(p_group) loop
     if p_bills[i] = p_bill
-       and not (p_group[i].node like 'invoice_payment:%' and p_group[i].mode is not distinct from 'canceled')
+       and not (p_group[i].reference like 'invoice_payment:%' and p_group[i].mode is not distinct from 'canceled')
     then
       v_members := v_members || p_group[i];
     end if;

@@ -27,7 +27,7 @@ declare
   v_payer text := p_named;
 begin
   if v_payer is null and p_subscription is not null then
-    select (o.facts).payer into v_payer
+    select (o.facts).subject_key into v_payer
       from payments_private.stored_objects o
      where o.environment = p_environment and o.account = coalesce(p_account, '')
        and o.object_type = 'subscription' and o.object_id = p_subscription;
@@ -53,17 +53,17 @@ declare
   v_products text[] := coalesce(p_invoice.products, p_session.products);
   v_prices   text[] := coalesce(p_invoice.prices, p_session.prices);
 begin
-  if v_price is null and p_session.node is not null and p_account is null then
+  if v_price is null and p_session.reference is not null and p_account is null then
     select payments_private.json_text(c.line_items #> '{0,price}') into v_price
       from payments.stripe_checkout_sessions c
-     where c.environment = p_environment and c.checkout_session_id = substr(p_session.node, 18)
+     where c.environment = p_environment and c.checkout_session_id = substr(p_session.reference, 18)
      limit 1;
   end if;
   return jsonb_strip_nulls(jsonb_build_object(
     'payment_intent', case when p_row.provider_object_type = 'payment_intent' then p_row.provider_object_id end,
-    'charge', substr(p_charge.node, 8),
-    'invoice', substr(p_invoice.node, 9),
-    'checkout_session', substr(p_session.node, 18),
+    'charge', substr(p_charge.reference, 8),
+    'invoice', substr(p_invoice.reference, 9),
+    'checkout_session', substr(p_session.reference, 18),
     'subscription', p_subscription,
     'product', coalesce(p_invoice.product_id, p_session.product_id),
     'price', v_price,
@@ -89,12 +89,12 @@ declare
   v_session payments_private.payment_facts;
 begin
   foreach v_part in array p_parts loop
-    case split_part(v_part.node, ':', 1)
-      when 'payment_intent' then v_intent := case when v_intent.node is null then v_part else v_intent end;
-      when 'charge' then v_charge := case when v_charge.node is null then v_part else v_charge end;
-      when 'invoice' then v_invoice := case when v_invoice.node is null then v_part else v_invoice end;
-      when 'invoice_payment' then v_paid := case when v_paid.node is null then v_part else v_paid end;
-      when 'checkout.session' then v_session := case when v_session.node is null then v_part else v_session end;
+    case split_part(v_part.reference, ':', 1)
+      when 'payment_intent' then v_intent := case when v_intent.reference is null then v_part else v_intent end;
+      when 'charge' then v_charge := case when v_charge.reference is null then v_part else v_charge end;
+      when 'invoice' then v_invoice := case when v_invoice.reference is null then v_part else v_invoice end;
+      when 'invoice_payment' then v_paid := case when v_paid.reference is null then v_part else v_paid end;
+      when 'checkout.session' then v_session := case when v_session.reference is null then v_part else v_session end;
       else null;
     end case;
   end loop;
@@ -120,21 +120,22 @@ begin
   o.succeeded := false;
   o.failed := false;
   foreach v_part in array p_parts loop
-    v_type := split_part(v_part.node, ':', 1);
+    v_type := split_part(v_part.reference, ':', 1);
     v_counts := p_heir or v_type not in ('invoice', 'checkout.session');
     o.seen_refunded := least(o.seen_refunded, v_part.first_refunded_at);
     if v_counts then
       o.seen_paid := least(o.seen_paid, v_part.first_succeeded_at);
       o.seen_failed := least(o.seen_failed, case when v_type <> 'refund' then v_part.first_failed_at end);
     elsif v_type = 'checkout.session' then
-      v_counts := p_key.mode is distinct from 'canceled' and p_key.node = any (v_part.links);
+      v_counts := p_key.mode is distinct from 'canceled' and p_key.reference = any (v_part.refs);
     end if;
     case
       when v_type = 'refund' then
         if v_part.refunded is null then
           null;
         elsif payments_private.is_release(v_part, p_parts) then
-          if v_part.asked >= coalesce((payments_private.charge_of_refund(v_part, p_parts)).asked, p_key.asked) then
+          if v_part.amount_due
+            >= coalesce((payments_private.charge_of_refund(v_part, p_parts)).amount_due, p_key.amount_due) then
             o.released_at := greatest(o.released_at, v_part.provider_created_at);
           end if;
         else
@@ -152,8 +153,8 @@ begin
     if v_type = 'charge' then
       v_disputed := v_disputed or coalesce(v_part.disputed, false);
       o.held := o.held or v_part.first_held_at is not null;
-      if v_part.status = 'succeeded' and v_part.received is not null then
-        o.captured := coalesce(o.captured, 0) + v_part.received;
+      if v_part.status = 'succeeded' and v_part.amount_received is not null then
+        o.captured := coalesce(o.captured, 0) + v_part.amount_received;
       end if;
     end if;
   end loop;
@@ -174,13 +175,13 @@ as $$
 begin
   if t.status = 'succeeded' then
     t.amount := coalesce(
-      (m.intent).received,
-      case when t.provider_object_type = 'invoice' then coalesce(p_share, (m.invoice).received) end,
+      (m.intent).amount_received,
+      case when t.provider_object_type = 'invoice' then coalesce(p_share, (m.invoice).amount_received) end,
       o.captured,
-      (m.invoice_payment).received,
+      (m.invoice_payment).amount_received,
       p_share,
-      case when p_heir then coalesce((m.invoice).received, (m.invoice).asked) end,
-      (m.session).received);
+      case when p_heir then coalesce((m.invoice).amount_received, (m.invoice).amount_due) end,
+      (m.session).amount_received);
     t.amount_refunded := payments_private.amount_given_back(p_parts);
     t.paid_at := coalesce(case when p_heir then (m.invoice).paid_at end, (m.invoice_payment).paid_at,
                           case when o.held is not true then (m.charge).paid_at end, o.seen_paid);
@@ -189,8 +190,8 @@ begin
     end if;
     t.status := payments_private.settled_status(t.amount, t.amount_refunded, o.disputed);
   else
-    t.amount := coalesce((m.intent).asked, (m.charge).asked, (m.invoice_payment).asked, (m.invoice).asked,
-                         (m.session).asked);
+    t.amount := coalesce((m.intent).amount_due, (m.charge).amount_due, (m.invoice_payment).amount_due,
+                         (m.invoice).amount_due, (m.session).amount_due);
     t.amount_refunded := 0;
     if t.status = 'failed' then
       t.failed_at := coalesce((m.intent).failed_at, (m.charge).failed_at, (m.invoice).failed_at, o.seen_failed,
@@ -220,8 +221,8 @@ begin
   t.provider := 'stripe';
   t.environment := p_environment;
   t.account_id := p_account;
-  t.provider_object_type := replace(split_part(p_key.node, ':', 1), 'checkout.session', 'checkout_session');
-  t.provider_object_id := substr(p_key.node, strpos(p_key.node, ':') + 1);
+  t.provider_object_type := replace(split_part(p_key.reference, ':', 1), 'checkout.session', 'checkout_session');
+  t.provider_object_id := substr(p_key.reference, strpos(p_key.reference, ':') + 1);
 
   -- Money is in where any object of the payment says so: each of these states is final at Stripe. Otherwise the intent
   -- decides, then the latest charge, then the invoice, then the session. What nobody has tried to pay yet has no
@@ -232,7 +233,7 @@ begin
     (m.intent).status, (m.charge).status,
     case when o.failed or (p_heir and (m.invoice).status = 'failed') then 'failed' end,
     case when p_heir then coalesce(nullif((m.invoice).status, 'succeeded'), (m.session).status) end) end;
-  v_subscription := payments_private.subscription_in((m.invoice).links || (m.session).links);
+  v_subscription := payments_private.subscription_in((m.invoice).refs || (m.session).refs);
   t.type := case
     when t.status = 'failed' then 'failed_payment'
     when v_subscription is not null or (m.session).mode = 'subscription' then 'subscription_invoice'
@@ -247,8 +248,9 @@ begin
   t.provider_created_at := coalesce((m.intent).provider_created_at, (m.charge).provider_created_at,
                                     (m.invoice).provider_created_at, (m.session).provider_created_at);
   v_payer := payments_private.payer_of(
-    p_environment, p_account, coalesce((m.intent).payer, (m.charge).payer, (m.invoice).payer), v_subscription,
-    coalesce((m.invoice).own_payer, (m.session).payer), t.provider_customer_id, t.provider_created_at);
+    p_environment, p_account,
+    coalesce((m.intent).subject_key, (m.charge).subject_key, (m.invoice).subject_key), v_subscription,
+    coalesce((m.invoice).own_subject_key, (m.session).subject_key), t.provider_customer_id, t.provider_created_at);
   t.subject_type := split_part(v_payer, ':', 1);
   t.subject_id := substr(v_payer, strpos(v_payer, ':') + 1);
   t.related_object_ids := payments_private.related_ids(

@@ -25,16 +25,18 @@ as $$
 declare
   v_charge payments_private.payment_facts;
 begin
-  if p_member.node = p_payment.node or p_payment.node = any (p_member.links) or p_member.node = any (p_payment.links)
-     or (p_payment.node like 'payment_intent:%' and p_member.node like any (array['invoice:%', 'checkout.session:%']))
+  if p_member.reference = p_payment.reference or p_payment.reference = any (p_member.refs)
+     or p_member.reference = any (p_payment.refs)
+     or (p_payment.reference like 'payment_intent:%'
+         and p_member.reference like any (array['invoice:%', 'checkout.session:%']))
   then
     return true;
   end if;
-  if p_member.node like any (array['refund:%', 'dispute:%']) then
+  if p_member.reference like any (array['refund:%', 'dispute:%']) then
     foreach v_charge in array p_group loop
-      if v_charge.node like 'charge:%' and v_charge.node = any (p_member.links)
-         and (v_charge.node = p_payment.node or p_payment.node = any (v_charge.links)
-              or v_charge.node = any (p_payment.links))
+      if v_charge.reference like 'charge:%' and v_charge.reference = any (p_member.refs)
+         and (v_charge.reference = p_payment.reference or p_payment.reference = any (v_charge.refs)
+              or v_charge.reference = any (p_payment.refs))
       then
         return true;
       end if;
@@ -52,8 +54,8 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return p_member.node like 'invoice_payment:%' and p_member.known
-     and not exists (select from unnest(p_member.links) l where l like any (array['payment_intent:%', 'charge:%']));
+  return p_member.reference like 'invoice_payment:%' and p_member.known
+     and not exists (select from unnest(p_member.refs) l where l like any (array['payment_intent:%', 'charge:%']));
 end
 $$;
 comment on function payments_private.is_off_stripe(payments_private.payment_facts) is 'Whether a member of a group is an invoice payment made outside of Stripe.';
@@ -68,7 +70,7 @@ declare
 begin
   foreach v_member in array p_group loop
     if v_member.mode = 'off_stripe' or v_member.off_stripe > 0
-      or (v_member.node like 'invoice_payment:%' and payments_private.is_off_stripe(v_member))
+      or (v_member.reference like 'invoice_payment:%' and payments_private.is_off_stripe(v_member))
     then
       return true;
     end if;
@@ -91,7 +93,7 @@ declare
   v_parts  payments_private.payment_facts[] := array[]::payments_private.payment_facts[];
 begin
   foreach v_member in array p_group loop
-    if not (p_key.node like 'payment_intent:%' and payments_private.is_off_stripe(v_member))
+    if not (p_key.reference like 'payment_intent:%' and payments_private.is_off_stripe(v_member))
        and (p_alone or payments_private.belongs_to(v_member, p_key, p_group))
     then
       v_parts := v_parts || v_member;
@@ -116,10 +118,10 @@ declare
   v_best   integer := 5;
 begin
   foreach v_member in array p_group loop
-    v_rank := case when v_member.node like 'payment_intent:%' then 1
-                   when v_member.node like 'invoice:%' then 2
-                   when v_member.node like 'charge:%' then 3
-                   when v_member.node like 'checkout.session:%' and v_member.mode = 'payment' then 4 end;
+    v_rank := case when v_member.reference like 'payment_intent:%' then 1
+                   when v_member.reference like 'invoice:%' then 2
+                   when v_member.reference like 'charge:%' then 3
+                   when v_member.reference like 'checkout.session:%' and v_member.mode = 'payment' then 4 end;
     if v_rank < v_best then
       v_keys := array[v_member];
       v_best := v_rank;
@@ -144,16 +146,16 @@ declare
   v_session payments_private.payment_facts;
 begin
   foreach v_member in array p_group loop
-    if v_member.node like 'invoice:%' and v_invoice.node is null then
+    if v_member.reference like 'invoice:%' and v_invoice.reference is null then
       v_invoice := v_member;
-    elsif v_member.node like 'checkout.session:%' and v_session.node is null then
+    elsif v_member.reference like 'checkout.session:%' and v_session.reference is null then
       v_session := v_member;
     end if;
   end loop;
-  if v_invoice.node is null then
+  if v_invoice.reference is null then
     return v_session;
   elsif not v_invoice.known and v_session.status = 'succeeded' then  -- only the session has told
-    v_session.node := v_invoice.node;
+    v_session.reference := v_invoice.reference;
     return v_session;
   end if;
   return v_invoice;
@@ -195,25 +197,25 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_rest   bigint := case when p_bill.node like 'invoice:%'
-                       or p_bill.status = 'succeeded' then p_bill.received end - p_paid;
-  v_due    bigint := p_bill.asked - greatest(p_paid, coalesce(p_bill.received, 0));
+  v_rest   bigint := case when p_bill.reference like 'invoice:%'
+                       or p_bill.status = 'succeeded' then p_bill.amount_received end - p_paid;
+  v_due    bigint := p_bill.amount_due - greatest(p_paid, coalesce(p_bill.amount_received, 0));
   v_member payments_private.payment_facts;
   v_key    payments_private.payment_facts;
   v_parts  payments_private.payment_facts[] := array[]::payments_private.payment_facts[];
   v_row    payments.transactions;
 begin
   if coalesce(v_rest, 0) <= 0
-     and not coalesce(p_bill.node like 'invoice:%' and p_bill.status = 'pending' and v_due > 0 and p_heir is null,
+     and not coalesce(p_bill.reference like 'invoice:%' and p_bill.status = 'pending' and v_due > 0 and p_heir is null,
                       false)
   then
     return null;
   end if;
   foreach v_member in array p_group loop
-    if v_member.node = p_bill.node then
+    if v_member.reference = p_bill.reference then
       v_key := v_member;
     end if;
-    if v_member.node = p_bill.node or v_member.node like 'checkout.session:%'
+    if v_member.reference = p_bill.reference or v_member.reference like 'checkout.session:%'
       or payments_private.is_off_stripe(v_member) then
       v_parts := v_parts || v_member;
     end if;
@@ -257,12 +259,12 @@ begin
     end if;
   end loop;
 
-  if v_heir is not null and v_bill.node is not null then
-    select coalesce(sum(m.received), 0) into v_off from unnest(p_group) m where m.status = 'succeeded'
+  if v_heir is not null and v_bill.reference is not null then
+    select coalesce(sum(m.amount_received), 0) into v_off from unnest(p_group) m where m.status = 'succeeded'
        and payments_private.is_off_stripe(m);
     v_off := greatest(v_off, v_bill.off_stripe);
     v_share := case when v_bill.mode is distinct from 'off_stripe'
-                 and v_bill.status = 'succeeded' then v_bill.received - v_paid - v_off end;
+                 and v_bill.status = 'succeeded' then v_bill.amount_received - v_paid - v_off end;
     if v_share > 0 or v_bill.status is distinct from 'succeeded' then
       v_rows[v_heir] := payments_private.payment_row(
         p_environment, p_account, p_keys[v_heir], true, v_share,
@@ -293,22 +295,22 @@ begin
   if v_keys = '{}' then
     return v_rows;
   elsif cardinality(v_keys) > 1 or v_keys[1].mode = 'canceled'
-    or (v_keys[1].node like 'payment_intent:%' and payments_private.has_part_off_stripe(p_group))
+    or (v_keys[1].reference like 'payment_intent:%' and payments_private.has_part_off_stripe(p_group))
   then
-    if v_keys[1].node like 'payment_intent:%' then
+    if v_keys[1].reference like 'payment_intent:%' then
       v_rows := payments_private.payments_of_bill(p_environment, p_account, v_keys, p_group);
     else
       for i in 1 .. cardinality(v_keys) loop
         v_rows := v_rows || payments_private.payment_row(
-          p_environment, p_account, v_keys[i], v_keys[i].node like 'invoice:%', null,
+          p_environment, p_account, v_keys[i], v_keys[i].reference like 'invoice:%', null,
           payments_private.parts_of(v_keys[i], false, p_group));
       end loop;
     end if;
   else  -- nearly always: one payment
     v_rows := array[payments_private.payment_row(p_environment, p_account, v_keys[1], true, null, p_group)];
-    if v_keys[1].node like 'payment_intent:%' and v_rows[1].status not in ('pending', 'failed') then
+    if v_keys[1].reference like 'payment_intent:%' and v_rows[1].status not in ('pending', 'failed') then
       v_bill := payments_private.shared_bill(p_group);
-      if v_bill.node like 'invoice:%' then
+      if v_bill.reference like 'invoice:%' then
         v_rest := payments_private.rest_of_bill(p_environment, p_account, v_bill, v_rows[1].amount, null, p_group);
         if v_rest.status is not null then
           v_rows := v_rows || v_rest;
@@ -340,7 +342,7 @@ declare
   v_places integer[];
 begin
   foreach v_member in array p_group loop
-    if v_member.node like 'credit_note:%' and v_member.refunded > 0 then
+    if v_member.reference like 'credit_note:%' and v_member.refunded > 0 then
       v_credit := v_credit + v_member.refunded;
       v_at := greatest(v_at, v_member.provider_created_at);
     end if;
@@ -381,26 +383,27 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_nodes text[];
+  v_references text[];
   v_name  payments_private.payment_facts;
 begin
   select array_agg(o.facts order by (o.facts).known is not true, (o.facts).status is distinct from 'succeeded',
                    (o.facts).provider_created_at desc nulls last,
-                                    (o.facts).node collate "C" desc) filter (where (o.facts).node is not null),
+                                    (o.facts).reference collate "C" desc)
+                             filter (where (o.facts).reference is not null),
          array_agg(o.object_type || ':' || o.object_id)
-    into members, v_nodes
+    into members, v_references
     from payments_private.stored_objects o
    where o.payment_group = p_group and o.environment = p_environment and o.account = coalesce(p_account, '');
 
   members := coalesce(members, array[]::payments_private.payment_facts[]);
-  if v_nodes is null or p_group <> all (v_nodes) then
-    v_nodes := v_nodes || p_group;
+  if v_references is null or p_group <> all (v_references) then
+    v_references := v_references || p_group;
   end if;
-  if cardinality(members) < cardinality(v_nodes) then  -- the rest is only referred to
+  if cardinality(members) < cardinality(v_references) then  -- the rest is only referred to
     v_name := null;
-    v_name.links := array[]::text[];
-    for v_name.node in
-      select n from unnest(v_nodes) n where not exists (select from unnest(members) m where m.node = n)
+    v_name.refs := array[]::text[];
+    for v_name.reference in
+      select n from unnest(v_references) n where not exists (select from unnest(members) m where m.reference = n)
        order by n collate "C" desc
     loop
       members := members || v_name;
@@ -408,7 +411,7 @@ begin
   end if;
   stored := array(
     select t
-      from unnest(v_nodes) n,
+      from unnest(v_references) n,
            lateral (
              select x from payments.transactions x
               where x.provider = 'stripe' and x.environment = p_environment
@@ -440,12 +443,12 @@ begin
     end if;
   end loop;
   foreach v_member in array p_group loop
-    if v_member.known and v_member.node like any (array['refund:%', 'dispute:%']) then
+    if v_member.known and v_member.reference like any (array['refund:%', 'dispute:%']) then
       v_row := payments_private.refund_or_dispute_row(
         p_environment, p_account, v_member, payments_private.parent_of(v_member, v_payments, p_group),
         payments_private.is_release(v_member, p_group));
       perform payments_private.write_transaction(v_row, p_stored);
-      v_told := v_told || v_member.node;
+      v_told := v_told || v_member.reference;
     end if;
   end loop;
   return v_told;
@@ -509,21 +512,23 @@ end
 $$;
 comment on function payments_private.project_groups(text, text, text[]) is 'Computes payments.transactions for groups, each once.';
 
-create or replace function payments_private.project_transactions(p_environment text, p_account text, p_nodes text[])
+create or replace function payments_private.project_transactions(
+  p_environment text, p_account text, p_references text[]
+)
   returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform payments_private.project_groups(p_environment, p_account,
-                                          payments_private.groups_of(p_environment, p_account, p_nodes));
+                                          payments_private.groups_of(p_environment, p_account, p_references));
 end
 $$;
 comment on function payments_private.project_transactions(text, text, text[]) is
   'Computes payments.transactions for all payments, refunds and disputes in the groups of the given objects (type:id).';
 
-create or replace function payments_private.group_members(p_environment text, p_account text, p_nodes text[])
-  returns table (start text, node text)
+create or replace function payments_private.group_members(p_environment text, p_account text, p_references text[])
+  returns table (start text, reference text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -532,14 +537,14 @@ set jit = off
 as $$
 begin
   return query
-    select n.node, unnest(array[n.node, o.node] || payments_private.payment_nodes(o.links))
-      from unnest(p_nodes) n (node),
+    select n.reference, unnest(array[n.reference, o.reference] || payments_private.payment_references(o.refs))
+      from unnest(p_references) n (reference),
            lateral (
-             select x.object_type || ':' || x.object_id, coalesce((x.facts).links, '{}')
+             select x.object_type || ':' || x.object_id, coalesce((x.facts).refs, '{}')
                from payments_private.stored_objects x
-              where x.payment_group = (payments_private.groups_of(p_environment, p_account, array[n.node]))[1]
+              where x.payment_group = (payments_private.groups_of(p_environment, p_account, array[n.reference]))[1]
                 and x.environment = p_environment and x.account = coalesce(p_account, '')
-             offset 0) o (node, links);
+             offset 0) o (reference, refs);
 end
 $$;
 comment on function payments_private.group_members(text, text, text[]) is 'The members of the groups that each of the given references is in.';
@@ -577,12 +582,12 @@ set jit = off
 as $$
 begin
   return array(
-    select o.node
+    select o.reference
       from unnest(p_ids) i (id),
            lateral (
              select x.object_type || ':' || x.object_id from payments_private.stored_objects x
               where x.subscription_id = i.id and x.environment = p_environment and x.account = coalesce(p_account, '')
-             offset 0) o (node));
+             offset 0) o (reference));
 end
 $$;
 comment on function payments_private.payments_of_subscriptions(text, text, text[]) is 'References (type:id) of the invoices and sessions of these subscriptions.';

@@ -15,10 +15,10 @@ declare
   v_charge payments_private.payment_facts;
 begin
   foreach v_part in array p_parts loop
-    continue when v_part.node not like 'charge:%' or not v_part.known;
-    if v_part.node = any (p_refund.links) then
+    continue when v_part.reference not like 'charge:%' or not v_part.known;
+    if v_part.reference = any (p_refund.refs) then
       return v_part;
-    elsif v_charge.node is null and not exists (select from unnest(p_refund.links) l where l like 'charge:%') then
+    elsif v_charge.reference is null and not exists (select from unnest(p_refund.refs) l where l like 'charge:%') then
       v_charge := v_part;
     end if;
   end loop;
@@ -41,35 +41,35 @@ declare
   v_canceled boolean := false;
   v_sum      bigint := 0::bigint;
 begin
-  if p_refund.node not like 'refund:%' then
+  if p_refund.reference not like 'refund:%' then
     return false;
   elsif p_refund.mode = 'released' then
     return true;
   end if;
   v_charge := payments_private.charge_of_refund(p_refund, p_parts);
-  v_captured := v_charge.received;
+  v_captured := v_charge.amount_received;
   foreach v_part in array p_parts loop
-    if v_part.node like 'payment_intent:%' and v_part.known
-       and (v_part.node = any (p_refund.links) or v_part.node = any (v_charge.links))
+    if v_part.reference like 'payment_intent:%' and v_part.known
+       and (v_part.reference = any (p_refund.refs) or v_part.reference = any (v_charge.refs))
     then
       v_canceled := v_canceled or coalesce(v_part.mode = 'canceled', false);
-      v_captured := coalesce(v_captured, v_part.received);
+      v_captured := coalesce(v_captured, v_part.amount_received);
     end if;
   end loop;
   if v_captured is null then
-    return coalesce(v_charge.mode in ('held', 'released'), v_charge.node is null and v_canceled);
-  elsif v_charge.asked - v_captured is distinct from p_refund.asked then
+    return coalesce(v_charge.mode in ('held', 'released'), v_charge.reference is null and v_canceled);
+  elsif v_charge.amount_due - v_captured is distinct from p_refund.amount_due then
     return false;
   end if;
 
   -- Of several with that amount it is the first, and only if the charge does not know all of them as given back.
   foreach v_part in array p_parts loop
-    continue when v_part.node not like 'refund:%' or v_part.status = 'failed'
-      or (payments_private.charge_of_refund(v_part, p_parts)).node <> v_charge.node;
-    v_sum := v_sum + coalesce(v_part.asked, 0);
-    if v_part.asked = p_refund.asked
-      and (v_part.provider_created_at, v_part.node collate "C") < (p_refund.provider_created_at,
-          p_refund.node collate "C") then
+    continue when v_part.reference not like 'refund:%' or v_part.status = 'failed'
+      or (payments_private.charge_of_refund(v_part, p_parts)).reference <> v_charge.reference;
+    v_sum := v_sum + coalesce(v_part.amount_due, 0);
+    if v_part.amount_due = p_refund.amount_due
+      and (v_part.provider_created_at, v_part.reference collate "C") < (p_refund.provider_created_at,
+          p_refund.reference collate "C") then
       return false;
     end if;
   end loop;
@@ -94,14 +94,14 @@ declare
   v_left    bigint;
 begin
   foreach v_part in array p_parts loop
-    if v_part.node like 'refund:%' and v_part.refunded is not null
+    if v_part.reference like 'refund:%' and v_part.refunded is not null
       and not payments_private.is_release(v_part, p_parts) then
       v_known := v_known + v_part.refunded;
-    elsif v_part.node like 'charge:%' and v_part.refunded > 0 then
+    elsif v_part.reference like 'charge:%' and v_part.refunded > 0 then
       v_left := v_part.refunded;
       foreach v_refund in array p_parts loop
-        continue when v_refund.node not like 'refund:%'
-          or (payments_private.charge_of_refund(v_refund, p_parts)).node is distinct from v_part.node;
+        continue when v_refund.reference not like 'refund:%'
+          or (payments_private.charge_of_refund(v_refund, p_parts)).reference is distinct from v_part.reference;
         if v_refund.status <> 'failed' and date_trunc('second', v_refund.provider_created_at) <= v_part.amounts_as_of
            and not payments_private.is_release(v_refund, p_parts)
         then
@@ -109,13 +109,13 @@ begin
         end if;
       end loop;
       foreach v_refund in array p_parts loop
-        continue when v_refund.node not like 'refund:%'
-          or (payments_private.charge_of_refund(v_refund, p_parts)).node is distinct from v_part.node;
+        continue when v_refund.reference not like 'refund:%'
+          or (payments_private.charge_of_refund(v_refund, p_parts)).reference is distinct from v_part.reference;
         if v_refund.status = 'failed' and v_refund.amounts_as_of >= v_part.amounts_as_of
-          and v_left >= coalesce(v_refund.asked, 0)
+          and v_left >= coalesce(v_refund.amount_due, 0)
            and (v_refund.provider_created_at is null or v_refund.provider_created_at <= v_part.amounts_as_of)
         then
-          v_left := v_left - coalesce(v_refund.asked, 0);
+          v_left := v_left - coalesce(v_refund.amount_due, 0);
         end if;
       end loop;
       v_unknown := v_unknown + greatest(v_left, 0);
@@ -160,15 +160,15 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   t        payments.transactions;
-  v_link   text;
+  v_ref   text;
   v_intent text;
   v_charge text;
 begin
-  foreach v_link in array p_object.links loop
-    if v_link like 'payment_intent:%' then
-      v_intent := least(v_intent, substr(v_link, 16) collate "C");
-    elsif v_link like 'charge:%' then
-      v_charge := least(v_charge, substr(v_link, 8) collate "C");
+  foreach v_ref in array p_object.refs loop
+    if v_ref like 'payment_intent:%' then
+      v_intent := least(v_intent, substr(v_ref, 16) collate "C");
+    elsif v_ref like 'charge:%' then
+      v_charge := least(v_charge, substr(v_ref, 8) collate "C");
     end if;
   end loop;
 
@@ -180,17 +180,17 @@ begin
   t.provider := 'stripe';
   t.environment := p_environment;
   t.account_id := p_account;
-  t.type := split_part(p_object.node, ':', 1);
+  t.type := split_part(p_object.reference, ':', 1);
   t.status := case when p_released then 'failed' else p_object.status end;
   t.provider_parent_object_type := coalesce(p_payment.provider_object_type,
     case when v_intent is not null then 'payment_intent' when v_charge is not null then 'charge' end);
   t.provider_parent_object_id := coalesce(p_payment.provider_object_id, v_intent, v_charge);
   t.provider_object_type := t.type;
-  t.provider_object_id := substr(p_object.node, strpos(p_object.node, ':') + 1);
+  t.provider_object_id := substr(p_object.reference, strpos(p_object.reference, ':') + 1);
   t.related_object_ids := coalesce(p_payment.related_object_ids, '{}')
     || jsonb_strip_nulls(jsonb_build_object(t.type, t.provider_object_id, 'payment_intent', v_intent, 'charge',
                                             v_charge));
-  t.amount := p_object.asked;
+  t.amount := p_object.amount_due;
   t.amount_refunded := 0;
   t.currency := p_object.currency;
   t.description := case when p_released then concat_ws(': ', 'released', p_object.description)

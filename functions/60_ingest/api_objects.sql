@@ -31,7 +31,7 @@ begin
 
   select array_agg(row(p_environment, v_account, o.value ->> 'object', o.value ->> 'id', o.value, v_observed_at, null,
                        null, null,
-                       payments_private.links_of(o.value ->> 'object', o.value), p_key)::payments_private.snapshot)
+                       payments_private.references_of(o.value ->> 'object', o.value), p_key)::payments_private.snapshot)
     into v_snapshots
     from jsonb_array_elements(p_objects) o;
   if v_snapshots is null then

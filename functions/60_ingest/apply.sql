@@ -13,44 +13,44 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_snapshot  payments_private.snapshot;
-  v_nodes     text[] := array[]::text[];
+  v_references     text[] := array[]::text[];
   v_customers text[] := array[]::text[];
   v_shared    text[] := array[]::text[];
-  v_link      text;
+  v_ref      text;
   v_subject   text;
 begin
   foreach v_snapshot in array p_snapshots loop
     continue when v_snapshot.object_id is null or v_snapshot.object_type is null;
-    v_nodes := v_nodes || (v_snapshot.object_type || ':' || v_snapshot.object_id);
+    v_references := v_references || (v_snapshot.object_type || ':' || v_snapshot.object_id);
     v_subject := case when v_snapshot.object_type = 'invoice' then (
       select c.subject_key
         from payments_private.claim_of_invoice(p_environment, p_account, v_snapshot.object_id, v_snapshot.data) c) end;
     if v_snapshot.object_type in ('customer', 'v2.core.account', 'subscription', 'checkout.session')
       or v_subject is not null then
       -- they may say whom a customer stands for
-      v_nodes := v_nodes || v_snapshot.links;
+      v_references := v_references || v_snapshot.refs;
       if v_snapshot.object_type = 'v2.core.account' then
-        v_nodes := v_nodes || ('customer:' || v_snapshot.object_id);  -- as which others name it
+        v_references := v_references || ('customer:' || v_snapshot.object_id);  -- as which others name it
       end if;
       v_subject := coalesce(v_subject, payments_private.subject_in(p_account, v_snapshot.data -> 'metadata'));
       if v_subject is not null then
-        v_nodes := v_nodes || ('subject:' || v_subject);
+        v_references := v_references || ('subject:' || v_subject);
       end if;
       v_customers := v_customers || case v_snapshot.object_type
         when 'customer' then v_snapshot.object_id when 'v2.core.account' then v_snapshot.object_id
         else payments_private.payer_in(v_snapshot.data) end;
     else
-      foreach v_link in array v_snapshot.links loop
-        if v_link like 'customer:%' or v_link like 'subscription:%' then
-          v_shared := v_shared || v_link;
+      foreach v_ref in array v_snapshot.refs loop
+        if v_ref like 'customer:%' or v_ref like 'subscription:%' then
+          v_shared := v_shared || v_ref;
         else
-          v_nodes := v_nodes || v_link;
+          v_references := v_references || v_ref;
         end if;
       end loop;
     end if;
   end loop;
-  if v_nodes <> '{}' then
-    perform payments_private.lock_nodes(p_environment, p_account, v_nodes, v_customers, v_shared);
+  if v_references <> '{}' then
+    perform payments_private.lock_references(p_environment, p_account, v_references, v_customers, v_shared);
   end if;
 end
 $$;
@@ -58,8 +58,8 @@ comment on function payments_private.lock_snapshots(text, text, payments_private
   'Takes the locks that apply_snapshots needs.';
 
 -- A batch may tell of several accounts, and a live endpoint is told of connected accounts' test objects too: each
--- environment and account is a world of its own. The worlds are locked in one order, and within each lock_nodes() sees
--- to the order.
+-- environment and account is a world of its own. The worlds are locked in one order, and within each lock_references()
+-- sees to the order.
 create or replace function payments_private.snapshots_by_account(p_snapshots payments_private.snapshot[])
   returns table (environment text, account_id text, snapshots payments_private.snapshot[])
 language plpgsql immutable
@@ -92,7 +92,7 @@ begin
     v_alone := v_alone
       and (p_snapshots[i].environment, p_snapshots[i].account_id) is not distinct from (p_snapshots[1].environment,
           p_snapshots[1].account_id);
-    v_size := v_size + 2 + cardinality(p_snapshots[i].links);
+    v_size := v_size + 2 + cardinality(p_snapshots[i].refs);
   end loop;
   if v_alone then
     perform payments_private.lock_snapshots(p_snapshots[1].environment, p_snapshots[1].account_id, p_snapshots);
@@ -270,7 +270,7 @@ begin
       v_subjects := v_subjects || v_claim.subjects;
       v_claimed := array_remove(v_claimed || v_claim.customer, null);
     end if;
-    perform payments_private.fetch_payer_accounts(p_environment, p_account, s.links) where s.links::text like '%:acct%';
+    perform payments_private.fetch_payer_accounts(p_environment, p_account, s.refs) where s.refs::text like '%:acct%';
     if v_stored.told and v_stored.payment_group is not null and v_stored.payment_group <> all (v_groups) then
       v_groups := v_groups || v_stored.payment_group;
     end if;

@@ -583,7 +583,7 @@ begin
 end
 $$;
 comment on function payments.ingest_stripe_event(text, text) is
-  'Takes one verified webhook body through the whole pipeline: ledger, store, links, projections, fulfilment. Raises PY007 for a body that is no Stripe event and PY008 for an event of the other mode; what fails after that is stored as failed and answered in error.';
+  'Takes one verified webhook body through the whole pipeline: ledger, store, references, projections, fulfilment. Raises PY007 for a body that is no Stripe event and PY008 for an event of the other mode; what fails after that is stored as failed and answered in error.';
 
 create or replace function payments.keep_failed_events(environment text, payloads text[], reason text)
   returns table (event_id uuid, processing_status text, duplicate boolean, error text)

@@ -15,7 +15,7 @@ begin
           new.subject_type, new.subject_id)
   on conflict (environment, provider_customer_id, source, claimed_at, account) do update
      set subject_type = excluded.subject_type, subject_id = excluded.subject_id;
-  perform payments_private.lock_nodes(new.environment, new.account_id,
+  perform payments_private.lock_references(new.environment, new.account_id,
                                       array['customer:' || new.provider_customer_id, 'subject:' || new.subject_key]);
   perform payments_private.project_customer_mappings(
     new.environment, new.account_id,
@@ -46,7 +46,7 @@ begin
   if not found then
     return null;  -- it was computed, and will be again
   end if;
-  perform payments_private.lock_nodes(old.environment, old.account_id,
+  perform payments_private.lock_references(old.environment, old.account_id,
                                       array['customer:' || old.provider_customer_id, 'subject:' || old.subject_key]);
   perform payments_private.project_customer_mappings(old.environment, old.account_id, v_subjects);
   perform payments_private.reproject_customer(old.environment, old.account_id, old.provider_customer_id);

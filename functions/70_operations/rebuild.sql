@@ -1,4 +1,4 @@
--- Every projection can be computed again from the store and the links. Nothing here touches the ledger, so no
+-- Every projection can be computed again from the store and the references. Nothing here touches the ledger, so no
 -- fulfilment trigger fires, and it does not matter what was purged there.
 --
 -- A rebuild is a walk in stages over what is stored, a batch of keys at a time. Each batch may be a transaction of its
@@ -31,10 +31,12 @@ begin
 end
 $$;
 comment on function payments_private.rebuild_stages() is
-  'What a rebuild does: reads what objects say of payments (keys: their ids), computes rows of their own (ids), payments (nodes), mappings (subjects), and removes rows that nothing stored accounts for (the rows'' keys).';
+  'What a rebuild does: reads what objects say of payments (keys: their ids), computes rows of their own (ids), payments (references), mappings (subjects), and removes rows that nothing stored accounts for (the rows'' keys).';
 
 -- Each group is visited once, from the first of its stored objects.
-create or replace function payments_private.group_representatives(p_environment text, p_account text, p_nodes text[])
+create or replace function payments_private.group_representatives(
+  p_environment text, p_account text, p_references text[]
+)
   returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -44,22 +46,23 @@ set jit = off
 as $$
 begin
   return array(
-    select n.node
-      from unnest(p_nodes) n (node),
+    select n.reference
+      from unnest(p_references) n (reference),
            lateral (
              select x.payment_group from payments_private.stored_objects x
               where x.environment = p_environment and x.account = coalesce(p_account, '')
-                and x.object_type = split_part(n.node, ':', 1) and x.object_id = substr(n.node, strpos(n.node, ':') + 1)
+                and x.object_type = split_part(n.reference, ':', 1)
+                and x.object_id = substr(n.reference, strpos(n.reference, ':') + 1)
               limit 1) o
      where not exists (
              select from payments_private.stored_objects m
               where m.payment_group = o.payment_group and m.environment = p_environment
                 and m.account = coalesce(p_account, '')
                 and m.observed_at is not null
-                and (m.object_type || ':' || m.object_id) collate "C" < n.node collate "C"));
+                and (m.object_type || ':' || m.object_id) collate "C" < n.reference collate "C"));
 end
 $$;
-comment on function payments_private.group_representatives(text, text, text[]) is 'Those of the given nodes that are the first stored object of their group.';
+comment on function payments_private.group_representatives(text, text, text[]) is 'Those of the given references that are the first stored object of their group.';
 
 -- What a stage does next: keys and the account of each, where it then is, and how many stored objects that counts for.
 -- All accounts that have a key come in one batch, so that a place needs no account. last is null at the end of the
@@ -127,7 +130,7 @@ begin
      group by k.account_id
      order by k.account_id collate "C" nulls first
   loop
-    if p_stage like 'payments %' then  -- nodes, and each group once
+    if p_stage like 'payments %' then  -- references, and each group once
       keys := payments_private.group_representatives(p_environment, keys_by_account.account_id,
                                                      array(select v_of || ':' || k
                                                              from unnest(keys_by_account.keys) k));
@@ -148,23 +151,23 @@ as $$
 #variable_conflict use_column
 begin
   return query
-    select n.node, n.account_id
-      from (select n.node, t.account_id
+    select n.reference, n.account_id
+      from (select n.reference, t.account_id
               from payments.transactions t,
                    lateral (
                      select case t.provider_object_type when 'checkout_session' then 'checkout.session'
                               else t.provider_object_type end
-                            || ':' || t.provider_object_id) n (node)
+                            || ':' || t.provider_object_id) n (reference)
              where t.provider = 'stripe' and t.environment = p_environment
                and (t.provider_object_type, t.provider_object_id)
                    > (replace(split_part(p_after, ':', 1), '.', '_'), substr(p_after, strpos(p_after, ':') + 1))
                and not exists (
                  select from payments_private.stored_objects o
                   where o.environment = p_environment and o.account = coalesce(t.account_id, '')
-                    and o.object_type = split_part(n.node, ':', 1) and o.object_id = t.provider_object_id)
+                    and o.object_type = split_part(n.reference, ':', 1) and o.object_id = t.provider_object_id)
                and not exists (
                  select from payments_private.stored_objects o
-                  where o.payment_group = n.node and o.environment = p_environment
+                  where o.payment_group = n.reference and o.environment = p_environment
                     and o.account = coalesce(t.account_id, ''))
              order by t.provider_object_type, t.provider_object_id
              fetch first p_max rows with ties) n;
@@ -231,7 +234,7 @@ declare
   v_of         text := split_part(p_stage, ' ', 2);
   v_secret     bytea;
   v_projection payments_private.projections;
-  v_nodes      text[];
+  v_references      text[];
 begin
   if p_stage like 'extract %' then  -- only their own rows are read and written; in the order in which everybody waits
     perform payments_private.lock_area(p_environment);
@@ -249,22 +252,22 @@ begin
         select distinct t || ':' || x.%3$I
           from payments.%1$I x, unnest($4) t
          where %4$s x.environment = $1 and x.account_id is not distinct from $2 and x.%2$I = any ($3))$q$)
-      into v_nodes using p_environment, p_account, p_keys, v_projection.object_types;
+      into v_references using p_environment, p_account, p_keys, v_projection.object_types;
   end if;
-  perform payments_private.lock_nodes(p_environment, p_account, case
+  perform payments_private.lock_references(p_environment, p_account, case
     -- their subject is their customer's
     when p_stage in ('project subscription', 'prune stripe_subscriptions') then array(
-      select distinct n.node
+      select distinct n.reference
         from unnest(p_keys) k,
              lateral (
                select 'subscription:' || k
                union all
-               select unnest((o.facts).links) from payments_private.stored_objects o
+               select unnest((o.facts).refs) from payments_private.stored_objects o
                 where o.environment = p_environment and o.account = coalesce(p_account, '')
-                  and o.object_type = 'subscription' and o.object_id = k) n (node))
+                  and o.object_type = 'subscription' and o.object_id = k) n (reference))
     when p_stage like 'payments %' or p_stage = 'prune transactions' then p_keys
     when p_stage like '% customer_mappings' then array(select 'subject:' || k from unnest(p_keys) k)
-    when p_stage like 'prune %' then v_nodes
+    when p_stage like 'prune %' then v_references
     else array(select v_of || ':' || k from unnest(p_keys) k)
   end);
 end
@@ -301,14 +304,14 @@ begin
   loop
     v_snapshot := row(p_environment, p_account, p_object_type, v_stored.object_id, v_stored.data, v_stored.observed_at,
                       null, v_stored.event_type, null,
-                      payments_private.links_of(p_object_type, v_stored.data), null)::payments_private.snapshot;
+                      payments_private.references_of(p_object_type, v_stored.data), null)::payments_private.snapshot;
     v_facts := payments_private.facts_after(p_account, v_stored.facts, v_snapshot, v_snapshot);
     continue when v_facts is not distinct from v_stored.facts;
     update payments_private.stored_objects o
-       set facts = v_facts, subscription_id = payments_private.subscription_in(v_facts.links),
+       set facts = v_facts, subscription_id = payments_private.subscription_in(v_facts.refs),
            payment_group = case when p_object_type <> 'subscription'
-                             and v_facts.links is distinct from (v_stored.facts).links
-             then payments_private.join_group(p_environment, p_account, v_facts.node, v_facts.links,
+                             and v_facts.refs is distinct from (v_stored.facts).refs
+             then payments_private.join_group(p_environment, p_account, v_facts.reference, v_facts.refs,
                                               v_stored.payment_group)
              else o.payment_group end
      where o.environment = p_environment and o.account = coalesce(p_account, '') and o.object_type = p_object_type
@@ -443,7 +446,7 @@ begin
 end
 $$;
 comment on function payments.rebuild_projections(text) is
-  'Computes every projection of an environment again from stored objects and links, in one transaction; answers how many objects were read. Deliveries of that environment wait as long as they may, and are then kept as failed, to be retried: rebuild_projections_step() is for an environment in use. Raises PY001 for an unknown environment.';
+  'Computes every projection of an environment again from stored objects and references, in one transaction; answers how many objects were read. Deliveries of that environment wait as long as they may, and are then kept as failed, to be retried: rebuild_projections_step() is for an environment in use. Raises PY001 for an unknown environment.';
 
 create or replace function payments.rebuild_projections_step(
   environment text, after text default null, max_objects integer default 100, out next text, out objects integer

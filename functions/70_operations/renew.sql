@@ -127,7 +127,7 @@ set search_path = pg_catalog, pg_temp
 set client_min_messages = 'warning'
 as $$
 declare
-  v_link  payments_private.linked_tables;
+  v_ref  payments_private.linked_tables;
   v_type  payments_private.subject_types;
   v_owner name;
 begin
@@ -140,10 +140,10 @@ begin
                                           payments_private.present_lookup(v_type));
     return;
   end if;
-  select l.* into v_link from payments_private.linked_tables l where l.link_id = p_id::integer;
+  select l.* into v_ref from payments_private.linked_tables l where l.link_id = p_id::integer;
   execute format('grant usage, create on schema payments_private to %I', v_owner);
-  perform payments_private.run_as_owner(v_link.target::text, v_owner,
-    payments_private.owners_functions(v_link) || payments_private.outdated_triggers(v_link));
+  perform payments_private.run_as_owner(v_ref.target::text, v_owner,
+    payments_private.owners_functions(v_ref) || payments_private.outdated_triggers(v_ref));
   if v_owner <> 'payments_owner' then
     execute format('revoke usage, create on schema payments_private from %I', v_owner);
   end if;

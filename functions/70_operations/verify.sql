@@ -66,7 +66,7 @@ begin
           from unnest(p_keys) k, lateral (
             select x.facts from payments_private.stored_objects x
              where x.environment = p_environment and x.account = coalesce(p_account, '') and x.object_type = v_of
-               and x.object_id = k and (x.facts).node is not null offset 0) o;
+               and x.object_id = k and (x.facts).reference is not null offset 0) o;
 
     when p_stage = 'project checkout.session' then
       return query
@@ -91,7 +91,7 @@ begin
                and x.account_id is not distinct from p_account and x.subject_type = payments_private.subject_type_in(k)
                and x.subject_id = payments_private.subject_id_in(k) offset 0) r;
 
-    when p_stage like 'payments %' or p_stage = 'prune transactions' then  -- the keys are nodes
+    when p_stage like 'payments %' or p_stage = 'prune transactions' then  -- the keys are references
       return query
         select 'transactions', r.provider_object_type || ':' || r.provider_object_id,
                to_jsonb(r) - array['id', 'created_at', 'updated_at']
@@ -126,7 +126,8 @@ begin
       perform payments_private.lock_batch(p_environment, p_account, p_stage, p_keys);
     end if;
     if p_stage like 'payments %' then
-      v_rows := array(select distinct c.node from payments_private.group_members(p_environment, p_account, p_keys) c);
+      v_rows := array(
+        select distinct c.reference from payments_private.group_members(p_environment, p_account, p_keys) c);
     end if;
     select jsonb_object_agg(r.projection || '/' || r.key, r.content) into v_before
       from payments_private.stage_rows(p_environment, p_account, p_stage, v_rows) r;

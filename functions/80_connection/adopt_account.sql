@@ -54,7 +54,7 @@ begin
     perform payments_private.apply_snapshots(p_environment, null, array[row(
       p_environment, null, v_stored.object_type, v_stored.object_id, v_stored.data, v_stored.observed_at,
       v_stored.provider_event_id, v_stored.event_type, v_stored.previous_attributes,
-      payments_private.links_of(v_stored.object_type, v_stored.data), null)::payments_private.snapshot]);
+      payments_private.references_of(v_stored.object_type, v_stored.data), null)::payments_private.snapshot]);
   end loop;
   for v_event in
     select e.* from payments.webhook_events e

@@ -39,7 +39,7 @@ begin
 end
 $$;
 comment on function payments_private.clear_mirror(text) is
-  'Empties the mirror of one environment: objects, links, projections, mappings. Events keep their rows; waiting ones are parked.';
+  'Empties the mirror of one environment: objects, references, projections, mappings. Events keep their rows; waiting ones are parked.';
 
 create or replace function payments.replace_account(
   environment text, account jsonb, livemode boolean, secret text, masked text

@@ -499,7 +499,7 @@ INTERNALS: Final = """
     former_key_statements
     freeze_processed_event
     function_lookup
-    further_nodes
+    further_references
     generate_linked_dispatch
     generate_subject_lookup
     generated_mark
@@ -580,14 +580,14 @@ INTERNALS: Final = """
     linked_rows_of
     linked_text
     linked_types
-    links_of
-    links_of_invoice
+    references_of
+    references_of_invoice
     lock_area
     lock_batch
     lock_by_account
     lock_events
     lock_key
-    lock_nodes
+    lock_references
     lock_secret
     lock_snapshots
     lock_until
@@ -638,7 +638,7 @@ INTERNALS: Final = """
     payment_groups_of
     payment_intent_facts
     payment_keys
-    payment_nodes
+    payment_references
     payment_row
     payments_of
     payments_of_bill

@@ -28,7 +28,7 @@ select to_jsonb(t) as row, to_jsonb(p) as payment
 
 
 @pytest.mark.parametrize(
-    ("node", "status", "is_released"),
+    ("reference", "status", "is_released"),
     [
         ("refund:re_1", "refunded", False),
         ("refund:re_1", "failed", False),
@@ -37,11 +37,14 @@ select to_jsonb(t) as row, to_jsonb(p) as payment
     ],
 )
 def test_it_copies_what_is_named_and_nothing_else(
-    scratch_conn: Conn, node: str, status: str, is_released: bool
+    scratch_conn: Conn, reference: str, status: str, is_released: bool
 ) -> None:
     scratch_conn.execute("alter table payments.transactions add column decided_later text")
     scratch_conn.execute("discard plans")
-    told = f'{{"node": "{node}", "links": ["charge:ch_1"], "status": "{status}", "asked": 5, "currency": "eur"}}'
+    told = (
+        f'{{"reference": "{reference}", "refs": ["charge:ch_1"], "status": "{status}", "amount_due": 5,'
+        ' "currency": "eur"}'
+    )
     found = scratch_conn.execute(ROW, [told, is_released]).fetchone()
     assert found is not None
     row, payment = found["row"], found["payment"].get("p", found["payment"])

@@ -31,8 +31,8 @@ from tests.support.waiting import wait_until
 
 ROWS: LiteralString = """
 select p.projection || ' ' || p.key as name, p.content - array['id', 'created_at', 'updated_at'] as content
-  from (select 'payment_facts', (t.facts).node, to_jsonb(t.facts) from payments_private.stored_objects t
-           where (t.facts).node is not null
+  from (select 'payment_facts', (t.facts).reference, to_jsonb(t.facts) from payments_private.stored_objects t
+           where (t.facts).reference is not null
          union all select 'stripe_products', t.product_id, to_jsonb(t) from payments.stripe_products t
          union all select 'stripe_prices', t.price_id, to_jsonb(t) from payments.stripe_prices t
          union all select 'customers', t.provider_customer_id, to_jsonb(t) from payments.customers t
@@ -126,11 +126,12 @@ CORRUPTIONS: dict[str, list[LiteralString]] = {
             where provider_object_type = 'payment_intent' and related_object_ids ? 'charge'"""
     ],
     "what objects say is wrong": [
-        """update payments_private.stored_objects set facts.status = 'failed', facts.received = 1
+        """update payments_private.stored_objects set facts.status = 'failed', facts.amount_received = 1
             where (facts).status = 'succeeded'"""
     ],
     "what a subscription says is wrong": [
-        "update payments_private.stored_objects set facts.payer = 'user:mallory' where object_type = 'subscription'"
+        """update payments_private.stored_objects set facts.subject_key = 'user:mallory'
+            where object_type = 'subscription'"""
     ],
     "what deleted objects say is back": [
         """update payments_private.stored_objects set facts.known = true, facts.status = 'succeeded'

@@ -338,7 +338,7 @@ def test_a_purge_waits_for_old_redeliveries_and_leaves_busy_objects(conn: Connec
     age(conn)
     customer = events[0]["data"]["object"]["id"]
     with connected(database_url) as working, working.transaction():
-        working.execute("select payments_private.lock_nodes('test', null, %s)", [[f"customer:{customer}"]])
+        working.execute("select payments_private.lock_references('test', null, %s)", [[f"customer:{customer}"]])
         assert purge(conn) == 0, "somebody is at work on the object of both"
     assert purge(conn) == len(events)
 
@@ -353,10 +353,10 @@ def test_none_are_purged_only_where_all_are_busy(
     for events in batches:
         ingest(conn, events)
     age(conn)
-    nodes = [f"customer:{batches[number][0]['data']['object']['id']}" for number in busy]
+    references = [f"customer:{batches[number][0]['data']['object']['id']}" for number in busy]
     free = sum(len(events) for number, events in enumerate(batches) if number not in busy)
     with connected(database_url) as working, working.transaction():
-        working.execute("select payments_private.lock_nodes('test', null, %s)", [nodes])
+        working.execute("select payments_private.lock_references('test', null, %s)", [references])
         assert sum(iter(lambda: purge(conn, max_rows=max_rows), 0)) == free
     assert sum(iter(lambda: purge(conn, max_rows=max_rows), 0)) == sum(map(len, batches)) - free
 

@@ -201,7 +201,7 @@ ACCEPTED = {
     "must see what was committed while it waited for a lock: a stable function sees what its caller saw": {
         ("payments.worker_status", "routine is marked as VOLATILE, should be STABLE"),
         ("payments_private.facts_after", "routine is marked as VOLATILE, should be STABLE"),
-        ("payments_private.further_nodes", "routine is marked as VOLATILE, should be STABLE"),
+        ("payments_private.further_references", "routine is marked as VOLATILE, should be STABLE"),
         ("payments_private.read_events", "routine is marked as VOLATILE, should be STABLE"),
         ("payments_private.read_group", "routine is marked as VOLATILE, should be STABLE"),
     },

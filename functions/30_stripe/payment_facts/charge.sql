@@ -15,11 +15,11 @@ declare
     p_data -> 'currency', p_data #> '{billing_details,email}', p_data -> 'receipt_email', p_data -> 'description');
   v_time   timestamptz[] := payments_private.json_times(p_data -> 'created');
 begin
-  o.asked := v_amount[1];
+  o.amount_due := v_amount[1];
   if v_status in ('succeeded', 'paid') and p_data -> 'captured' is distinct from jsonb 'false' then
     o.status := 'succeeded';
-    o.received := coalesce(v_amount[2], o.asked);
-    o.refunded := greatest(coalesce(v_amount[3], 0) - greatest(coalesce(o.asked - v_amount[2], 0), 0), 0);
+    o.amount_received := coalesce(v_amount[2], o.amount_due);
+    o.refunded := greatest(coalesce(v_amount[3], 0) - greatest(coalesce(o.amount_due - v_amount[2], 0), 0), 0);
     o.paid_at := v_time[1];
   elsif v_status = 'failed' then
     o.status := 'failed';

@@ -13,8 +13,8 @@ declare
   v_ids    text[];
 begin
   o.mode := p_data ->> 'mode';
-  o.asked := v_amount;
-  o.received := v_amount;
+  o.amount_due := v_amount;
+  o.amount_received := v_amount;
   if p_data ->> 'payment_status' in ('paid', case when o.mode = 'payment' then 'no_payment_required' end)
      and coalesce(v_status = 'complete', true)
   then

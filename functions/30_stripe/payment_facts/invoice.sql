@@ -133,8 +133,8 @@ declare
     p_data -> 'created', p_data #> '{status_transitions,paid_at}', p_data #> '{status_transitions,voided_at}',
     p_data #> '{status_transitions,marked_uncollectible_at}', p_data -> 'date');
 begin
-  o.asked := v_amount[1];
-  o.received := v_amount[2];
+  o.amount_due := v_amount[1];
+  o.amount_received := v_amount[2];
   o.off_stripe := nullif(v_amount[3], 0);
   if v_status = 'paid' or (p_data -> 'status' is null and p_data -> 'paid' = jsonb 'true') then
     o.status := 'succeeded';
@@ -151,8 +151,8 @@ begin
   end if;
   o.paid_at := v_time[2];
   o.failed_at := coalesce(v_time[3], v_time[4]);
-  o.own_payer := o.payer;
-  o.payer := coalesce(payments_private.subject_in(p_account, p_data #> '{parent,subscription_details,metadata}'),
+  o.own_subject_key := o.subject_key;
+  o.subject_key := coalesce(payments_private.subject_in(p_account, p_data #> '{parent,subscription_details,metadata}'),
                       payments_private.subject_in(p_account, p_data #> '{subscription_details,metadata}'));
   o.currency := v_text[1];
   o.email := v_text[2];

@@ -11,10 +11,10 @@ declare
   v_amount bigint[] := payments_private.json_bigints(p_data -> 'amount_requested', p_data -> 'amount_paid');
   v_time   timestamptz[] := payments_private.json_times(p_data -> 'created', p_data #> '{status_transitions,paid_at}');
 begin
-  o.asked := v_amount[1];
+  o.amount_due := v_amount[1];
   if v_status = 'paid' then
     o.status := 'succeeded';
-    o.received := v_amount[2];
+    o.amount_received := v_amount[2];
   elsif v_status in ('canceled', 'detached') then
     o.mode := 'canceled';
   end if;

@@ -12,10 +12,10 @@ declare
                                                  p_data -> 'description');
   v_time   timestamptz[] := payments_private.json_times(p_data -> 'created', p_data -> 'canceled_at');
 begin
-  o.asked := v_amount[1];
+  o.amount_due := v_amount[1];
   if v_status = 'succeeded' then
     o.status := 'succeeded';
-    o.received := v_amount[2];
+    o.amount_received := v_amount[2];
   elsif v_status in ('processing', 'requires_action', 'requires_source_action', 'requires_capture') then
     o.status := 'pending';
   elsif payments_private.shows_failure('payment_intent', null, p_data) then

@@ -10,11 +10,11 @@ declare
   v_status text := p_data ->> 'status';
   v_text   text[] := payments_private.json_texts(p_data -> 'currency', p_data -> 'description', p_data -> 'reason');
 begin
-  o.asked := payments_private.json_bigint(p_data -> 'amount');
+  o.amount_due := payments_private.json_bigint(p_data -> 'amount');
   o.status := case when v_status in ('failed', 'canceled') then 'failed'
                    when v_status in ('pending', 'requires_action') then 'pending'
                    else 'refunded' end;
-  o.refunded := case when o.status <> 'failed' then o.asked end;
+  o.refunded := case when o.status <> 'failed' then o.amount_due end;
   if v_text[3] = 'expired_uncaptured_charge' then
     o.mode := 'released';
   end if;
@@ -34,7 +34,7 @@ as $$
 declare
   v_text text[] := payments_private.json_texts(p_data -> 'currency', p_data -> 'description', p_data -> 'reason');
 begin
-  o.asked := payments_private.json_bigint(p_data -> 'amount');
+  o.amount_due := payments_private.json_bigint(p_data -> 'amount');
   -- A dispute stands while it is open and after it was lost. One that was won, only inquired, prevented, or closed
   -- because the charge was refunded (charge_refunded, until 2020) does not.
   o.status := case when p_data ->> 'status' in ('won', 'warning_closed', 'prevented', 'charge_refunded') then 'failed'
