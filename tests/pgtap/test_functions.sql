@@ -55,6 +55,7 @@ select set_eq($$ select role || ' ' || name from callable where schema = 'paymen
   'payments_service verifications',
   'payments_service settle_account',
   'payments_service accounts_due',
+  'payments_service lists_at_end',
   'payments_keys audit_action',
   'payments_admin doctor',
   'payments_service doctor',

@@ -167,7 +167,7 @@ def test_after_a_failover_as_the_page_says(service_url: str, conn: Conn, account
     ingest(conn, [each for each in events if each not in lost])
     account.happened = events
     text = (ROOT / "docs/how-to/outages.md").read_text(encoding="utf-8")
-    found = re.search(r"^  ```python\n(.*?)^  ```$", text, re.MULTILINE | re.DOTALL)
+    found = re.search(r"^ +```python\n(.*?)^ +```$", text, re.MULTILINE | re.DOTALL)
     assert found
     snippet = dedent(found[1]).replace('"sk_live_…"', f'"{KEY}", "{account.base_url}"').replace('"live"', '"test"')
     for _ in range(2):
