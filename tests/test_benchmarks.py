@@ -23,7 +23,7 @@ PARTS = {
     "access": ["reading and retrying"],
     "rebuild": ["rebuild_projections"],
     "bloat": ["tables"],
-    "linked": ["processor milliseconds each, medians of the rounds", "linking in steps"],
+    "linked": ["milliseconds each, medians of the rounds", "linking in steps"],
     "dashboard": ["pages"],
     "flat": ["cost of an event"],
 }

@@ -157,6 +157,7 @@ def test_what_an_application_has_taken_apart_is_left_to_people(shop: Shop, chang
     assert shop.all(ANEW.replace("%as of today%", "%")) == before
 
 
+@pytest.mark.slow
 def test_links_by_reference_are_no_change_by_hand(shop: Shop) -> None:
     shop.link("app.teams", "customer", by="subject", match=TEAM)
     shop.link("app.teams", "subscription", by="subject", match=TEAM)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import psycopg
+import pytest
 
 from pg_payments.schema.migrate import migrate, status
 
@@ -12,6 +13,7 @@ select payments.register_subject_type('team', 'public.team_members',
 """
 
 
+@pytest.mark.slow
 def test_registering_a_subject_type_changes_nothing_by_hand(database_url: str, conn: psycopg.Connection[Any]) -> None:
     conn.execute("create table public.team_members (team_id text, user_id text)")
     conn.execute(REGISTER)

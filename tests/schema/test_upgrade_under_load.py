@@ -103,14 +103,12 @@ def backup(url: str) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.alone
-@pytest.mark.parametrize("what", ["functions", "functions and policies"])
-def test_upgrades_end_well_and_no_delivery_waits(database_url: str, tree: SqlTree, what: str) -> None:
+def test_upgrades_end_well_and_no_delivery_waits(database_url: str, tree: SqlTree) -> None:
     with delivering(database_url) as done:
         for number in range(UPGRADES):
             edit(tree, FUNCTION, number)
             edit(tree, TRIGGER, number)
-            if "policies" in what:
-                edit(tree, POLICY, number)
+            edit(tree, POLICY, number)
             assert migrate(database_url, tree).loaded
     assert {status for status, _ in done} == {"processed"}
     assert max(seconds for _, seconds in done) < LONGEST
@@ -173,6 +171,7 @@ def test_no_table_is_locked_while_what_was_loaded_is_remembered(
     assert answers == ["processed"]
 
 
+@pytest.mark.slow
 def test_broken_off_before_it_is_remembered_it_is_loaded_again(
     database_url: str, tree: SqlTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
