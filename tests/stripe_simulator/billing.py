@@ -89,6 +89,15 @@ class Billing(Payments):
         subject: Subject | None = None,
     ) -> tuple[Invoice, Purchase | None]:
         """An invoice of its own, without subscription; zero amounts are paid at once, without payment."""
+        invoice = self._drafted(customer, amount, currency, "M")
+        if amount == 0:
+            self._finalize(invoice)
+            self._pay_invoice(invoice, None)
+            return invoice, None
+        return invoice, self._collect(invoice, outcome, subject)
+
+    def _drafted(self, customer: Customer, amount: int, currency: str, series: str) -> Invoice:
+        """An invoice without a subscription that was created just now."""
         invoice = Invoice(
             self.new_id("in"),
             customer.id,
@@ -97,17 +106,13 @@ class Billing(Payments):
             self.now,
             self.now,
             self.now,
-            number=f"M-{len(self.events)}",
+            number=f"{series}-{len(self.events)}",
             customer_email=customer.email,
         )
         self.add(invoice)
         self.emit("invoice.created", invoice)
         self.tick()
-        if amount == 0:
-            self._finalize(invoice)
-            self._pay_invoice(invoice, None)
-            return invoice, None
-        return invoice, self._collect(invoice, outcome, subject)
+        return invoice
 
     def change_quantity(self, sub: Subscription, quantity: int) -> None:
         before = self.show(sub)

@@ -28,20 +28,7 @@ class Unusual(Billing):
         self.claims: dict[Subject, dict[str, int]] = {}
 
     def open_invoice(self, customer: Customer, amount: int, currency: str = "usd") -> Invoice:
-        invoice = Invoice(
-            self.new_id("in"),
-            customer.id,
-            currency,
-            amount,
-            self.now,
-            self.now,
-            self.now,
-            number=f"U-{len(self.events)}",
-            customer_email=customer.email,
-        )
-        self.add(invoice)
-        self.emit("invoice.created", invoice)
-        self.tick()
+        invoice = self._drafted(customer, amount, currency, "U")
         self._finalize(invoice)
         return invoice
 
