@@ -33,7 +33,7 @@ def repeats(bench: Bench) -> Part:
                 if turn >= 0:
                     found[way].append(spent)
     costs = {way: known_median(values) for way, values in found.items()}
-    table = Table("cost of an event that tells nothing new", ("event", "backend ms/event"))
+    table = Table("events that tell nothing new", ("event", "backend ms/event"))
     for way, cost in costs.items():
         table.add(way, number(cost, 3), way=way, rounds=found[way])
     part = Part("repeats", f"one by one on one connection, {bench.options.runs} rounds", [table])

@@ -3354,7 +3354,7 @@ ALTER FUNCTION payments_private.linked_expression(p_object_type text, p_path tex
 COMMENT ON FUNCTION payments_private.linked_expression(p_object_type text, p_path text, p_type text, p_data text) IS 'Returns the SQL that reads a linked column''s value from an object; null for a type that cannot hold one.';
 
 CREATE FUNCTION payments_private.linked_expressions(p_link payments_private.linked_tables, p_types jsonb, p_data text) RETURNS text
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.linked_expressions(p_link payments_private.linked_tables, p_types jsonb, p_data text) OWNER TO payments_owner;
@@ -4878,6 +4878,14 @@ CREATE FUNCTION payments_private.take_token(p_environment text, p_account_id tex
 ALTER FUNCTION payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision) IS 'Takes one request out of an account''s token bucket, which all processes share; false when it is empty. Rate in requests a second.';
+
+CREATE FUNCTION payments_private.target_oid(p_link payments_private.linked_tables) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.target_oid(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.target_oid(p_link payments_private.linked_tables) IS 'Returns the SQL that finds the oid of a linked table, whatever it is called now; null where it was dropped.';
 
 CREATE FUNCTION payments_private.tell_of_answer() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -7895,6 +7903,8 @@ REVOKE ALL ON FUNCTION payments_private.take_claims_back() FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, OUT event_id uuid, OUT status text, OUT duplicate boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.target_oid(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.tell_of_answer() FROM PUBLIC;
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 PARTS = {
     "pipeline": ["events taken in"],
     "size": ["tables", "indexes"],
-    "repeats": ["cost of an event that tells nothing new"],
+    "repeats": ["events that tell nothing new"],
     "sync": ["objects stored"],
     "access": ["reading and retrying"],
     "rebuild": ["rebuild_projections"],

@@ -39,7 +39,7 @@ comment on function payments_private.generate_linked_dispatch() is 'Writes payme
 create or replace function payments_private.linked_expressions(
   p_link payments_private.linked_tables, p_types jsonb, p_data text
 ) returns text
-language plpgsql stable
+language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin

@@ -7,8 +7,23 @@
 --   list_linked_<n>    lists the linked columns of the rows of given objects
 --   fill_linked_<n>    has the guard fill all rows, some at a time
 
--- A table that was renamed is followed by its oid until it is linked again; one that was dropped has no rows. Neither
--- may keep Stripe's events from being stored.
+-- A table that was renamed is found by its triggers until it is linked again; one that was dropped has no rows. Neither
+-- may keep Stripe's events from being stored. Its oid is not written down: a restored database has others.
+create or replace function payments_private.target_oid(p_link payments_private.linked_tables) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return format($sql$(
+    select g.tgrelid from pg_catalog.pg_trigger g join pg_catalog.pg_proc p on p.oid = g.tgfoid
+      join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+     where n.nspname = 'payments_private' and p.proname = 'check_linked_%s' and g.tgparentid = 0
+     limit 1)$sql$, p_link.link_id);
+end
+$$;
+comment on function payments_private.target_oid(payments_private.linked_tables) is
+  'Returns the SQL that finds the oid of a linked table, whatever it is called now; null where it was dropped.';
+
 create or replace function payments_private.touch_body(p_link payments_private.linked_tables) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -48,15 +63,15 @@ exception
       return 0;
     end if;
     if $2 then
-      execute format('update %%s t set %2$I = t.%2$I where t.%2$I = any ($1)', %5$s::oid::regclass) using $1;
+      execute format('update %%s t set %2$I = t.%2$I where t.%2$I = any ($1)', %5$s::regclass) using $1;
     else
-      execute format('update %%s t set %2$I = t.%2$I where t.%4$I = any ($1)', %5$s::oid::regclass) using v_all;
+      execute format('update %%s t set %2$I = t.%2$I where t.%4$I = any ($1)', %5$s::regclass) using v_all;
     end if;
     get diagnostics v_count = row_count;
     return v_count;
 end
 $body$, p_link.target::text, p_link.id_column, coalesce(v_type, 'text'),
-    coalesce(p_link.match_column, p_link.id_column), p_link.target::oid);
+    coalesce(p_link.match_column, p_link.id_column), payments_private.target_oid(p_link));
 end
 $$;
 comment on function payments_private.touch_body(payments_private.linked_tables) is 'Returns the body of touch_linked_<n>(values text[], by_id boolean).';
@@ -150,8 +165,8 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return format('replace(%L, %L, %s::oid::regclass::text)', replace(p_statement, p_link.target::text, '@table@'),
-                '@table@', p_link.target::oid);
+  return format('replace(%L, %L, %s::regclass::text)', replace(p_statement, p_link.target::text, '@table@'),
+                '@table@', payments_private.target_oid(p_link));
 end
 $$;
 comment on function payments_private.by_oid(payments_private.linked_tables, text) is
@@ -188,7 +203,8 @@ begin
     return query execute %s using $1;
   end if;
 end
-$body$, p_link.target::oid, payments_private.by_oid(p_link, format('select %s, %s from %s t where t.%I = any ($1)',
+$body$, payments_private.target_oid(p_link), payments_private.by_oid(p_link, format(
+      'select %s, %s from %s t where t.%I = any ($1)',
       payments_private.json_of_columns(p_link.key_columns::text[]),
       payments_private.json_of_columns(array(select jsonb_object_keys(p_link.columns))), v_table,
       p_link.id_column)))),

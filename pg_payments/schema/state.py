@@ -327,9 +327,13 @@ class Part:
 def outdated_parts(conn: Connection) -> list[Part]:
     """What was written at run time and is not as the functions that are loaded would write it."""
     name = "payments_private.outdated_parts()"
-    there = "select pg_catalog.to_regprocedure(%s) is not null and pg_catalog.to_regclass(%s) is not null"
-    if conn.execute(there, [name, "payments_private.linked_tables"]).fetchone() != (True,):
-        return []  # nothing is loaded yet, or a rollback has taken the table
+    if conn.execute(
+        """select pg_catalog.to_regprocedure(%s) is not null and exists (
+             select from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+              where n.nspname = 'payments_private' and p.proname = 'link_is_outdated')""",
+        [name],
+    ).fetchone() != (True,):
+        return []  # nothing is loaded yet, or a rollback has taken the table and what is about its rows
     rows = conn.execute(f"select p.kind, p.id, p.thing, p.owner::text from {name} p").fetchall()
     return [Part(*row) for row in rows]
 

@@ -752,6 +752,7 @@ INTERNALS: Final = """
     take_claims_back
     take_event
     take_token
+    target_oid
     tell_of_answer
     tell_of_object
     tells_of_payments

@@ -327,14 +327,14 @@ COMPUTED = {
 
 
 def _nothing_made_up(rows: Rows, bodies: list[str], where: str) -> None:
-    """Every text and number in a projection was said by some body."""
+    """Every text and number in a projection was said by some body, but for a few words of ours."""
     said: set[Any] = set()
     for text in bodies:
         try:
             _collect(json.loads(text), said)
         except (ValueError, RecursionError):
             continue
-    ours = {"test", "stripe"}
+    ours = {"test", "stripe", "released"}
     for table, table_rows in rows.items():
         if table == "stripe_checkout_sessions":
             continue

@@ -30,8 +30,10 @@ Conn = psycopg.Connection[Row]
 ROWS = 20_000
 FEW_ROWS = {"clock", "installation", "settings", "subject_types", "open_readings", "provider_connections"}
 """Tables of a handful of rows, which Postgres reads as a whole."""
-ON_DEMAND = {"payments_private.check_portal_configuration", "payments_private.check_prices"}
-"""They read on only where the owner has limited prices or configurations."""
+ON_DEMAND = {
+    "payments_private.check_portal_configuration", "payments_private.check_prices", "payments_private.follow_volume",
+}  # fmt: skip
+"""They read on only where the owner has limited prices or configurations, or somebody looks at the dashboard."""
 MOST_ROWS = 40
 """Rows that one lookup may look at: a payment's objects."""
 MOST_HELD = 200

@@ -147,6 +147,7 @@ CHECK = f"""
 ACCEPTED = {
     "SQL on purpose, run as who may act as the owner": {
         ("payments_private.calls_functions", "text type variable is not sanitized"),
+        ("payments_private.follow", "text type variable is not sanitized"),
     },
     "a literal, or what is known to be one: read as its type": {
         ("payments.purge_events", 'cast "text" value to "uuid" type'),
@@ -158,9 +159,11 @@ ACCEPTED = {
     },
     "assigned once a call, where the cast is cheaper than what would avoid it": {
         ("payments.begin_list", 'cast "numeric" value to "bigint" type'),
+        ("payments.count_volume", 'cast "integer" value to "bigint" type'),
         ("payments.note_swept", 'cast "bigint" value to "integer" type'),
         ("payments.rows_to_create", 'cast "integer" value to "bigint" type'),
         ("payments.take_read", 'cast "integer" value to "double precision" type'),
+        ("payments_private.count_hours", 'cast "numeric" value to "bigint" type'),
         ("payments_private.doctor_host", 'cast "bigint" value to "integer" type'),
         ("payments_private.expected_of", 'cast "numeric" value to "double precision" type'),
         ("payments_private.foreign_key_name", 'cast "text" value to "name" type'),
