@@ -32,6 +32,7 @@ FEW_ROWS = {"clock", "installation", "settings", "subject_types", "open_readings
 """Tables of a handful of rows, which Postgres reads as a whole."""
 ON_DEMAND = {
     "payments_private.check_portal_configuration", "payments_private.check_prices", "payments_private.follow_volume",
+    "payments_private.note_changed_hour",
 }  # fmt: skip
 """They read on only where the owner has limited prices or configurations, or somebody looks at the dashboard."""
 MOST_ROWS = 40
