@@ -34,7 +34,8 @@ select e, a, (array['one_time_payment', 'refund', 'failed_payment'])[1 + (random
   from (values ('test', null), ('live', null), ('test', 'acct_shop2')) x (e, a), generate_series(1, %s)
 """
 BY_SQL = """
-select (t.provider_created_at at time zone 'UTC')::date as day, t.currency, t.type, t.status, count(*) as number,
+select (least(t.provider_created_at, now()) at time zone 'UTC')::date as day,  -- what is of the future counts now
+       t.currency, t.type, t.status, count(*) as number,
        sum(t.amount)::bigint as amount, sum(t.amount_refunded)::bigint as refunded,
        (sum(t.amount) filter (where t.paid_at is not null))::bigint as paid
   from payments.transactions t

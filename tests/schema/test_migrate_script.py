@@ -51,6 +51,7 @@ def test_migrate_goes_on_from_the_script(empty_database_url: str, script: Path) 
     assert status(empty_database_url).up_to_date
 
 
+@pytest.mark.slow
 def test_a_role_without_superpowers_may_run_the_script(deploy_url: str, script: Path) -> None:
     done = psql(deploy_url, "-1", "-f", str(script))
     assert (done.returncode, done.stderr) == (0, "")
@@ -72,6 +73,7 @@ def test_on_an_installed_database_nothing_happens(database_url: str, script: Pat
     assert pg_dump(database_url) == before
 
 
+@pytest.mark.slow
 def test_a_client_that_is_not_psql_may_run_it_too(tmp_path: Path, database_url: str, empty_database_url: str) -> None:
     (tmp_path / "supabase").mkdir()
     done = command("sql", "--supabase", "--in", str(tmp_path))

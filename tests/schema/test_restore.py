@@ -46,9 +46,10 @@ def statements(url: str) -> list[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
-    [*(pytest.param((each,), marks=pytest.mark.slow) for each in ("--no-owner", "--no-privileges")), BARE],
+    [("--no-owner",), ("--no-privileges",), BARE],
     ids=" ".join,
 )
 def test_what_was_restored_is_made_ours_again(

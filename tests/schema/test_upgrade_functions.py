@@ -87,6 +87,7 @@ NO_MORE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", NO_MORE)
 def test_views_and_policies_that_no_file_makes_any_more_go(
     empty_database_url: str, tmp_path: Path, change: str

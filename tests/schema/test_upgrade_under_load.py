@@ -134,7 +134,10 @@ def test_beside_a_backup_functions_are_upgraded_and_policies_give_up(
     assert migrate(database_url, tree).loaded == [POLICY]
 
 
-@pytest.mark.parametrize("name", [FUNCTION, TRIGGER, "functions/20_checkout/portal.sql"])
+@pytest.mark.parametrize(
+    "name",
+    [FUNCTION, *(pytest.param(each, marks=pytest.mark.slow) for each in (TRIGGER, "functions/20_checkout/portal.sql"))],
+)
 def test_a_changed_function_locks_no_table(database_url: str, tree: SqlTree, name: str) -> None:
     edit(tree, name, 1)
     with psycopg.connect(database_url) as holder:
