@@ -77,6 +77,7 @@ def test_sqlalchemy(url: str, conn: Conn) -> None:
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_alembic_leaves_our_schemas_alone(url: str) -> None:
     sqlalchemy = pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed")
     autogenerate = pytest.importorskip("alembic.autogenerate", reason="Alembic is not installed")

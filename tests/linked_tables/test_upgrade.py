@@ -93,6 +93,7 @@ def test_all_that_was_written_is_written_again(shop: Shop, tmp_path: Path) -> No
     assert status(shop.url).up_to_date
 
 
+@pytest.mark.slow
 def test_where_only_functions_changed_no_linked_table_is_locked(shop: Shop, tmp_path: Path) -> None:
     """A session that writes to the table, and to ours, holds up nothing."""
     shop.link("app.teams", "customer", by="subject", match=TEAM)

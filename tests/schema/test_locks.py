@@ -64,6 +64,7 @@ def test_the_plan_names_locks_and_who_has_been_open_the_longest(empty_database_u
     assert plan(url, before).locks == {}
 
 
+@pytest.mark.slow
 def test_the_command_says_so(database_url: str) -> None:
     with psycopg.connect(database_url) as conn:
         conn.execute("delete from payments_migrations.loaded_file where name = 'policies/transactions.sql'")

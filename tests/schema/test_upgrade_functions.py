@@ -108,6 +108,7 @@ def test_views_and_policies_that_no_file_makes_any_more_go(
     assert [name for (name,) in run(url, "select polname::text from pg_policy")] == policies
 
 
+@pytest.mark.slow
 def test_a_view_that_others_use_is_not_dropped(empty_database_url: str, tmp_path: Path) -> None:
     url, before = empty_database_url, small_tree(tmp_path / "before")
     write(before.root / "functions/20_late.sql", VIEW)
@@ -139,6 +140,7 @@ def test_what_an_application_built_on_it_is_named_and_stays(url: str, tmp_path: 
     assert pg_dump(url) == before
 
 
+@pytest.mark.slow
 def test_what_was_edited_is_accepted_with_the_rest_or_not_at_all(url: str, tree: SqlTree) -> None:
     path = tree.root / "migrations/0002.orders.sql"
     write(path, path.read_text() + "-- reworded\n")
@@ -162,6 +164,7 @@ def test_a_rollback_loses_nothing_unasked(url: str, tree: SqlTree) -> None:
     assert rollback(url, tree, drop_data=True) == ["0002.orders"]
 
 
+@pytest.mark.slow
 def test_a_column_that_holds_something_counts(url: str, tree: SqlTree) -> None:
     write(tree.root / "migrations/0003.more.sql", "alter table payments.orders add column a text, add column b text;\n")
     write(
@@ -175,6 +178,7 @@ def test_a_column_that_holds_something_counts(url: str, tree: SqlTree) -> None:
     assert rollback(url, tree) == ["0003.more"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other",
     [
@@ -199,6 +203,7 @@ def test_what_depends_on_it_is_named_before_anything_is_undone(url: str, tree: S
     assert pg_dump(url) == before
 
 
+@pytest.mark.slow
 def test_nobody_is_asked_without_a_terminal_and_nothing_is_undone(url: str) -> None:
     before = pg_dump(url)
     for name in ("rollback", "uninstall"):
