@@ -67,8 +67,8 @@ select is_empty($$
    where r.rolname in ('payments_service', 'payments_user', 'payments_anon', 'payments_admin', 'payments_keys')
 $$, 'no group is a member of another');
 
-create role stranger;
-set local role stranger;
+create role pgtap_stranger;
+set local role pgtap_stranger;
 select throws_ok('select * from payments.stripe_checkout_sessions', '42501', null, 'a stranger reads nothing');
 select throws_ok($$ select payments.ingest_stripe_event('test', '{}') $$, '42501', null, 'a stranger ingests nothing');
 reset role;

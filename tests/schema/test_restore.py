@@ -74,14 +74,14 @@ def test_what_was_restored_is_made_ours_again(
 PUBLIC = """
 select p.proname::text from pg_proc p
  where p.pronamespace::regnamespace::text = any ('{payments,payments_private}')
-   and has_function_privilege('stranger', p.oid, 'execute')
+   and has_function_privilege('restore_stranger', p.oid, 'execute')
 """
 
 
 @pytest.mark.slow
 def test_functions_written_at_run_time_are_closed_again(shop: Shop, server: Server, empty_database_url: str) -> None:
     """The lookups of subject types, the guards of linked tables, and what their owner's rights read and fill."""
-    server.login("stranger")
+    server.login("restore_stranger")
     shop.conn.execute(f"create table app.members (team uuid, person text); alter table app.members owner to {OWNER}")
     shop.conn.execute("select payments.register_subject_type('team', 'app.members', 'team', 'person')")
     shop.link("app.products", "product", push={"name": "title"})
