@@ -2067,6 +2067,14 @@ ALTER FUNCTION payments_private.customer_type(p_customer_id text) OWNER TO payme
 
 COMMENT ON FUNCTION payments_private.customer_type(p_customer_id text) IS 'The type of object that a customer is, by its id.';
 
+CREATE FUNCTION payments_private.customers_of_nobody(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.customers_of_nobody(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.customers_of_nobody(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) IS 'Customers of whom the API answered, and of whom nobody ever said for whom they stand, these answers included: they change no claim. None of a few snapshots, where it is not worth asking.';
+
 CREATE TABLE payments_private.sync_ranges (
     range_id uuid DEFAULT gen_random_uuid() NOT NULL,
     environment text NOT NULL,
@@ -4463,13 +4471,13 @@ ALTER FUNCTION payments_private.renew_part(p_kind text, p_id text) OWNER TO paym
 
 COMMENT ON FUNCTION payments_private.renew_part(p_kind text, p_id text) IS 'Writes the functions and triggers of a link, or a subject type''s lookup, as this version has them. Locks a linked table only where one of its triggers differs. Called as payments_owner; raises 42501 for who may not act as the owner.';
 
-CREATE FUNCTION payments_private.repeated_objects(p_snapshots payments_private.snapshot[], OUT objects text[], OUT seconds text[]) RETURNS record
+CREATE FUNCTION payments_private.repeated_objects(p_snapshots payments_private.snapshot[], OUT carry boolean[], OUT more boolean[]) RETURNS record
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.repeated_objects(p_snapshots payments_private.snapshot[], OUT objects text[], OUT seconds text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.repeated_objects(p_snapshots payments_private.snapshot[], OUT carry boolean[], OUT more boolean[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.repeated_objects(p_snapshots payments_private.snapshot[], OUT objects text[], OUT seconds text[]) IS 'Objects, as type:id, of which there are several snapshots; then also the object and second of each snapshot.';
+COMMENT ON FUNCTION payments_private.repeated_objects(p_snapshots payments_private.snapshot[], OUT carry boolean[], OUT more boolean[]) IS 'For each snapshot whether there are others of its object here (carry), and whether others of its second follow (more), as for store_snapshot; null where no object has several.';
 
 CREATE FUNCTION payments_private.reproject(p_environment text, p_account text, p_stage text, p_keys text[]) RETURNS void
     LANGUAGE plpgsql
@@ -7280,6 +7288,8 @@ REVOKE ALL ON FUNCTION payments_private.customer_of_subject(p_environment text, 
 
 REVOKE ALL ON FUNCTION payments_private.customer_type(p_customer_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.customers_of_nobody(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.cut_range(p_range payments_private.sync_ranges) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.default_method_of(p_environment text, p_account text, p_customer_id text) FROM PUBLIC;
@@ -7806,7 +7816,7 @@ REVOKE ALL ON FUNCTION payments_private.related_ids(p_environment text, p_accoun
 
 REVOKE ALL ON FUNCTION payments_private.renew_part(p_kind text, p_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.repeated_objects(p_snapshots payments_private.snapshot[], OUT objects text[], OUT seconds text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.repeated_objects(p_snapshots payments_private.snapshot[], OUT carry boolean[], OUT more boolean[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.reproject(p_environment text, p_account text, p_stage text, p_keys text[]) FROM PUBLIC;
 

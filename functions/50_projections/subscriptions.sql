@@ -29,6 +29,9 @@ as $$
 begin
   return case
     when jsonb_typeof(p_subscription -> p_field) = 'number' then payments_private.json_time(p_subscription -> p_field)
+    when jsonb_typeof(p_subscription #> '{items,data}') = 'array' and p_subscription #> '{items,data,1}' is null
+      and payments_private.json_id(p_subscription #> '{items,data,0}') is not null  -- nearly always: one item
+      then payments_private.json_time(p_subscription #> array['items', 'data', '0', p_field])
     else (
       select case when count(distinct i.d -> p_field) = 1 then min(payments_private.json_time(i.d -> p_field)) end
         from payments_private.items_of(p_subscription) i)

@@ -10,21 +10,21 @@ declare
   v_account     text := payments_private.foreign_account(p_environment, p_account);
   v_observed_at timestamptz := coalesce(p_observed_at, payments_private.now());
   v_snapshots   payments_private.snapshot[];
+  v_wrong       record;
 begin
   if jsonb_typeof(p_objects) is distinct from 'array' then
     raise exception 'objects must be an array of Stripe objects' using errcode = 'PY001', detail = 'objects';
   end if;
-  if exists (
-    select from jsonb_array_elements(p_objects) o
-     where payments_private.json_text(o.value -> 'object') is null or payments_private.json_id(o.value) is null
-       or jsonb_typeof(o.value) <> 'object')
-  then
+  select bool_or(jsonb_typeof(o.value) <> 'object' or payments_private.json_text(o.value -> 'object') is null
+                 or payments_private.json_id(o.value) is null) as nameless,
+         bool_or(o.value -> 'livemode' = to_jsonb(p_environment <> 'live')) as elsewhere
+    into v_wrong
+    from jsonb_array_elements(p_objects) o;
+  if v_wrong.nameless then
     raise exception 'every object needs an id and the name of its type in "object"' using errcode = 'PY001',
       detail = 'objects',
       hint = 'Pass the elements of "data" of a Stripe list, verbatim.';
-  end if;
-  if exists (select from jsonb_array_elements(p_objects) o
-              where payments_private.json_boolean(o.value -> 'livemode') <> (p_environment = 'live')) then
+  elsif v_wrong.elsewhere then
     raise exception 'an object of the other mode' using errcode = 'PY008', detail = p_environment,
       hint = 'Use a test key for test and a live key for live.';
   end if;

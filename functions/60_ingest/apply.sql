@@ -194,7 +194,7 @@ begin
       v_payments := v_payments || payments_private.payments_of_subscriptions(p_environment, p_account, v_resubjected);
     end if;
   end if;
-  if p_sessions <> '{}' then
+  if p_sessions <> '{}' and p_account is null then
     perform payments_private.project_checkout_sessions(p_environment, p_account, p_sessions);
   end if;
   if cardinality(p_groups) > 1 then  -- some may have been joined since
@@ -209,29 +209,63 @@ $$;
 comment on function payments_private.project_changes(text, text, text[], text[], text[], text[], text[], text[], text[]) is
   'Computes what depends on stored objects that changed. p_others: type:id of what has rows of its own and nothing that depends on it; p_subjects: whose customer mapping; p_claimed: customers that stand for another subject than before; p_groups: whose payments.';
 
--- Objects with several snapshots here, whose bodies are asked for before the ledger has them; and each one's second.
+-- Bodies of objects with several snapshots here are asked for before the ledger has them.
 create or replace function payments_private.repeated_objects(
-  p_snapshots payments_private.snapshot[], out objects text[], out seconds text[]
+  p_snapshots payments_private.snapshot[], out carry boolean[], out more boolean[]
 )
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_names   text[];
+  v_seconds text[];
 begin
-  objects := array[]::text[];
   if cardinality(p_snapshots) = 1 then
     return;
   end if;
-  objects := array(
-    select s.object_type || ':' || s.object_id from unnest(p_snapshots) s group by 1 having count(*) > 1);
-  if objects <> '{}' then
-    seconds := array(
-      select s.object_type || ':' || s.object_id || '@' || date_trunc('second', s.observed_at)
-        from unnest(p_snapshots) s);
+  v_names := array(select s.object_type || ':' || s.object_id from unnest(p_snapshots) s);
+  if (select count(distinct n) = count(n) from unnest(v_names) n) then
+    return;
   end if;
+  v_seconds := array(select s.object_type || ':' || s.object_id || '@' || date_trunc('second', s.observed_at)
+                       from unnest(p_snapshots) s);
+  for i in 1 .. cardinality(v_names) loop
+    carry[i] := cardinality(array_positions(v_names, v_names[i])) > 1;
+    more[i] := v_seconds[i] = any (v_seconds[i + 1:]);
+  end loop;
 end
 $$;
 comment on function payments_private.repeated_objects(payments_private.snapshot[]) is
-  'Objects, as type:id, of which there are several snapshots; then also the object and second of each snapshot.';
+  'For each snapshot whether there are others of its object here (carry), and whether others of its second follow (more), as for store_snapshot; null where no object has several.';
+
+-- A sync reads customers by the hundred, and most are nobody's: who is, is asked once for all of them.
+create or replace function payments_private.customers_of_nobody(
+  p_environment text, p_account text, p_snapshots payments_private.snapshot[]
+) returns text[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if cardinality(p_snapshots) < 10 or p_snapshots[1].provider_event_id is not null then
+    return array[]::text[];
+  end if;
+  return array(
+    select s.object_id
+      from unnest(p_snapshots) s
+      left join lateral (
+        select true as claimed from payments_private.customer_claims c
+         where c.provider_customer_id = s.object_id and c.environment = p_environment
+           and c.account = coalesce(p_account, '')
+         limit 1) k on true
+     where s.object_type = 'customer' and s.provider_event_id is null
+     group by s.object_id
+    having count(*) = 1 and bool_and(
+      k.claimed is null and payments_private.subject_in(p_account, s.data -> 'metadata') is null
+      and not payments_private.is_deletion(s.object_type, s.event_type, s.data)));
+end
+$$;
+comment on function payments_private.customers_of_nobody(text, text, payments_private.snapshot[]) is
+  'Customers of whom the API answered, and of whom nobody ever said for whom they stand, these answers included: they change no claim. None of a few snapshots, where it is not worth asking.';
 
 create or replace function payments_private.apply_snapshots(
   p_environment text, p_account text, p_snapshots payments_private.snapshot[]
@@ -247,7 +281,7 @@ declare
   v_stored        record;
   v_claim         record;
   v_repeated      record := payments_private.repeated_objects(p_snapshots);
-  v_carry         boolean;  -- its body is asked for before the ledger has it
+  v_nobodys       text[] := payments_private.customers_of_nobody(p_environment, p_account, p_snapshots);
   v_count         integer := 0;
   v_others        text[] := array[]::text[];
   v_customers     text[] := array[]::text[];
@@ -260,17 +294,19 @@ begin
   for i in 1 .. cardinality(p_snapshots) loop
     s := p_snapshots[i];
     continue when s.object_id is null or s.object_type is null;
-    v_carry := s.object_type || ':' || s.object_id = any (v_repeated.objects);
-    v_stored := payments_private.store_snapshot(
-      p_environment, p_account, s, v_carry, v_carry and v_repeated.seconds[i] = any (v_repeated.seconds[i + 1:]));
+    v_stored := payments_private.store_snapshot(p_environment, p_account, s, coalesce(v_repeated.carry[i], false),
+                                                coalesce(v_repeated.more[i], false));
     v_count := v_count + v_stored.changed::integer;
-    if s.object_type in ('customer', 'subscription', 'checkout.session', 'v2.core.account')
-      or (s.object_type = 'invoice' and v_stored.changed) then
+    if (s.object_type in ('customer', 'subscription', 'checkout.session', 'v2.core.account')
+        or (s.object_type = 'invoice' and v_stored.changed))
+       and not (s.object_id = any (v_nobodys) and (v_stored.newest).provider_event_id is null) then
       v_claim := payments_private.claim_told(p_environment, p_account, s, v_stored.changed, v_stored.newest);
       v_subjects := v_subjects || v_claim.subjects;
       v_claimed := array_remove(v_claimed || v_claim.customer, null);
     end if;
-    perform payments_private.fetch_payer_accounts(p_environment, p_account, s.refs) where s.refs::text like '%:acct%';
+    if s.refs::text like '%:acct%' then
+      perform payments_private.fetch_payer_accounts(p_environment, p_account, s.refs);
+    end if;
     if v_stored.told and v_stored.payment_group is not null and v_stored.payment_group <> all (v_groups) then
       v_groups := v_groups || v_stored.payment_group;
     end if;
@@ -280,10 +316,7 @@ begin
     case s.object_type
       when 'customer', 'v2.core.account' then v_customers := v_customers || s.object_id;
       when 'subscription' then v_subscriptions := v_subscriptions || s.object_id;
-      when 'checkout.session' then
-        if p_account is null and payments_private.attempt_of(p_environment, (v_stored.newest).data) is not null then
-          v_sessions := v_sessions || s.object_id;
-        end if;
+      when 'checkout.session' then v_sessions := v_sessions || s.object_id;
       when 'payment_intent', 'charge', 'invoice', 'invoice_payment', 'refund', 'dispute' then null;  -- no rows
       else v_others := v_others || (s.object_type || ':' || s.object_id);
     end case;

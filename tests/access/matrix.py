@@ -440,6 +440,7 @@ INTERNALS: Final = """
     current_customer
     current_subscription
     customer_of_subject
+    customers_of_nobody
     customer_type
     cut_range
     default_method_of

@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from tests.stripe_simulator.events import event
 from tests.stripe_simulator.models import Json
@@ -181,3 +182,48 @@ def test_a_mapping_that_is_deleted_by_hand_leaves_nothing(
     assert not conn.execute("select * from payments.verify_projections('test')").fetchall()
     by_hand(conn, "z")
     assert (mappings(conn)["z"], payers(conn)) == ("cus_1", ["z", "z"])
+
+
+CLAIMS = """
+select provider_customer_id, source, subject_id, claimed_at from payments_private.customer_claims where environment = %s
+ order by 1, 2, 4
+"""
+
+
+def test_a_page_of_customers_claims_what_each_alone_does(conn: Connection) -> None:
+    def shown(number: int, mode: str, **values: Any) -> Json:
+        return {
+            "id": f"cus_{number}", "object": "customer", "created": T, "livemode": mode == "live", "metadata": {},
+            **values,
+        }  # fmt: skip
+
+    def page(mode: str) -> list[Json]:
+        plain = [shown(n, mode) for n in range(1, 12)]
+        named = [shown(20, mode, metadata=names("a")), shown(21, mode, metadata=names("b"))]
+        twice = [shown(30, mode), shown(30, mode, metadata=names("c")), shown(21, mode)]
+        return [*plain, *named, *twice, {"id": "cus_2", "object": "customer", "deleted": True}, shown(31, mode)]
+
+    found = []
+    for mode in ("test", "live"):
+        claimed = {
+            "id": "sub_1", "object": "subscription", "customer": "cus_3", "status": "active", "created": T,
+            "metadata": names("d"), "items": {"data": []}, "livemode": mode == "live",
+        }  # fmt: skip
+        for minute, moved in enumerate((False, True)):
+            objects = [claimed, *page(mode)]
+            if moved:
+                objects = [o | {"metadata": {}} if o["id"] in ("cus_20", "sub_1") else o for o in objects]
+            for part in [objects] if mode == "test" else [[o] for o in objects]:
+                conn.execute(
+                    "select payments.store_stripe_objects(%s, %s, to_timestamp(%s))",
+                    [mode, Jsonb(part), T + DAY + minute * 60],
+                )
+            mapped = conn.execute(
+                "select subject_id, provider_customer_id from payments.customer_mappings where environment = %s"
+                " order by 1",
+                [mode],
+            ).fetchall()
+            found.append((conn.execute(CLAIMS, [mode]).fetchall(), mapped))
+    assert found[:2] == found[2:]
+    assert [m["subject_id"] for m in found[0][1]] == ["a", "c", "d"], "b was taken back"
+    assert [m["subject_id"] for m in found[1][1]] == ["c"]
