@@ -2,8 +2,8 @@
 
 Of functions it has everything but the body, which functions/ shows as it is. The same on every version of Postgres,
 hence without the compression, which not all of them have. ``docs/reference/`` has what the comments in it and the
-commands say to users, ``docs/images/schema.svg`` draws it. ``pytest --update-schema tests/test_schema_snapshot.py``
-writes all anew.
+commands say to users, ``docs/images/schema.svg`` draws it, ``pg_payments/schema/tables.tsv`` is what ``doctor`` and
+``status`` compare tables with. ``pytest --update-schema tests/test_schema_snapshot.py`` writes all anew.
 """
 
 import re
@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from pg_payments.cli.main import app
+from pg_payments.schema import tables
 from tests.support.command_reference import command_reference
 from tests.support.schema_diagram import schema_diagram
 from tests.support.sql_reference import Row, sql_reference
@@ -30,6 +31,15 @@ def test_the_schema_is_the_one_on_record(database_url: str, pytestconfig: pytest
     if pytestconfig.getoption("--update-schema"):
         SNAPSHOT.write_text(dump, encoding="utf-8")
     assert dump == SNAPSHOT.read_text(encoding="utf-8"), "run pytest --update-schema tests/test_schema_snapshot.py"
+
+
+def test_the_record_of_tables_is_that_of_a_fresh_database(database_url: str, pytestconfig: pytest.Config) -> None:
+    with psycopg.connect(database_url, options="-c search_path=pg_catalog,pg_temp") as conn:
+        present = tables.present(conn)
+    if pytestconfig.getoption("--update-schema"):
+        tables.RECORD.write_text("".join("\t".join([*part, how]) + "\n" for part, how in present.items()), "utf-8")
+        tables.made.cache_clear()
+    assert present == tables.made(), "run pytest --update-schema tests/test_schema_snapshot.py"
 
 
 @pytest.mark.parametrize("page", ["reference/sql.md", "reference/commands.md", "images/schema.svg"])

@@ -30,14 +30,15 @@ def doctor(
     fix: Annotated[
         bool, typer.Option("--fix", help="Put back what was changed by hand, retry due events, gather statistics.")
     ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask Stripe.")] = False,
     as_json: Json = False,
 ) -> int:
     """Say what is wrong and what to do next; exits with 0 if nothing is, 1 for yellow, 2 for red."""
     url = url_of(database_url)
-    found = diagnose(url)
+    found = diagnose(url, asks_stripe=not offline)
     if fix and any(finding.fix for finding in found):
         mend(url, found, print_note)
-        found = diagnose(url)
+        found = diagnose(url, asks_stripe=not offline)
     level = worst(found)
     if as_json:
         print_json({"level": level, "findings": [asdict(finding) for finding in found]})

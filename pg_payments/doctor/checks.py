@@ -14,7 +14,8 @@ from pg_payments import __version__
 from pg_payments.database import functions
 from pg_payments.database.connections import SEARCH_PATH
 from pg_payments.database.query import Row
-from pg_payments.doctor.findings import Finding, Fix
+from pg_payments.doctor.at_stripe import asked
+from pg_payments.doctor.findings import SKEW_SECONDS, Finding, Fix, Level
 from pg_payments.errors import ConfigurationError, MigrationError
 from pg_payments.schema import members, state
 from pg_payments.schema.sql_files import packaged
@@ -22,9 +23,6 @@ from pg_payments.schema.state import Status
 from pg_payments.settings import ENVIRONMENTS, Environment, Settings
 from pg_payments.stripe.keys import NAME, masked
 from pg_payments.stripe.webhook_endpoints import endpoint_url
-
-SKEW_SECONDS = 5
-"""How far this machine's clock and the database's may be apart before it is told."""
 
 
 @dataclass
@@ -34,6 +32,7 @@ class Patient:
     conn: Connection[Any]
     settings: Settings | None
     environments: list[Environment] = field(default_factory=lambda: list(ENVIRONMENTS))
+    asks_stripe: bool = False
 
     @cached_property
     def status(self) -> Status:
@@ -104,6 +103,9 @@ def schema(patient: Patient) -> Iterator[Finding]:
 def changed_by_hand(patient: Patient) -> Iterator[Finding]:
     """What somebody changed behind our back. `migrate` mends all of it but functions, which it tells of."""
     found = patient.status
+    for damage in found.damages:
+        level: Level = "yellow" if damage.made is None else "red"
+        yield Finding("tables", level, f"{damage} {damage.state}", damage.next_step)
     for name, changed in found.functions.items():
         yield Finding("functions", "red", f"{name} was {changed}", "pg-payments migrate --force loads the original")
     defaults = {name: how for name, how in found.grants.items() if " on new " in name}
@@ -120,7 +122,7 @@ def changed_by_hand(patient: Patient) -> Iterator[Finding]:
         if len(changes) > _TOLD:
             say = f"and {len(changes) - _TOLD} more"
             yield Finding(topic, "red", say, "pg-payments status lists all", fix=mend)
-    if not found.functions and not found.mending:
+    if not (found.functions or found.mending or found.damages):
         yield Finding("rights", "green", "owners, rights, policies, triggers and functions are as they were loaded")
 
 
@@ -236,6 +238,20 @@ def webhooks(patient: Patient) -> Iterator[Finding]:
             yield Finding("webhooks", "green", "deliveries can be verified", None, environment)
 
 
+def stripe(patient: Patient) -> Iterator[Finding]:
+    """What Stripe says: whether it takes the key, whose that is, what time it is, and what it delivers where."""
+    settings = patient.settings
+    if settings is None or not patient.asks_stripe:
+        return
+    for environment in patient.environments:
+        try:
+            key = patient.key(environment)
+        except ConfigurationError:
+            continue  # told with the keys
+        if key is not None and key.startswith((f"sk_{environment}_", f"rk_{environment}_")):
+            yield from asked(patient.conn, settings, environment, key)
+
+
 def database(patient: Patient) -> Iterator[Finding]:
     """What the database knows: `payments.doctor()`."""
     fixes: dict[str, Fix] = {"statistics": "analyze"}
@@ -254,6 +270,7 @@ CHECKS: dict[str, Check] = {
     "open transactions": transactions,
     "keys": keys,
     "webhooks": webhooks,
+    "Stripe": stripe,
     "database": database,
 }
 """All of them, in the order in which they are made."""

@@ -14,21 +14,22 @@ from pg_payments.errors import PaymentsError
 from pg_payments.settings import Settings
 
 
-def diagnose(database_url: str, settings: Settings | None = None) -> list[Finding]:
+def diagnose(database_url: str, settings: Settings | None = None, *, asks_stripe: bool = False) -> list[Finding]:
     """What is found in a database, the worst first; changes nothing. `settings`: those of this process if None.
+    `asks_stripe`: whether Stripe is asked, too, where there is a key.
 
     Raises nothing for what is wrong: a database that cannot be reached is a finding, too.
     """
     try:
         with connect(database_url, application_name="pg-payments doctor", connect_timeout=10) as conn:
-            return examine(conn, settings)
+            return examine(conn, settings, asks_stripe=asks_stripe)
     except PaymentsError as error:
         return [Finding("database", "red", error.message, error.hint)]
     except psycopg.Error as error:
         return [Finding("database", "red", f"the database cannot be used: {_line(error)}", "see PAYMENTS_DATABASE_URL")]
 
 
-def examine(conn: Connection[Any], settings: Settings | None = None) -> list[Finding]:
+def examine(conn: Connection[Any], settings: Settings | None = None, *, asks_stripe: bool = False) -> list[Finding]:
     """The same on a connection that commits each statement."""
     found: list[Finding] = []
     if settings is None:
@@ -39,7 +40,7 @@ def examine(conn: Connection[Any], settings: Settings | None = None) -> list[Fin
     refused = reachable(conn)
     if refused is not None:
         return [*found, refused]
-    patient = Patient(conn, settings)
+    patient = Patient(conn, settings, asks_stripe=asks_stripe)
     for name, check in CHECKS.items():
         try:
             found += check(patient)

@@ -10,12 +10,16 @@ from pg_payments.settings import Environment
 
 Level = Literal["skipped", "green", "yellow", "red"]
 """`red`: payments are wrong, late, lost or open to others until somebody acts; `yellow`: worth a look; `skipped`: this
-login may not look."""
+login or key may not look, or Stripe was out of reach."""
 LEVELS: tuple[Level, ...] = ("red", "yellow", "skipped", "green")
 """The worst first."""
 
 Fix = Literal["mend", "retry", "analyze"]
 """What `--fix` may do without asking: put back what was changed by hand, retry due events, gather statistics."""
+
+
+SKEW_SECONDS = 5
+"""How far two clocks may be apart before it is told."""
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,8 @@ def migrate(
             say(line)
         if applied or loaded or mended:
             conn.execute(TELL_POSTGREST)
+        for damage in state.compare(conn, tree).damages if found.damages or applied else []:
+            warn(f"{damage} {damage.state}: {damage.next_step}")
         _accept_edited(conn, tree, found, say)  # last: where something has failed before, nothing is accepted
         return Outcome(applied, loaded, mended)
 

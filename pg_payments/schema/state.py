@@ -15,7 +15,8 @@ from psycopg.rows import TupleRow
 
 from pg_payments.database.connections import SESSION_SETTINGS
 from pg_payments.errors import MigrationError
-from pg_payments.schema.sql_files import SqlFile, SqlTree
+from pg_payments.schema import tables
+from pg_payments.schema.sql_files import SqlFile, SqlTree, packaged
 
 Say = Callable[[str], None]
 
@@ -51,6 +52,8 @@ class Status:
     grants: dict[str, str] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)
     """What was written for an application's tables by another version: functions, and triggers on these tables."""
+    damages: list[tables.Damage] = field(default_factory=list)
+    """Columns, constraints and indexes that are not as they were made, which a migrate cannot mend."""
     is_watched: bool = False
     """Whether a trigger of the application makes deliveries take the slower way."""
 
@@ -67,7 +70,8 @@ class Status:
     def up_to_date(self) -> bool:
         """Whether a migrate would change nothing, and nobody else has changed anything."""
         applied = len(self.migrations_in("applied")) == len(self.migrations)
-        return applied and not self.files_to_load and not self.functions and not self.to_mend
+        lost = [damage for damage in self.damages if damage.made is not None]
+        return applied and not (self.files_to_load or self.functions or self.to_mend or lost)
 
     @property
     def to_mend(self) -> bool:
@@ -185,8 +189,11 @@ def _compare(conn: Connection, tree: SqlTree) -> Status:
     )
     loaded: dict[str, str | None] = dict(conn.execute("select name, sha256 from loaded_file order by name").fetchall())
     objects = conn.execute(_CHANGED_OBJECTS).fetchall()
+    migrations: dict[str, MigrationState] = _states(
+        tree.migrations(), applied, "pending", "applied", "edited", "unknown"
+    )
     return Status(
-        _states(tree.migrations(), applied, "pending", "applied", "edited", "unknown"),
+        migrations,
         _states(tree.reloadable(), loaded, "new", "loaded", "changed", "removed"),
         {name: state for kind, name, state in objects if kind == "function"},
         {f"{kind} {name}": state for kind, name, state in objects if kind != "function"},
@@ -194,7 +201,16 @@ def _compare(conn: Connection, tree: SqlTree) -> Status:
         {str(grant): "given by hand" for grant in unmeant_grants(conn)}
         | {str(grant): "missing" for grant in missing_grants(conn)},
         {str(part): "written by another version" for part in outdated_parts(conn)},
+        _damages(conn) if tree == packaged() and set(migrations.values()) == {"applied"} else [],
     )
+
+
+def _damages(conn: Connection) -> list[tables.Damage]:
+    with conn.transaction():
+        conn.execute("set local search_path = pg_catalog, pg_temp")
+        found = tables.compare(tables.present(conn))
+        conn.execute("set local search_path = payments_migrations, pg_catalog, pg_temp")
+        return found
 
 
 _CHANGED_OBJECTS = """

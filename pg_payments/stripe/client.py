@@ -67,10 +67,20 @@ class StripeAnswer:
 class StripeApi:
     """One account in one environment. `base` is another address than Stripe's own, such as a local stand-in's."""
 
-    def __init__(self, secret_key: str, base: str | None = None, account_id: str | None = None) -> None:
+    def __init__(
+        self,
+        secret_key: str,
+        base: str | None = None,
+        account_id: str | None = None,
+        *,
+        timeout: float = TIMEOUT,
+        retries: int = RETRIES,
+    ) -> None:
         self._secret_key = secret_key
         self._base = base
         self._account_id = account_id
+        self._timeout = timeout
+        self._retries = retries
 
     @property
     def account_id(self) -> str | None:
@@ -79,7 +89,9 @@ class StripeApi:
 
     def of_account(self, account_id: str | None) -> StripeApi:
         """The same key, on a connected account (acct_…); None: on its own."""
-        return self if account_id is None else StripeApi(self._secret_key, self._base, account_id)
+        if account_id is None:
+            return self
+        return StripeApi(self._secret_key, self._base, account_id, timeout=self._timeout, retries=self._retries)
 
     def send(self, request: StripeRequest) -> str:
         """The body of Stripe's answer. Raises `StripeRefused`."""
@@ -117,18 +129,18 @@ class StripeApi:
 
     @cached_property
     def _blocking(self) -> stripe.StripeClient:
-        return self._client(stripe.RequestsClient(timeout=TIMEOUT))
+        return self._client(stripe.RequestsClient(timeout=self._timeout))
 
     @cached_property
     def _async(self) -> stripe.StripeClient:
-        return self._client(stripe.HTTPXClient(timeout=TIMEOUT))
+        return self._client(stripe.HTTPXClient(timeout=self._timeout))
 
     def _client(self, http_client: stripe.HTTPClient) -> stripe.StripeClient:
         return stripe.StripeClient(
             self._secret_key,
             stripe_account=self._account_id,
             base_addresses={"api": self._base.rstrip("/")} if self._base else {},
-            max_network_retries=RETRIES,
+            max_network_retries=self._retries,
             http_client=http_client,
         )
 

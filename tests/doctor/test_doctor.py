@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import tuple_row
 from pydantic import SecretStr
 
 from pg_payments.cli import doctor as shown
@@ -231,6 +232,71 @@ def test_what_was_changed_by_hand_is_found_and_mended(database_url: str, conn: C
     lines = [line.split("\t") for line in mended.stdout.splitlines()]
     assert {topic for level, topic, *_ in lines if level == "red"} - {"host settings"} == {"functions"}
     assert mended.returncode == 2
+
+
+DAMAGED = {
+    "a column is gone": (
+        "alter table payments.transactions drop column subject_id cascade",
+        "column subject_id of payments.transactions was dropped by hand",
+        "alter table payments.transactions add column subject_id text",
+    ),
+    "a type is another": (
+        "alter table payments.outbox alter column last_error type varchar(10)",
+        "column last_error of payments.outbox was changed by hand to: character varying(10)",
+        "so that it is text again",
+    ),
+    "null is let in": (
+        "alter table payments.transactions alter column type drop not null",
+        "column type of payments.transactions was changed by hand to: text",
+        "so that it is text not null again",
+    ),
+    "a default is gone": (
+        "alter table payments.provider_connections alter column created_at drop default",
+        "column created_at of payments.provider_connections was changed by hand",
+        "default now() again",
+    ),
+    "a constraint is gone": (
+        "alter table payments.provider_connections drop constraint status_is_known",
+        "constraint status_is_known of payments.provider_connections was dropped by hand",
+        "alter table payments.provider_connections add constraint status_is_known CHECK",
+    ),
+    "an index is gone": (
+        "drop index payments.webhook_events_parked_at_idx",
+        "index webhook_events_parked_at_idx of payments.webhook_events was dropped by hand",
+        "CREATE INDEX webhook_events_parked_at_idx ON payments.webhook_events",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_what_a_table_has_lost_is_told(healthy: Conn, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    statement, finding, step = DAMAGED[case]
+    healthy.execute(statement.encode())
+    monkeypatch.setattr(healthy, "row_factory", tuple_row)  # as the doctor's own connection has it
+    found = [each for each in CHECKS["rights"](Patient(healthy, None)) if each.topic == "tables"]
+    assert finding in {each.finding[: len(finding)] for each in found if each.level == "red"}
+    assert any(step in str(each.next_step) for each in found)
+
+
+@pytest.mark.slow
+def test_status_and_migrate_see_the_same_and_hide_nothing(database_url: str, conn: Conn) -> None:
+    conn.execute("alter table payments.transactions add column mine text")
+    assert command("status", "--check", "--database-url", database_url).returncode == 0
+    doctored = command("doctor", "--database-url", database_url).stdout
+    assert "yellow\ttables\t\tcolumn mine of payments.transactions was added by hand" in doctored
+    conn.execute("drop index payments.webhook_events_parked_at_idx")
+    for _ in range(2):  # a migrate that loads everything does not take it for how things are meant to be
+        checked = command("status", "--check", "--database-url", database_url)
+        assert checked.returncode == 1
+        assert "index\tpayments.webhook_events.webhook_events_parked_at_idx\twas dropped by hand" in checked.stdout
+        migrated = command("migrate", "--force", "--database-url", database_url)
+        assert migrated.returncode == 0
+        assert "CREATE INDEX webhook_events_parked_at_idx" in migrated.stderr
+    (step,) = [
+        each.next_step for each in diagnose(database_url, Settings()) if (each.topic, each.level) == ("tables", "red")
+    ]
+    conn.execute(str(step).encode())
+    assert command("status", "--check", "--database-url", database_url).returncode == 0
 
 
 @pytest.mark.slow
