@@ -57,6 +57,21 @@ comment on column payments.webhook_events.parked_at is 'Since when the event is 
 comment on column payments.webhook_events.payload is 'The event, verbatim.';
 comment on column payments.webhook_events.raw_payload is 'The body as text where jsonb refuses it (a \u0000, a lone surrogate, a number out of range); payload is then null.';
 
+create index webhook_events_object_id_idx on payments.webhook_events (object_id);
+comment on column payments.webhook_events.id is 'The row''s own id.';
+comment on column payments.webhook_events.provider is 'stripe.';
+comment on column payments.webhook_events.event_type is 'Stripe''s name of the event.';
+comment on column payments.webhook_events.livemode is 'Stripe''s own word for the mode; environment says the same.';
+comment on column payments.webhook_events.api_version is
+  'The version of Stripe''s API that the event was written in.';
+comment on column payments.webhook_events.object_type is 'The type of the object that the event tells of.';
+comment on column payments.webhook_events.object_id is 'The id of the object that the event tells of.';
+comment on column payments.webhook_events.last_error is 'What went wrong last; null if nothing did.';
+comment on column payments.webhook_events.received_at is 'When it first came.';
+comment on column payments.webhook_events.processed_at is 'When everything the event says was put in place.';
+comment on column payments.webhook_events.created_at is 'When the row was made here.';
+comment on column payments.webhook_events.updated_at is 'When the row last changed here.';
+
 -- An event that not even the ledger takes, because a trigger of the application refuses the row itself, waits here.
 create table payments_private.stashed_events (
   environment       text not null,
@@ -75,6 +90,19 @@ create index stashed_events_next_attempt_at_idx on payments_private.stashed_even
   where next_attempt_at is not null;
 
 comment on table payments_private.stashed_events is 'Verified events that an application''s trigger kept out of payments.webhook_events, to be tried again.';
+
+-- What is left of events that payments.purge_events() has taken out of the ledger: enough to know them again.
+create table payments_private.purged_events (
+  environment       text not null,
+  account           text not null default '',  -- '' for the account behind the environment's key
+  provider_event_id text not null,
+  event_id          uuid not null,
+  processing_status text not null,
+  purged_at         timestamptz not null default now(),
+  primary key (environment, provider_event_id, account)
+);
+comment on table payments_private.purged_events is 'Events that were settled and then purged from payments.webhook_events. A redelivery is answered from here.';
+comment on column payments_private.purged_events.event_id is 'The id that the event had in payments.webhook_events.';
 
 -- lz4 packs and unpacks several times faster than pglz; not every Postgres is built with it.
 do $$

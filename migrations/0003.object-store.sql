@@ -143,6 +143,12 @@ comment on column payments.stripe_objects.deleted is 'A tombstone: Stripe said t
 comment on column payments.stripe_objects.observed_at is 'When the object looked like this: the event''s created (whole seconds), or when the API was asked.';
 comment on column payments.stripe_objects.provider_event_id is 'The event that carried this snapshot; null when it came from the API.';
 comment on column payments.stripe_objects.tied is 'Other snapshots of the same second exist; payments_private.same_second_snapshots has them all.';
+comment on column payments.stripe_objects.environment is 'test or live: which of Stripe''s modes the row is of.';
+comment on column payments.stripe_objects.object_id is 'Stripe''s id of the object.';
+comment on column payments.stripe_objects.event_type is
+  'The event that told the stored state; null where the API did.';
+comment on column payments.stripe_objects.created_at is 'When the object was first stored.';
+comment on column payments.stripe_objects.updated_at is 'When a newer state was last stored.';
 
 create table payments_private.same_second_snapshots (
   environment         text not null,
@@ -176,10 +182,23 @@ create table payments_private.refresh_queue (
   object_id   text not null,
   reason      text not null,
   queued_at   timestamptz not null default now(),
+  next_try_at   timestamptz not null default now(),
+  claimed_until timestamptz,
+  claimed_by    integer,
+  asked_again   boolean not null default false,
+  tries         integer not null default 0,
+  last_error    text,
+  event_ids     uuid[] not null default '{}',
   primary key (environment, object_type, object_id, account)
 );
 
 comment on table payments_private.refresh_queue is 'Objects whose latest state the events could not settle; the API is to be asked.';
+create index refresh_queue_next_try_at_idx on payments_private.refresh_queue (next_try_at);
+comment on column payments_private.refresh_queue.next_try_at is 'When the object may be fetched; infinity where asking again would not help, see last_error.';
+comment on column payments_private.refresh_queue.claimed_until is 'Until then a worker is fetching the object.';
+comment on column payments_private.refresh_queue.claimed_by is 'The backend of that worker. Where there is none of that number any more, another may fetch the object at once.';
+comment on column payments_private.refresh_queue.event_ids is 'Thin events that are processed when the object is in place.';
+comment on column payments_private.refresh_queue.asked_again is 'It came into doubt again while a worker was fetching it: that answer may be too old.';
 
 create type payments_private.snapshot as (
   environment         text,

@@ -1,6 +1,7 @@
 -- cascade: functions that return these rows go with them; they are reloaded by the next migrate.
 set local role payments_owner;
 drop table payments_private.projections cascade;
+drop table payments.stripe_payment_methods cascade;
 drop table payments.stripe_subscription_items cascade;
 drop table payments.stripe_subscriptions cascade;
 drop table payments.customer_mappings cascade;

@@ -27,6 +27,7 @@ create table payments.stripe_checkout_sessions (
   last_error          text,
   created_at          timestamptz not null default now(),
   updated_at          timestamptz not null default now(),
+  ask_after           timestamptz,
 
   constraint environment_is_known check (environment = any ('{test,live}')),
   constraint mode_is_known check (mode = any ('{payment,subscription}')),
@@ -56,6 +57,46 @@ comment on column payments.stripe_checkout_sessions.idempotency_key is 'Unique f
 comment on column payments.stripe_checkout_sessions.request_hash is 'SHA-256 of the request, to tell a retry from another request under the same key.';
 comment on column payments.stripe_checkout_sessions.url is 'Where the payer goes; Stripe ends it when the session completes or expires.';
 
+create index stripe_checkout_sessions_ask_after_idx on payments.stripe_checkout_sessions (ask_after)
+  where status = 'initialized';
+create index stripe_checkout_sessions_metadata_idx
+  on payments.stripe_checkout_sessions using gin (jsonb_path_query_array(metadata, '$.*') jsonb_path_ops);
+create index stripe_checkout_sessions_payment_intent_id_idx
+  on payments.stripe_checkout_sessions (payment_intent_id) where payment_intent_id is not null;
+create index stripe_checkout_sessions_subscription_id_idx
+  on payments.stripe_checkout_sessions (subscription_id) where subscription_id is not null;
+comment on column payments.stripe_checkout_sessions.ask_after is 'From when a worker may ask Stripe for this attempt, if workers do.';
+comment on column payments.stripe_checkout_sessions.id is 'The row''s own id.';
+comment on column payments.stripe_checkout_sessions.environment is
+  'test or live: which of Stripe''s modes the row is of.';
+comment on column payments.stripe_checkout_sessions.mode is 'payment or subscription.';
+comment on column payments.stripe_checkout_sessions.status is 'initialized, then open, completed, expired or failed.';
+comment on column payments.stripe_checkout_sessions.payment_status is
+  'paid, unpaid or no_payment_required, as Stripe says; null before.';
+comment on column payments.stripe_checkout_sessions.subject_type is
+  'The kind of billing subject: user, or one that was registered; null for nobody''s.';
+comment on column payments.stripe_checkout_sessions.subject_id is
+  'The billing subject''s id, in the application''s own terms.';
+comment on column payments.stripe_checkout_sessions.subject_key is
+  'subject_type:subject_id, in one column for lookups.';
+comment on column payments.stripe_checkout_sessions.customer_email is
+  'What the caller gave to fill in Stripe''s page with.';
+comment on column payments.stripe_checkout_sessions.success_url is
+  'Where Stripe sends a payer who has paid; not a proof that he has.';
+comment on column payments.stripe_checkout_sessions.cancel_url is 'Where Stripe sends a payer who turns back.';
+comment on column payments.stripe_checkout_sessions.metadata is
+  'The caller''s own, sent to Stripe; it proves nothing.';
+comment on column payments.stripe_checkout_sessions.checkout_session_id is
+  'Stripe''s session (cs_…), once it has answered.';
+comment on column payments.stripe_checkout_sessions.customer_id is
+  'Stripe''s customer (cus_…), or the account that pays (acct_…).';
+comment on column payments.stripe_checkout_sessions.payment_intent_id is
+  'Stripe''s payment intent (pi_…), once there is one.';
+comment on column payments.stripe_checkout_sessions.subscription_id is 'Stripe''s subscription (sub_…).';
+comment on column payments.stripe_checkout_sessions.last_error is 'What went wrong last; null if nothing did.';
+comment on column payments.stripe_checkout_sessions.created_at is 'When the row was made here.';
+comment on column payments.stripe_checkout_sessions.updated_at is 'When the row last changed here.';
+
 create table payments.stripe_customer_portal_sessions (
   id               uuid primary key default gen_random_uuid(),
   environment      text not null,
@@ -80,5 +121,24 @@ create index stripe_customer_portal_sessions_subject_key_idx on payments.stripe_
 
 comment on table payments.stripe_customer_portal_sessions is 'Billing portal sessions asked for by users for subjects they may bill.';
 comment on column payments.stripe_customer_portal_sessions.customer_id is 'The subject''s mapped Stripe customer. Set by a trigger, never by the caller.';
+comment on column payments.stripe_customer_portal_sessions.id is 'The row''s own id.';
+comment on column payments.stripe_customer_portal_sessions.environment is
+  'test or live: which of Stripe''s modes the row is of.';
+comment on column payments.stripe_customer_portal_sessions.status is 'initialized, created or failed.';
+comment on column payments.stripe_customer_portal_sessions.subject_type is
+  'The kind of billing subject: user, or one that was registered; null for nobody''s.';
+comment on column payments.stripe_customer_portal_sessions.subject_id is
+  'The billing subject''s id, in the application''s own terms.';
+comment on column payments.stripe_customer_portal_sessions.subject_key is
+  'subject_type:subject_id, in one column for lookups.';
+comment on column payments.stripe_customer_portal_sessions.owner_key is
+  'Who asked: user:<sub>. Set by a trigger, never by the caller.';
+comment on column payments.stripe_customer_portal_sessions.return_url is 'Where the portal leads back to.';
+comment on column payments.stripe_customer_portal_sessions.configuration_id is
+  'Stripe''s configuration of the portal (bpc_…); null: its default.';
+comment on column payments.stripe_customer_portal_sessions.url is 'Where the portal is, for a few minutes.';
+comment on column payments.stripe_customer_portal_sessions.last_error is 'What went wrong last; null if nothing did.';
+comment on column payments.stripe_customer_portal_sessions.created_at is 'When the row was made here.';
+comment on column payments.stripe_customer_portal_sessions.updated_at is 'When the row last changed here.';
 
 reset role;

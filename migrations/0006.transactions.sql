@@ -52,4 +52,41 @@ comment on column payments.transactions.amount is 'Minor units of currency: what
 comment on column payments.transactions.amount_refunded is 'Minor units given back by refunds that have not failed. Always 0 on refund and dispute rows.';
 comment on column payments.transactions.paid_at is 'From the invoice (its invoice payment, where it was paid in several), else the charge, else the first event that showed success; null where Stripe named no time.';
 
+-- Lists show the latest first. One index for each environment: one that begins with the environment would tempt the
+-- planner, while a table is small, to look up single rows in it, and the plan would be kept when the table is large.
+create index transactions_latest_test_idx on payments.transactions (provider_created_at desc nulls last, id)
+  where environment = 'test' and account_id is null;
+create index transactions_latest_live_idx on payments.transactions (provider_created_at desc nulls last, id)
+  where environment = 'live' and account_id is null;
+create index transactions_account_idx on payments.transactions (account_id, provider_created_at desc nulls last, id)
+  where account_id is not null;
+create index transactions_email_idx on payments.transactions (lower(customer_email_snapshot))
+  where customer_email_snapshot is not null;
+comment on column payments.transactions.id is 'The row''s own id.';
+comment on column payments.transactions.provider is 'stripe.';
+comment on column payments.transactions.environment is 'test or live: which of Stripe''s modes the row is of.';
+comment on column payments.transactions.type is
+  'one_time_payment, subscription_invoice, refund, failed_payment or dispute.';
+comment on column payments.transactions.status is
+  'pending, succeeded, failed, refunded, partially_refunded or disputed.';
+comment on column payments.transactions.subject_type is
+  'The kind of billing subject: user, or one that was registered; null for nobody''s.';
+comment on column payments.transactions.subject_id is 'The billing subject''s id, in the application''s own terms.';
+comment on column payments.transactions.subject_key is 'subject_type:subject_id, in one column for lookups.';
+comment on column payments.transactions.provider_customer_id is
+  'Stripe''s customer (cus_…), or the account that pays (acct_…).';
+comment on column payments.transactions.customer_email_snapshot is
+  'The payer''s e-mail address as the payment''s own objects told it.';
+comment on column payments.transactions.provider_object_id is 'Stripe''s id of the object that identifies the row.';
+comment on column payments.transactions.provider_parent_object_id is
+  'Of a refund or dispute: the id of its payment''s object.';
+comment on column payments.transactions.currency is 'ISO 4217, in lower case as Stripe writes it.';
+comment on column payments.transactions.description is
+  'Stripe''s description of the payment, or why the row is as it is.';
+comment on column payments.transactions.failed_at is 'When the last attempt failed; null unless the payment has.';
+comment on column payments.transactions.refunded_at is 'When money was last given back.';
+comment on column payments.transactions.provider_created_at is 'When Stripe made the object.';
+comment on column payments.transactions.created_at is 'When the row was made here.';
+comment on column payments.transactions.updated_at is 'When the row last changed here.';
+
 reset role;

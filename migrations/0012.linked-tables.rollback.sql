@@ -1,7 +1,5 @@
 -- Linked columns stay on the application's tables with what they hold; their triggers and foreign keys go.
 set local role payments_owner;
-drop index payments.stripe_checkout_sessions_payment_intent_id_idx;
-drop index payments.stripe_checkout_sessions_subscription_id_idx;
 drop table payments.audit_log cascade;
 drop table payments_private.rate_buckets, payments_private.outbox_state cascade;
 drop table payments.outbox cascade;

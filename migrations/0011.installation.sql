@@ -32,7 +32,9 @@ comment on column payments_private.installation.portal_configurations is 'Portal
 -- Advisory locks are everybody's, and pg_locks shows their keys to everybody while they are held. Nobody without rights
 -- on a table can lock it, so what every delivery needs is the lock of an empty table.
 create table payments_private.lock_of_test (nothing boolean primary key);
+
 create table payments_private.lock_of_live (nothing boolean primary key);
+
 create table payments_private.lock_of_purge (nothing boolean primary key);
 comment on table payments_private.lock_of_test is 'Always empty. Locked by who writes to the test environment: ROW SHARE, or EXCLUSIVE by who needs all of it.';
 comment on table payments_private.lock_of_live is 'Always empty. Locked by who writes to the live environment: ROW SHARE, or EXCLUSIVE by who needs all of it.';

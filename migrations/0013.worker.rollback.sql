@@ -1,4 +1,4 @@
 set local role payments_owner;
-drop trigger if exists note_account on payments.webhook_events;
 drop table payments_private.connected_accounts cascade;
+drop table payments_private.sweeps, payments_private.schedule cascade;
 reset role;

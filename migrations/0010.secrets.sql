@@ -1,5 +1,5 @@
--- Stripe's keys, for who sets them over HTTP instead of in the server's environment, and the signing secrets of webhook
--- endpoints that are managed here. Encrypted before they come here.
+-- Secrets. Stripe's keys, for who sets them over HTTP, and the signing secrets of endpoints that are managed here:
+-- encrypted before they come here. And those with which SQL verifies deliveries that come through PostgREST.
 set local role payments_owner;
 
 create table payments_private.provider_secrets (
@@ -18,7 +18,17 @@ comment on table payments_private.provider_secrets is 'Secrets of the connection
 comment on column payments_private.provider_secrets.name is 'secret_key, or webhook_secret: and the endpoint''s id at Stripe.';
 comment on column payments_private.provider_secrets.expires_at is 'Until when the secret of a former endpoint still counts; null for what is current.';
 
-alter table payments.provider_connections add column masked_key text;
-comment on column payments.provider_connections.masked_key is 'The stored key as it may be shown: its first and last characters.';
+create table payments_private.signing_secrets (
+  environment text not null,
+  name        text not null default 'endpoint',
+  secret      text not null,
+  created_at  timestamptz not null default now(),
+  updated_at  timestamptz not null default now(),
+  primary key (environment, name),
+  constraint environment_is_known check (environment = any ('{test,live}')),
+  constraint secret_is_a_signing_secret check (secret ~ '^whsec_[!-~]{16,}$')
+);
+comment on table payments_private.signing_secrets is
+  'Webhook secrets of payments.receive_stripe_webhook(), as they are: SQL has no key to decrypt them with. Nobody but payments_owner reads them.';
 
 reset role;

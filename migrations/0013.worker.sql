@@ -1,21 +1,6 @@
 -- What the worker does by itself: when its jobs are due, which objects it fetches, and how well deliveries arrive.
 set local role payments_owner;
 
-alter table payments_private.refresh_queue
-  add column next_try_at   timestamptz not null default now(),
-  add column claimed_until timestamptz,
-  add column claimed_by    integer,
-  add column asked_again   boolean not null default false,
-  add column tries         integer not null default 0,
-  add column last_error    text,
-  add column event_ids     uuid[] not null default '{}';
-create index refresh_queue_next_try_at_idx on payments_private.refresh_queue (next_try_at);
-comment on column payments_private.refresh_queue.next_try_at is 'When the object may be fetched; infinity where asking again would not help, see last_error.';
-comment on column payments_private.refresh_queue.claimed_until is 'Until then a worker is fetching the object.';
-comment on column payments_private.refresh_queue.claimed_by is 'The backend of that worker. Where there is none of that number any more, another may fetch the object at once.';
-comment on column payments_private.refresh_queue.event_ids is 'Thin events that are processed when the object is in place.';
-comment on column payments_private.refresh_queue.asked_again is 'It came into doubt again while a worker was fetching it: that answer may be too old.';
-
 create table payments_private.schedule (
   job           text not null,
   environment   text not null,
@@ -51,5 +36,20 @@ comment on column payments_private.sweeps.certain_until is 'Everything that happ
 comment on column payments_private.sweeps.missed_events is 'Events that were not delivered and had to be fetched, since the first sweep.';
 comment on column payments_private.sweeps.latest_arrival is 'The longest that a delivered event took from happening to arriving, since the first sweep.';
 comment on column payments_private.sweeps.gaps is 'How often no sweep was made for longer than Stripe lists events.';
+
+create table payments_private.connected_accounts (
+  environment text not null,
+  account     text not null,
+  since       timestamptz not null,
+  swept_at    timestamptz,
+  synced_at   timestamptz,
+  last_error  text,
+  primary key (environment, account),
+  constraint environment_is_known check (environment = any ('{test,live}'))
+);
+comment on table payments_private.connected_accounts is 'Accounts other than the one behind an environment''s key, as events told of them.';
+comment on column payments_private.connected_accounts.since is 'When the first event happened that told of it: what happened before is not looked for.';
+comment on column payments_private.connected_accounts.swept_at is 'When a worker last tried to sweep it, and in synced_at to sync it.';
+comment on column payments_private.connected_accounts.last_error is 'Why the last try failed, as where its owner has withdrawn the access.';
 
 reset role;

@@ -104,6 +104,27 @@ comment on column payments.outbox.found is 'What Stripe''s object said when a co
 comment on column payments.outbox.request is 'The parameters of a creation, which stay the same until its outcome is known.';
 comment on column payments.outbox.must_search is 'The outcome of a creation is unknown: Stripe is searched before anything is created again.';
 comment on column payments.outbox.last_error is 'Stripe''s own words, or ours for what could not be sent.';
+comment on column payments.outbox.id is 'The row''s own id.';
+comment on column payments.outbox.link_id is 'The link of payments.linked_tables that the change is of.';
+comment on column payments.outbox.environment is 'test or live: which of Stripe''s modes the row is of.';
+comment on column payments.outbox.account_id is
+  'Null: what is pushed goes to the account behind the environment''s key.';
+comment on column payments.outbox.target is 'The application''s table.';
+comment on column payments.outbox.object_type is 'Stripe''s name of the type of object.';
+comment on column payments.outbox.object_id is 'Stripe''s id of the object.';
+comment on column payments.outbox.operation is 'create, update or archive.';
+comment on column payments.outbox.status is 'pending, claimed, done, dropped, refused, conflict or paused.';
+comment on column payments.outbox.tries is 'How often Stripe was asked.';
+comment on column payments.outbox.next_try_at is 'When it is due, or due again.';
+comment on column payments.outbox.claimed_until is 'Until when a worker has this row for itself.';
+comment on column payments.outbox.idempotency_key is
+  'Under which Stripe is asked, so that a repetition changes nothing.';
+comment on column payments.outbox.stripe_request_id is
+  'Stripe''s own name for the last request (req_…), for its support.';
+comment on column payments.outbox.created_at is 'When the row was made here.';
+comment on column payments.outbox.updated_at is 'When the row last changed here.';
+comment on column payments.outbox.sent_at is 'When Stripe was asked last.';
+comment on column payments.outbox.settled_at is 'When it was done, dropped or refused for good.';
 
 create table payments_private.outbox_state (
   environment       text primary key,
@@ -139,10 +160,10 @@ create index audit_log_target_idx on payments.audit_log (target, at);
 comment on table payments.audit_log is 'Who did what, when and from where. Rows are added by the package and never change.';
 comment on column payments.audit_log.actor is 'The database session''s user, and the caller''s own name where it has one.';
 comment on column payments.audit_log.source is 'Where it was done: sql, dashboard or http with the address of the caller.';
-
-create index stripe_checkout_sessions_payment_intent_id_idx
-  on payments.stripe_checkout_sessions (payment_intent_id) where payment_intent_id is not null;
-create index stripe_checkout_sessions_subscription_id_idx
-  on payments.stripe_checkout_sessions (subscription_id) where subscription_id is not null;
+comment on column payments.audit_log.id is 'The row''s own id.';
+comment on column payments.audit_log.at is 'When it was done.';
+comment on column payments.audit_log.action is 'What was done, as the dashboard and the functions call it.';
+comment on column payments.audit_log.target is 'To what: an id, a table, an environment.';
+comment on column payments.audit_log.detail is 'What else there is to say of it; never a secret.';
 
 reset role;

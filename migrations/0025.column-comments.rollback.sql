@@ -1,2 +1,0 @@
--- Comments go with their columns: nothing to undo.
-select 1;
