@@ -95,7 +95,9 @@ class Report:
             lines = [table.columns, ["---", *["---:"] * (len(table.columns) - 1)], *table.rows]
             self._say(f"\n**{table.title}**\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
             return
-        shown = RichTable(title=table.title, title_justify="left", title_style="bold", header_style="bold", box=None)
+        # a line of its own: a table's title is broken where the table is narrower than that, and figures decide that
+        self._console.print(table.title, markup=False, style="bold")
+        shown = RichTable(header_style="bold", box=None)
         for place, column in enumerate(table.columns):
             shown.add_column(column, justify="left" if place == 0 or column == "value" else "right")
         for row in table.rows:

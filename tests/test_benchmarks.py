@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.report import Part, Report, Table
 from benchmarks.stream import Tape
 from tests.support.tools import ROOT
 
@@ -53,6 +54,13 @@ def test_every_table_is_printed(short_run: tuple[str, dict[str, Any]]) -> None:
         assert any(line.startswith(f"{part}: ") for line in headings), part
         for table in ["machine", "settings", *tables]:
             assert table in headings
+
+
+@pytest.mark.parametrize("figure", ["1", "12,345", "1,234,567,890"])
+def test_a_title_is_one_line_however_narrow_its_table(capsys: pytest.CaptureFixture[str], figure: str) -> None:
+    title = "the cost of an event that tells nothing new to anybody"
+    Report().add(Part("part", "about", [Table(title, ("what", "found"), [("it", figure)])]))
+    assert title in capsys.readouterr().out.splitlines()
 
 
 def test_everything_printed_is_in_the_json(short_run: tuple[str, dict[str, Any]]) -> None:
