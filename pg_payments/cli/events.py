@@ -11,7 +11,7 @@ from pg_payments.database import functions
 from pg_payments.database.events import WITHIN, are_there_more, event_with_payload, find_event, recent_events
 from pg_payments.errors import Conflict, InvalidRequest
 
-commands = typer.Typer(help="The ledger of webhook events.", rich_markup_mode=None)
+commands = typer.Typer(help="The ledger of webhook events.", rich_markup_mode=None, no_args_is_help=True)
 
 
 STATUSES = ("pending", "processed", "failed", "ignored")

@@ -18,7 +18,7 @@ from pg_payments.stripe.client import StripeApi
 from pg_payments.stripe.keys import masked
 from pg_payments.stripe.sync import sync
 
-commands = typer.Typer(help="Stripe's secret keys, stored encrypted.", rich_markup_mode=None)
+commands = typer.Typer(help="Stripe's secret keys, stored encrypted.", rich_markup_mode=None, no_args_is_help=True)
 
 Of = Annotated[Environment, typer.Argument(help="The environment.")]
 _LISTED = ("environment", "key", "from", "account", "status")

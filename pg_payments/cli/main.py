@@ -51,7 +51,11 @@ def main() -> None:
     try:
         status = app(prog_name="pg-payments", standalone_mode=False)
     except typer.TyperException as error:
-        sys.exit(_failed(error.format_message(), error.exit_code))
+        told = error.format_message()
+        if told.startswith("Usage:"):  # a group without a command
+            print_note(told)
+            sys.exit(error.exit_code)
+        sys.exit(_failed(told, error.exit_code))
     except PaymentsError as error:
         sys.exit(_failed(error.message + (f" ({error.hint})" if error.hint else "")))
     except psycopg.Error as error:

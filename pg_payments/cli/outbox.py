@@ -16,7 +16,9 @@ from pg_payments.database.linked_tables import outbox, outbox_ids
 from pg_payments.errors import ConfigurationError
 from pg_payments.settings import Environment
 
-commands = typer.Typer(help="What Stripe is to be told of changes in linked tables.", rich_markup_mode=None)
+commands = typer.Typer(
+    help="What Stripe is to be told of changes in linked tables.", rich_markup_mode=None, no_args_is_help=True
+)
 
 STATUSES = ("pending", "claimed", "done", "dropped", "refused", "conflict", "paused")
 _LISTED = ("id", "environment", "target", "row_key", "operation", "status", "tries", "last_error")

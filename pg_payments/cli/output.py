@@ -47,8 +47,11 @@ def print_rows(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> 
         for row in rows:
             print("\t".join(_shown(row[column]) for column in columns))
         return
+    if not rows:
+        print_note("none")
+        return
     widths = [max(len(_shown(each)) for each in (column, *(row[column] for row in rows))) for column in columns]
-    if rows and sum(widths) + 2 * (len(columns) - 1) > Console().width:
+    if sum(widths) + 2 * (len(columns) - 1) > Console().width:
         for row in rows:
             print_record({column: row[column] for column in columns})
             print()
@@ -73,10 +76,10 @@ def print_note(text: str) -> None:
 
 
 @contextmanager
-def counting() -> Iterator[Callable[[str, int], None]]:
+def counting(*, quiet_elsewhere: bool = False) -> Iterator[Callable[[str, int], None]]:
     """Gives `say(what, count)` for long work, on stderr: live counts on a terminal, a line each time elsewhere."""
     if not sys.stderr.isatty():
-        yield lambda what, count: print_note(f"{what} {count}")
+        yield lambda what, count: None if quiet_elsewhere else print_note(f"{what} {count}")
         return
     columns = SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}")
     with Progress(*columns, console=Console(stderr=True, highlight=False)) as progress:

@@ -82,12 +82,13 @@ def verify(
         return
     if repair or sample or objects:
         raise InvalidRequest("--repair, --sample and --object go with --stripe")
-    with connected(database_url) as conn:
-        differing = [
-            {"environment": name} | row
-            for name in ([environment] if environment else ENVIRONMENTS)
-            for row in functions.verify_projections(conn, name)
-        ]
+    differing: list[dict[str, Any]] = []
+    with connected(database_url) as conn, counting(quiet_elsewhere=True) as say:
+        for name in [environment] if environment else ENVIRONMENTS:
+            say(f"{name} rows that differ from a rebuild", 0)
+            rows = functions.verify_projections(conn, name)
+            say(f"{name} rows that differ from a rebuild", len(rows))
+            differing += [{"environment": name} | row for row in rows]
     if as_json:
         print_json(differing)
     else:

@@ -117,6 +117,8 @@ def status(
         print_json({"up_to_date": found.up_to_date, "items": rows})
     else:
         print_rows(["kind", "name", "state"], rows)
+        if found.migrations and set(found.migrations.values()) == {"pending"}:
+            print_note("not migrated yet: run pg-payments migrate")
     if check and not found.up_to_date:
         raise Conflict("the database is not as this version has it")
 

@@ -16,7 +16,9 @@ from pg_payments.settings import Environment, Settings
 from pg_payments.stripe import webhook_endpoints
 from pg_payments.stripe.client import StripeApi
 
-commands = typer.Typer(help="The webhook endpoint at Stripe that is managed here.", rich_markup_mode=None)
+commands = typer.Typer(
+    help="The webhook endpoint at Stripe that is managed here.", rich_markup_mode=None, no_args_is_help=True
+)
 
 
 _ENDPOINT = ("environment", "endpoint_id", "url", "status", "api_version", "secret_stored", "configured_at", "missing",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
+import psycopg
 import typer
 
 from pg_payments.cli.connections import connected, needing_extra, stripe_keys, url_of
@@ -38,6 +40,8 @@ def worker(
 
     start_logging(log_format)
     url = url_of(database_url)
+    with suppress(psycopg.OperationalError), connected(url):  # what is out of reach is waited for
+        pass
     running = made(Settings.load(), url, once=once)
     if not once:
         if metrics_port:

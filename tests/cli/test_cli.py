@@ -222,13 +222,40 @@ def test_events_are_replayed_and_retried(database_url: str, conn: psycopg.Connec
 
 @pytest.mark.parametrize(
     "arguments",
-    [["events", "list"], ["events", "show", "evt_1"], ["keys", "list"], ["verify"], ["rebuild"], ["outbox", "list"]],
+    [
+        ["events", "list"],
+        ["events", "show", "evt_1"],
+        ["keys", "list"],
+        ["verify"],
+        ["rebuild"],
+        ["outbox", "list"],
+        ["worker", "--once"],
+    ],
     ids=" ".join,
 )
 def test_what_is_not_migrated_says_so_and_how(empty_database_url: str, arguments: list[str]) -> None:
     done = command(*arguments, "--database-url", empty_database_url)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.endswith("is not migrated (run pg-payments migrate)\n")
+
+
+def test_status_says_so_too(empty_database_url: str) -> None:
+    done = command("status", "--database-url", empty_database_url)
+    assert (done.returncode, done.stderr) == (0, "not migrated yet: run pg-payments migrate\n")
+
+
+@pytest.mark.parametrize("group", ["events", "keys", "webhooks", "outbox"])
+def test_a_group_without_a_command_lists_its_commands(group: str) -> None:
+    done = command(group)
+    assert done.returncode == 2
+    names = [line.split()[0] for line in done.stderr.partition("Commands:")[2].splitlines() if line.strip()]
+    assert {"list", "configure"} & set(names)
+
+
+def test_no_rows_are_none(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    output.print_rows(["id", "name"], [])
+    assert capsys.readouterr() == ("", "none\n")
 
 
 def test_an_event_is_shown_whole(database_url: str, conn: psycopg.Connection[Any]) -> None:
