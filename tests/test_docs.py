@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from pg_payments.errors import BY_SQLSTATE
+import pg_payments.http.application  # noqa: F401 - for the classes of all modules
+from pg_payments.errors import BY_SQLSTATE, PaymentsError
 from pg_payments.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -62,11 +64,40 @@ def test_the_readme_is_short_and_begins_with_its_two_commands() -> None:
     assert len([text for language, text in FENCED.findall(readme) if "create function fulfil_order()" in text]) == 1
 
 
-def test_settings_and_errors_are_all_written_down() -> None:
-    settings = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
-    errors = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
-    names = [
-        name.upper() if name.startswith("stripe_") else f"PAYMENTS_{name.upper()}" for name in Settings.model_fields
-    ]
-    assert [name for name in names if f"`{name}`" not in settings] == []
-    assert [state for state in BY_SQLSTATE if f"`{state}`" not in errors] == []
+def table_rows(page: str) -> list[list[str]]:
+    """The cells of every row of a page's tables, without headings."""
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| ")]
+    return [row for row in rows if "`" in row[0] or row[0][:1].isdigit() or row[0] == "Stripe's"]
+
+
+def test_settings_are_written_down_as_they_are() -> None:
+    """Every one, no other, and with its default: the second column has one for each variable of the first."""
+    expected = {
+        name.upper() if name.startswith("stripe_") else f"PAYMENTS_{name.upper()}": field.default
+        for name, field in Settings.model_fields.items()
+    }
+    told: dict[str, str | None] = {}
+    for variables, defaults, _ in table_rows("docs/reference/settings.md"):
+        names = [name for name in re.findall(r"`([A-Z_]+)`", variables) if name != "DATABASE_URL"]
+        values = [value or None for value, _ in re.findall(r"`([^`]*)`|(\u2013)", defaults)]
+        told |= dict(zip(names, values, strict=True))
+    assert told == {name: None if value is None else str(value) for name, value in expected.items()}
+
+
+def classes(kind: type[PaymentsError] = PaymentsError) -> Iterator[type[PaymentsError]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from classes(each)
+
+
+def test_errors_are_written_down_as_they_are() -> None:
+    """Every SQLSTATE with its status and code, every other code that there is, and none that there is not."""
+    rows = table_rows("docs/reference/errors.md")
+    states = {row[0].strip("`"): (int(row[1]), row[2].strip("`")) for row in rows if row[0].startswith("`")}
+    assert states == {state: (kind.http_status, kind.code) for state, kind in BY_SQLSTATE.items()}
+    text = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
+    raised = {kind.code for kind in classes() if kind.__module__.startswith("pg_payments.")}
+    assert raised == set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+|FORBIDDEN|CONFLICT|OVERLOADED)`", text))
+    sources = "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("functions/**/*.sql"))
+    assert set(re.findall(r"\bPY[0-9]{3}\b", sources)) == set(re.findall(r"`(PY\d\d\d)`", text))
