@@ -20,7 +20,10 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return p_account is null or exists (
+  if p_account is null then
+    return true;
+  end if;
+  return exists (
     select from payments_private.settings s
      where s.name = 'trusted_accounts' and (s.value = '*' or p_account = any (string_to_array(s.value, ','))));
 end

@@ -26,9 +26,10 @@ declare
   v_references  text[];
   v_new    text[] := p_references;
   v_owners text[];
+  v_none   text;
 begin
   -- A very large batch would fill the server's lock table: it takes the whole environment instead.
-  perform payments_private.lock_area(p_environment, p_whole => cardinality(p_references) > 400);
+  v_none := payments_private.lock_area(p_environment, p_whole => cardinality(p_references) > 400);
   if cardinality(p_references) > 400 then
     return;
   end if;

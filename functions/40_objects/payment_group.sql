@@ -118,6 +118,9 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  if p_references = '{}' then
+    return p_references;
+  end if;
   return array(
     select coalesce((
              select o.payment_group from payments_private.stored_objects o
@@ -138,6 +141,9 @@ declare
   v_ref   text;
   v_owners text[] := array[]::text[];
 begin
+  if p_groups = '{}' then
+    return v_owners;
+  end if;
   for v_refs in
     select (o.facts).refs
       from unnest(p_groups) g,

@@ -52,7 +52,7 @@ begin
          is distinct from
          (excluded.email, excluded.name, excluded.phone, excluded.deleted, excluded.metadata,
           excluded.provider_created_at, excluded.synced_at);
-  if exists (select from unnest(p_ids) i where starts_with(i, 'acct_')) then
+  if p_ids::text like '%acct%' then
     perform payments_private.drop_former_customers(p_environment, p_account, p_ids);
   end if;
   perform payments_private.project_methods_of_customers(p_environment, p_account, p_ids);

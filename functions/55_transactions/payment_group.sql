@@ -435,10 +435,11 @@ declare
   v_row      payments.transactions;
   v_payments payments.transactions[] := payments_private.payments_of(p_environment, p_account, p_group);
   v_told     text[] := array[]::text[];
+  v_none     text;
 begin
   foreach v_row in array v_payments loop
     if v_row.status is not null then
-      perform payments_private.write_transaction(v_row, p_stored);
+      v_none := payments_private.write_transaction(v_row, p_stored);
       v_told := v_told || (v_row.provider_object_type || ':' || v_row.provider_object_id);
     end if;
   end loop;
@@ -501,10 +502,11 @@ as $$
 declare
   v_done  text[] := array[]::text[];
   v_group text;
+  v_none  text;
 begin
   foreach v_group in array p_groups loop
     if v_group <> all (v_done) then
-      perform payments_private.project_group(p_environment, p_account, v_group);
+      v_none := payments_private.project_group(p_environment, p_account, v_group);  -- PERFORM runs a statement
       v_done := array_append(v_done, v_group);
     end if;
   end loop;

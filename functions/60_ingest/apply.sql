@@ -18,13 +18,16 @@ declare
   v_shared    text[] := array[]::text[];
   v_ref      text;
   v_subject   text;
+  v_none      text;
 begin
   foreach v_snapshot in array p_snapshots loop
     continue when v_snapshot.object_id is null or v_snapshot.object_type is null;
     v_references := v_references || (v_snapshot.object_type || ':' || v_snapshot.object_id);
-    v_subject := case when v_snapshot.object_type = 'invoice' then (
-      select c.subject_key
-        from payments_private.claim_of_invoice(p_environment, p_account, v_snapshot.object_id, v_snapshot.data) c) end;
+    v_subject := null;
+    if v_snapshot.object_type = 'invoice' then
+      select c.subject_key into v_subject
+        from payments_private.claim_of_invoice(p_environment, p_account, v_snapshot.object_id, v_snapshot.data) c;
+    end if;
     if v_snapshot.object_type in ('customer', 'v2.core.account', 'subscription', 'checkout.session')
       or v_subject is not null then
       -- they may say whom a customer stands for
@@ -50,7 +53,7 @@ begin
     end if;
   end loop;
   if v_references <> '{}' then
-    perform payments_private.lock_references(p_environment, p_account, v_references, v_customers, v_shared);
+    v_none := payments_private.lock_references(p_environment, p_account, v_references, v_customers, v_shared);
   end if;
 end
 $$;
@@ -145,10 +148,13 @@ declare
   v_customer    text := case when v_is_customer then p_snapshot.object_id
                           else payments_private.payer_in(p_snapshot.data) end;
 begin
-  if v_customer is null or (p_snapshot.object_type = 'invoice' and not exists (
-    select from payments_private.claim_of_invoice(p_environment, p_account, p_snapshot.object_id, p_newest.data)))
-  then
+  if v_customer is null then
     return;
+  elsif p_snapshot.object_type = 'invoice' then
+    perform from payments_private.claim_of_invoice(p_environment, p_account, p_snapshot.object_id, p_newest.data);
+    if not found then
+      return;
+    end if;
   end if;
   subjects := payments_private.subjects_claiming(p_environment, p_account, v_customer);
   if payments_private.upsert_claim(p_environment, p_account, p_snapshot, p_newest) is not null then
@@ -172,6 +178,7 @@ as $$
 declare
   v_resubjected text[];
   v_payments    text[] := array[]::text[];
+  v_none        text;
 begin
   if p_others <> '{}' then
     perform payments_private.project_references(p_environment, p_account, p_others);
@@ -203,7 +210,7 @@ begin
   if v_payments <> '{}' then
     p_groups := p_groups || payments_private.groups_of(p_environment, p_account, v_payments);
   end if;
-  perform payments_private.project_groups(p_environment, p_account, p_groups);
+  v_none := payments_private.project_groups(p_environment, p_account, p_groups);
 end
 $$;
 comment on function payments_private.project_changes(text, text, text[], text[], text[], text[], text[], text[], text[]) is
@@ -290,6 +297,7 @@ declare
   v_groups        text[] := array[]::text[];
   v_subjects      text[] := array[]::text[];
   v_claimed       text[] := array[]::text[];
+  v_none          text;
 begin
   for i in 1 .. cardinality(p_snapshots) loop
     s := p_snapshots[i];
@@ -311,7 +319,7 @@ begin
       v_groups := v_groups || v_stored.payment_group;
     end if;
     continue when not v_stored.changed;
-    perform payments_private.update_linked_rows(p_environment, p_account, s.object_type, s.object_id,
+    v_none := payments_private.update_linked_rows(p_environment, p_account, s.object_type, s.object_id,
       (v_stored.newest).data, s.idempotency_key, s.previous_attributes);
     case s.object_type
       when 'customer', 'v2.core.account' then v_customers := v_customers || s.object_id;
@@ -321,8 +329,8 @@ begin
       else v_others := v_others || (s.object_type || ':' || s.object_id);
     end case;
   end loop;
-  perform payments_private.project_changes(p_environment, p_account, v_others, v_customers, v_subjects, v_claimed,
-                                           v_subscriptions, v_sessions, v_groups);
+  v_none := payments_private.project_changes(p_environment, p_account, v_others, v_customers, v_subjects, v_claimed,
+                                             v_subscriptions, v_sessions, v_groups);
   return v_count;
 end
 $$;

@@ -206,6 +206,7 @@ declare
   v_snapshot  payments_private.snapshot;
   v_snapshots payments_private.snapshot[];
   v_before    record;
+  v_none      text;
 begin
   if p_payload ? 'account' or not coalesce(
     jsonb_typeof(p_payload -> 'id') = 'string' and p_payload ->> 'id' <> ''
@@ -218,7 +219,7 @@ begin
     return;
   end if;
   v_snapshots := payments_private.with_contents(array[v_snapshot]);
-  perform payments_private.lock_snapshots(p_environment, null, v_snapshots);
+  v_none := payments_private.lock_snapshots(p_environment, null, v_snapshots);  -- assigned: PERFORM runs a statement
 
   select e.id, e.processing_status, e.parked_at, payments_private.updates_are_watched() as watched,
          coalesce((select c.stands_at from payments_private.clock c), clock_timestamp()) as now
@@ -241,7 +242,7 @@ begin
     return;
   end if;
 
-  perform payments_private.apply_snapshots(p_environment, null, v_snapshots);
+  v_none := payments_private.apply_snapshots(p_environment, null, v_snapshots);
   insert into payments.webhook_events
     (environment, provider_event_id, event_type, livemode, api_version, object_type, object_id,
      provider_created_at, processing_status, attempt_count, payload, processed_at)

@@ -22,13 +22,13 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if p_account is null or exists (
-    select from payments.provider_connections c
-     where c.provider = 'stripe' and c.environment = p_environment and c.provider_account_id = p_account)
-  then
+  if p_account is null then
     return null;
   end if;
-  return p_account;
+  return case when not exists (
+    select from payments.provider_connections c
+     where c.provider = 'stripe' and c.environment = p_environment and c.provider_account_id = p_account)
+    then p_account end;
 end
 $$;
 comment on function payments_private.foreign_account(text, text) is 'The account, or null for the one that the environment is connected to.';
@@ -541,19 +541,23 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_event   payments_private.incoming;
+  v_taken   record;
   v_callers text := current_setting('lock_timeout');
+  v_none    text;
 begin
   if environment is null or environment not in ('test', 'live') then
     perform payments_private.environment_or_fail(ingest_stripe_event.environment);
   end if;
-  perform payments_private.commit_durably();
+  v_none := payments_private.commit_durably();  -- assigned, for PERFORM runs a statement
   begin
-    perform set_config('lock_timeout', payments_private.longest_wait(v_callers)::text, true);
-    perform payments_private.check_that_triggers_fire();
-    select t.event_id, t.status, t.duplicate into event_id, processing_status, duplicate
-      from payments_private.take_event(environment, payload::jsonb) t;
-    if processing_status is not null then
-      perform set_config('lock_timeout', v_callers, true);
+    v_none := set_config('lock_timeout', payments_private.longest_wait(v_callers)::text, true);
+    v_none := payments_private.check_that_triggers_fire();
+    v_taken := payments_private.take_event(environment, payload::jsonb);
+    if v_taken.status is not null then
+      v_none := set_config('lock_timeout', v_callers, true);
+      event_id := v_taken.event_id;
+      processing_status := v_taken.status;
+      duplicate := v_taken.duplicate;
       return next;
       return;
     end if;

@@ -9,10 +9,10 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_ours    integer := extract(epoch from payments_private.longest_lock_wait()::interval) * 1000;
-  v_callers integer := extract(epoch from p_callers_limit::interval) * 1000;
+  v_ours integer := extract(epoch from payments_private.longest_lock_wait()::interval) * 1000;
 begin
-  return case when v_callers > 0 then least(v_ours, v_callers) else v_ours end;
+  return case when p_callers_limit = '0' then v_ours
+           else least(v_ours, (extract(epoch from p_callers_limit::interval) * 1000)::integer) end;
 end
 $$;
 comment on function payments_private.longest_wait(text) is
@@ -35,10 +35,10 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if current_setting('synchronous_commit') = any ('{off,local,remote_write}')
-    and not exists (select from payments_private.settings s where s.name = 'synchronous_commit' and s.value = 'inherit')
-  then
-    perform set_config('synchronous_commit', 'on', true);
+  if current_setting('synchronous_commit') = any ('{off,local,remote_write}') then
+    perform set_config('synchronous_commit', 'on', true)
+      where not exists (
+        select from payments_private.settings s where s.name = 'synchronous_commit' and s.value = 'inherit');
   end if;
 end
 $$;
