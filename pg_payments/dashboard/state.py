@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Hashable
 from functools import cached_property
 from typing import cast
 from uuid import UUID
@@ -64,6 +65,43 @@ class Jobs:
                 await asyncio.sleep(TOLD * again)
 
 
+class Counting:
+    """Counts what the overview shows after the page was answered, a part at a time, until nothing is left to count."""
+
+    TRIES = 20
+    """How often in a row another may be counting, or nothing be counted yet."""
+    WAIT = 0.1
+    """Seconds between these."""
+    REST = 60.0
+    """Seconds for which nothing is tried again where it failed, as on a replica."""
+
+    def __init__(self) -> None:
+        self._running: dict[Hashable, asyncio.Task[None]] = {}
+        self._failed: dict[Hashable, float] = {}
+
+    def go_on(self, what: Hashable, part: Callable[[], Awaitable[int | None]]) -> bool:
+        """Whether it is counted now. `part` returns how much it counted, none at the end, and None for not now."""
+        if what not in self._running:
+            if time.monotonic() < self._failed.get(what, 0.0):
+                return False
+            task = asyncio.get_running_loop().create_task(self._run(what, part))
+            self._running[what] = task
+            task.add_done_callback(lambda _: self._running.pop(what, None))
+        return True
+
+    async def _run(self, what: Hashable, part: Callable[[], Awaitable[int | None]]) -> None:
+        tries = 0
+        try:
+            while tries < self.TRIES and (number := await part()) != 0:
+                tries = tries + 1 if number is None else 0
+                await asyncio.sleep(self.WAIT if number is None else 0)
+        except (psycopg.Error, PaymentsError) as error:
+            if len(self._failed) >= KEPT:
+                self._failed.clear()
+            self._failed[what] = time.monotonic() + self.REST
+            log.info(line("the overview's payments are not counted", kind=type(error).__name__))
+
+
 class State:
     """Of the dashboard."""
 
@@ -71,6 +109,7 @@ class State:
         self.service = service
         self.patience = Patience()
         self.jobs = Jobs(service)
+        self.counting = Counting()
         self.accounts: dict[str, tuple[float, list[str]]] = {}
 
     @cached_property

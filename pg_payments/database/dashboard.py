@@ -23,7 +23,7 @@ WITHIN = 20_000
 PAGE = 50
 """Rows of a page."""
 OVERVIEW = 20_000
-"""Payments that the overview looks at, at most; as many more are counted for the next time."""
+"""Payments that the overview looks at, at most; as many are counted at a time after it was shown."""
 COUNTED = 1000
 """What is counted for people to act on is counted up to here."""
 MANY = 10_000

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-import psycopg
 from starlette.responses import Response
 
 from pg_payments.dashboard.context import Context
 from pg_payments.dashboard.rendering import render
+from pg_payments.dashboard.state import state_of
 from pg_payments.database import dashboard as queries
 from pg_payments.database import functions, listings
 from pg_payments.database.query import Row
@@ -50,7 +50,6 @@ async def show(context: Context) -> Response:
     today = datetime.now(UTC).date()
     first = today - timedelta(days=days - 1)
     since = datetime(first.year, first.month, first.day, tzinfo=UTC)
-    progress = await _count(context, since)
     async with context.reading() as conn:
         rows = await queries.volume(conn, context.scope, since)
         recurring = await queries.recurring(conn, context.scope)
@@ -58,12 +57,15 @@ async def show(context: Context) -> Response:
         last = await queries.last_event(conn, context.scope)
         connection = _of(await listings.connections(conn), context.environment)
         worker = _of(await functions.worker_status(conn), context.environment)
+    # After this answer: the first look at millions of payments takes no longer than the next.
+    goes_on = state_of(context.request).counting.go_on((context.scope, since), lambda: _count(context, since))
     has_key = await context.service.stripe_key(context.environment) is not None
     cut = rows[0]["cut"] if rows else None
     if cut is not None:
         first = max(first, cut.astimezone(UTC).date())
     return await render(
-        context, "overview.html", current="overview", days=days, choices=DAYS, cut=cut, more=bool(cut and progress),
+        context, "overview.html", current="overview", days=days, choices=DAYS, cut=cut,
+        more=cut is not None and goes_on,
         charts=_charts(rows, first, today), shares=_shares(rows), last_event=last[0] if last else None,
         statuses={row["name"]: row["number"] for row in recurring if row["kind"] == "status"},
         mrr=[row for row in recurring if row["kind"] == "mrr"],
@@ -72,17 +74,10 @@ async def show(context: Context) -> Response:
     )  # fmt: skip
 
 
-async def _count(context: Context, since: datetime) -> int:
-    """Counts hours that are over; how many rows were. Where nothing can be counted, the page does without."""
-    for _ in range(2):  # the first time it is only noted that somebody looks
-        try:
-            async with context.counting() as conn:
-                number = await queries.count_volume(conn, context.scope, since)
-        except psycopg.errors.ReadOnlySqlTransaction:
-            return 0
-        if number is not None:
-            return number
-    return 0
+async def _count(context: Context, since: datetime) -> int | None:
+    """Counts hours that are over, a part of them; how many rows were, None for not now."""
+    async with context.counting() as conn:
+        return await queries.count_volume(conn, context.scope, since)
 
 
 def _days(context: Context) -> int:
