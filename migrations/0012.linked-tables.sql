@@ -93,6 +93,9 @@ create index outbox_due_idx on payments.outbox (next_try_at) where status = 'pen
 create index outbox_account_idx on payments.outbox (environment, coalesce(account_id, ''), next_try_at)
   where status = 'pending';
 create index outbox_claimed_idx on payments.outbox (claimed_until) where status = 'claimed';
+create index outbox_creations_idx on payments.outbox (link_id)
+  where operation = 'create' and request is not null and object_id is null
+    and status = any ('{pending,claimed,paused}');
 create index outbox_row_idx on payments.outbox (target, row_key, created_at);
 create index outbox_trouble_idx on payments.outbox (created_at) where status = any ('{refused,conflict}');
 

@@ -2502,6 +2502,14 @@ ALTER FUNCTION payments_private.follow(p_table regclass, p_definition text) OWNE
 
 COMMENT ON FUNCTION payments_private.follow(p_table regclass, p_definition text) IS 'Puts the trigger that links need on a table of ours, or takes it away where the definition is null. Locks the table only where it changes something.';
 
+CREATE FUNCTION payments_private.follow_moved_row(l payments_private.linked_tables, p_key jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.follow_moved_row(l payments_private.linked_tables, p_key jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.follow_moved_row(l payments_private.linked_tables, p_key jsonb) IS 'Gives a creation that is under way the new key of its row, which has just been inserted into another partition.';
+
 CREATE FUNCTION payments_private.follow_push(o payments.outbox, p_id text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -6370,6 +6378,8 @@ CREATE INDEX outbox_account_idx ON payments.outbox USING btree (environment, COA
 
 CREATE INDEX outbox_claimed_idx ON payments.outbox USING btree (claimed_until) WHERE (status = 'claimed'::text);
 
+CREATE INDEX outbox_creations_idx ON payments.outbox USING btree (link_id) WHERE ((operation = 'create'::text) AND (request IS NOT NULL) AND (object_id IS NULL) AND (status = ANY ('{pending,claimed,paused}'::text[])));
+
 CREATE INDEX outbox_due_idx ON payments.outbox USING btree (next_try_at) WHERE (status = 'pending'::text);
 
 CREATE INDEX outbox_row_idx ON payments.outbox USING btree (target, row_key, created_at);
@@ -7373,6 +7383,8 @@ REVOKE ALL ON FUNCTION payments_private.finish_push(o payments.outbox, p_object 
 REVOKE ALL ON FUNCTION payments_private.first_sweep(p_environment text, p_account text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.follow(p_table regclass, p_definition text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.follow_moved_row(l payments_private.linked_tables, p_key jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.follow_push(o payments.outbox, p_id text) FROM PUBLIC;
 

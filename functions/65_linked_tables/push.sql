@@ -197,6 +197,41 @@ $$;
 comment on function payments_private.move_pushes(integer, jsonb, jsonb) is
   'Gives the open pushes of a row its new primary key.';
 
+-- A row that moves to another partition is deleted and inserted. If its creation at Stripe is under way, that goes on
+-- under the new key: the object must not be made twice, nor be left without a row.
+create or replace function payments_private.follow_moved_row(l payments_private.linked_tables, p_key jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_rest  jsonb;  -- of the key, what does not say in which partition the row is
+  v_other jsonb;
+  v_row   jsonb;
+begin
+  v_rest := p_key - array(
+    select a.attname::text from pg_partition_tree(l.target) t
+      join pg_catalog.pg_partitioned_table p on p.partrelid = t.relid
+      join pg_catalog.pg_attribute a on a.attrelid = p.partrelid and a.attnum = any (p.partattrs::int2[]));
+  if v_rest = p_key or v_rest = '{}' then
+    return;
+  end if;
+  for v_other in
+    select o.row_key from payments.outbox o
+     where o.link_id = l.link_id and o.operation = 'create' and o.request is not null and o.object_id is null
+       and o.status = any ('{pending,claimed,paused}') and o.row_key <> p_key and o.row_key @> v_rest
+     order by o.created_at
+  loop
+    execute format('select payments_private.read_linked_%s($1)', l.link_id) into v_row using v_other;
+    if v_row is null then
+      perform payments_private.move_pushes(l.link_id, v_other, p_key);
+      return;
+    end if;
+  end loop;
+end
+$$;
+comment on function payments_private.follow_moved_row(payments_private.linked_tables, jsonb) is
+  'Gives a creation that is under way the new key of its row, which has just been inserted into another partition.';
+
 -- Rows are counted, not edits: a thousand edits of one row make one push.
 create or replace function payments_private.count_push(p_link integer, p_key jsonb) returns void
 language plpgsql
@@ -270,6 +305,8 @@ begin
       v_base := payments_private.base_of_push(l, p_old, v_id, v_said);
     elsif not l.create_at_stripe then
       return;
+    elsif p_operation = 'INSERT' then
+      perform payments_private.follow_moved_row(l, v_key);
     end if;
   end if;
   perform payments_private.count_push(p_link, v_key);

@@ -290,6 +290,57 @@ def test_a_row_that_moves_to_another_partition_is_not_archived(shop: Shop, strip
     assert stripe.posts[-1][1] == {"active": "false"}
 
 
+@pytest.fixture
+def wares(shop: Shop) -> Shop:
+    """A partitioned table whose rows are created at Stripe."""
+    shop.hurry()
+    shop.all(
+        f"set role {OWNER}; create table app.wares (id int, year int, half int default 1, title text,"
+        " primary key (id, year, half)) partition by list (year);"
+        "create table app.wares_25 partition of app.wares for values in (2025);"
+        "create table app.wares_26 partition of app.wares for values in (2026) partition by list (half);"
+        "create table app.wares_26_1 partition of app.wares_26 for values in (1);"
+        "create table app.wares_26_2 partition of app.wares_26 for values in (2); reset role"
+    )
+    shop.link("app.wares", "product", push={"name": "title"}, create_at_stripe=True, archive_on_delete=True)
+    return shop
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before it is sent", "before Stripe has it", "after Stripe has done it", "unknown"])
+@pytest.mark.parametrize("moves", ["year = 2026", "year = 2026, half = 2, title = 'Cup'", "year = 2027 - 1, half = 2"])
+def test_a_row_that_moves_while_it_is_created_is_created_once(
+    wares: Shop, stripe: StripeWrites, when: str, moves: str
+) -> None:
+    wares.all("insert into app.wares (id, year, title) values (1, 2025, 'Mug'), (2, 2025, 'Pot')")
+    pushes = wares.all("select * from payments.claim_pushes()") if when != "before it is sent" else []
+    made = [done_at_stripe(stripe, push) for push in pushes] if when in ("after Stripe has done it", "unknown") else []
+    if when == "unknown":
+        for push in pushes:
+            wares.all("select payments.settle_push(%s, 'unknown', error => 'An unknown error occurred')", push["id"])
+    wares.all(f"update app.wares set {moves} where id = 1")
+    if when == "after Stripe has done it":
+        for push, answer in zip(pushes, made, strict=True):
+            wares.all("select payments.settle_push(%s, 'done', %s)", push["id"], psycopg.types.json.Jsonb(answer))
+    wares.all("update payments.outbox set claimed_until = now() - interval '1 second' where status = 'claimed'")
+    send(wares, stripe)
+    rows = wares.all("select title, stripe_product_id as object from app.wares order by id")
+    assert [stripe.objects[row["object"]]["name"] for row in rows] == [row["title"] for row in rows]
+    assert len(stripe.created("product")) == 2
+    assert not {"pending", "claimed", "refused"} & set(statuses(wares))
+
+
+@pytest.mark.slow
+def test_another_row_takes_no_creation_that_is_under_way(wares: Shop, stripe: StripeWrites) -> None:
+    wares.all("insert into app.wares (id, year, title) values (1, 2025, 'Mug')")
+    done_at_stripe(stripe, claim(wares))
+    wares.all("insert into app.wares (id, year, title) values (1, 2026, 'Other')")  # the first is still there
+    wares.all("update payments.outbox set claimed_until = now() - interval '1 second' where status = 'claimed'")
+    send(wares, stripe)
+    rows = wares.all("select title, stripe_product_id as object from app.wares order by year")
+    assert [stripe.objects[row["object"]]["name"] for row in rows] == ["Mug", "Other"]
+
+
 @pytest.mark.slow
 def test_an_object_that_another_row_holds_is_not_archived(linked: Shop, stripe: StripeWrites) -> None:
     linked.link("app.products", "product", push=PUSH, archive_on_delete=True)

@@ -18,6 +18,7 @@ from pg_payments.stripe.client import StripeApi
 from pg_payments.worker import outbox
 from tests.linked_tables.shop import OWNER, PUSH, Shop, event, product, send, statuses
 from tests.support.stripe_writes import StripeWrites
+from tests.support.tools import start_command
 from tests.support.waiting import wait_until
 
 
@@ -314,6 +315,40 @@ def test_a_worker_killed_at_any_step_loses_and_doubles_nothing(
     send(linked, stripe)
     assert [each["name"] for each in stripe.created("product") if each["name"] == "mug"] == ["mug"]
     assert statuses(linked) == ["done"]
+    assert len(stripe.created("product")) == (2 if "insert" in work else 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("held", ["before", "after"])
+@pytest.mark.parametrize("answer", ["while the next worker asks", "never"])
+@pytest.mark.parametrize(
+    "work", ["insert into app.products (title) values ('mug')", "update app.products set title = 'mug'"]
+)
+def test_a_worker_killed_while_stripe_is_at_it_loses_and_doubles_nothing(
+    linked: Shop, stripe: StripeWrites, held: str, answer: str, work: str
+) -> None:
+    linked.all(work)
+    stripe.held = held
+    worker = start_command(
+        "worker", output=None, PAYMENTS_DATABASE_URL=linked.url, STRIPE_API_BASE=stripe.base,
+        STRIPE_TEST_SECRET_KEY="sk_test_made_up_for_this_test",
+    )  # fmt: skip
+    try:
+        assert stripe.arrived.wait(60)
+    finally:
+        worker.kill()
+        worker.wait()
+    assert (worker.returncode, statuses(linked)) == (-signal.SIGKILL, ["claimed"])
+    if answer == "while the next worker asks":
+        stripe.go_on.set()  # Stripe does it now, and answers somebody who is gone
+        wait_until(lambda: any(each["name"] == "mug" for each in stripe.created("product")), "Stripe has done it")
+    linked.all("update payments.outbox set claimed_until = now() - interval '1 second'")
+    send(linked, stripe)
+    stripe.go_on.set()
+    assert [each["name"] for each in stripe.created("product")].count("mug") == 1
+    assert statuses(linked) == ["done"]
+    wanted = linked.one("select stripe_product_id as i from app.products where title = 'mug'")["i"]
+    assert stripe.objects[wanted]["name"] == "mug"
     assert len(stripe.created("product")) == (2 if "insert" in work else 1)
 
 

@@ -34,6 +34,9 @@ class StripeWrites:
         self.fault: Callable[[str, int], str | None] = lambda path, number: None
         """Told path and number of a POST (from 1): `429`, `400`, `500` or `cut`, each `before` or `after` the deed."""
         self.delay = 0.0
+        self.held = ""
+        """Keeps a POST `before` or `after` the deed: `arrived` is set then, and it goes on when `go_on` is."""
+        self.arrived, self.go_on = threading.Event(), threading.Event()
         self.base = ""
         self._answers: dict[str, tuple[int, Json]] = {}
         self._lock = threading.Lock()
@@ -137,13 +140,21 @@ def stripe_writes() -> Iterator[StripeWrites]:
             form = dict(parse_qsl(self.rfile.read(length).decode(), keep_blank_values=True))
             account.counts["POST " + self.path] += 1
             account.accounts.append(self.headers.get("Stripe-Account"))
+            self._hold("before")
             status, body, headers, cut = account.take(self.path, form, self.headers.get("Idempotency-Key"))
+            self._hold("after")
             time.sleep(account.delay)
             if cut:
                 self.close_connection = True
                 self.connection.close()
                 return
             self._answer(status, body, headers)
+
+        def _hold(self, when: str) -> None:
+            if account.held == when:
+                account.held = ""
+                account.arrived.set()
+                assert account.go_on.wait(60)
 
         def do_GET(self) -> None:
             url = urlsplit(self.path)
@@ -168,6 +179,7 @@ def stripe_writes() -> Iterator[StripeWrites]:
     try:
         yield account
     finally:
+        account.go_on.set()
         server.shutdown()
         server.server_close()
         thread.join()
