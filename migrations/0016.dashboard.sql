@@ -63,4 +63,15 @@ comment on column payments_private.dashboard_jobs.back is 'The page it was begun
 comment on column payments_private.dashboard_jobs.lines is 'What it said, the latest 200 lines.';
 comment on column payments_private.dashboard_jobs.told_at is 'When the process that runs it was last heard of: every few seconds, while it runs.';
 
+create unlogged table payments_private.wrong_keys (
+  who    text primary key,
+  number integer not null,
+  at     timestamptz not null,
+  constraint name_is_short check (length(who) <= 100)
+);
+create index wrong_keys_at_idx on payments_private.wrong_keys (at);
+comment on table payments_private.wrong_keys is 'How often somebody has tried to sign in to the dashboard with a wrong key, for all processes; at most 10,000.';
+comment on column payments_private.wrong_keys.who is 'An address, or a browser that has signed in before.';
+comment on column payments_private.wrong_keys.at is 'When the last one came.';
+
 reset role;

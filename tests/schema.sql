@@ -795,6 +795,14 @@ ALTER FUNCTION payments.name_installation(id text, keep_former boolean) OWNER TO
 
 COMMENT ON FUNCTION payments.name_installation(id text, keep_former boolean) IS 'Gives this installation another id; stamps under its former ones are believed further unless keep_former is false, which is for copies of a database. For members of payments_owner. Raises PY001 for an id that does not fit.';
 
+CREATE FUNCTION payments.note_sign_in(who text, succeeded boolean) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.note_sign_in(who text, succeeded boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.note_sign_in(who text, succeeded boolean) IS 'Counts a wrong key of somebody who tried to sign in to the dashboard, or forgets those before a right one. An hour without a try is forgotten too; of more than 10,000 the longest ago.';
+
 CREATE FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[], account_id text DEFAULT NULL::text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1211,6 +1219,14 @@ CREATE FUNCTION payments.settle_refresh(environment text, account_id text, objec
 ALTER FUNCTION payments.settle_refresh(environment text, account_id text, object_type text, object_id text, error text, retry_after interval) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.settle_refresh(environment text, account_id text, object_type text, object_id text, error text, retry_after interval) IS 'What became of a claimed object: without an error it is in place and leaves the queue, unless it came into doubt meanwhile. With one it is tried again after retry_after (null: only when it is asked for again).';
+
+CREATE FUNCTION payments.sign_in_wait(who text) RETURNS integer
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.sign_in_wait(who text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.sign_in_wait(who text) IS 'Returns the seconds after which somebody, an address or a browser, may try again to sign in to the dashboard; 0 for now.';
 
 CREATE FUNCTION payments.store_absence(environment text, object_type text, object_id text, asked_at timestamp with time zone, account_id text DEFAULT NULL::text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -6181,6 +6197,21 @@ COMMENT ON COLUMN payments_private.verifications.objects IS 'How many objects of
 
 COMMENT ON COLUMN payments_private.verifications.differences IS 'How many there were that are not repaired, by kind: missing, stale, extra, different.';
 
+CREATE UNLOGGED TABLE payments_private.wrong_keys (
+    who text NOT NULL,
+    number integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT name_is_short CHECK ((length(who) <= 100))
+);
+
+ALTER TABLE payments_private.wrong_keys OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.wrong_keys IS 'How often somebody has tried to sign in to the dashboard with a wrong key, for all processes; at most 10,000.';
+
+COMMENT ON COLUMN payments_private.wrong_keys.who IS 'An address, or a browser that has signed in before.';
+
+COMMENT ON COLUMN payments_private.wrong_keys.at IS 'When the last one came.';
+
 ALTER TABLE ONLY payments.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
 
@@ -6358,6 +6389,9 @@ ALTER TABLE ONLY payments_private.linked_tables
 ALTER TABLE ONLY payments_private.verifications
     ADD CONSTRAINT verifications_pkey PRIMARY KEY (environment);
 
+ALTER TABLE ONLY payments_private.wrong_keys
+    ADD CONSTRAINT wrong_keys_pkey PRIMARY KEY (who);
+
 CREATE INDEX audit_log_at_idx ON payments.audit_log USING btree (at);
 
 CREATE INDEX audit_log_target_idx ON payments.audit_log USING btree (target, at);
@@ -6457,6 +6491,8 @@ CREATE INDEX stored_objects_payment_group_idx ON payments_private.stored_objects
 CREATE INDEX stored_objects_subscription_idx ON payments_private.stored_objects USING btree (subscription_id, environment, account) WHERE (subscription_id IS NOT NULL);
 
 CREATE INDEX sync_ranges_list_idx ON payments_private.sync_ranges USING btree (environment, account, list);
+
+CREATE INDEX wrong_keys_at_idx ON payments_private.wrong_keys USING btree (at);
 
 CREATE TRIGGER audit_log_only_grows BEFORE DELETE OR UPDATE OR TRUNCATE ON payments.audit_log FOR EACH STATEMENT EXECUTE FUNCTION payments_private.refuse_change_of_audit_log();
 
@@ -6719,6 +6755,8 @@ ALTER TABLE payments_private.sync_ranges ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.verifications ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE payments_private.wrong_keys ENABLE ROW LEVEL SECURITY;
+
 GRANT USAGE ON SCHEMA payments TO payments_service;
 GRANT USAGE ON SCHEMA payments TO payments_user;
 GRANT USAGE ON SCHEMA payments TO payments_anon;
@@ -6928,6 +6966,9 @@ GRANT ALL ON FUNCTION payments.metrics() TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments.name_installation(id text, keep_former boolean) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments.note_sign_in(who text, succeeded boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.note_sign_in(who text, succeeded boolean) TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[], account_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.note_swept(environment text, event_ids uuid[], duplicates boolean[], account_id text) TO payments_service;
 
@@ -7088,6 +7129,9 @@ GRANT ALL ON FUNCTION payments.settle_push(id uuid, outcome text, object jsonb, 
 
 REVOKE ALL ON FUNCTION payments.settle_refresh(environment text, account_id text, object_type text, object_id text, error text, retry_after interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.settle_refresh(environment text, account_id text, object_type text, object_id text, error text, retry_after interval) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.sign_in_wait(who text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.sign_in_wait(who text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.store_absence(environment text, object_type text, object_id text, asked_at timestamp with time zone, account_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.store_absence(environment text, object_type text, object_id text, asked_at timestamp with time zone, account_id text) TO payments_service;

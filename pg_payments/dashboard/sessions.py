@@ -1,4 +1,4 @@
-"""Who is signed in: a signed cookie, a token of its own in every form, and patience with wrong keys.
+"""Who is signed in: a signed cookie, and a token of its own in every form.
 
 The cookie says whom to act as and until when; it is signed with a key derived from the master key and the
 administrators' key, so changing either signs everybody out. What it says is no secret, and no right: at each request
@@ -12,7 +12,6 @@ import hmac
 import json
 import secrets
 import time
-from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,6 +28,9 @@ NOTICE = "payments_dashboard_notice"
 SECONDS = 8 * 3600
 """How long somebody stays signed in, at most; a token's own end comes first."""
 TICKET = "payments_dashboard_ticket"
+KNOWN = "payments_dashboard_known"
+"""The cookie of a browser that has signed in before: whatever else comes from its address, it is counted for itself."""
+KNOWN_SECONDS = 180 * 86400
 NOTICE_SECONDS = 60
 TICKET_SECONDS = 600
 LARGEST = 3800
@@ -110,6 +112,16 @@ class Sessions:
         said = self._read(cookie, NOTICE)
         return None if said is None else str(said["text"])
 
+    def known(self, before: str) -> str:
+        """The cookie of a browser that has signed in; it stays the same browser, if it was known `before`."""
+        said = {"id": self.known_id(before) or secrets.token_urlsafe(16), "exp": int(time.time()) + KNOWN_SECONDS}
+        return jwt.encode(said | {"aud": KNOWN}, self._keys[0], ALGORITHM)
+
+    def known_id(self, cookie: str) -> str | None:
+        """Which browser that is, if it has signed in before."""
+        said = self._read(cookie, KNOWN)
+        return None if said is None else str(said["id"])
+
     def ticket(self, session: Session) -> str:
         """A way in that works once, within `TICKET_SECONDS`."""
         said = asdict(session) | {"exp": int(time.time()) + TICKET_SECONDS, "aud": TICKET}
@@ -135,40 +147,3 @@ class Sessions:
 def _derived(master_key: str, admin_key: str) -> bytes:
     salt = hashlib.sha256(admin_key.encode()).digest()
     return HKDF(SHA256(), 32, salt, b"pg-payments dashboard cookies").derive(master_key.encode())
-
-
-class Patience:
-    """Slows down whoever tries keys: after some wrong ones, an address waits, twice as long each time.
-
-    Addresses are counted in this process; the oldest are forgotten where there are many.
-    """
-
-    FREE = 5
-    """Wrong keys that cost nothing."""
-    LONGEST = 900
-    """Seconds to wait, at most."""
-    FORGIVEN = 4 * LONGEST
-    """Seconds without a try after which an address begins anew."""
-    ADDRESSES = 10_000
-
-    def __init__(self) -> None:
-        self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()
-
-    def wait(self, address: str) -> int:
-        """Seconds until this address may try again."""
-        count, at = self._wrong.get(address, (0, 0.0))
-        if count < self.FREE:
-            return 0
-        pause = min(2.0 ** (count - self.FREE + 1), self.LONGEST)
-        return max(0, int(at + pause - time.monotonic()) + 1) if time.monotonic() < at + pause else 0
-
-    def note_wrong(self, address: str) -> None:
-        count, at = self._wrong.pop(address, (0, 0.0))
-        if time.monotonic() - at > self.FORGIVEN:
-            count = 0
-        self._wrong[address] = count + 1, time.monotonic()
-        if len(self._wrong) > self.ADDRESSES:
-            self._wrong.popitem(last=False)
-
-    def note_right(self, address: str) -> None:
-        self._wrong.pop(address, None)

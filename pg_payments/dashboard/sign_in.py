@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import time
 
@@ -16,7 +17,7 @@ from pg_payments.caller import Caller
 from pg_payments.dashboard.context import address_of, enter, note
 from pg_payments.dashboard.forms import Form, form_of
 from pg_payments.dashboard.rendering import render_bare
-from pg_payments.dashboard.sessions import COOKIE, SECONDS, Session, Sessions
+from pg_payments.dashboard.sessions import COOKIE, KNOWN, KNOWN_SECONDS, SECONDS, Session, Sessions
 from pg_payments.dashboard.state import State, state_of
 from pg_payments.database import dashboard as queries
 from pg_payments.errors import ConfigurationError, Forbidden, InvalidRequest, NotSignedIn, PaymentsError
@@ -34,8 +35,10 @@ async def show(request: Request) -> Response:
 
 async def sign_in(request: Request) -> Response:
     """A cookie for who brings the key or a token of an administrator; else the form again, with the reason."""
-    state, address = state_of(request), address_of(request)
-    if seconds := state.patience.wait(address):
+    state, who = state_of(request), _who(request)
+    async with state.service.pool.connection() as conn:
+        seconds = await queries.sign_in_wait(conn, who)
+    if seconds:
         message = f"Too many wrong keys from your address. Wait {seconds} seconds, then try again."
         answer = await _form(request, 429, message=message)
         answer.headers["Retry-After"] = str(seconds)
@@ -45,10 +48,12 @@ async def sign_in(request: Request) -> Response:
         session = await _let_in(state, request, form)
     except (NotSignedIn, Forbidden, InvalidRequest, ConfigurationError) as error:
         if isinstance(error, NotSignedIn):
-            state.patience.note_wrong(address)
+            async with state.service.pool.connection() as conn:
+                await queries.note_sign_in(conn, who, False)
             log.warning(line("dashboard sign-in refused", reason=error.code))
         return await _form(request, error.http_status, message=_in_our_words(error), after=form.get("next", ""))
-    state.patience.note_right(address)
+    async with state.service.pool.connection() as conn:
+        await queries.note_sign_in(conn, who, True)
     return _signed_in(request, state, session, _own_address(request, form.get("next", "")))
 
 
@@ -116,6 +121,25 @@ async def _record(state: State, request: Request, session: Session, action: str 
         await note(conn, action, None, by="key" if session.by_key else "token")
 
 
+def _who(request: Request) -> str:
+    """Whose wrong keys are counted together: a browser's that has signed in before, else an address's."""
+    browser = state_of(request).sessions.known_id(request.cookies.get(KNOWN, ""))
+    if browser is not None:
+        return f"browser {browser}"
+    return counted_as(address_of(request))
+
+
+def counted_as(address: str) -> str:
+    """As what an address is counted: of an IPv6 one the network, since whoever has one has all of its addresses."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return f"address {address}"
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return f"address {parsed}"
+    return f"address {parsed.ipv4_mapped or ipaddress.ip_network((int(parsed), 64), strict=False)}"
+
+
 def _signed_in(request: Request, state: State, session: Session, where: str) -> Response:
     answer = RedirectResponse(where, 303)
     answer.set_cookie(
@@ -123,6 +147,15 @@ def _signed_in(request: Request, state: State, session: Session, where: str) -> 
         state.sessions.sealed(session),
         max_age=max(1, min(SECONDS, session.expires - int(time.time()))),
         path=_root(request) or "/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+    answer.set_cookie(
+        KNOWN,
+        state.sessions.known(request.cookies.get(KNOWN, "")),
+        max_age=KNOWN_SECONDS,
+        path=(_root(request) or "") + "/sign-in",
         secure=request.url.scheme == "https",
         httponly=True,
         samesite="strict",

@@ -14,7 +14,7 @@ import psycopg
 from starlette.requests import Request
 
 from pg_payments.dashboard.service import Service
-from pg_payments.dashboard.sessions import Patience, Sessions
+from pg_payments.dashboard.sessions import Sessions
 from pg_payments.database import dashboard as queries
 from pg_payments.errors import PaymentsError
 from pg_payments.logs import line, log
@@ -107,7 +107,6 @@ class State:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.patience = Patience()
         self.jobs = Jobs(service)
         self.counting = Counting()
         self.accounts: dict[str, tuple[float, list[str]]] = {}

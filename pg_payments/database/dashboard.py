@@ -57,6 +57,7 @@ class Page:
 NEEDED = (
     "find_payments", "objects_of_payment", "audit_action", "outbox_paused_at", "replay_event", "worker_status",
     "count_volume", "counted_volume", "begin_dashboard_job", "tell_dashboard_job", "dashboard_job",
+    "sign_in_wait", "note_sign_in",
 )  # fmt: skip
 """Functions that the pages call: where one is not there, the schema is older than this package."""
 
@@ -84,6 +85,18 @@ def tell_audit_log(name: str, source: str) -> Query[list[Row]]:
 def audit_action(action: str, target: str | None, detail: str) -> Query[list[Row]]:
     """A row of the audit log; `detail` is JSON text."""
     return Query("select payments.audit_action(%s, %s, %s::jsonb)", (action, target, detail), rows_as_they_are)
+
+
+@SqlFunction
+def sign_in_wait(who: str) -> Query[int]:
+    """Seconds until an address or a browser may try to sign in again."""
+    return Query("select payments.sign_in_wait(%s) as seconds", (who,), lambda rows: rows[0]["seconds"])
+
+
+@SqlFunction
+def note_sign_in(who: str, succeeded: bool) -> Query[list[Row]]:
+    """Counts a wrong key, or forgets those before a right one."""
+    return Query("select payments.note_sign_in(%s, %s)", (who, succeeded), rows_as_they_are)
 
 
 # Keyset paging --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from http.cookies import SimpleCookie
 
@@ -11,9 +12,10 @@ import jwt
 import pytest
 
 from pg_payments.caller import Caller
-from pg_payments.dashboard.sessions import COOKIE, Patience, Sessions
-from pg_payments.dashboard.sign_in import way_in
-from tests.dashboard.conftest import MASTER_KEY, Board, answer_question, form_token
+from pg_payments.dashboard.sessions import COOKIE, Sessions
+from pg_payments.dashboard.sign_in import counted_as, way_in
+from tests.dashboard.conftest import MASTER_KEY, Board, Conn, answer_question, form_token, running_board
+from tests.support.servers import Server
 from tests.support.site import ADMIN_KEY, ADMIN_ROLE, site_settings, token
 
 PAGES = [
@@ -42,7 +44,7 @@ def test_the_key_opens_and_leads_back(board: Board) -> None:
             "sign-in", data={"key": ADMIN_KEY, "name": "Ada", "next": "/dashboard/test/events?status=failed"}
         )
         assert (answer.status_code, answer.headers["location"]) == (303, "/dashboard/test/events?status=failed")
-        cookie = SimpleCookie(answer.headers["set-cookie"])[COOKIE]
+        cookie = SimpleCookie(answer.headers.get_list("set-cookie")[0])[COOKIE]
         assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "strict", "/dashboard")
         assert 0 < int(cookie["max-age"]) <= 8 * 3600
         assert ADMIN_KEY not in answer.headers["set-cookie"]
@@ -142,28 +144,94 @@ def test_signing_out_needs_the_form_and_ends_it(board: Board) -> None:
         assert browser.get("test/overview").status_code == 303
 
 
-def test_wrong_keys_make_an_address_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [1000.0]
-    monkeypatch.setattr("pg_payments.dashboard.sessions.time.monotonic", lambda: clock[0])
-    patience = Patience()
-    for _ in range(Patience.FREE):
-        assert patience.wait("a") == 0
-        patience.note_wrong("a")
+def wrong_keys(board: Board, who: str) -> int:
+    row = board.conn.execute("select number from payments_private.wrong_keys where who = %s", [who]).fetchone()
+    return row["number"] if row else 0
+
+
+@pytest.fixture
+def patient(board: Board) -> Iterator[Board]:
+    """Nobody has brought a wrong key, before and after."""
+    board.conn.execute("truncate payments_private.wrong_keys")
+    yield board
+    board.conn.execute("truncate payments_private.wrong_keys")
+
+
+def wait_of(board: Board, who: str) -> int:
+    row = board.conn.execute("select payments.sign_in_wait(%s) as seconds", [who]).fetchone()
+    assert row is not None
+    return int(row["seconds"])
+
+
+def bring(board: Board, who: str, succeeded: bool = False) -> None:
+    board.conn.execute("select payments.note_sign_in(%s, %s)", [who, succeeded])
+
+
+def test_wrong_keys_make_who_brings_them_wait_a_minute_at_most(patient: Board) -> None:
+    for _ in range(5):
+        assert wait_of(patient, "a") == 0
+        bring(patient, "a")
     waits = []
     for _ in range(12):
-        waits.append(patience.wait("a"))
-        clock[0] += waits[-1]
-        assert patience.wait("a") == 0
-        patience.note_wrong("a")
-    assert waits == sorted(waits)
-    assert waits[0] >= 2
-    assert waits[-1] == pytest.approx(Patience.LONGEST, abs=1)
-    assert patience.wait("b") == 0
-    patience.note_right("a")
-    assert patience.wait("a") == 0
-    for n in range(Patience.ADDRESSES + 10):
-        patience.note_wrong(f"c{n}")
-    assert len(patience._wrong) == Patience.ADDRESSES
+        waits.append(wait_of(patient, "a"))
+        patient.conn.execute("update payments_private.wrong_keys set at = now() - interval '61 seconds'")
+        assert wait_of(patient, "a") == 0
+        bring(patient, "a")
+    assert waits == [2, 4, 8, 16, 32] + [60] * 7
+    assert wait_of(patient, "b") == 0
+    bring(patient, "a", succeeded=True)
+    assert wait_of(patient, "a") == 0
+    for _ in range(6):
+        bring(patient, "a")
+    patient.conn.execute("update payments_private.wrong_keys set at = now() - interval '61 minutes'")
+    bring(patient, "a")
+    assert wrong_keys(patient, "a") == 1
+
+
+def test_what_is_kept_of_wrong_keys_has_a_bound(patient: Board) -> None:
+    patient.conn.execute("select payments.note_sign_in('early', false)")
+    patient.conn.execute(
+        "insert into payments_private.wrong_keys select 'address ' || n, 1, now() from generate_series(1, 10000) n"
+    )
+    bring(patient, "x" * 5000)
+    row = patient.conn.execute(
+        "select count(*) as n, max(length(who)) as l from payments_private.wrong_keys"
+    ).fetchone()
+    assert row == {"n": 10_000, "l": 100}
+    assert wrong_keys(patient, "x" * 100) == 1
+
+
+def test_every_process_knows_of_wrong_keys_and_a_known_browser_does_not_wait(
+    server: Server, patient: Board, module_conn: Conn
+) -> None:
+    address = "address 127.0.0.1"
+    with running_board(server, module_conn) as other, patient.browser() as stranger, other.browser() as elsewhere:
+        for _ in range(5):
+            assert stranger.post("sign-in", data={"key": "wrong" * 8, "name": "x"}).status_code == 401
+        assert wrong_keys(patient, address) == 5
+        with patient.browser() as known:
+            patient.conn.execute("truncate payments_private.wrong_keys")
+            assert known.post("sign-in", data={"key": ADMIN_KEY, "name": "Ada"}).status_code == 303
+            for _ in range(9):
+                bring(patient, address)
+            refused = elsewhere.post("sign-in", data={"key": ADMIN_KEY, "name": "Eve"})
+            assert (refused.status_code, int(refused.headers["Retry-After"]) > 20) == (429, True)
+            assert known.post("sign-in", data={"key": ADMIN_KEY, "name": "Ada"}).status_code == 303
+            for _ in range(5):  # but it is counted, too
+                assert known.post("sign-in", data={"key": "wrong" * 8, "name": "x"}).status_code == 401
+            assert known.post("sign-in", data={"key": ADMIN_KEY, "name": "Ada"}).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("203.0.113.9", "address 203.0.113.9"), ("::ffff:203.0.113.9", "address 203.0.113.9"),
+        ("2001:db8:1:2:3:4:5:6", "address 2001:db8:1:2::/64"), ("2001:db8:1:2::7", "address 2001:db8:1:2::/64"),
+        ("unknown", "address unknown"),
+    ],
+)  # fmt: skip
+def test_an_address_counts_as_who_has_it(address: str, counted: str) -> None:
+    assert counted_as(address) == counted
 
 
 def test_forms_of_others_do_nothing(board: Board, ada: httpx.Client) -> None:
