@@ -41,32 +41,33 @@ create table payments.webhook_events (
 create index webhook_events_next_attempt_at_idx on payments.webhook_events (environment, next_attempt_at)
   where next_attempt_at is not null;
 create index webhook_events_parked_at_idx on payments.webhook_events (parked_at) where parked_at is not null;
+-- The dashboard finds an event by its object. None of these columns is one that most updates change, so updates stay
+-- heap-only.
+create index webhook_events_object_id_idx on payments.webhook_events (object_id);
 
 comment on table payments.webhook_events is
   'Ledger of verified webhook events. A row reaches processed in the transaction that has put everything the event says in place; attach fulfilment triggers here.';
-comment on column payments.webhook_events.environment is 'Where the event is filed: test events of connected accounts that come to a live endpoint are test events.';
-comment on column payments.webhook_events.account_id is 'The connected account (acct_…) that the event is of; null for the account behind the environment''s key.';
-comment on column payments.webhook_events.provider_account_id is 'The account that the event itself names.';
-comment on column payments.webhook_events.provider_event_id is 'Stripe''s event id (evt_…), or unreadable:<sha256> for a body too deep to read.';
-comment on column payments.webhook_events.provider_created_at is 'When Stripe says the event happened, in whole seconds.';
-comment on column payments.webhook_events.processing_status is
-  'pending: stored, not yet applied, or thin and waiting for its object; processed: applied; ignored: carries no object that can be stored; failed: applying it raised, see last_error.';
-comment on column payments.webhook_events.attempt_count is 'How often applying the event was tried.';
-comment on column payments.webhook_events.next_attempt_at is 'When payments.retry_failed_events() may try again.';
-comment on column payments.webhook_events.parked_at is 'Since when the event is dead: no automatic retry any more, only payments.replay_event().';
-comment on column payments.webhook_events.payload is 'The event, verbatim.';
-comment on column payments.webhook_events.raw_payload is 'The body as text where jsonb refuses it (a \u0000, a lone surrogate, a number out of range); payload is then null.';
-
-create index webhook_events_object_id_idx on payments.webhook_events (object_id);
 comment on column payments.webhook_events.id is 'The row''s own id.';
 comment on column payments.webhook_events.provider is 'stripe.';
+comment on column payments.webhook_events.environment is 'Where the event is filed: test events of connected accounts that come to a live endpoint are test events.';
+comment on column payments.webhook_events.account_id is 'The connected account (acct_…) that the event is of; null for the account behind the environment''s key.';
+comment on column payments.webhook_events.provider_event_id is 'Stripe''s event id (evt_…), or unreadable:<sha256> for a body too deep to read.';
 comment on column payments.webhook_events.event_type is 'Stripe''s name of the event.';
 comment on column payments.webhook_events.livemode is 'Stripe''s own word for the mode; environment says the same.';
+comment on column payments.webhook_events.provider_account_id is 'The account that the event itself names.';
 comment on column payments.webhook_events.api_version is
   'The version of Stripe''s API that the event was written in.';
 comment on column payments.webhook_events.object_type is 'The type of the object that the event tells of.';
 comment on column payments.webhook_events.object_id is 'The id of the object that the event tells of.';
+comment on column payments.webhook_events.provider_created_at is 'When Stripe says the event happened, in whole seconds.';
+comment on column payments.webhook_events.processing_status is
+  'pending: stored, not yet applied, or thin and waiting for its object; processed: applied; ignored: carries no object that can be stored; failed: applying it raised, see last_error.';
+comment on column payments.webhook_events.attempt_count is 'How often applying the event was tried.';
 comment on column payments.webhook_events.last_error is 'What went wrong last; null if nothing did.';
+comment on column payments.webhook_events.next_attempt_at is 'When payments.retry_failed_events() may try again.';
+comment on column payments.webhook_events.parked_at is 'Since when the event is dead: no automatic retry any more, only payments.replay_event().';
+comment on column payments.webhook_events.payload is 'The event, verbatim.';
+comment on column payments.webhook_events.raw_payload is 'The body as text where jsonb refuses it (a \u0000, a lone surrogate, a number out of range); payload is then null.';
 comment on column payments.webhook_events.received_at is 'When it first came.';
 comment on column payments.webhook_events.processed_at is 'When everything the event says was put in place.';
 comment on column payments.webhook_events.created_at is 'When the row was made here.';

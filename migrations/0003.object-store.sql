@@ -136,17 +136,17 @@ create view payments.stripe_objects with (security_invoker = true) as
     from payments_private.stored_objects o
    where o.observed_at is not null;
 comment on view payments.stripe_objects is 'The newest known snapshot of each Stripe object, whether an event or the API told of it.';
+comment on column payments.stripe_objects.environment is 'test or live: which of Stripe''s modes the row is of.';
 comment on column payments.stripe_objects.account_id is 'The connected account (acct_…) that the object is of; null for the account behind the environment''s key.';
 comment on column payments.stripe_objects.object_type is 'Stripe''s name of the type, as in the object''s own "object" field: payment_intent, checkout.session, ….';
+comment on column payments.stripe_objects.object_id is 'Stripe''s id of the object.';
 comment on column payments.stripe_objects.data is 'The object exactly as Stripe sent it.';
 comment on column payments.stripe_objects.deleted is 'A tombstone: Stripe said the object is deleted. Only a newer snapshot can undo it.';
 comment on column payments.stripe_objects.observed_at is 'When the object looked like this: the event''s created (whole seconds), or when the API was asked.';
 comment on column payments.stripe_objects.provider_event_id is 'The event that carried this snapshot; null when it came from the API.';
-comment on column payments.stripe_objects.tied is 'Other snapshots of the same second exist; payments_private.same_second_snapshots has them all.';
-comment on column payments.stripe_objects.environment is 'test or live: which of Stripe''s modes the row is of.';
-comment on column payments.stripe_objects.object_id is 'Stripe''s id of the object.';
 comment on column payments.stripe_objects.event_type is
   'The event that told the stored state; null where the API did.';
+comment on column payments.stripe_objects.tied is 'Other snapshots of the same second exist; payments_private.same_second_snapshots has them all.';
 comment on column payments.stripe_objects.created_at is 'When the object was first stored.';
 comment on column payments.stripe_objects.updated_at is 'When a newer state was last stored.';
 
@@ -176,12 +176,12 @@ comment on column payments_private.same_second_snapshots.state is 'Hash of the o
 comment on column payments_private.same_second_snapshots.state_before is 'Hash of the object before the event, from data.previous_attributes; null when the event says nothing about it.';
 
 create table payments_private.refresh_queue (
-  environment text not null,
-  account     text not null default '',  -- '' for the account behind the environment's key
-  object_type text not null,
-  object_id   text not null,
-  reason      text not null,
-  queued_at   timestamptz not null default now(),
+  environment   text not null,
+  account       text not null default '',  -- '' for the account behind the environment's key
+  object_type   text not null,
+  object_id     text not null,
+  reason        text not null,
+  queued_at     timestamptz not null default now(),
   next_try_at   timestamptz not null default now(),
   claimed_until timestamptz,
   claimed_by    integer,
@@ -191,14 +191,14 @@ create table payments_private.refresh_queue (
   event_ids     uuid[] not null default '{}',
   primary key (environment, object_type, object_id, account)
 );
+create index refresh_queue_next_try_at_idx on payments_private.refresh_queue (next_try_at);
 
 comment on table payments_private.refresh_queue is 'Objects whose latest state the events could not settle; the API is to be asked.';
-create index refresh_queue_next_try_at_idx on payments_private.refresh_queue (next_try_at);
 comment on column payments_private.refresh_queue.next_try_at is 'When the object may be fetched; infinity where asking again would not help, see last_error.';
 comment on column payments_private.refresh_queue.claimed_until is 'Until then a worker is fetching the object.';
 comment on column payments_private.refresh_queue.claimed_by is 'The backend of that worker. Where there is none of that number any more, another may fetch the object at once.';
-comment on column payments_private.refresh_queue.event_ids is 'Thin events that are processed when the object is in place.';
 comment on column payments_private.refresh_queue.asked_again is 'It came into doubt again while a worker was fetching it: that answer may be too old.';
+comment on column payments_private.refresh_queue.event_ids is 'Thin events that are processed when the object is in place.';
 
 create type payments_private.snapshot as (
   environment         text,

@@ -30,7 +30,6 @@ create table payments.provider_connections (
   constraint last_sync_status_is_known check (last_sync_status = any ('{succeeded,failed}'))
 );
 comment on table payments.provider_connections is 'The Stripe account behind each environment, its webhook endpoint and its last sync. Holds no keys.';
-comment on column payments.provider_connections.masked_key is 'The stored key as it may be shown: its first and last characters.';
 comment on column payments.provider_connections.id is 'The row''s own id.';
 comment on column payments.provider_connections.provider is 'stripe.';
 comment on column payments.provider_connections.environment is
@@ -55,6 +54,7 @@ comment on column payments.provider_connections.last_sync_counts is
   'How many objects the last sync read, changed, skipped and found gone, by list.';
 comment on column payments.provider_connections.created_at is 'When the row was made here.';
 comment on column payments.provider_connections.updated_at is 'When the row last changed here.';
+comment on column payments.provider_connections.masked_key is 'The stored key as it may be shown: its first and last characters.';
 
 create table payments.stripe_products (
   id               uuid primary key default gen_random_uuid(),
@@ -74,16 +74,16 @@ create table payments.stripe_products (
   constraint environment_is_known check (environment = any ('{test,live}'))
 );
 comment on table payments.stripe_products is 'Mirror of Stripe''s products. A deleted product has no row.';
-comment on column payments.stripe_products.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
-comment on column payments.stripe_products.synced_at is 'The observed_at of the snapshot that the row shows.';
 comment on column payments.stripe_products.id is 'The row''s own id.';
 comment on column payments.stripe_products.environment is 'test or live: which of Stripe''s modes the row is of.';
+comment on column payments.stripe_products.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 comment on column payments.stripe_products.product_id is 'Stripe''s product (prod_…).';
 comment on column payments.stripe_products.name is 'As Stripe shows it to payers.';
 comment on column payments.stripe_products.description is 'As Stripe shows it to payers.';
 comment on column payments.stripe_products.active is 'Whether it can be bought now.';
 comment on column payments.stripe_products.default_price_id is 'The product''s default price (price_…).';
 comment on column payments.stripe_products.metadata is 'Stripe''s metadata, verbatim.';
+comment on column payments.stripe_products.synced_at is 'The observed_at of the snapshot that the row shows.';
 comment on column payments.stripe_products.created_at is 'When the row was made here.';
 comment on column payments.stripe_products.updated_at is 'When the row last changed here.';
 
@@ -113,15 +113,15 @@ create table payments.stripe_prices (
 );
 create index stripe_prices_product_idx on payments.stripe_prices (product_id);
 comment on table payments.stripe_prices is 'Mirror of Stripe''s prices, and of plans where an account still has them. A deleted price has no row.';
-comment on column payments.stripe_prices.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
-comment on column payments.stripe_prices.unit_amount is 'Minor units of currency; null where Stripe gives a fraction or tiers.';
-comment on column payments.stripe_prices.unit_amount_decimal is 'Stripe''s decimal string, unrounded.';
 comment on column payments.stripe_prices.id is 'The row''s own id.';
 comment on column payments.stripe_prices.environment is 'test or live: which of Stripe''s modes the row is of.';
+comment on column payments.stripe_prices.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 comment on column payments.stripe_prices.price_id is 'Stripe''s price (price_…).';
 comment on column payments.stripe_prices.product_id is 'Stripe''s product (prod_…).';
 comment on column payments.stripe_prices.active is 'Whether it can be bought now.';
 comment on column payments.stripe_prices.currency is 'ISO 4217, in lower case as Stripe writes it.';
+comment on column payments.stripe_prices.unit_amount is 'Minor units of currency; null where Stripe gives a fraction or tiers.';
+comment on column payments.stripe_prices.unit_amount_decimal is 'Stripe''s decimal string, unrounded.';
 comment on column payments.stripe_prices.type is 'one_time or recurring.';
 comment on column payments.stripe_prices.lookup_key is 'The account''s own name for the price.';
 comment on column payments.stripe_prices.billing_scheme is 'per_unit or tiered.';
@@ -155,21 +155,22 @@ create table payments.customers (
   constraint provider_is_known check (provider in ('stripe')),
   constraint environment_is_known check (environment = any ('{test,live}'))
 );
-comment on table payments.customers is 'Mirror of Stripe''s customers; a deleted one keeps its row, marked deleted.';
-comment on column payments.customers.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
-
--- Lists show the latest first. One index for each environment: one that begins with the environment would tempt the
--- planner, while a table is small, to look up single rows in it, and the plan would be kept when the table is large.
+-- Lists and reports show the latest first. One index for each environment: an index that begins with the environment
+-- would tempt the planner, while a table is small, to look up single rows in it, and the plan would be kept when the
+-- table is large. The last is of connected accounts.
 create index customers_latest_test_idx on payments.customers (provider_created_at desc nulls last, id)
   where environment = 'test' and account_id is null;
 create index customers_latest_live_idx on payments.customers (provider_created_at desc nulls last, id)
   where environment = 'live' and account_id is null;
 create index customers_account_idx on payments.customers (account_id, provider_created_at desc nulls last, id)
   where account_id is not null;
+-- The dashboard finds a customer by an e-mail address.
 create index customers_email_idx on payments.customers (lower(email)) where email is not null;
+comment on table payments.customers is 'Mirror of Stripe''s customers; a deleted one keeps its row, marked deleted.';
 comment on column payments.customers.id is 'The row''s own id.';
 comment on column payments.customers.provider is 'stripe.';
 comment on column payments.customers.environment is 'test or live: which of Stripe''s modes the row is of.';
+comment on column payments.customers.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 comment on column payments.customers.provider_customer_id is
   'Stripe''s customer (cus_…), or the account that pays (acct_…).';
 comment on column payments.customers.email is 'The customer''s e-mail address at Stripe.';
@@ -230,10 +231,10 @@ create table payments.customer_mappings (
 create index customer_mappings_subject_key_idx on payments.customer_mappings (subject_key);
 create index customer_mappings_customer_idx on payments.customer_mappings (provider_customer_id);
 comment on table payments.customer_mappings is 'The Stripe customer that stands for a billing subject: mapped by hand, or else by its own metadata, or else the first that a session or subscription claimed.';
-comment on column payments.customer_mappings.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 comment on column payments.customer_mappings.id is 'The row''s own id.';
 comment on column payments.customer_mappings.provider is 'stripe.';
 comment on column payments.customer_mappings.environment is 'test or live: which of Stripe''s modes the row is of.';
+comment on column payments.customer_mappings.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 comment on column payments.customer_mappings.subject_type is
   'The kind of billing subject: user, or one that was registered; null for nobody''s.';
 comment on column payments.customer_mappings.subject_id is
@@ -277,22 +278,18 @@ create table payments.stripe_subscriptions (
 create index stripe_subscriptions_subject_key_idx on payments.stripe_subscriptions (subject_key, (environment = 'live'),
     created_at desc, id);
 create index stripe_subscriptions_customer_idx on payments.stripe_subscriptions (customer_id);
-comment on table payments.stripe_subscriptions is 'Mirror of Stripe''s subscriptions, with the billing subject that pays.';
-comment on column payments.stripe_subscriptions.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
-comment on column payments.stripe_subscriptions.current_period_start is
-  'The subscription''s own period in older API versions, else the period its items agree on; null where they differ (see the items).';
-
--- Lists show the latest first. One index for each environment: one that begins with the environment would tempt the
--- planner, while a table is small, to look up single rows in it, and the plan would be kept when the table is large.
+-- As with customers.
 create index stripe_subscriptions_latest_test_idx on payments.stripe_subscriptions (created_at desc, id)
   where environment = 'test' and account_id is null;
 create index stripe_subscriptions_latest_live_idx on payments.stripe_subscriptions (created_at desc, id)
   where environment = 'live' and account_id is null;
 create index stripe_subscriptions_account_idx on payments.stripe_subscriptions (account_id, created_at desc, id)
   where account_id is not null;
+comment on table payments.stripe_subscriptions is 'Mirror of Stripe''s subscriptions, with the billing subject that pays.';
 comment on column payments.stripe_subscriptions.id is 'The row''s own id.';
 comment on column payments.stripe_subscriptions.environment is
   'test or live: which of Stripe''s modes the row is of.';
+comment on column payments.stripe_subscriptions.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 comment on column payments.stripe_subscriptions.subscription_id is 'Stripe''s subscription (sub_…).';
 comment on column payments.stripe_subscriptions.customer_id is
   'Stripe''s customer (cus_…), or the account that pays (acct_…).';
@@ -303,6 +300,8 @@ comment on column payments.stripe_subscriptions.subject_id is
 comment on column payments.stripe_subscriptions.subject_key is 'subject_type:subject_id, in one column for lookups.';
 comment on column payments.stripe_subscriptions.status is
   'Stripe''s: trialing, active, past_due, canceled, unpaid, incomplete, incomplete_expired or paused.';
+comment on column payments.stripe_subscriptions.current_period_start is
+  'The subscription''s own period in older API versions, else the period its items agree on; null where they differ (see the items).';
 comment on column payments.stripe_subscriptions.current_period_end is 'When the period that is billed ends.';
 comment on column payments.stripe_subscriptions.cancel_at_period_end is
   'Whether it ends with the period that is paid for.';
@@ -338,10 +337,10 @@ create table payments.stripe_subscription_items (
 );
 create index stripe_subscription_items_subscription_idx on payments.stripe_subscription_items (subscription_id);
 comment on table payments.stripe_subscription_items is 'The items of each mirrored subscription.';
-comment on column payments.stripe_subscription_items.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 comment on column payments.stripe_subscription_items.id is 'The row''s own id.';
 comment on column payments.stripe_subscription_items.environment is
   'test or live: which of Stripe''s modes the row is of.';
+comment on column payments.stripe_subscription_items.account_id is 'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 comment on column payments.stripe_subscription_items.subscription_item_id is 'Stripe''s item (si_…).';
 comment on column payments.stripe_subscription_items.subscription_id is 'Stripe''s subscription (sub_…).';
 comment on column payments.stripe_subscription_items.product_id is 'Stripe''s product (prod_…).';
@@ -353,6 +352,7 @@ comment on column payments.stripe_subscription_items.metadata is 'Stripe''s meta
 comment on column payments.stripe_subscription_items.created_at is 'When the row was made here.';
 comment on column payments.stripe_subscription_items.updated_at is 'When the row last changed here.';
 
+-- What a customer can be charged with, as far as it may be shown.
 create table payments.stripe_payment_methods (
   id                uuid primary key default gen_random_uuid(),
   environment       text not null,
@@ -374,23 +374,24 @@ create table payments.stripe_payment_methods (
   constraint environment_is_known check (environment = any ('{test,live}'))
 ) with (fillfactor = 80);
 create index stripe_payment_methods_customer_id_idx on payments.stripe_payment_methods (customer_id);
+
 comment on table payments.stripe_payment_methods is
   'Mirror of Stripe''s payment methods. One that was detached keeps its row, without a customer.';
-comment on column payments.stripe_payment_methods.account_id is
-  'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
-comment on column payments.stripe_payment_methods.type is 'card, sepa_debit, …: Stripe''s own name; brand, last4 and expiry are what its details of that type say.';
-comment on column payments.stripe_payment_methods.is_default is
-  'The customer''s invoice_settings.default_payment_method, or its default_source, is this one.';
 comment on column payments.stripe_payment_methods.id is 'The row''s own id.';
 comment on column payments.stripe_payment_methods.environment is
   'test or live: which of Stripe''s modes the row is of.';
+comment on column payments.stripe_payment_methods.account_id is
+  'The connected account (acct_…) that the row is of; null for the account behind the environment''s key.';
 comment on column payments.stripe_payment_methods.payment_method_id is 'Stripe''s payment method (pm_…).';
 comment on column payments.stripe_payment_methods.customer_id is
   'Stripe''s customer (cus_…), or the account that pays (acct_…).';
+comment on column payments.stripe_payment_methods.type is 'card, sepa_debit, …: Stripe''s own name; brand, last4 and expiry are what its details of that type say.';
 comment on column payments.stripe_payment_methods.brand is 'The card''s brand, or the like.';
 comment on column payments.stripe_payment_methods.last4 is 'The last four digits.';
 comment on column payments.stripe_payment_methods.exp_month is 'The month in which it expires.';
 comment on column payments.stripe_payment_methods.exp_year is 'The year in which it expires.';
+comment on column payments.stripe_payment_methods.is_default is
+  'The customer''s invoice_settings.default_payment_method, or its default_source, is this one.';
 comment on column payments.stripe_payment_methods.metadata is 'Stripe''s metadata, verbatim.';
 comment on column payments.stripe_payment_methods.synced_at is
   'When Stripe''s object was last told or read, as far as it is stored.';

@@ -46,29 +46,23 @@ create index stripe_checkout_sessions_owner_key_idx on payments.stripe_checkout_
 
 create index stripe_checkout_sessions_guests_idx on payments.stripe_checkout_sessions (created_at)
   where owner_key like 'guest:%';
-
-comment on table payments.stripe_checkout_sessions is
-  'Checkout attempts: inserted by the caller under row-level security, answered by Stripe, kept current by webhooks.';
-comment on column payments.stripe_checkout_sessions.account_id is 'Null: attempts are made with the key of the environment''s own account.';
-comment on column payments.stripe_checkout_sessions.owner_key is
-  'Who made the attempt: user:<sub>, or guest:<hash of the guest''s secret>. Set by a trigger, never by the caller.';
-comment on column payments.stripe_checkout_sessions.line_items is '[{"price": "price_…", "quantity": 1}, …]; prices are Stripe''s, never the caller''s.';
-comment on column payments.stripe_checkout_sessions.idempotency_key is 'Unique for its owner within the environment.';
-comment on column payments.stripe_checkout_sessions.request_hash is 'SHA-256 of the request, to tell a retry from another request under the same key.';
-comment on column payments.stripe_checkout_sessions.url is 'Where the payer goes; Stripe ends it when the session completes or expires.';
-
-create index stripe_checkout_sessions_ask_after_idx on payments.stripe_checkout_sessions (ask_after)
-  where status = 'initialized';
-create index stripe_checkout_sessions_metadata_idx
-  on payments.stripe_checkout_sessions using gin (jsonb_path_query_array(metadata, '$.*') jsonb_path_ops);
 create index stripe_checkout_sessions_payment_intent_id_idx
   on payments.stripe_checkout_sessions (payment_intent_id) where payment_intent_id is not null;
 create index stripe_checkout_sessions_subscription_id_idx
   on payments.stripe_checkout_sessions (subscription_id) where subscription_id is not null;
-comment on column payments.stripe_checkout_sessions.ask_after is 'From when a worker may ask Stripe for this attempt, if workers do.';
+-- Attempts that wait for a worker to ask Stripe.
+create index stripe_checkout_sessions_ask_after_idx on payments.stripe_checkout_sessions (ask_after)
+  where status = 'initialized';
+-- The dashboard finds an attempt by a value in its metadata.
+create index stripe_checkout_sessions_metadata_idx
+  on payments.stripe_checkout_sessions using gin (jsonb_path_query_array(metadata, '$.*') jsonb_path_ops);
+
+comment on table payments.stripe_checkout_sessions is
+  'Checkout attempts: inserted by the caller under row-level security, answered by Stripe, kept current by webhooks.';
 comment on column payments.stripe_checkout_sessions.id is 'The row''s own id.';
 comment on column payments.stripe_checkout_sessions.environment is
   'test or live: which of Stripe''s modes the row is of.';
+comment on column payments.stripe_checkout_sessions.account_id is 'Null: attempts are made with the key of the environment''s own account.';
 comment on column payments.stripe_checkout_sessions.mode is 'payment or subscription.';
 comment on column payments.stripe_checkout_sessions.status is 'initialized, then open, completed, expired or failed.';
 comment on column payments.stripe_checkout_sessions.payment_status is
@@ -79,11 +73,16 @@ comment on column payments.stripe_checkout_sessions.subject_id is
   'The billing subject''s id, in the application''s own terms.';
 comment on column payments.stripe_checkout_sessions.subject_key is
   'subject_type:subject_id, in one column for lookups.';
+comment on column payments.stripe_checkout_sessions.owner_key is
+  'Who made the attempt: user:<sub>, or guest:<hash of the guest''s secret>. Set by a trigger, never by the caller.';
 comment on column payments.stripe_checkout_sessions.customer_email is
   'What the caller gave to fill in Stripe''s page with.';
+comment on column payments.stripe_checkout_sessions.line_items is '[{"price": "price_…", "quantity": 1}, …]; prices are Stripe''s, never the caller''s.';
 comment on column payments.stripe_checkout_sessions.success_url is
   'Where Stripe sends a payer who has paid; not a proof that he has.';
 comment on column payments.stripe_checkout_sessions.cancel_url is 'Where Stripe sends a payer who turns back.';
+comment on column payments.stripe_checkout_sessions.idempotency_key is 'Unique for its owner within the environment.';
+comment on column payments.stripe_checkout_sessions.request_hash is 'SHA-256 of the request, to tell a retry from another request under the same key.';
 comment on column payments.stripe_checkout_sessions.metadata is
   'The caller''s own, sent to Stripe; it proves nothing.';
 comment on column payments.stripe_checkout_sessions.checkout_session_id is
@@ -93,9 +92,11 @@ comment on column payments.stripe_checkout_sessions.customer_id is
 comment on column payments.stripe_checkout_sessions.payment_intent_id is
   'Stripe''s payment intent (pi_…), once there is one.';
 comment on column payments.stripe_checkout_sessions.subscription_id is 'Stripe''s subscription (sub_…).';
+comment on column payments.stripe_checkout_sessions.url is 'Where the payer goes; Stripe ends it when the session completes or expires.';
 comment on column payments.stripe_checkout_sessions.last_error is 'What went wrong last; null if nothing did.';
 comment on column payments.stripe_checkout_sessions.created_at is 'When the row was made here.';
 comment on column payments.stripe_checkout_sessions.updated_at is 'When the row last changed here.';
+comment on column payments.stripe_checkout_sessions.ask_after is 'From when a worker may ask Stripe for this attempt, if workers do.';
 
 create table payments.stripe_customer_portal_sessions (
   id               uuid primary key default gen_random_uuid(),
@@ -120,7 +121,6 @@ create table payments.stripe_customer_portal_sessions (
 create index stripe_customer_portal_sessions_subject_key_idx on payments.stripe_customer_portal_sessions (subject_key);
 
 comment on table payments.stripe_customer_portal_sessions is 'Billing portal sessions asked for by users for subjects they may bill.';
-comment on column payments.stripe_customer_portal_sessions.customer_id is 'The subject''s mapped Stripe customer. Set by a trigger, never by the caller.';
 comment on column payments.stripe_customer_portal_sessions.id is 'The row''s own id.';
 comment on column payments.stripe_customer_portal_sessions.environment is
   'test or live: which of Stripe''s modes the row is of.';
@@ -133,6 +133,7 @@ comment on column payments.stripe_customer_portal_sessions.subject_key is
   'subject_type:subject_id, in one column for lookups.';
 comment on column payments.stripe_customer_portal_sessions.owner_key is
   'Who asked: user:<sub>. Set by a trigger, never by the caller.';
+comment on column payments.stripe_customer_portal_sessions.customer_id is 'The subject''s mapped Stripe customer. Set by a trigger, never by the caller.';
 comment on column payments.stripe_customer_portal_sessions.return_url is 'Where the portal leads back to.';
 comment on column payments.stripe_customer_portal_sessions.configuration_id is
   'Stripe''s configuration of the portal (bpc_…); null: its default.';

@@ -1,7 +1,9 @@
--- Secrets. Stripe's keys, for who sets them over HTTP, and the signing secrets of endpoints that are managed here:
--- encrypted before they come here. And those with which SQL verifies deliveries that come through PostgREST.
+-- Secrets: of the connection to Stripe, encrypted before they come here, and of deliveries that come straight to the
+-- database, through PostgREST.
 set local role payments_owner;
 
+-- Stripe's keys, for who sets them over HTTP instead of in the server's environment, and the signing secrets of webhook
+-- endpoints that are managed here.
 create table payments_private.provider_secrets (
   environment text not null,
   name        text not null,

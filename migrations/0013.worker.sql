@@ -1,4 +1,5 @@
--- What the worker does by itself: when its jobs are due, which objects it fetches, and how well deliveries arrive.
+-- What the worker does by itself: when its jobs are due, how well deliveries arrive, and which accounts it sweeps and
+-- syncs.
 set local role payments_owner;
 
 create table payments_private.schedule (
@@ -37,6 +38,7 @@ comment on column payments_private.sweeps.missed_events is 'Events that were not
 comment on column payments_private.sweeps.latest_arrival is 'The longest that a delivered event took from happening to arriving, since the first sweep.';
 comment on column payments_private.sweeps.gaps is 'How often no sweep was made for longer than Stripe lists events.';
 
+-- Connected accounts that were told of, for the worker to sweep and sync.
 create table payments_private.connected_accounts (
   environment text not null,
   account     text not null,

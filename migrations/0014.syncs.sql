@@ -1,4 +1,5 @@
--- How far syncs have come: a row a list of Stripe's, and one for each part of it that is read by itself.
+-- How far syncs have come: a row a list of Stripe's, and one for each part of it that is read by itself; and how the
+-- mirror compared with Stripe, when it was last compared.
 set local role payments_owner;
 
 create table payments_private.sync_lists (
@@ -62,7 +63,6 @@ comment on column payments_private.sync_ranges.claim is 'How often it was claime
 comment on column payments_private.sync_ranges.claimed_by is 'The backend of who reads it. Where there is none of that number any more, or claimed_until has passed, another may.';
 comment on column payments_private.sync_ranges.error is 'Why it could not be read; the next sync tries again.';
 
--- How the mirror compared with Stripe, when it was last compared.
 create table payments_private.verifications (
   environment text primary key,
   verified_at timestamptz not null,

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import tarfile
 import venv
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,43 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory, cwd=ROOT)
     assert built.returncode == 0, built.stderr
     return next(directory.glob("*.whl"))
+
+
+def contents(built: Path) -> dict[str, bytes]:
+    """The SQL in a wheel or an sdist, by its path in the tree."""
+    if built.suffix == ".whl":
+        with zipfile.ZipFile(built) as archive:
+            files = {name.removeprefix("pg_payments/sql/"): archive.read(name) for name in archive.namelist()}
+    else:
+        with tarfile.open(built) as archive_:
+            members = [each for each in archive_.getmembers() if each.isfile()]
+            files = {each.name.partition("/")[2]: archive_.extractfile(each).read() for each in members}  # type: ignore[union-attr]
+    return {name: text for name, text in files.items() if name.endswith(".sql") and not name.startswith("tests/")}
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist", "a wheel of the sdist"])
+def test_its_sql_is_the_tree_s(wheel: Path, tmp_path: Path, kind: str) -> None:
+    built = wheel
+    if kind != "wheel":
+        done = run(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+        built = next(tmp_path.glob("*.tar.gz"))
+    if kind == "a wheel of the sdist":
+        with tarfile.open(built) as archive:
+            archive.extractall(tmp_path, filter="data")
+        source = tmp_path / built.name.removesuffix(".tar.gz")
+        done = run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path, cwd=source)
+        assert done.returncode == 0, done.stderr
+        built = next(tmp_path.glob("*.whl"))
+    assert built.name.startswith(f"pg_payments-{__version__}")
+    here = [
+        file
+        for folder in ("migrations", "functions", "policies", "pg_payments")
+        for file in (ROOT / folder).rglob("*.sql")
+    ]
+    expected = {file.relative_to(ROOT).as_posix(): file.read_bytes() for file in here}
+    found = contents(built)
+    assert {name: text for name, text in found.items() if not name.startswith("docs/")} == expected
 
 
 @dataclass(frozen=True)
