@@ -487,6 +487,7 @@ INTERNALS: Final = """
     finish_push
     first_sweep
     follow
+    follow_moved_row
     follow_push
     follow_references
     follow_replacement
