@@ -15,6 +15,8 @@ LINK = re.compile(r'(?P<before>\]\(|src="|href=")(?P<path>[^)"\s#:]+)(?P<anchor>
 CODE = re.compile(r"^( *)```.*?^\1```$", re.DOTALL | re.MULTILINE)
 LIST = re.compile(r"^(?!- |\* |\||>|\d+\.|#)(\S.*)\n(- |1\. )", re.MULTILINE)
 """A list right after its sentence: MkDocs wants a line between them."""
+UNSEARCHED = "---\nsearch: {exclude: true}\n---\n\n"
+"""Before sources and folders: who searches wants what is said of them."""
 LANGUAGES = {
     ".py": "python",
     ".sql": "sql",
@@ -93,8 +95,9 @@ def content_of(path: str) -> str:
     file = ROOT / path
     if file.is_dir():
         inside = sorted(child.name for child in file.iterdir() if not child.name.startswith(("__", ".")))
-        return f"# {path}\n\n" + "".join(f"- `{name}`\n" for name in inside)
+        return f"{UNSEARCHED}# {path}\n\n" + "".join(f"- `{name}`\n" for name in inside)
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".md":
         return text
-    return f"# {file.name}\n\n`{path}`\n\n````{LANGUAGES.get(file.suffix, 'text')}\n{text.rstrip()}\n````\n"
+    language = LANGUAGES.get(file.suffix, "text")
+    return f"{UNSEARCHED}# {file.name}\n\n`{path}`\n\n````{language}\n{text.rstrip()}\n````\n"
