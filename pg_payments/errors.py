@@ -259,6 +259,8 @@ OPERATOR_INTERVENTION_SHUTDOWN = "57P"
 INSUFFICIENT_RESOURCES_CLASS = "53"  # disk, memory, connections
 IO_ERROR = "58030"
 READ_ONLY = "25006"  # a standby, before or after a failover
+PLPROXY = "plproxy_error_with_state"
+"""Where PL/Proxy raises that a machine can't be reached; it has no SQLSTATE of its own for that."""
 
 BY_SQLSTATE: dict[str, type[PaymentsError]] = {
     error.sqlstate: error for error in PaymentsError.__subclasses__() if error.sqlstate is not None
@@ -275,7 +277,7 @@ def from_database_error(error: psycopg.Error) -> PaymentsError | None:
         return BY_SQLSTATE[sqlstate].from_diagnostic(error)
     if sqlstate.startswith((CONNECTION_EXCEPTION_CLASS, OPERATOR_INTERVENTION_SHUTDOWN, INSUFFICIENT_RESOURCES_CLASS)):
         return DatabaseUnavailable.from_diagnostic(error)
-    if sqlstate in (READ_ONLY, IO_ERROR):
+    if sqlstate in (READ_ONLY, IO_ERROR) or error.diag.source_function == PLPROXY:
         return DatabaseUnavailable.from_diagnostic(error)
     return None
 

@@ -45,6 +45,9 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("PAYMENTS_DATABASE_URL", "DATABASE_URL")
     )
 
+    router_url: str | None = None
+    """The database of a router before several machines: for `serve` and `worker`, instead of the database's address."""
+
     stripe_test_secret_key: SecretStr | None = Field(default=None, validation_alias="STRIPE_TEST_SECRET_KEY")
     stripe_live_secret_key: SecretStr | None = Field(default=None, validation_alias="STRIPE_LIVE_SECRET_KEY")
     stripe_test_webhook_secret: SecretStr | None = Field(default=None, validation_alias="STRIPE_TEST_WEBHOOK_SECRET")

@@ -205,6 +205,14 @@ ALTER FUNCTION payments.audit_action(action text, target text, detail jsonb) OWN
 
 COMMENT ON FUNCTION payments.audit_action(action text, target text, detail jsonb) IS 'Adds a row to payments.audit_log in the name of the session and of its caller. Where it was done is what the server says in payments.audit_source.';
 
+CREATE FUNCTION payments.become_caller(role text, claims text, guest_secret text DEFAULT NULL::text, asks_stripe text DEFAULT NULL::text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.become_caller(role text, claims text, guest_secret text, asks_stripe text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.become_caller(role text, claims text, guest_secret text, asks_stripe text) IS 'For a router''s login: until the transaction ends it is payments_user or payments_anon with these claims, under their policies. Raises PY001 for another role, PY002 for a login that acts as somebody else, 42501 for one that is not a member of the role.';
+
 CREATE TABLE payments.stripe_checkout_sessions (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     environment text NOT NULL,
@@ -604,6 +612,14 @@ CREATE FUNCTION payments.doctor() RETURNS TABLE(topic text, environment text, le
 ALTER FUNCTION payments.doctor() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.doctor() IS 'What may be wrong, as far as the database knows, a row a finding: its topic, the environment (null: both), green, yellow (worth a look) or red (payments are wrong, late or lost until somebody acts), a sentence, and what to do next. Changes nothing. pg-payments doctor adds what the database cannot know.';
+
+CREATE FUNCTION payments.event_receipts(event_ids uuid[]) RETURNS TABLE(id uuid, environment text, provider_event_id text, event_type text, livemode boolean, provider_account_id text, object_type text, object_id text, processing_status text, attempt_count integer, last_error text, parked_at timestamp with time zone, received_at timestamp with time zone, processed_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.event_receipts(event_ids uuid[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.event_receipts(event_ids uuid[]) IS 'Returns the ledger''s rows of these events without their payloads, in no order, as far as the caller may read them.';
 
 CREATE FUNCTION payments.fail_checkout(id uuid, error text) RETURNS payments.stripe_checkout_sessions
     LANGUAGE plpgsql SECURITY DEFINER
@@ -6781,6 +6797,9 @@ REVOKE ALL ON FUNCTION payments.audit_action(action text, target text, detail js
 GRANT ALL ON FUNCTION payments.audit_action(action text, target text, detail jsonb) TO payments_admin;
 GRANT ALL ON FUNCTION payments.audit_action(action text, target text, detail jsonb) TO payments_keys;
 
+REVOKE ALL ON FUNCTION payments.become_caller(role text, claims text, guest_secret text, asks_stripe text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.become_caller(role text, claims text, guest_secret text, asks_stripe text) TO payments_service;
+
 GRANT SELECT ON TABLE payments.stripe_checkout_sessions TO payments_user;
 GRANT SELECT ON TABLE payments.stripe_checkout_sessions TO payments_anon;
 GRANT SELECT ON TABLE payments.stripe_checkout_sessions TO payments_admin;
@@ -6899,6 +6918,9 @@ GRANT ALL ON FUNCTION payments.discard_push(id uuid) TO payments_admin;
 REVOKE ALL ON FUNCTION payments.doctor() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.doctor() TO payments_service;
 GRANT ALL ON FUNCTION payments.doctor() TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.event_receipts(event_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.event_receipts(event_ids uuid[]) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.fail_checkout(id uuid, error text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.fail_checkout(id uuid, error text) TO payments_service;

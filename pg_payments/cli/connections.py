@@ -37,6 +37,16 @@ def url_of(given: str | None) -> str:
     return url
 
 
+def served_url(database_url: str | None, router_url: str | None) -> str:
+    """The address that servers and workers use: the router's, if one is given or set, else the database's.
+
+    Raises `ConfigurationError` as `url_of` does, and where both are given.
+    """
+    if database_url and router_url:
+        raise ConfigurationError("a router is used instead of a database: give one of --database-url and --router-url")
+    return url_of(router_url or database_url or Settings.load().router_url)
+
+
 _LIKE = "as postgresql://user@host/database, or postgresql:///database?host=/directory"
 
 

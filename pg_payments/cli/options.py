@@ -10,6 +10,10 @@ DatabaseUrl = Annotated[
     str | None,
     typer.Option(metavar="URI", help="Default: PAYMENTS_DATABASE_URL, then DATABASE_URL.", show_default=False),
 ]
+RouterUrl = Annotated[
+    str | None,
+    typer.Option(metavar="URI", help="Of a router instead. Default: PAYMENTS_ROUTER_URL.", show_default=False),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OnlyEnvironment = Annotated[
     Environment | None, typer.Option("--environment", help="Only this one.", show_default=False)

@@ -11,7 +11,9 @@ import typer
 from pg_payments.cli.connections import url_of
 from pg_payments.cli.options import DatabaseUrl, Json
 from pg_payments.cli.output import print_json, print_note, print_rows, quiet
+from pg_payments.database.connections import connect
 from pg_payments.errors import ConfigurationError, Conflict
+from pg_payments.router import generate, shards
 from pg_payments.schema import migrate as migrations
 from pg_payments.schema import script as scripts
 
@@ -184,8 +186,17 @@ def sql(
         bool, typer.Option("--supabase", help="Write it as supabase/migrations/<time>_pg_payments.sql.")
     ] = False,
     directory: Annotated[Path, typer.Option("--in", help="The project of --supabase.")] = Path(),
+    router: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The script of a router for the machines in FILE.", show_default=False),
+    ] = None,
 ) -> None:
-    """Print everything as one reviewable script for psql -1 -f; needs no database."""
+    """Print everything as one reviewable script for psql -1 -f; needs no database, but with --router a machine."""
+    if router:
+        found = shards.read(router)
+        with connect(found.default.owner or found.default.full_address()) as conn:
+            print(generate.script(found, generate.interface(conn), generate.relations(conn)))
+        return
     if supabase:
         print(scripts.supabase_migration(directory, datetime.now(UTC)))
         return

@@ -6,8 +6,8 @@ import typer
 
 from pg_payments.cli.applications import FACTORIES
 from pg_payments.cli.beside import worker_beside
-from pg_payments.cli.connections import needing_extra, url_of
-from pg_payments.cli.options import DatabaseUrl
+from pg_payments.cli.connections import needing_extra, served_url
+from pg_payments.cli.options import DatabaseUrl, RouterUrl
 from pg_payments.logs import LogFormat
 from pg_payments.settings import Settings
 
@@ -17,6 +17,7 @@ commands = typer.Typer()
 @commands.command()
 def serve(
     database_url: DatabaseUrl = None,
+    router_url: RouterUrl = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
@@ -31,7 +32,7 @@ def serve(
         from pg_payments.worker.endpoints import EndpointKeeper
 
     settings = Settings.load()
-    url = url_of(database_url)
+    url = served_url(database_url, router_url)
     preconditions.check(settings, url)
     factory = FACTORIES[settings.dashboard]
     if settings.dashboard == "on":

@@ -8,8 +8,8 @@ from typing import Annotated
 import psycopg
 import typer
 
-from pg_payments.cli.connections import connected, needing_extra, stripe_keys, url_of
-from pg_payments.cli.options import DatabaseUrl, Json, OnlyEnvironment
+from pg_payments.cli.connections import connected, needing_extra, served_url, stripe_keys
+from pg_payments.cli.options import DatabaseUrl, Json, OnlyEnvironment, RouterUrl
 from pg_payments.cli.output import print_json, print_rows
 from pg_payments.database import functions
 from pg_payments.database.query import Row
@@ -25,6 +25,7 @@ commands = typer.Typer()
 @commands.command()
 def worker(
     database_url: DatabaseUrl = None,
+    router_url: RouterUrl = None,
     once: Annotated[bool, typer.Option("--once", help="Do what is due now, then end.")] = False,
     metrics_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Answer /metrics on this port.", show_default=False)
@@ -39,7 +40,7 @@ def worker(
         from pg_payments.worker.metrics import serve_metrics
 
     start_logging(log_format)
-    url = url_of(database_url)
+    url = served_url(database_url, router_url)
     with suppress(psycopg.OperationalError), connected(url):  # what is out of reach is waited for
         pass
     running = made(Settings.load(), url, once=once)

@@ -216,11 +216,7 @@ def verify_projections(environment: str) -> Query[list[Row]]:
 def webhook_events(event_ids: Sequence[UUID | None]) -> Query[list[Row]]:
     """The rows of these events without their payloads, in no order, where there are any."""
     return Query(
-        """select id, environment, provider_event_id, event_type, livemode, provider_account_id, object_type, object_id,
-                  processing_status, attempt_count, last_error, parked_at, received_at, processed_at,
-                  created_at, updated_at
-           from payments.webhook_events
-           where id = any (%s)""",
+        "select * from payments.event_receipts(%s::uuid[])",
         (list(event_ids),),
         rows_as_they_are,
     )

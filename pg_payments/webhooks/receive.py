@@ -156,5 +156,7 @@ def _receipt(ingested: Row, event: Row | None) -> Receipt | Exception:
     if ingested["processing_status"] == "rejected":
         sqlstate, _, message = ingested["error"].partition(": ")
         return BY_SQLSTATE[sqlstate](message, hint=HINTS[sqlstate])
+    if ingested["processing_status"] == "unavailable":  # a router says so of a machine that does not answer
+        return DatabaseUnavailable(str(ingested["error"]), hint="deliver it again")
     failed_with = str(ingested["error"])[:5] if ingested["processing_status"] == "failed" else None
     return Receipt(ingested["event_id"], ingested["processing_status"], ingested["duplicate"], event, failed_with)

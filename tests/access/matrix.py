@@ -276,6 +276,8 @@ FUNCTIONS: Final = {
     "payments.finish_sync(text, jsonb, text)": "payments_service",
     "payments.forget_key(text)": "payments_keys",
     "payments.ingest_stripe_event(text, text)": "payments_service",
+    "payments.event_receipts(uuid[])": "payments_service",
+    "payments.become_caller(text, text, text, text)": "payments_service",
     "payments.ingest_stripe_events(text, text[])": "payments_service",
     "payments.installation_id()": "payments_service payments_admin payments_keys",
     "payments.keep_failed_events(text, text[], text)": "payments_service",

@@ -1,6 +1,6 @@
 """Programs that some tests need and a machine may lack: then they are skipped, with the reason.
 
-Not where ``PAYMENTS_TEST_REQUIRE`` lists the program (``15,18,node,pgbouncer,chromium``): there, a lack is a failure.
+Not where ``PAYMENTS_TEST_REQUIRE`` lists the program: there, a lack is a failure. (``15,18,node,pgbouncer,plproxy`` …)
 What is missing is said once, before the tests, with the command that brings it; nothing is installed unasked.
 """
 
@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -34,6 +35,8 @@ def missing_here(missing_versions: Collection[int]) -> list[str]:
         packages["pgbouncer"] = "pgbouncer"
     if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
         packages["chromium"] = "chromium"
+    if not Path("/usr/share/postgresql/15/extension/plproxy.control").exists():
+        packages["plproxy"] = "postgresql-15-plproxy"
     if not packages:
         return []
     lines = [f"missing, so their tests are left out: {', '.join(packages)}"]

@@ -1,0 +1,1 @@
+"""Several machines behind one database of functions: docs/scale.md."""
