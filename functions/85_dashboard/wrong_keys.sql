@@ -1,6 +1,6 @@
--- Patience with wrong keys, shared by all processes: after five, whoever tries waits, twice as long each time, a minute at
--- most. Nobody is locked out for long, and what is kept has a bound. A browser that has signed in before is counted for
--- itself, so that others behind the same proxy do not make it wait.
+-- Patience with wrong keys, shared by all processes: after five, whoever tries waits, twice as long each time, a minute
+-- at most. Nobody is locked out for long, and what is kept has a bound. A browser that has signed in before is counted
+-- for itself, so that others behind the same proxy do not make it wait.
 
 create or replace function payments.sign_in_wait(who text) returns integer
 language plpgsql stable security definer  -- nobody reads whose keys were wrong
