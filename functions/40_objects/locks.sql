@@ -33,7 +33,6 @@ begin
   if cardinality(p_references) > 400 then
     return;
   end if;
-
   <<attempts>>
   loop
     begin

@@ -241,7 +241,6 @@ begin
     end if;
     return;
   end if;
-
   v_none := payments_private.apply_snapshots(p_environment, null, v_snapshots);
   insert into payments.webhook_events
     (environment, provider_event_id, event_type, livemode, api_version, object_type, object_id,
