@@ -5,6 +5,37 @@
 -- A payment that names nobody itself is that subject's for whom its customer stood when it was made, so that it stays
 -- so when the customer moves. What was paid before anybody claimed the customer goes to the first who does.
 
+-- A customer that is read names the same subject as before, nearly always. Of such readings the latest is kept, so that
+-- an older change that is told late does not count as the newest.
+create or replace function payments_private.confirm_customer_statement(
+  p_before payments_private.customer_claims, p_at timestamptz
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update payments_private.customer_claims c set claimed_at = p_at
+   where c.environment = p_before.environment and c.account = p_before.account
+     and c.provider_customer_id = p_before.provider_customer_id
+     and c.source = 'customer' and c.claimed_at = p_before.claimed_at
+     and (p_before.subject_type, p_before.subject_id) = (
+           select b.subject_type, b.subject_id from payments_private.customer_claims b
+            where b.environment = c.environment and b.account = c.account
+              and b.provider_customer_id = c.provider_customer_id
+              and b.source = 'customer' and b.claimed_at < c.claimed_at
+            order by b.claimed_at desc limit 1);
+  if not found then
+    insert into payments_private.customer_claims
+      (environment, account, provider_customer_id, source, claimed_at, subject_type, subject_id)
+    values (p_before.environment, p_before.account, p_before.provider_customer_id, 'customer', p_at,
+            p_before.subject_type, p_before.subject_id)
+    on conflict do nothing;
+  end if;
+end
+$$;
+comment on function payments_private.confirm_customer_statement(payments_private.customer_claims, timestamptz) is
+  'Keeps that a customer was read and still names the subject of p_before, the statement before p_at: the first and the last such statement stay.';
+
 -- Kept is each event that changed whom the customer names, and what else says otherwise than the statement before it.
 create or replace function payments_private.upsert_customer_statement(
   p_environment text, p_account text, p_customer_id text, p_at timestamptz, p_subject_key text, p_is_newest boolean,
@@ -23,7 +54,10 @@ begin
      and c.source = 'customer' and c.claimed_at <= p_at
    order by c.claimed_at desc limit 1;
   v_told := v_before.subject_type || ':' || v_before.subject_id;
-  if v_told is not distinct from p_subject_key and (v_before.claimed_at = p_at or not p_is_change) then
+  if v_told is not distinct from p_subject_key and (v_before.claimed_at = p_at or p_is_change is false) then
+    return false;
+  elsif v_told = p_subject_key and p_is_change is null then
+    perform payments_private.confirm_customer_statement(v_before, p_at);
     return false;
   elsif v_before.claimed_at = p_at and not p_is_newest then
     return false;  -- of one second the stored snapshot has the word
@@ -38,7 +72,7 @@ begin
 end
 $$;
 comment on function payments_private.upsert_customer_statement(text, text, text, timestamptz, text, boolean, boolean) is
-  'Keeps whom a customer''s own metadata named at a time; whether that says anything new. p_is_change: the event says that it changed.';
+  'Keeps whom a customer''s own metadata named at a time; whether that says anything new. p_is_change: the event says that it changed; null: the customer was read.';
 
 -- A paid invoice may be told before what else names its subject, and an application's trigger on it wants to know whose
 -- it is. Its own metadata is a claim like a session's. What it carries of its subscription's metadata stands in for the
@@ -140,7 +174,7 @@ begin
       p_environment, p_account, p_snapshot.object_id,
       date_trunc('second', coalesce(p_newest.observed_at, p_snapshot.observed_at)), v_subject,
       p_newest.object_id is not null,
-      (p_snapshot.event_type like '%.created' and v_subject is not null)
+      (p_snapshot.event_type like '%.created' and v_subject is not null)  -- null where it was read and names a subject
         or coalesce(p_snapshot.previous_attributes #>> '{metadata}' like '%subject_%', false))
       then p_snapshot.object_id end;
   elsif p_newest.object_id is null then

@@ -227,3 +227,20 @@ def test_a_page_of_customers_claims_what_each_alone_does(conn: Connection) -> No
     assert found[:2] == found[2:]
     assert [m["subject_id"] for m in found[0][1]] == ["a", "c", "d"], "b was taken back"
     assert [m["subject_id"] for m in found[1][1]] == ["c"]
+
+
+def test_reading_a_customer_again_and_again_keeps_its_first_and_its_latest_statement(conn: Connection) -> None:
+    """A sync a day adds no row a day; and what was read last counts more than an older change that comes late."""
+    ingest(conn, [customer(0, "a")])
+    shown = {"id": "cus_1", "object": "customer", "created": T, "livemode": False, "metadata": names("a")}
+    for day in (5, 6, 7):
+        conn.execute(
+            "select payments.store_stripe_objects('test', %s, to_timestamp(%s))", [Jsonb([shown]), T + day * DAY]
+        )
+    since = "select extract(day from claimed_at - to_timestamp(%s))::int as day, subject_id from payments_private"
+    claims = [tuple(r.values()) for r in conn.execute(since + ".customer_claims order by 1", [T]).fetchall()]
+    assert claims == [(0, "a"), (7, "a")]
+    ingest(conn, [customer(3, "b", "a")])
+    assert mappings(conn) == {"a": "cus_1"}, "it was read later than that"
+    ingest(conn, [payment(2), payment(4), payment(8)])
+    assert payers(conn) == ["a", "b", "a"]
