@@ -70,9 +70,19 @@ def pytest_sessionstart() -> None:
         pytest.exit(f"cannot find {names}: install it or name one in PAYMENTS_TEST_DATABASE_URL", returncode=4)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that run alone come last, when nobody else has much to do."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Those that run alone come last, when nobody else has much to do; those of the newest version run on no other."""
+    again = [item for item in items if item.get_closest_marker("newest") and source_of(item) not in (None, SOURCES[-1])]
+    if again:
+        config.hook.pytest_deselected(items=again)
+        items[:] = [item for item in items if item not in set(again)]
     items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+
+
+def source_of(item: pytest.Item) -> Source | None:
+    """The Postgres that a test runs on; None for those that ask for none."""
+    found: Source | None = item.callspec.params.get("server") if hasattr(item, "callspec") else None
+    return found
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

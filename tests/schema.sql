@@ -2008,6 +2008,39 @@ ALTER FUNCTION payments_private.commit_durably() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.commit_durably() IS 'Has this transaction''s commit wait for the disk, whatever the role or the database says: what Stripe is told is stored has to survive a crash. The setting synchronous_commit = inherit leaves it as it is.';
 
+CREATE TABLE payments_private.customer_claims (
+    environment text NOT NULL,
+    account text DEFAULT ''::text NOT NULL,
+    provider_customer_id text NOT NULL,
+    source text NOT NULL,
+    claimed_at timestamp with time zone NOT NULL,
+    subject_type text,
+    subject_id text,
+    allowed boolean DEFAULT true NOT NULL,
+    decided_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL)))
+);
+
+ALTER TABLE payments_private.customer_claims OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.customer_claims IS 'For whom a Stripe customer stands: mapped by hand, as its own metadata said since a time, or as sessions and subscriptions say.';
+
+COMMENT ON COLUMN payments_private.customer_claims.source IS 'hand; customer: its own metadata, a row for each time at which it changed (no subject: it named none); or the session or subscription, type:id.';
+
+COMMENT ON COLUMN payments_private.customer_claims.claimed_at IS 'Since when: the event''s time, the session''s or subscription''s created, or when it was written by hand.';
+
+COMMENT ON COLUMN payments_private.customer_claims.allowed IS 'Whether who began the checkout could still bill the subject when the claim was first told.';
+
+COMMENT ON COLUMN payments_private.customer_claims.decided_at IS 'When that was decided.';
+
+CREATE FUNCTION payments_private.confirm_customer_statement(p_before payments_private.customer_claims, p_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.confirm_customer_statement(p_before payments_private.customer_claims, p_at timestamp with time zone) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.confirm_customer_statement(p_before payments_private.customer_claims, p_at timestamp with time zone) IS 'Keeps that a customer was read and still names the subject of p_before, the statement before p_at: the first and the last such statement stay.';
+
 CREATE FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, p_found jsonb) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -5061,7 +5094,7 @@ CREATE FUNCTION payments_private.upsert_customer_statement(p_environment text, p
 
 ALTER FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) IS 'Keeps whom a customer''s own metadata named at a time; whether that says anything new. p_is_change: the event says that it changed.';
+COMMENT ON FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) IS 'Keeps whom a customer''s own metadata named at a time; whether that says anything new. p_is_change: the event says that it changed; null: the customer was read.';
 
 CREATE FUNCTION payments_private.upsert_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) RETURNS text
     LANGUAGE plpgsql
@@ -5874,31 +5907,6 @@ CREATE UNLOGGED TABLE payments_private.counted_hours (
 ALTER TABLE payments_private.counted_hours OWNER TO payments_owner;
 
 COMMENT ON TABLE payments_private.counted_hours IS 'Hours (UTC) of which hourly_volume says all.';
-
-CREATE TABLE payments_private.customer_claims (
-    environment text NOT NULL,
-    account text DEFAULT ''::text NOT NULL,
-    provider_customer_id text NOT NULL,
-    source text NOT NULL,
-    claimed_at timestamp with time zone NOT NULL,
-    subject_type text,
-    subject_id text,
-    allowed boolean DEFAULT true NOT NULL,
-    decided_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL)))
-);
-
-ALTER TABLE payments_private.customer_claims OWNER TO payments_owner;
-
-COMMENT ON TABLE payments_private.customer_claims IS 'For whom a Stripe customer stands: mapped by hand, as its own metadata said since a time, or as sessions and subscriptions say.';
-
-COMMENT ON COLUMN payments_private.customer_claims.source IS 'hand; customer: its own metadata, a row for each time at which it changed (no subject: it named none); or the session or subscription, type:id.';
-
-COMMENT ON COLUMN payments_private.customer_claims.claimed_at IS 'Since when: the event''s time, the session''s or subscription''s created, or when it was written by hand.';
-
-COMMENT ON COLUMN payments_private.customer_claims.allowed IS 'Whether who began the checkout could still bill the subject when the claim was first told.';
-
-COMMENT ON COLUMN payments_private.customer_claims.decided_at IS 'When that was decided.';
 
 CREATE TABLE payments_private.dashboard_jobs (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -7338,6 +7346,8 @@ REVOKE ALL ON FUNCTION payments_private.column_statements(p_link payments_privat
 REVOKE ALL ON FUNCTION payments_private.columns_of_kind(p_kind text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.commit_durably() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.confirm_customer_statement(p_before payments_private.customer_claims, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, p_found jsonb) FROM PUBLIC;
 

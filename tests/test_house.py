@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 LONGEST_FUNCTION = 60
 LONGEST_LINE = 120
+README_LINES = 130
 
 LONG_FUNCTIONS = {
     "payments_private.join_group": 69,
@@ -75,6 +76,58 @@ def test_every_long_function_has_its_reason() -> None:
 def test_no_line_is_longer_than_a_window(folder: str) -> None:
     found = {file.name: lines for file in sql_files(folder) if (lines := long_lines(file.read_text("utf-8")))}
     assert found == {}
+
+
+LOGIN = re.compile(r"""\.login\(\s*f?["'](\w+)["']|^\w*(?:ROLE|OWNER) = ["'](\w+)["']""", re.MULTILINE)
+GUARDED = re.compile(r"begin\s+create role (\w+)[^;]*;\s*exception when duplicate_object")
+DROPPED = re.compile(r"drop role (?:if exists )?(\w+)(?=[;\"'])(?![^\n]*42501)")
+MADE = re.compile(r"create (?:role|user) (\w+)")
+ELSEWHERE = ("cluster", "crash_server", "temporary_server", "running.py")
+"""Signs of a server of one's own, whose roles meet nobody."""
+
+
+def roles_of_tests(text: str) -> tuple[set[str], set[str]]:
+    """The roles that stay in the cluster after a test, and those that are made as if nobody had made them before."""
+    stay = {name for found in LOGIN.findall(text) for name in found if name}
+    stay |= {*GUARDED.findall(text), *DROPPED.findall(text)}
+    return stay, set(MADE.findall(GUARDED.sub("", text)))
+
+
+def test_a_role_that_is_made_anew_is_nobodys_who_stays() -> None:
+    """Roles are the cluster's: what one test commits is in the way of another that makes it and rolls back."""
+    stay: dict[str, str] = {}
+    made: dict[str, list[str]] = {}
+    for file in sorted((ROOT / "tests").rglob("*.*")):
+        if file.suffix not in (".py", ".sql") or file.name in ("test_house.py", "schema.sql"):
+            continue
+        text = file.read_text("utf-8")
+        staying, making = roles_of_tests(text)
+        stay |= dict.fromkeys(staying, file.name)
+        if not any(sign in text for sign in ELSEWHERE):
+            for role in making:
+                made.setdefault(role, []).append(file.name)
+    assert len(stay) > 20
+    assert len(made) > 10
+    found = {role: (stay[role], files) for role, files in made.items() if role in stay and set(files) != {stay[role]}}
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "stay", "made"),
+    [
+        ('server.login("a_b", "payments_user")', {"a_b"}, set()),
+        ('conn.execute("create role shopper; grant payments_user to shopper")', set(), {"shopper"}),
+        ("do $$ begin create role anon; exception when duplicate_object then null; end $$", {"anon"}, set()),
+        ('helper.execute("drop owned by buyer; drop role buyer")', {"buyer"}, set()),
+        ('SHOP_OWNER = "test_owner"\ncreate role stranger login', {"test_owner"}, {"stranger"}),
+    ],
+)
+def test_roles_are_found(text: str, stay: set[str], made: set[str]) -> None:
+    assert roles_of_tests(text) == (stay, made)
+
+
+def test_the_readme_is_read_in_two_minutes() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= README_LINES
 
 
 def test_what_is_too_long_is_found() -> None:

@@ -438,6 +438,7 @@ INTERNALS: Final = """
     column_statements
     columns_of_kind
     commit_durably
+    confirm_customer_statement
     conflicts
     count_hours
     count_push

@@ -315,6 +315,7 @@ def test_one_after_another(crash_server: Callable[..., LocalServer], tmp_path: P
         restart(s, "immediate")
 
 
+@pytest.mark.newest("the same faults as one after another, which runs on all, at the same time")
 def test_mixed(crash_server: Callable[..., LocalServer], tmp_path: Path) -> None:
     """Locks, connections that end and a crash at the same time."""
     with scene(crash_server(), tmp_path / "log") as s:

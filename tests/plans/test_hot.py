@@ -43,8 +43,8 @@ MOST_BLOCKS = 60
 """Blocks of 8 kB that one lookup may touch: a few levels of an index, a row's versions. A whole index has over 100."""
 
 SCENERY = """
-create role shopper;
-grant payments_user to shopper;
+create role hot_shopper;
+grant payments_user to hot_shopper;
 
 create function public.refuse() returns trigger language plpgsql as $$
 begin
@@ -122,7 +122,7 @@ def buy(conn: Conn, m: Merchant) -> None:
     """As a user: a checkout, the same again, and a billing portal session; as the service: Stripe's answers."""
     kind, who = m.attempts[0].subject
     with conn.transaction():
-        conn.execute("set local role shopper")
+        conn.execute("set local role hot_shopper")
         conn.execute("select set_config('request.jwt.claims', %s, true)", [json.dumps({"sub": who})])
         for _ in range(2):
             checkout = conn.execute(
@@ -175,7 +175,7 @@ PASTS = [never_analyzed, analyzed_while_empty, analyzed_while_small, large_and_a
 def recorded(request: pytest.FixtureRequest, server: Server, template: str) -> Iterator[tuple[list[Statement], Conn]]:
     past: Callable[[Conn, Conn], None] = request.param
     with server.database(template) as name, connect(server.url(name)) as helper, connect(server.url(name)) as conn:
-        helper.execute("drop role if exists shopper")
+        helper.execute("drop role if exists hot_shopper")
         helper.execute(SCENERY)
         leave_alone(helper)
         past(conn, helper)
@@ -186,7 +186,7 @@ def recorded(request: pytest.FixtureRequest, server: Server, template: str) -> I
             trade(conn, helper, "last")
         conn.execute("select pg_stat_force_next_flush()")
         yield statements, helper
-        helper.execute("drop owned by shopper; drop role shopper")
+        helper.execute("drop owned by hot_shopper; drop role hot_shopper")
 
 
 Recorded = tuple[list[Statement], Conn]

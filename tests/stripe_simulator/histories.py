@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
 from tests.stripe_simulator.billing import InvoiceOutcome
 from tests.stripe_simulator.facts import Facts
-from tests.stripe_simulator.merchant import Attempt, Merchant
+from tests.stripe_simulator.merchant import Attempt, CheckoutOutcome, Merchant
 from tests.stripe_simulator.models import SHAPES, Customer, Json, Model, Price, Product, Shape, Subject, Subscription
 from tests.stripe_simulator.payments import Purchase
 
@@ -89,21 +89,7 @@ class Stage:
 
 def one_time_checkout(s: Stage) -> None:
     subject = s.pick(*SUBJECTS)
-    outcome = s.pick(
-        "paid",
-        "paid",
-        "delayed",
-        "delayed_paid",
-        "delayed_failed",
-        "expired",
-        "abandoned",
-        "failed",
-        "failed_paid",
-        "held",
-        "captured",
-        "partly_captured",
-        "hold_canceled",
-    )
+    outcome: CheckoutOutcome = s.pick("paid", *get_args(CheckoutOutcome))  # twice as often as any other
     if s.merchant.shape == "oldest":
         pay_outside(s)
         return

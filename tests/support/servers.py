@@ -167,6 +167,11 @@ def wanted_versions() -> list[int]:
     return sorted(named_versions() or USUAL)
 
 
+def is_newest(server: Server) -> bool:
+    """Whether no newer version runs the tests."""
+    return server.version == find_sources()[-1].version
+
+
 def named_versions() -> set[int]:
     return _versions_in("PAYMENTS_TEST_VERSIONS")
 

@@ -83,6 +83,7 @@ def test_it_outlives_the_loss_of_its_connection(conn: Conn, account: StripeEvent
 
 
 @pytest.mark.slow
+@pytest.mark.newest("how often the worker asks is decided in Python, and waiting for it takes half a minute")
 def test_idle_it_asks_less_than_once_in_ten_seconds_on_one_connection(conn: Conn, variables: dict[str, str]) -> None:
     seen = set()
     with working(conn, variables):
