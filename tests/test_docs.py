@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import pg_payments.http.application  # noqa: F401 - for the classes of all modules
+import pg_payments
 from pg_payments.errors import BY_SQLSTATE, PaymentsError
 from pg_payments.settings import Settings
 
@@ -86,6 +88,9 @@ def test_settings_are_written_down_as_they_are() -> None:
 
 
 def classes(kind: type[PaymentsError] = PaymentsError) -> Iterator[type[PaymentsError]]:
+    for module in pkgutil.walk_packages(pg_payments.__path__, "pg_payments."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
     for each in kind.__subclasses__():
         yield each
         yield from classes(each)
@@ -98,6 +103,6 @@ def test_errors_are_written_down_as_they_are() -> None:
     assert states == {state: (kind.http_status, kind.code) for state, kind in BY_SQLSTATE.items()}
     text = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
     raised = {kind.code for kind in classes() if kind.__module__.startswith("pg_payments.")}
-    assert raised == set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+|FORBIDDEN|CONFLICT|OVERLOADED)`", text))
+    assert raised == set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+|FORBIDDEN|CONFLICT|OVERLOADED|STOPPED)`", text))
     sources = "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("functions/**/*.sql"))
     assert set(re.findall(r"\bPY[0-9]{3}\b", sources)) == set(re.findall(r"`(PY\d\d\d)`", text))
