@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks import wrk
+from benchmarks.contenders import Contender
 from benchmarks.report import Part, Report, Table
 from benchmarks.stream import Tape
+from benchmarks.tasks import Task
+from tests.support.required import lacking
 from tests.support.tools import ROOT
 
 pytestmark = pytest.mark.slow
@@ -147,3 +154,36 @@ def test_events_said_again_are_later_and_of_other_ids(tape: Tape) -> None:
     assert [event["data"] for event in again] == [event["data"] for event in first]
     assert not {event["id"] for event in first} & {event["id"] for event in again}
     assert min(event["created"] for event in again) > max(event["created"] for event in first)
+
+
+def test_a_load_that_runs_out_of_requests_is_not_refused() -> None:
+    """The connection that is answered first asks for one more than there are; the others are not through yet."""
+    if not wrk.available():
+        lacking("wrk", "wrk is not installed")
+    taken = itertools.count()
+
+    class Endpoint(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if next(taken) in range(1, 4):
+                first_is_through.wait(10)
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+            if next(answered) == 1:
+                first_is_through.set()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    first_is_through, answered = threading.Event(), itertools.count()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endpoint) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        task = Task(Contender.named("http-4"), url, range(1), 0, 1, connections=4, warm_up=0, seconds=1)
+        tally = wrk.perform(task, [(b"{}", "t=1")] * 4, ready=lambda: 0.0)
+        server.shutdown()
+    assert 1 <= tally.timed <= 4

@@ -70,9 +70,9 @@ async def limited(conn: AsyncConnection[Any], seconds: float | None) -> AsyncIte
     )
     try:
         yield
-    except psycopg.errors.QueryCanceled as error:
-        if cutting:
-            raise CutOff("the database did not answer in time") from error
+    except psycopg.OperationalError as error:
+        if cutting and (error.sqlstate is None or isinstance(error, psycopg.errors.QueryCanceled)):
+            raise CutOff("the database did not answer in time") from error  # cancelled, or its socket shut
         raise
     finally:
         if timer is not None:

@@ -20,7 +20,7 @@ def required() -> set[str]:
 
 
 def lacking(program: str, reason: str) -> NoReturn:
-    """Ends the test that needs ``program``: ``node``, ``pgbouncer``, ``chromium``, or a version of Postgres."""
+    """Ends the test that needs ``program``, for instance ``node``, or a version of Postgres."""
     if program in required():
         pytest.fail(f"PAYMENTS_TEST_REQUIRE lists {program}: {reason}", pytrace=False)
     pytest.skip(reason)
@@ -35,6 +35,8 @@ def missing_here(missing_versions: Collection[int]) -> list[str]:
         packages["pgbouncer"] = "pgbouncer"
     if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
         packages["chromium"] = "chromium"
+    if shutil.which("wrk") is None:
+        packages["wrk"] = "wrk"
     if not Path("/usr/share/postgresql/15/extension/plproxy.control").exists():
         packages["plproxy"] = "postgresql-15-plproxy"
     if not packages:

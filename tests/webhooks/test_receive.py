@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, LiteralString
 
 import psycopg
 import pytest
+from psycopg import AsyncConnection
 
 from pg_payments.database import pool as pools
 from pg_payments.database.deadlines import CutOff
@@ -205,8 +206,16 @@ def test_of_several_connections_one_is_left_for_others(service_url: str) -> None
     asyncio.run(scene())
 
 
-def test_a_connection_is_shut_when_its_time_is_over(service_url: str) -> None:
-    async def scene(sleep: Callable[[], str]) -> None:
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_connection_is_shut_when_its_time_is_over(
+    service_url: str, monkeypatch: pytest.MonkeyPatch, heard: bool
+) -> None:
+    """Whether or not the database hears that the statement is cancelled, who waits is told the same."""
+
+    async def deaf(_conn: AsyncConnection[Any], *, timeout: float) -> None:
+        """A cancellation that takes no effect."""
+
+    async def scene() -> None:
         pool = LazyPool(service_url, 2)
         began = time.monotonic()
         with pytest.raises(CutOff):
@@ -217,4 +226,6 @@ def test_a_connection_is_shut_when_its_time_is_over(service_url: str) -> None:
             await conn.execute("select 1")
         await pool.close()
 
-    asyncio.run(scene(str))
+    if not heard:
+        monkeypatch.setattr(AsyncConnection, "cancel_safe", deaf)
+    asyncio.run(scene())
