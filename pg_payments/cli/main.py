@@ -19,6 +19,7 @@ from pg_payments.cli import (
     projections,
     schema,
     serve,
+    shards,
     sync,
     webhooks,
     worker,
@@ -44,6 +45,7 @@ app.add_typer(events.commands, name="events")
 app.add_typer(keys.commands, name="keys")
 app.add_typer(webhooks.commands, name="webhooks")
 app.add_typer(outbox.commands, name="outbox")
+app.add_typer(shards.commands, name="shards")
 
 
 def main() -> None:

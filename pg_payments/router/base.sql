@@ -41,13 +41,13 @@ create table if not exists payments_router.moves (
   account_id text primary key,
   source     integer not null references payments_router.machines,
   target     integer not null references payments_router.machines,
-  step       text not null check (step in ('copying', 'switched', 'removing')),
+  step       text not null check (step in ('copying', 'switching', 'switched', 'removing')),
   began_at   timestamptz not null default now(),
   told_at    timestamptz not null default now(),
   constraint a_move_leads_elsewhere check (source <> target)
 );
 comment on table payments_router.moves is
-  'Accounts on their way. copying: the source is right; switched: the target is, and nothing is removed yet; removing: what is left at the source is hidden.';
+  'Accounts on their way. copying: the source is right; switching: it still is, and both have the account''s work; switched: the target is, and nothing is removed yet; removing: what is left at the source is hidden. told_at is when the step began.';
 
 create or replace function payments_router.lock_key(p_what text) returns integer
 language sql immutable
@@ -162,7 +162,8 @@ declare
 begin
   perform payments_router.check_isolation();
   perform pg_advisory_xact_lock_shared(payments_router.lock_key('all'), 0);
-  select m.account_id into v_account from payments_router.moves m where m.step = 'switched' limit 1;
+  select m.account_id into v_account from payments_router.moves m
+   where m.step = any ('{switching,switched}') limit 1;
   if found then
     raise exception 'an account is half moved, so nothing is asked of all machines' using errcode = '55P03',
       detail = v_account, hint = 'Run pg-payments shards move again for this account.';
@@ -178,7 +179,7 @@ language sql stable security definer  -- a view's functions run as its reader
 set search_path = pg_catalog, pg_temp
 return array(
   select m.account_id from payments_router.moves m
-   where p_machine = case m.step when 'copying' then m.target else m.source end);
+   where p_machine = case when m.step = any ('{copying,switching}') then m.target else m.source end);
 comment on function payments_router.hidden_on(integer) is 'Accounts whose rows on a machine are a copy, or no longer right.';
 
 create or replace function payments_router.machine_with_row(p_table text, p_id uuid) returns integer

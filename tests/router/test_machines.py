@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,37 +16,13 @@ from pg_payments.schema.migrate import migrate
 from pg_payments.webhooks.receipt import Receipt
 from pg_payments.webhooks.receive import receive
 from tests.router.conftest import Site, install
-from tests.stripe_simulator.merchant import Merchant
-from tests.stripe_simulator.models import Json
+from tests.router.stories import batches, interleaved
 from tests.stripe_simulator.projections import differences, ingest_batch, projections
 
 pytestmark = pytest.mark.slow
 
 ACCOUNTS = [None, *(f"acct_{number:02}" for number in range(60))]
 LINE_ITEMS = [{"price": "price_1", "quantity": 1}]
-
-
-def story(seed: str, account: str | None) -> list[Json]:
-    """A catalogue, a subscription, a payment and a refund; all accounts have the same ids."""
-    m = Merchant("router")
-    price = m.make_price(m.make_product("Gold"), 900, "usd", "month")
-    m.subscribe(m.make_customer("payer@example.test"), price)
-    m.refund(m.pay_outside(700, "usd"), 300)
-    named = {} if account is None else {"account": account}
-    return [{**event, "id": f"{event['id']}_{seed}_{account}", **named} for event in m.events]
-
-
-def interleaved(seed: str, accounts: Sequence[str | None]) -> list[Json]:
-    """Each account's events in turn."""
-    stories = [story(seed, account) for account in accounts]
-    return [event for together in zip(*stories, strict=True) for event in together]
-
-
-Each = TypeVar("Each")
-
-
-def batches(events: Sequence[Each], size: int = 32) -> list[Sequence[Each]]:
-    return [events[place : place + size] for place in range(0, len(events), size)]
 
 
 def machine_of(site: Site, account: str) -> int:
