@@ -185,7 +185,7 @@ class Account:
         """A linked table of this account, or what is left of one."""
         for name in _OF_LINKED_TABLES:
             where, values = self.condition(name)
-            if run(self.conn, f"select from {name} t where {where} limit 1", values).fetchone():
+            if run(self.conn, f"select from {name} t where {where} limit 1", values).fetchone() is not None:
                 return name
         return None
 

@@ -198,7 +198,7 @@ class _Mover:
                     f"{self.account} has linked tables on machine {machine.name}: they can't be moved", detail=linked
                 )
             own = "select from payments.provider_connections c where c.provider_account_id = %s"
-            if run(end.conn, own, [self.account]).fetchone():
+            if run(end.conn, own, [self.account]).fetchone() is not None:
                 raise ConfigurationError(f"{self.account} is the account behind the environment's key: it stays")
         if trigger := copying.firing_trigger(self.at_target.conn):
             raise ConfigurationError(

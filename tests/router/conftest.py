@@ -51,7 +51,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if not (PLPROXY.exists() and (BIN / "initdb").exists()):
         lacking("plproxy", "PL/Proxy for Postgres 15 is not on this machine: postgresql-15-plproxy")
     with ExitStack() as stack:
-        router, *machines = (stack.enter_context(local_server(BIN, FAST)) for _ in range(3))
+        router, *machines = (stack.enter_context(local_server(BIN, FAST | {"wal_level": "logical"})) for _ in range(3))
         for machine in machines:
             migrate(machine.url())
             with psycopg.connect(machine.url(), autocommit=True) as conn:
@@ -72,6 +72,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         with found.connect() as conn:
             conn.execute(APPLICATION)
         yield found
+
+
+def make_alone(site: Site) -> None:
+    """A database beside the first machine's, empty as that one still is: it is told what the router is told."""
+    with psycopg.connect(site.machines[0].url("template1"), autocommit=True) as conn:
+        conn.execute("create database alone template postgres")
 
 
 def install(site: Site) -> None:

@@ -12,10 +12,9 @@ import pytest
 from pg_payments.database import functions, listings
 from pg_payments.database.pool import LazyPool
 from pg_payments.errors import DatabaseUnavailable, from_database_error
-from pg_payments.schema.migrate import migrate
 from pg_payments.webhooks.receipt import Receipt
 from pg_payments.webhooks.receive import receive
-from tests.router.conftest import Site, install
+from tests.router.conftest import Site, install, make_alone
 from tests.router.stories import batches, interleaved
 from tests.stripe_simulator.projections import differences, ingest_batch, projections
 
@@ -35,9 +34,7 @@ def machine_of(site: Site, account: str) -> int:
 @pytest.fixture(scope="module")
 def filled(site: Site) -> Site:
     """All accounts' stories went through the router, and through one database beside it."""
-    with psycopg.connect(site.machines[0].url(), autocommit=True) as conn:
-        conn.execute("create database alone template template0")
-    migrate(site.machines[0].url("alone"))
+    make_alone(site)
     with site.connect("shop_service") as routed, site.machine(0, "alone") as alone:
         for batch in batches(interleaved("first", ACCOUNTS)):
             assert ingest_batch(routed, batch) == ingest_batch(alone, batch)
