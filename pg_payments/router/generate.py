@@ -151,8 +151,8 @@ def _function(function: Function) -> Iterator[str]:
     if not isinstance(route, Written):
         if set(function.granted) <= OF_CALLERS:
             yield from _of_caller(function, route)
-        elif isinstance(route, All) and route.answer is not None:
-            yield from _of_all(function, route.answer)
+        elif isinstance(route, All) and (route.answer is not None or not function.returns_set):
+            yield from _of_all(function, route.answer or "select count(*) from found")
         else:
             yield _proxy(f"payments.{function.name}", function, _where(route, function))
     signature = f"payments.{function.name}({function.identity})"

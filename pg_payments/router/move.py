@@ -237,6 +237,7 @@ class _Mover:
         elif step == "switched":
             with self._locked():
                 self._end_switch()
+        self.tell("unlocked")
         self._remove()
 
     def take_back(self) -> None:
@@ -275,7 +276,7 @@ class _Mover:
         self.at_source.remove(WORK)
         self.tell("work removed")
         self._set_step("removing")
-        self.tell("unlocked")
+        self.tell("removing")
 
     def _remove(self) -> None:
         """Of what the source was told too late, all that counts is events: the target is told them now."""

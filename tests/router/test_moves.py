@@ -266,7 +266,7 @@ def test_accounts_move_while_events_come_and_nothing_is_lost_or_doubled(shop: Sh
 
 
 EARLY = ["begun", "copied", "locked", "caught up", "compared", "switching", "work copied"]
-LATE = ["switched", "work removed", "unlocked", "verified", "source removed"]
+LATE = ["switched", "work removed", "removing", "unlocked", "verified", "source removed"]
 
 
 KILLS = [
