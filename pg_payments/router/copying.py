@@ -24,7 +24,7 @@ SETTLED: Final = "settled"
 WORK: Final = "work"
 
 LEDGER: Final = "payments.webhook_events"
-STASH: Final = "payments_private.stashed_events"
+QUARANTINE: Final = "payments_private.stashed_events"
 
 _OPEN_EVENTS: Final = "t.processing_status <> all ('{processed,ignored}')"
 _OPEN_ATTEMPTS: Final = "t.status = 'initialized'"
@@ -49,7 +49,7 @@ _ALL_SETTLED: Final = (
     "payments.transactions",
 )
 _ALL_WORK: Final = (
-    STASH,
+    QUARANTINE,
     "payments_private.refresh_queue",
     "payments_private.connected_accounts",
     "payments_private.sweeps",
@@ -154,18 +154,20 @@ def run(conn: Connection, statement: str, parameters: Sequence[object] = ()) -> 
 class Account:
     """The rows of one account on one machine."""
 
-    def __init__(self, conn: Connection, account: str, tables: dict[str, Table], stashed: Sequence[str] = ()) -> None:
+    def __init__(
+        self, conn: Connection, account: str, tables: dict[str, Table], quarantined: Sequence[str] = ()
+    ) -> None:
         self.conn = conn
         self.account = account
         self.tables = tables
-        self.stashed = list(stashed)
+        self.quarantined: list[str] = []
         """The keys of its events in quarantine, which name their account in the body only."""
 
     def condition(self, name: str, kind: str | None = None) -> tuple[str, list[object]]:
         """Which rows of a table are its own, and of this kind; None: all of them."""
         table = self.tables[name]
         if table.account is None:
-            return f"{table.keyed()} = any (%s)", [self.stashed]
+            return f"{table.keyed()} = any (%s)", [self.quarantined]
         where = f"t.{table.account} = %s"
         if kind is not None and name in _WORK_OF_A_TABLE:
             where += f" and {'' if kind == WORK else 'not '}({_WORK_OF_A_TABLE[name]})"
@@ -204,7 +206,7 @@ def tables(conn: Connection) -> dict[str, Table]:
     """All tables in which an account may have rows. Raises `ConfigurationError` for one that nobody has decided on."""
     rows = run(conn, _TABLES).fetchall()
     found = {name: Table(name, tuple(cols), tuple(key), account) for name, cols, key, account in rows}
-    ours = {name: table for name, table in found.items() if table.account is not None or name == STASH}
+    ours = {name: table for name, table in found.items() if table.account is not None or name == QUARANTINE}
     if undecided := set(ours) ^ ALL_TABLES:
         raise ConfigurationError(
             f"nothing says how {min(undecided)} is moved", hint="all machines have to be of this version of the package"

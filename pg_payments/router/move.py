@@ -221,7 +221,7 @@ class _Mover:
         """From wherever it stands to its end."""
         step = self._step()
         if step == "switching":  # broken off there: the target's copy of the work is removed, then the source goes on
-            self._find_stashed()
+            self._find_quarantined()
             self.at_target.remove(WORK)
             self._set_step("copying")
             step = "copying"
@@ -243,7 +243,7 @@ class _Mover:
     def take_back(self) -> None:
         """The source stays the account's machine; what was copied is removed at the target."""
         if self._step() == "switching":
-            self._find_stashed()
+            self._find_quarantined()
             self.at_target.remove(WORK)
             self._set_step("copying")
         self.at_target.remove(None)
@@ -253,7 +253,7 @@ class _Mover:
 
     def _switch(self) -> None:
         self._drain()
-        self._find_stashed()
+        self._find_quarantined()
         copying.copy(self.at_source, self.at_target, SETTLED)
         self.tell("caught up")
         if left := copying.copy(self.at_source, self.at_target, SETTLED):
@@ -272,7 +272,7 @@ class _Mover:
         self._end_switch()
 
     def _end_switch(self) -> None:
-        self._find_stashed()
+        self._find_quarantined()
         self.at_source.remove(WORK)
         self.tell("work removed")
         self._set_step("removing")
@@ -280,7 +280,7 @@ class _Mover:
 
     def _remove(self) -> None:
         """Of what the source was told too late, all that counts is events: the target is told them now."""
-        self._find_stashed()
+        self._find_quarantined()
         late = [*copying.untold_events(self.at_source, self.at_target)]
         if late:
             with connect(self.target.owner or "", application_name="pg-payments shards") as conn:
@@ -295,7 +295,7 @@ class _Mover:
         self.tell("moved")
 
     def _drain(self) -> None:
-        """Waits until what wrote at the source when the lock was had has ended: its caller may have given up."""
+        """Waits until what wrote at the source when the lock was had has ended: its caller may be gone."""
         running = {row[0] for row in run(self.at_source.conn, _RUNNING).fetchall()}
         until = time.monotonic() + DRAIN
         while running := running & {row[0] for row in run(self.at_source.conn, _RUNNING).fetchall()}:
@@ -364,16 +364,16 @@ class _Mover:
             [row[0] if row else []],
         )
 
-    def _find_stashed(self) -> None:
+    def _find_quarantined(self) -> None:
         """Events in quarantine tell their account in the body; the router reads it as it does for a delivery."""
         for end in (self.at_source, self.at_target):
-            table = end.tables[copying.STASH]
+            table = end.tables[copying.QUARANTINE]
             rows: list[tuple[Any, ...]] = run(
                 end.conn,
                 f"select {table.keyed()}, t.body from {table.name} t where strpos(t.body, %s) > 0",
                 [self.account],
             ).fetchall()
-            end.stashed = [
+            end.quarantined = [
                 str(key)
                 for key, body in rows
                 if run(self.router, "select payments_router.account_in_event(%s)", [body]).fetchone() == (self.account,)

@@ -1,4 +1,4 @@
-"""Accounts move between machines while events come, and moves are killed at every step."""
+"""Accounts move between machines while events come, as docs/scale.md has it, and moves are killed at every step."""
 
 from __future__ import annotations
 

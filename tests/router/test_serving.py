@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -114,7 +115,12 @@ TABLES = [
     "transactions", "customers", "customer_mappings", "stripe_products", "stripe_prices", "stripe_subscriptions",
     "stripe_subscription_items", "stripe_payment_methods",
 ]  # fmt: skip
-"""As docs/scale.md names them."""
+
+
+def test_the_tables_for_reports_are_those_that_the_page_names() -> None:
+    page = (ROOT / "docs/scale.md").read_text("utf-8")
+    (named,) = re.findall(r'^T="([^"]+)"', page, re.MULTILINE)
+    assert named.split() == TABLES
 
 
 def test_one_database_has_the_reports_of_all_machines_also_while_an_account_moves(site: Site) -> None:
@@ -122,8 +128,8 @@ def test_one_database_has_the_reports_of_all_machines_also_while_an_account_move
     with site.connect("shop_service") as conn:
         ingest_batch(conn, interleaved("reported", [None, *accounts[:2]]))  # copied when the subscription begins
     reports = site.router.url("reports")
-    with psycopg.connect(site.router.url(), autocommit=True) as conn:
-        conn.execute("create database reports template template0")
+    with psycopg.connect(site.router.url(), autocommit=True) as server:
+        server.execute("create database reports template template0")
     dump = [BIN / "pg_dump", "--section=pre-data", "--no-owner", "--no-privileges", "--no-comments"]
     made = subprocess.run(
         [*dump, *(f"--table=payments.{table}" for table in TABLES), site.machines[0].url()],
