@@ -22,6 +22,7 @@ from benchmarks.pipeline import ALL, pipeline
 from benchmarks.rebuild import rebuild
 from benchmarks.repeats import repeats
 from benchmarks.report import Part, Report
+from benchmarks.routed import routed
 from benchmarks.size import size
 from benchmarks.sync import sync
 
@@ -41,6 +42,7 @@ class What(StrEnum):
     bloat = "bloat"
     linked = "linked"
     dashboard = "dashboard"
+    router = "router"
     flat = "flat"
     all = "all"
 
@@ -95,6 +97,7 @@ def main(
         What.bloat: lambda bench: bloat(bench, SHORT_ROWS if short else updates),
         What.linked: lambda bench: linked(bench, rows_or(1_000_000)),
         What.dashboard: lambda bench: board(bench, rows_or(1_000_000)),
+        What.router: routed,
         What.flat: lambda bench: flat(bench, rows_or(10_000_000), minutes),
     }
     options = Options(seconds, runs, seed, short=False)

@@ -89,7 +89,7 @@ class Bench:
             if known is None:
                 conn.execute(sql.SQL("create database {}").format(sql.Identifier(template.name)))
                 migrate(template.url)
-                self._furnish(template)
+                self.furnish(template)
         return template
 
     def take_laps(self, count: int, *databases: Database, attempts: bool = True) -> range:
@@ -117,7 +117,8 @@ class Bench:
                             f"https://checkout.example.test/{a.session_id}",
                         ))  # fmt: skip
 
-    def _furnish(self, database: Database) -> None:
+    def furnish(self, database: Database) -> None:
+        """What every database of the bench has besides the package: notes, the baseline's table, the catalogue."""
         with database.connect() as conn:
             conn.execute(NOTES)
             conn.execute(BASELINE)

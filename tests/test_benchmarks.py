@@ -33,6 +33,7 @@ PARTS = {
     "bloat": ["tables"],
     "linked": ["milliseconds each, medians of the rounds", "linking in steps"],
     "dashboard": ["pages"],
+    "router": ["an event through a router"],
     "flat": ["cost of an event"],
 }
 CONTENDERS = ["baseline-1", "one-1", "baseline-16", "one-16", "batch-2", "asgi-64", "http-64"]

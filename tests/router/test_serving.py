@@ -130,7 +130,7 @@ def test_one_database_has_the_reports_of_all_machines_also_while_an_account_move
     reports = site.router.url("reports")
     with psycopg.connect(site.router.url(), autocommit=True) as server:
         server.execute("create database reports template template0")
-    dump = [BIN / "pg_dump", "--section=pre-data", "--no-owner", "--no-privileges", "--no-comments"]
+    dump: list[str | Path] = [BIN / "pg_dump", "--section=pre-data", "--no-owner", "--no-privileges", "--no-comments"]
     made = subprocess.run(
         [*dump, *(f"--table=payments.{table}" for table in TABLES), site.machines[0].url()],
         capture_output=True, text=True, check=True,
