@@ -57,7 +57,7 @@ create index sync_ranges_list_idx on payments_private.sync_ranges (environment, 
 comment on table payments_private.sync_ranges is 'Parts of a list, each a checkpoint: it is read by one process at a time, from where the last one came to.';
 comment on column payments_private.sync_ranges.what is 'read: objects of the list; confirm: stored objects that it did not show.';
 comment on column payments_private.sync_ranges.created_from is 'What was created then (Unix time) or later, null: ever; and before created_until, null: since.';
-comment on column payments_private.sync_ranges.starting_after is 'The id after which it goes on.';
+comment on column payments_private.sync_ranges.starting_after is 'The id after which it goes on; for a list of version 2 of the API, the address of its next page.';
 comment on column payments_private.sync_ranges.top_created is 'created of the newest and, in last_created, of the last object that was read of it.';
 comment on column payments_private.sync_ranges.claim is 'How often it was claimed: who holds another claim has lost it.';
 comment on column payments_private.sync_ranges.claimed_by is 'The backend of who reads it. Where there is none of that number any more, or claimed_until has passed, another may.';

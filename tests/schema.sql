@@ -2169,7 +2169,7 @@ COMMENT ON COLUMN payments_private.sync_ranges.what IS 'read: objects of the lis
 
 COMMENT ON COLUMN payments_private.sync_ranges.created_from IS 'What was created then (Unix time) or later, null: ever; and before created_until, null: since.';
 
-COMMENT ON COLUMN payments_private.sync_ranges.starting_after IS 'The id after which it goes on.';
+COMMENT ON COLUMN payments_private.sync_ranges.starting_after IS 'The id after which it goes on; for a list of version 2 of the API, the address of its next page.';
 
 COMMENT ON COLUMN payments_private.sync_ranges.top_created IS 'created of the newest and, in last_created, of the last object that was read of it.';
 

@@ -6,11 +6,12 @@ may skip something. So absence from a list is a question, never an answer.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from pg_payments.database import functions
 from pg_payments.errors import StripeRefused
-from pg_payments.stripe.objects import path_of
 from pg_payments.stripe.reading import PacedReader, whole
 
 
@@ -21,7 +22,7 @@ def is_gone(reader: PacedReader, object_type: str, object_id: str) -> bool:
     """
     conn, environment, account = reader.conn, reader.environment, reader.stripe.account_id
     try:
-        answer = reader.read(str(path_of(object_type, object_id)))
+        answer = reader.read_object(object_type, object_id)
     except StripeRefused as refused:
         if refused.status != 404:
             raise
@@ -29,4 +30,9 @@ def is_gone(reader: PacedReader, object_type: str, object_id: str) -> bool:
         return functions.store_absence(conn, environment, object_type, object_id, at, account)
     body = whole(conn, reader.stripe, answer, [], reader.read)
     functions.store_stripe_objects(conn, environment, f"[{body}]", answer.at, account)
-    return answer.data.get("deleted") is True
+    return says_it_is_gone(answer.data)
+
+
+def says_it_is_gone(answer: Mapping[str, Any]) -> bool:
+    """Whether Stripe answers that an object was deleted, or that an account is closed."""
+    return answer.get("deleted") is True or (answer.get("object") == "v2.core.account" and answer.get("closed") is True)

@@ -12,8 +12,8 @@ from pg_payments.stripe.objects import PATHS
 USUAL: Final = ("products", "prices", "customers", "subscriptions")
 """What a sync reads unless it is told."""
 
-NOT_LISTED: Final = frozenset({"account", "plan", "subscription_item", "v2.core.account"})
-"""Of other accounts; told by the list of prices; listed of one subscription only; listed in other pages."""
+NOT_LISTED: Final = frozenset({"account", "plan", "subscription_item"})
+"""Of other accounts; told by the list of prices; listed of one subscription only."""
 NOT_BY_CREATED: Final = frozenset({"payment_link", "payment_method", "quote"})
 """Their lists cannot be asked for a range of `created`."""
 
@@ -30,15 +30,23 @@ class List:
     """Whether a stored object that it does not show is asked for."""
     asked: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_version2(self) -> bool:
+        """Whether it is of version 2 of the API: see `version2`."""
+        return self.object_type.startswith("v2.")
+
 
 def _all() -> dict[str, List]:
     found = {
         path.replace("/", "_"): List(object_type, f"/v1/{path}", object_type not in NOT_BY_CREATED, path in USUAL)
         for object_type, path in PATHS.items()
-        if object_type not in NOT_LISTED
+        if object_type not in NOT_LISTED and not object_type.startswith("v2.")
     }
     subscriptions = found["subscriptions"]
     found["subscriptions"] = List("subscription", subscriptions.path, True, True, {"status": "all"})
+    found["core_accounts"] = List(
+        "v2.core.account", "/v2/core/accounts", False, True, {"applied_configurations": ["customer"]}
+    )
     return {name: found[name] for name in (*USUAL, *sorted(set(found) - set(USUAL)))}
 
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Protocol
 
 import psycopg
@@ -18,6 +19,7 @@ import psycopg
 from pg_payments.database import functions
 from pg_payments.database.query import Row
 from pg_payments.errors import UNSTORABLE, PaymentsError, StripeRefused
+from pg_payments.stripe import version2
 from pg_payments.stripe.client import StripeAnswer
 from pg_payments.stripe.deletions import is_gone
 from pg_payments.stripe.lists import LISTS
@@ -82,12 +84,17 @@ class Ranges:
             part = functions.claim_range(self._conn, self._environment, self._account, self._names)
             if part is not None:
                 with self._holding(part):
-                    (self._confirm if part["what"] == "confirm" else self._read)(part)
+                    self._how(part)(part)
             elif functions.ranges_left(self._conn, self._environment, self._account, self._names):
                 with self._news:
                     self._news.wait(LOOK)
             else:
                 return
+
+    def _how(self, part: Row) -> Callable[[Row], None]:
+        if part["what"] == "confirm":
+            return self._confirm
+        return self._read_version2 if LISTS[part["list"]].is_version2 else self._read
 
     @contextmanager
     def _holding(self, part: Row) -> Iterator[None]:
@@ -136,6 +143,46 @@ class Ranges:
             created_from, after, limit = row["created_from"], following, min(2 * limit, PAGE)
             if following is None:
                 return
+
+    def _read_version2(self, part: Row) -> None:
+        """The same for a list of version 2, whose objects are asked for one by one."""
+        each, kept = LISTS[part["list"]], part["starting_after"]
+        url, seen = kept, {str(kept)}
+        while not self._stop.is_set():
+            try:
+                named = version2.named(self._reader, each, url)
+            except StripeRefused as refused:
+                if url is None or url != kept or refused.status not in (400, 404):
+                    raise
+                url = kept = None  # where it stopped before is forgotten at Stripe: from the beginning
+                seen.clear()
+                continue
+            url = version2.next_url(named.data, each.path, seen)
+            if not self._recorded_version2(part, version2.objects(self._reader, each, named), url, named.at):
+                raise Lost
+            if url is None:
+                return
+
+    def _recorded_version2(
+        self, part: Row, answers: Sequence[StripeAnswer], url: str | None, at: datetime | None
+    ) -> bool:
+        """Stores these objects, but for those that `jsonb` cannot hold; False: another has the part."""
+
+        def record(kept: Sequence[StripeAnswer], skipped: Sequence[str]) -> Row | None:
+            page = version2.together(kept, at)
+            args = (part["range_id"], part["claim"], page.body, page.at, url, None, None, skipped)
+            return self._patiently(lambda: functions.record_page(self._conn, *args))
+
+        try:
+            row = record(answers, ())
+        except UNSTORABLE:
+            held = [is_jsonb(self._conn, each.body) for each in answers]
+            if all(held):
+                raise
+            skipped = [each.data["id"] for each, is_held in zip(answers, held, strict=True) if not is_held]
+            row = record([each for each, is_held in zip(answers, held, strict=True) if is_held], skipped)
+        self._tell(part["list"], row)
+        return row is not None
 
     def _recorded(self, part: Row, page: StripeAnswer, following: str | None, last: int | None) -> Row | None:
         """What `functions.record_page` says; None if there is something in the page that `jsonb` cannot hold."""

@@ -19,6 +19,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from pg_payments.database import functions
 from pg_payments.errors import UNSTORABLE, PaymentsError, StripeRefused, from_database_error
 from pg_payments.stripe.client import StripeAnswer, StripeApi
+from pg_payments.stripe.objects import ASKED, path_of
 from pg_payments.stripe.pages import Read, open_lists, pages
 
 LONGEST = 60.0
@@ -65,6 +66,10 @@ class PacedReader:
     def read(self, path: str, parameters: Mapping[str, Any] | None = None) -> StripeAnswer:
         """An object or a list. Raises `StripeRefused`, and psycopg's errors."""
         return PATIENCE(self._read_once, path, parameters)
+
+    def read_object(self, object_type: str, object_id: str) -> StripeAnswer:
+        """An object with all that is stored of it. Raises as `read`."""
+        return self.read(str(path_of(object_type, object_id)), ASKED.get(object_type))
 
     def _read_once(self, path: str, parameters: Mapping[str, Any] | None) -> StripeAnswer:
         while wait := functions.take_read(self.conn, self.environment, self.stripe.account_id):

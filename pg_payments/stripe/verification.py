@@ -22,10 +22,10 @@ from psycopg import Connection
 from pg_payments.database import functions
 from pg_payments.database.query import Row
 from pg_payments.errors import UNSTORABLE, StripeRefused
+from pg_payments.stripe import version2
 from pg_payments.stripe.client import StripeAnswer, StripeApi
-from pg_payments.stripe.deletions import is_gone
+from pg_payments.stripe.deletions import is_gone, says_it_is_gone
 from pg_payments.stripe.lists import LISTS, USUAL, List
-from pg_payments.stripe.objects import path_of
 from pg_payments.stripe.pages import pages
 from pg_payments.stripe.ranges import Say
 from pg_payments.stripe.reading import PacedReader, whole
@@ -119,7 +119,10 @@ class _Comparison:
     def _listed(self, each: List) -> Iterator[tuple[int, list[Difference]]]:
         ids: set[str] = set()
         began = datetime.now(UTC)
-        for page in pages(self._reader.read, each.path, each.asked):
+        listed = (
+            version2.pages(self._reader, each) if each.is_version2 else pages(self._reader.read, each.path, each.asked)
+        )
+        for page in listed:
             began = min(began, page.at or began)
             ids.update(made["id"] for made in page.data["data"])
             yield len(page.data["data"]), self._compared(each, page)
@@ -135,7 +138,10 @@ class _Comparison:
 
     def _sampled(self, each: List) -> Iterator[tuple[int, list[Difference]]]:
         """The newest that Stripe lists, and some that are stored."""
-        newest = self._reader.read(each.path, {**each.asked, "limit": min(self._sample or 1, 100)})
+        if each.is_version2:
+            newest = next(version2.pages(self._reader, each, self._sample or 1))
+        else:
+            newest = self._reader.read(each.path, {**each.asked, "limit": min(self._sample or 1, 100)})
         yield len(newest.data["data"]), self._compared(each, newest)
         for object_id in functions.sample_objects(
             self._conn, self._environment, each.object_type, self._sample, self._account
@@ -144,12 +150,12 @@ class _Comparison:
 
     def _asked_for(self, each: List, object_id: str) -> tuple[int, list[Difference]]:
         try:
-            answer = self._reader.read(str(path_of(each.object_type, object_id)))
+            answer = self._reader.read_object(each.object_type, object_id)
         except StripeRefused as refused:
             if refused.status != 404:
                 raise
             return 1, self._extra(each, object_id)
-        if answer.data.get("deleted") is True:
+        if says_it_is_gone(answer.data):
             return 1, self._extra(each, object_id)
         body = StripeAnswer(f'{{"data": [{answer.body}]}}', {"data": [answer.data]}, answer.at)
         return 1, self._compared(each, body)

@@ -1,5 +1,7 @@
 """What the stand-in answers besides: lists, single objects, pages for payers, and calls that play the payer.
 
+Accounts (`/v2/core/accounts`) are those that it adopted.
+
 | call | does |
 |---|---|
 | `POST /stand-in/sessions/{id}/pay`, `…/decline`, `…/expire` | what the payer does, or does not do |
@@ -20,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from pg_payments.testing import accounts
 from pg_payments.testing.objects import Json
 from pg_payments.testing.stand_in import Refusal, form_of
 
@@ -81,6 +84,8 @@ def routes(stripe: Account) -> list[Route]:
         *(Route(f"/v1/{path}", _listing(stripe, kind), methods=["GET"]) for path, kind in LISTS.items()),
         *(Route(f"/v1/{path}", _listing(stripe, path), methods=["GET"]) for path in EMPTY),
         *(Route(f"/v1/{path}/{{id}}", stripe.retrieving, methods=["GET"]) for path in LISTS),
+        Route(accounts.PATH, _accounts(stripe), methods=["GET"]),
+        Route(f"{accounts.PATH}/{{id}}", _account(stripe), methods=["GET"]),
         Route("/stand-in/sessions/{id}/pay", _doing(lambda asked, path: stripe.customer_pays(path["id"])),
               methods=["POST"]),
         Route("/stand-in/sessions/{id}/decline", _doing(lambda asked, path: stripe.customer_is_declined(path["id"])),
@@ -133,6 +138,24 @@ def _listing(stripe: Account, kind: str) -> Endpoint:
         limit = int(asked.get("limit", 10))
         page = {"object": "list", "data": found[:limit], "has_more": len(found) > limit, "url": request.url.path}
         return Response(json.dumps(page, indent=2), media_type="application/json")
+
+    return endpoint
+
+
+def _accounts(stripe: Account) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        return JSONResponse(accounts.page(stripe.listed("v2.core.account"), request.query_params))
+
+    return endpoint
+
+
+def _account(stripe: Account) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        try:
+            found = stripe.shown(request.path_params["id"])
+        except Refusal as refusal:
+            return JSONResponse({"error": {"code": "not_found", "message": str(refusal)}}, 404)
+        return JSONResponse(accounts.shown(found, accounts.several(request.query_params, "include")))
 
     return endpoint
 

@@ -237,7 +237,8 @@ def test_a_list_that_fails_lets_the_others_be_read_and_the_whole_fail(
 
 def test_any_list_is_read_and_all_of_them(unhurried: Conn, service_conn: Conn, stripe: StripeInMemory) -> None:
     for number, each in enumerate(LISTS.values()):
-        stripe.add({"id": f"x_{number}", "object": each.object_type, "created": NOON, "livemode": False})
+        made = {"id": f"x_{number}", "object": each.object_type, "created": NOON, "livemode": False}
+        stripe.add(made | {"applied_configurations": ["customer"]})
     sync(service_conn, stripe, "test", ["payouts", "balance_transactions"])
     types = unhurried.execute("select distinct object_type as t from payments.stripe_objects").fetchall()
     assert {row["t"] for row in types} == {"payout", "balance_transaction"}
@@ -248,6 +249,7 @@ def test_any_list_is_read_and_all_of_them(unhurried: Conn, service_conn: Conn, s
 
 def test_lists_are_named_by_what_they_are_of() -> None:
     assert lists_named(["invoice", "prices", "checkout.session"]) == ["prices", "checkout_sessions", "invoices"]
+    assert lists_named(["v2.core.account", "customers"]) == ["customers", "core_accounts"]
     with pytest.raises(InvalidRequest):
         lists_named(["everything"])
 

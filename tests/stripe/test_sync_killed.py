@@ -11,6 +11,7 @@ import json
 import os
 import random
 import subprocess
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import psycopg
 import pytest
 
 from pg_payments.demo.serving import address_of, loopback_socket, served
+from pg_payments.stripe import version2
 from pg_payments.stripe.lists import LISTS, USUAL
 from tests.stripe_simulator.shop import shop
 from tests.support.stripe_lists import StripeLists
@@ -34,10 +36,12 @@ LONG = (*USUAL, "charges", "payouts")
 COUNTS = {
     name: OBJECTS if FULL or name in LONG else OBJECTS // (3 if number % 2 else 12) for number, name in enumerate(LISTS)
 }
-PAGES = sum(-(-count // 100) for count in COUNTS.values())
+COUNTS["core_accounts"] = OBJECTS // 12
+"""Each is a request of its own."""
+PAGES = sum(-(-count // (version2.PAGE if LISTS[name].is_version2 else 100)) for name, count in COUNTS.items())
 KILLED = 3
 TABLES = {
-    "stripe_products": "products", "stripe_prices": "prices", "customers": "customers",
+    "stripe_products": "products", "stripe_prices": "prices",
     "stripe_subscriptions": "subscriptions", "stripe_subscription_items": "subscriptions",
     "stripe_payment_methods": "payment_methods",
 }  # fmt: skip
@@ -64,6 +68,8 @@ def objects() -> list[Json]:
         for number in range(count):
             when += chance.choice((0, 0, 0, 1, 60, 3600))
             made = example | {"id": f"{prefix}_{number:06}", "created": when, "name": f"{kind} {number}"}
+            if kind == "v2.core.account":
+                made = payer(number, when)
             if kind == "price":
                 made["product"] = f"product_{number:06}"
             if kind == "subscription":
@@ -73,6 +79,15 @@ def objects() -> list[Json]:
                 made |= {"items": items, "customer": f"customer_{number:06}", "metadata": subject}
             found.append(made)
     return found
+
+
+def payer(number: int, created: int) -> Json:
+    return {
+        "id": f"acct_{number:06}", "object": "v2.core.account", "applied_configurations": ["customer"],
+        "closed": False, "contact_email": f"{number}@shop.example", "configuration": {"customer": {"number": number}},
+        "created": f"{datetime.fromtimestamp(created, UTC):%Y-%m-%dT%H:%M:%S.000Z}", "display_name": str(number),
+        "identity": None, "livemode": False, "metadata": {},
+    }  # fmt: skip
 
 
 def finished(conn: Conn) -> list[Json]:
@@ -131,6 +146,8 @@ def test_killed_three_times_it_completes_and_the_mirror_is_exact(conn: Conn, ser
     assert all(row["failed"] == row["skipped"] == 0 and row["read"] >= COUNTS[row["list"]] for row in counts)
     for table, name in TABLES.items():
         assert conn.execute(f"select count(*) as n from payments.{table}").fetchall() == [{"n": COUNTS[name]}], table
+    payers = COUNTS["customers"] + COUNTS["core_accounts"]
+    assert conn.execute("select count(*) as n from payments.customers").fetchall() == [{"n": payers}]
     assert lists.refused.total() > 0
     # what was under way when it was killed is read again, and what goes on from a checkpoint is not
     assert len(lists.asked) <= PAGES + len(LISTS) * 8 + KILLED * 16 + PAGES // 10

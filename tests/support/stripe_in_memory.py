@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from pg_payments.errors import StripeRefused
 from pg_payments.stripe.client import StripeAnswer, StripeApi
 from pg_payments.stripe.lists import LISTS
+from pg_payments.testing import accounts
 
 Json = dict[str, Any]
 
@@ -63,8 +65,14 @@ class StripeInMemory(StripeApi):
         if path in self.answers:
             self.answers[path].append(self.answers[path].pop(0))
             return self.answers[path][-1]
+        if (parts := urlsplit(path)).path == accounts.PATH:
+            asked = dict(parse_qsl(parts.query)) or {**asked, "applied_configurations": "customer"}
+            found = [each for each in self.objects.values() if each["object"] == "v2.core.account"]
+            return accounts.page(found[::-1], asked, most=self.page)
         listed = next((each for each in LISTS.values() if each.path == path), None)
-        return self._listed(path, listed.object_type, asked) if listed else self._retrieved(path.rpartition("/")[2])
+        return (
+            self._listed(path, listed.object_type, asked) if listed else self._retrieved(path.rpartition("/")[2], asked)
+        )
 
     def _listed(self, path: str, object_type: str, asked: Json) -> Json:
         created = asked.get("created", {})
@@ -84,10 +92,10 @@ class StripeInMemory(StripeApi):
         limit = min(asked.get("limit", 10), self.page)
         return {"object": "list", "url": path, "has_more": len(found) > limit, "data": found[:limit]}
 
-    def _retrieved(self, object_id: str) -> Json:
+    def _retrieved(self, object_id: str, asked: Json) -> Json:
         self.retrieved[object_id] += 1
         found = self.objects.get(object_id)
         if found is None:
             at = datetime.fromtimestamp(self.now, UTC)
             raise StripeRefused("No such object", status=404, detail="resource_missing", at=at)
-        return found
+        return accounts.shown(found, asked.get("include", ())) if found["object"] == "v2.core.account" else found
