@@ -1472,6 +1472,27 @@ ALTER FUNCTION payments_private.amount_given_back(p_parts payments_private.payme
 
 COMMENT ON FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_facts[]) IS 'Minor units given back of a payment: by refunds that have not failed, and what its charges count beyond the known ones.';
 
+CREATE TABLE payments_private.object_anchors (
+    anchor_id integer NOT NULL,
+    environment text NOT NULL,
+    account_id text,
+    object_type text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
+);
+
+ALTER TABLE payments_private.object_anchors OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.object_anchors IS 'For each type of object that a table is linked to: the table payments_private.anchors_<anchor_id> holds its objects, keyed by Stripe''s id. Applications'' foreign keys refer to it.';
+
+CREATE FUNCTION payments_private.anchor_condition(p_anchor payments_private.object_anchors) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.anchor_condition(p_anchor payments_private.object_anchors) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.anchor_condition(p_anchor payments_private.object_anchors) IS 'Returns the SQL that says whether an object that was stored belongs in an anchor table, as far as its type tells.';
+
 CREATE FUNCTION payments_private.anchor_for(p_environment text, p_account_id text, p_object_type text) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1487,6 +1508,14 @@ CREATE FUNCTION payments_private.anchored(p_anchor integer, p_object_id text) RE
 ALTER FUNCTION payments_private.anchored(p_anchor integer, p_object_id text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.anchored(p_anchor integer, p_object_id text) IS 'Returns a stored object by the number of its anchor table, or null.';
+
+CREATE FUNCTION payments_private.anchored_types(p_object_type text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.anchored_types(p_object_type text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.anchored_types(p_object_type text) IS 'The types of objects that an anchor table may hold, by the type it is of: that of customers holds accounts, too.';
 
 CREATE FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) RETURNS payments_private.incoming
     LANGUAGE plpgsql
@@ -1634,6 +1663,14 @@ CREATE FUNCTION payments_private.archive_price(o payments.outbox, p_price text) 
 ALTER FUNCTION payments_private.archive_price(o payments.outbox, p_price text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.archive_price(o payments.outbox, p_price text) IS 'Has a price that was replaced archived at Stripe.';
+
+CREATE FUNCTION payments_private.as_customer(p_data jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.as_customer(p_data jsonb) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.as_customer(p_data jsonb) IS 'An account with what it says of itself also where a customer says it: email, name, phone, created, invoice_settings.default_payment_method. Any other object as it is.';
 
 CREATE TABLE payments_private.linked_tables (
     link_id integer NOT NULL,
@@ -4447,6 +4484,14 @@ ALTER FUNCTION payments_private.references_of_invoice(p_data jsonb) OWNER TO pay
 
 COMMENT ON FUNCTION payments_private.references_of_invoice(p_data jsonb) IS 'The objects that an invoice refers to, as type:id.';
 
+CREATE FUNCTION payments_private.refill_anchor(p_anchor payments_private.object_anchors, p_object_type text, p_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.refill_anchor(p_anchor payments_private.object_anchors, p_object_type text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.refill_anchor(p_anchor payments_private.object_anchors, p_object_type text, p_ids text[]) IS 'Copies stored objects of a type to one anchor and fills the rows that are linked to them there.';
+
 CREATE FUNCTION payments_private.refill_linked_rows(p_environment text, p_account text, p_object_type text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -6032,19 +6077,6 @@ ALTER TABLE payments_private.metadata_matches OWNER TO payments_owner;
 
 COMMENT ON TABLE payments_private.metadata_matches IS 'For links by metadata: which objects name which row. Of several, one that succeeded counts, then the latest made.';
 
-CREATE TABLE payments_private.object_anchors (
-    anchor_id integer NOT NULL,
-    environment text NOT NULL,
-    account_id text,
-    object_type text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
-);
-
-ALTER TABLE payments_private.object_anchors OWNER TO payments_owner;
-
-COMMENT ON TABLE payments_private.object_anchors IS 'For each type of object that a table is linked to: the table payments_private.anchors_<anchor_id> holds its objects, keyed by Stripe''s id. Applications'' foreign keys refer to it.';
-
 CREATE TABLE payments_private.open_readings (
     what text NOT NULL,
     opened_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -7241,9 +7273,13 @@ REVOKE ALL ON FUNCTION payments_private.allow_link(p_link integer, p_object_id t
 
 REVOKE ALL ON FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_facts[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.anchor_condition(p_anchor payments_private.object_anchors) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.anchor_for(p_environment text, p_account_id text, p_object_type text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.anchored(p_anchor integer, p_object_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.anchored_types(p_object_type text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.apply_alone(p_environment text, p_event payments_private.incoming, p_body text, p_locked boolean, p_deadline timestamp with time zone) FROM PUBLIC;
 
@@ -7260,6 +7296,8 @@ REVOKE ALL ON FUNCTION payments_private.apply_together(p_environment text, p_eve
 GRANT SELECT ON TABLE payments.outbox TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments_private.archive_price(o payments.outbox, p_price text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.as_customer(p_data jsonb) FROM PUBLIC;
 
 GRANT SELECT ON TABLE payments_private.linked_tables TO payments_admin;
 
@@ -7879,6 +7917,8 @@ REVOKE ALL ON FUNCTION payments_private.rebuild_stages() FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.references_of(p_object_type text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.references_of_invoice(p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.refill_anchor(p_anchor payments_private.object_anchors, p_object_type text, p_ids text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.refill_linked_rows(p_environment text, p_account text, p_object_type text, p_ids text[]) FROM PUBLIC;
 

@@ -4,7 +4,8 @@
 --
 -- Three things work together:
 --   anchors   For each type of object that some table is linked to, a table payments_private.anchors_<n> holds those
---             objects by their id. Foreign keys refer to it, the guard reads it. It is written with the store.
+--             objects by their id. Foreign keys refer to it, the guard reads it. It is written with the store. That of
+--             customers holds the accounts that are or were customers, too.
 --   guard     Triggers on the application's table fill the linked columns from the anchor and refuse everything else.
 --   outbox    Triggers on the application's table write down what Stripe is to be told; a worker sends it.
 --
@@ -47,6 +48,13 @@ $$;
 comment on function payments_private.anchor_for(text, text, text) is
   'Returns the number of the anchor table of a type of object; makes and fills it if there is none. The caller holds the lock of links.';
 
+create or replace function payments_private.anchored_types(p_object_type text) returns text[]
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+return case p_object_type when 'customer' then array['customer', 'v2.core.account'] else array[p_object_type] end;
+comment on function payments_private.anchored_types(text) is
+  'The types of objects that an anchor table may hold, by the type it is of: that of customers holds accounts, too.';
+
 create or replace function payments_private.fill_anchor(p_anchor integer) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -59,10 +67,12 @@ begin
     insert into payments_private.anchors_%1$s as a (object_id, data)
     select o.object_id, o.data
       from payments.stripe_objects o
-     where o.environment = $1 and o.object_type = $2 and o.account_id is not distinct from $3
+     where o.environment = $1 and o.object_type = any ($2) and o.account_id is not distinct from $3
+       and (o.object_type = $4 or payments_private.is_customer(o.object_type, o.data))
     on conflict (object_id) do update set data = excluded.data, former = false
      where a.data is distinct from excluded.data or a.former
-  $sql$, p_anchor) using v_of.environment, v_of.object_type, v_of.account_id;
+  $sql$, p_anchor) using v_of.environment, payments_private.anchored_types(v_of.object_type), v_of.account_id,
+    v_of.object_type;
 end
 $$;
 comment on function payments_private.fill_anchor(integer) is 'Copies the stored objects of one type into their anchor table.';

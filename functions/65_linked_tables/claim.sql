@@ -188,6 +188,9 @@ begin
   o.object_id := v_row ->> l.id_column::text;
   if o.object_id is null then
     return payments_private.prepare_creation(o, l, payments_private.wanted_values(l, v_row));
+  elsif l.object_type = 'customer' and starts_with(o.object_id, 'acct_') then
+    perform payments_private.end_push(p_id, 'refused', 'the customer is an account, which is changed at Stripe only');
+    return false;
   end if;
   return payments_private.prepare_change(o, l, payments_private.wanted_values(l, v_row));
 end

@@ -1,6 +1,25 @@
 -- From a stored object to the rows that are linked to it. Written out for the links that there are, so that an event of
 -- a type that nothing is linked to costs one call.
 
+-- An account comes with its being a customer, and stays when it is one no more: rows may refer to it.
+create or replace function payments_private.anchor_condition(p_anchor payments_private.object_anchors) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if p_anchor.object_type <> 'customer' then
+    return format('p_object_type = %L', p_anchor.object_type);
+  end if;
+  return format(
+    $sql$(p_object_type = 'customer' or p_object_type = 'v2.core.account' and (
+      payments_private.is_customer(p_object_type, p_data)
+      or exists (select from payments_private.anchors_%s a where a.object_id = p_object_id)))$sql$,
+    p_anchor.anchor_id);
+end
+$$;
+comment on function payments_private.anchor_condition(payments_private.object_anchors) is
+  'Returns the SQL that says whether an object that was stored belongs in an anchor table, as far as its type tells.';
+
 create or replace function payments_private.generate_linked_dispatch() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -11,7 +30,7 @@ declare
 begin
   for v_anchor in select a.* from payments_private.object_anchors a order by a.anchor_id loop
     v_body := v_body || format($body$
-  if p_object_type = %1$L and p_environment = %2$L and p_account_id is not distinct from %3$L then
+  if %1$s and p_environment = %2$L and p_account_id is not distinct from %3$L then
     select a.data into v_before from payments_private.anchors_%4$s a where a.object_id = p_object_id;
     insert into payments_private.anchors_%4$s as a (object_id, data) values (p_object_id, p_data)
     on conflict (object_id) do update set data = excluded.data, former = false
@@ -20,7 +39,7 @@ begin
       v_echo := payments_private.note_echo(p_environment, p_account_id, p_object_id, p_data, p_key, p_previous);
     end if;
 %5$s  end if;
-$body$, v_anchor.object_type, v_anchor.environment, v_anchor.account_id, v_anchor.anchor_id,
+$body$, payments_private.anchor_condition(v_anchor), v_anchor.environment, v_anchor.account_id, v_anchor.anchor_id,
       payments_private.dispatch_to_links(v_anchor.anchor_id));
   end loop;
   execute format(

@@ -117,7 +117,7 @@ begin
     insert into payments_private.metadata_matches as m (link_id, value, object_id, settled, made_at)
     values (p_link.link_id, v_value, p_object_id,
             coalesce(p_data ->> 'status' in ('succeeded', 'active', 'trialing', 'paid', 'complete'), false),
-            coalesce(payments_private.json_time(p_data -> 'created'), to_timestamp(0)))
+            coalesce(payments_private.json_time(payments_private.as_customer(p_data) -> 'created'), to_timestamp(0)))
     on conflict (link_id, object_id) do update
        set value = excluded.value, settled = excluded.settled, made_at = excluded.made_at
      where (m.value, m.settled, m.made_at) is distinct from (excluded.value, excluded.settled, excluded.made_at);

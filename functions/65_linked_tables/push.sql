@@ -168,8 +168,9 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return (select coalesce(jsonb_object_agg(e.key, payments_private.pushed_text(p_data #> string_to_array(e.key, '.'))),
-                          '{}') from jsonb_each_text(p_push) e);
+  return (select coalesce(jsonb_object_agg(e.key, payments_private.pushed_text(
+                   payments_private.as_customer(p_data) #> string_to_array(e.key, '.'))), '{}')
+            from jsonb_each_text(p_push) e);
 end
 $$;
 comment on function payments_private.stripe_values(jsonb, jsonb) is 'Returns what Stripe''s object says of the same parameters.';

@@ -68,13 +68,34 @@ end
 $$;
 comment on function payments_private.linked_json(jsonb) is 'A JSON value as it is; JSON''s null is null.';
 
+-- An account that is a customer says the same under other names. (Stripe API reference: The Account object, version 2.)
+create or replace function payments_private.as_customer(p_data jsonb) returns jsonb
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if p_data ->> 'object' is distinct from 'v2.core.account' then
+    return p_data;
+  end if;
+  return p_data || jsonb_build_object(
+    'email', p_data -> 'contact_email', 'name', p_data -> 'display_name', 'phone', p_data -> 'contact_phone',
+    'created', floor(extract(epoch from payments_private.json_rfc3339(p_data -> 'created'))),
+    'invoice_settings', jsonb_build_object('default_payment_method',
+      p_data #> '{configuration,customer,billing,default_payment_method}'));
+end
+$$;
+comment on function payments_private.as_customer(jsonb) is
+  'An account with what it says of itself also where a customer says it: email, name, phone, created, invoice_settings.default_payment_method. Any other object as it is.';
+
 create or replace function payments_private.linked_expression(p_object_type text, p_path text, p_type text, p_data text)
   returns text
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_value text := format('%s #> %L', p_data, string_to_array(p_path, '.'));
+  v_value text := format(case when p_object_type = 'customer' and p_path <> 'id'
+                            then 'payments_private.as_customer(%s) #> %L' else '%s #> %L' end,
+                          p_data, string_to_array(p_path, '.'));
 begin
   if p_object_type = 'subscription' and p_path in ('current_period_start', 'current_period_end') then
     return format('payments_private.period_of(%s, %L)', p_data, p_path);  -- on the subscription or on its items

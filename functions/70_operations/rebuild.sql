@@ -25,7 +25,10 @@ begin
     'payments invoice_payment',
     'payments payment_intent', 'payments refund',
     'subjects customer_mappings']
-    || array(select distinct 'linked ' || a.object_type from payments_private.object_anchors a order by 1)
+    || array(select distinct 'linked ' || t.object_type
+               from payments_private.object_anchors a, unnest(payments_private.anchored_types(a.object_type))
+                      t (object_type)
+              order by 1)
     || array(select 'prune ' || p.table_name from payments_private.projections p where not p.made_by_callers
              order by p.place);
 end

@@ -387,8 +387,10 @@ INTERNALS: Final = """
     adopt_event
     allow_link
     amount_given_back
+    anchor_condition
     anchor_for
     anchored
+    anchored_types
     apply_alone
     apply_by_account
     apply_events
@@ -396,6 +398,7 @@ INTERNALS: Final = """
     apply_snapshots
     apply_together
     archive_price
+    as_customer
     attach_link
     attempt_has_another_object
     attempt_named_in
@@ -446,8 +449,8 @@ INTERNALS: Final = """
     current_customer
     current_subscription
     customer_of_subject
-    customers_of_nobody
     customer_type
+    customers_of_nobody
     cut_range
     default_method_of
     detach_link
@@ -498,8 +501,8 @@ INTERNALS: Final = """
     foreign_account
     foreign_key_name
     foreign_key_statements
-    forget_counted_hours
     forget_anchors
+    forget_counted_hours
     forget_dropped_tables
     forget_link
     form_name
@@ -588,8 +591,6 @@ INTERNALS: Final = """
     linked_rows_of
     linked_text
     linked_types
-    references_of
-    references_of_invoice
     lock_area
     lock_batch
     lock_by_account
@@ -699,6 +700,9 @@ INTERNALS: Final = """
     reapply_event
     rebuild_batch
     rebuild_stages
+    references_of
+    references_of_invoice
+    refill_anchor
     refill_linked_rows
     refund_facts
     refund_or_dispute_row
