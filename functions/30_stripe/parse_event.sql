@@ -116,7 +116,7 @@ begin
                                       p_data ->> 'status')
     when 'dispute' then array_position(
       array['warning_needs_response', 'warning_under_review', 'warning_closed', 'needs_response', 'under_review',
-            'charge_refunded', 'lost', 'won'],
+            'charge_refunded', 'prevented', 'lost', 'appeal_needs_response', 'appeal_under_review', 'won'],
       p_data ->> 'status')
     when 'credit_note' then array_position(array['issued', 'void'], p_data ->> 'status')
   end;
