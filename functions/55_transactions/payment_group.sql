@@ -11,7 +11,8 @@
 -- and session are shared: what they received beyond that was paid by an intent that has not told of it yet (the heir:
 -- one that is neither paid nor canceled), or else outside of the intents, which is a payment of its own, identified by
 -- the invoice. So the succeeded rows of an invoice sum up to its amount_paid. What an open invoice still asks for is
--- pending: the heir's, or else a row of the invoice's, if a part was paid or all intents were canceled.
+-- pending: the heir's, or else a row of the invoice's, if a part was paid or all intents were canceled. Void or
+-- uncollectible, what is left after a part was paid is failed.
 
 -- In a group of several payments, a member tells of one if it refers to it or is referred to, directly or, for refunds
 -- and disputes, through its charge. Invoice and session are shared by the intents that pay them.
@@ -188,7 +189,7 @@ comment on function payments_private.heir_of(payments_private.payment_facts[], p
   'The place of the intent that is neither paid nor canceled; one that is on its way before others.';
 
 -- What of a bill was paid outside of its intents is a payment of its own, and so is what an open one still asks for,
--- unless an intent is under way to pay it.
+-- unless an intent is under way to pay it, and what one that was partly paid asks for no more.
 create or replace function payments_private.rest_of_bill(
   p_environment text, p_account text, p_bill payments_private.payment_facts, p_paid bigint, p_heir integer,
   p_group payments_private.payment_facts[]
@@ -206,8 +207,8 @@ declare
   v_row    payments.transactions;
 begin
   if coalesce(v_rest, 0) <= 0
-     and not coalesce(p_bill.reference like 'invoice:%' and p_bill.status = 'pending' and v_due > 0 and p_heir is null,
-                      false)
+     and not coalesce(p_bill.reference like 'invoice:%' and v_due > 0 and p_heir is null
+                      and (p_bill.status = 'pending' or (p_bill.status = 'failed' and p_paid > 0)), false)
   then
     return null;
   end if;

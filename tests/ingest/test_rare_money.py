@@ -175,6 +175,23 @@ STORIES: dict[str, tuple[list[Json], list[Row]]] = {
          invoice(3, "paid", 300, amount_remaining=0, pre_payment_credit_notes_amount=700)],
         [("pi_1", "succeeded", 300, 0)],
     ),
+    "partly paid by card, the rest uncollectible": (
+        [intent(1, "succeeded", 1, 300), part(1, 1, 300), invoice(1, "open", 300), invoice(9, "uncollectible", 300)],
+        [("in_1", "failed", 700, 0), ("pi_1", "succeeded", 300, 0)],
+    ),
+    "partly paid by card, then void": (
+        [intent(1, "succeeded", 1, 300), part(1, 1, 300), invoice(1, "open", 300), invoice(9, "void", 300)],
+        [("in_1", "failed", 700, 0), ("pi_1", "succeeded", 300, 0)],
+    ),
+    "partly paid outside, the rest uncollectible": (
+        [part(1, 3, 300, kind="payment_record"), invoice(1, "open", 300), invoice(9, "uncollectible", 300)],
+        [("in_1", "succeeded", 300, 0)],
+    ),
+    "partly paid by card, the rest uncollectible, an intent for it untried": (
+        [intent(1, "succeeded", 1, 300), part(1, 1, 300), intent(2, "requires_payment_method", 2, 700),
+         part(2, 2, 700, "open"), invoice(2, "open", 300), invoice(9, "uncollectible", 300)],
+        [("pi_1", "succeeded", 300, 0), ("pi_2", "failed", 700, 0)],
+    ),
     "two refunds and two looks at the charge within a second": (
         [intent(0, "succeeded"), refund(2, 300, 1), refund(2, 200, 2), told(
             2, "charge.refunded", "charge", "ch_1", amount=1000, amount_captured=1000, amount_refunded=300,
