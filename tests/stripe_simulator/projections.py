@@ -109,6 +109,8 @@ def differences(left: Rows, right: Rows) -> list[str]:
     """One line for each row that is on one side only."""
     lines: list[str] = []
     for table in TABLES:
+        if left[table] == right[table]:
+            continue
         lines += [f"{table} < {json.dumps(row, sort_keys=True)}" for row in left[table] if row not in right[table]]
         lines += [f"{table} > {json.dumps(row, sort_keys=True)}" for row in right[table] if row not in left[table]]
     return lines
