@@ -3,6 +3,7 @@ drop trigger if exists volume_follows_new_rows on payments.transactions;
 drop trigger if exists volume_follows_changed_rows on payments.transactions;
 drop trigger if exists volume_follows_deleted_rows on payments.transactions;
 drop trigger if exists volume_follows_truncate on payments.transactions;
+drop table payments_private.ended_sessions;
 drop table payments_private.wrong_keys;
 drop table payments_private.dashboard_jobs;
 drop table payments_private.changed_hours;

@@ -74,4 +74,12 @@ comment on table payments_private.wrong_keys is 'How often somebody has tried to
 comment on column payments_private.wrong_keys.who is 'An address, or a browser that has signed in before.';
 comment on column payments_private.wrong_keys.at is 'When the last one came.';
 
+create table payments_private.ended_sessions (
+  id    text primary key,
+  until timestamptz not null,
+  constraint id_is_short check (length(id) <= 100)
+);
+comment on table payments_private.ended_sessions is 'Sessions of the dashboard that were ended before their time, and ways in that were used: their cookies open nothing any more.';
+comment on column payments_private.ended_sessions.until is 'When it would have ended by itself; the row is of no use then.';
+
 reset role;

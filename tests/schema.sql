@@ -391,6 +391,14 @@ ALTER FUNCTION payments.begin_portal_session(environment text, subject_type text
 
 COMMENT ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) IS 'Begins a billing portal session as the caller. Raises 42501 for a subject the caller may not bill, PY004 for one without a Stripe customer, PY001 for an invalid field.';
 
+CREATE FUNCTION payments.begin_sign_in(who text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.begin_sign_in(who text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.begin_sign_in(who text) IS 'The same as sign_in_wait(); where it is 0, the key that is tried now counts as a wrong one until note_sign_in() says that it was right, so that many tried at once count, too.';
+
 CREATE FUNCTION payments.begin_sweep(environment text, account_id text DEFAULT NULL::text) RETURNS TABLE(since timestamp with time zone, undelivered_since timestamp with time zone, gap boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -597,6 +605,14 @@ ALTER FUNCTION payments.dashboard_job(id uuid) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.dashboard_job(id uuid) IS 'A job, and the time now: one that is running and was not heard of for a minute has lost its process.';
 
+CREATE FUNCTION payments.dashboard_session_ended(id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.dashboard_session_ended(id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.dashboard_session_ended(id text) IS 'Returns whether somebody has ended this session of the dashboard.';
+
 CREATE FUNCTION payments.discard_push(id uuid) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -612,6 +628,14 @@ CREATE FUNCTION payments.doctor() RETURNS TABLE(topic text, environment text, le
 ALTER FUNCTION payments.doctor() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.doctor() IS 'What may be wrong, as far as the database knows, a row a finding: its topic, the environment (null: both), green, yellow (worth a look) or red (payments are wrong, late or lost until somebody acts), a sentence, and what to do next. Changes nothing. pg-payments doctor adds what the database cannot know.';
+
+CREATE FUNCTION payments.end_dashboard_session(id text, until timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.end_dashboard_session(id text, until timestamp with time zone) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.end_dashboard_session(id text, until timestamp with time zone) IS 'Ends a session of the dashboard, or a way in, which would end by itself then, within a day. Returns whether it had not been ended before.';
 
 CREATE FUNCTION payments.event_receipts(event_ids uuid[]) RETURNS TABLE(id uuid, environment text, provider_event_id text, event_type text, livemode boolean, provider_account_id text, object_type text, object_id text, processing_status text, attempt_count integer, last_error text, parked_at timestamp with time zone, received_at timestamp with time zone, processed_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone)
     LANGUAGE sql STABLE
@@ -5976,6 +6000,18 @@ COMMENT ON COLUMN payments_private.dashboard_jobs.lines IS 'What it said, the la
 
 COMMENT ON COLUMN payments_private.dashboard_jobs.told_at IS 'When the process that runs it was last heard of: every few seconds, while it runs.';
 
+CREATE TABLE payments_private.ended_sessions (
+    id text NOT NULL,
+    until timestamp with time zone NOT NULL,
+    CONSTRAINT id_is_short CHECK ((length(id) <= 100))
+);
+
+ALTER TABLE payments_private.ended_sessions OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.ended_sessions IS 'Sessions of the dashboard that were ended before their time, and ways in that were used: their cookies open nothing any more.';
+
+COMMENT ON COLUMN payments_private.ended_sessions.until IS 'When it would have ended by itself; the row is of no use then.';
+
 CREATE UNLOGGED TABLE payments_private.followed_volumes (
     environment text NOT NULL,
     account text DEFAULT ''::text NOT NULL,
@@ -6357,6 +6393,9 @@ ALTER TABLE ONLY payments_private.customer_claims
 
 ALTER TABLE ONLY payments_private.dashboard_jobs
     ADD CONSTRAINT dashboard_jobs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments_private.ended_sessions
+    ADD CONSTRAINT ended_sessions_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY payments_private.followed_volumes
     ADD CONSTRAINT followed_volumes_pkey PRIMARY KEY (environment, account);
@@ -6757,6 +6796,8 @@ ALTER TABLE payments_private.customer_claims ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.dashboard_jobs ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE payments_private.ended_sessions ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE payments_private.followed_volumes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.hourly_volume ENABLE ROW LEVEL SECURITY;
@@ -6900,6 +6941,9 @@ GRANT INSERT(configuration_id) ON TABLE payments.stripe_customer_portal_sessions
 REVOKE ALL ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) TO payments_user;
 
+REVOKE ALL ON FUNCTION payments.begin_sign_in(who text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.begin_sign_in(who text) TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.begin_sweep(environment text, account_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.begin_sweep(environment text, account_id text) TO payments_service;
 
@@ -6952,12 +6996,18 @@ REVOKE ALL ON FUNCTION payments.create_existing(target regclass, kind text, max_
 REVOKE ALL ON FUNCTION payments.dashboard_job(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.dashboard_job(id uuid) TO payments_admin;
 
+REVOKE ALL ON FUNCTION payments.dashboard_session_ended(id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.dashboard_session_ended(id text) TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.discard_push(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.discard_push(id uuid) TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments.doctor() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.doctor() TO payments_service;
 GRANT ALL ON FUNCTION payments.doctor() TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.end_dashboard_session(id text, until timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.end_dashboard_session(id text, until timestamp with time zone) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.event_receipts(event_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.event_receipts(event_ids uuid[]) TO payments_service;

@@ -48,4 +48,28 @@ $$;
 comment on function payments.note_sign_in(text, boolean) is
   'Counts a wrong key of somebody who tried to sign in to the dashboard, or forgets those before a right one. An hour without a try is forgotten too; of more than 10,000 the longest ago.';
 
-grant execute on function payments.sign_in_wait(text), payments.note_sign_in(text, boolean) to payments_service;
+create or replace function payments.begin_sign_in(who text) returns integer
+language plpgsql security definer  -- nobody writes whose keys were wrong but through here
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_wait integer := payments.sign_in_wait(begin_sign_in.who);
+begin
+  if v_wait > 0 or pg_is_in_recovery() then
+    return v_wait;
+  end if;
+  insert into payments_private.wrong_keys values (left(begin_sign_in.who, 100), 0, clock_timestamp())
+  on conflict on constraint wrong_keys_pkey do nothing;
+  perform from payments_private.wrong_keys w where w.who = left(begin_sign_in.who, 100) for update;
+  v_wait := payments.sign_in_wait(begin_sign_in.who);  -- as those left it who tried at the same moment
+  if v_wait = 0 then
+    perform payments.note_sign_in(begin_sign_in.who, false);
+  end if;
+  return v_wait;
+end
+$$;
+comment on function payments.begin_sign_in(text) is
+  'The same as sign_in_wait(); where it is 0, the key that is tried now counts as a wrong one until note_sign_in() says that it was right, so that many tried at once count, too.';
+
+grant execute on function payments.begin_sign_in(text), payments.sign_in_wait(text),
+  payments.note_sign_in(text, boolean) to payments_service;

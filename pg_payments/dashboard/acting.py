@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 from starlette.responses import RedirectResponse, Response
 
-from pg_payments.dashboard.context import Context
+from pg_payments.dashboard.context import Context, is_secure
 from pg_payments.dashboard.forms import form_of
 from pg_payments.dashboard.pages import catalogue, events, health, object_storage, settings
 from pg_payments.dashboard.questions import Action, Field, Question
@@ -56,7 +56,7 @@ async def act(context: Context) -> Response:
     answer = RedirectResponse(done.where, 303)
     answer.set_cookie(
         NOTICE, state.sessions.notice(done.notice), max_age=NOTICE_SECONDS, path=context.root or "/",
-        secure=context.request.url.scheme == "https", httponly=True, samesite="strict",
+        secure=is_secure(context.request, context.service.settings), httponly=True, samesite="strict",
     )  # fmt: skip
     return answer
 

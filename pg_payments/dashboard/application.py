@@ -38,6 +38,7 @@ from pg_payments.dashboard.rendering import render_error
 from pg_payments.dashboard.service import Service
 from pg_payments.dashboard.sessions import COOKIE
 from pg_payments.dashboard.state import State, state_of
+from pg_payments.database import dashboard as queries
 from pg_payments.errors import InvalidRequest, NotFound, PaymentsError, StripeRefused, from_database_error
 from pg_payments.logs import line, log
 from pg_payments.settings import ENVIRONMENTS, Environment
@@ -62,6 +63,10 @@ def page(path: str, handler: Handler, method: str = "GET") -> Route:
         state = state_of(request)
         session = state.sessions.opened(request.cookies.get(COOKIE, ""))
         if session is None:
+            return to_sign_in(request)
+        async with state.service.pool.connection() as conn:
+            ended = await queries.session_ended(conn, session.id)
+        if ended:
             return to_sign_in(request)
         environment = request.path_params.get("environment", "test")
         if environment not in ENVIRONMENTS:
@@ -165,6 +170,8 @@ def told(error: Exception) -> tuple[int, str, str | None]:
     """Status, sentence and advice for an exception."""
     if isinstance(error, psycopg.errors.QueryCanceled):
         return 503, "The database took too long for this page.", "narrow the dates or the filters, and try again"
+    if isinstance(error, psycopg.errors.UndefinedFunction | psycopg.errors.UndefinedTable):
+        return 503, "The schema in the database is older than this server.", "run pg-payments migrate"
     known = from_database_error(error) if isinstance(error, psycopg.Error) else error
     if isinstance(known, HTTPException):
         return known.status_code, "There is no such page here.", None

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import psycopg
 from psycopg import AsyncConnection
@@ -19,7 +19,7 @@ from pg_payments.database import dashboard as queries
 from pg_payments.database import functions
 from pg_payments.database.dashboard import Scope
 from pg_payments.errors import Forbidden, InvalidRequest
-from pg_payments.settings import Environment
+from pg_payments.settings import Environment, Settings
 
 LIMIT = "15s"
 """How long one statement of a page may take."""
@@ -56,13 +56,18 @@ class Context:
         """The address of a page in the same environment and account."""
         given: dict[str, object] = {"account": self.account if environment is None else None, **parameters}
         said = urlencode({name: value for name, value in given.items() if value not in (None, "")})
-        return f"{self.root}/{environment or self.environment}/{page}" + (f"?{said}" if said else "")
+        return f"{self.root}/{environment or self.environment}/{quote(page)}" + (f"?{said}" if said else "")
 
     def here(self, **changes: object) -> str:
         """This address with other parameters; None takes one away."""
         given: Mapping[str, object] = dict(self.request.query_params) | changes
         said = urlencode({name: value for name, value in given.items() if value not in (None, "")})
         return self.request.url.path + (f"?{said}" if said else "")
+
+    def beside(self, page: str) -> str:
+        """Another page for what this one asks for, from its beginning."""
+        asked = self.here(after=None).partition("?")[2]
+        return f"{self.root}/{self.environment}/{page}" + (f"?{asked}" if asked else "")
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection[Any]]:
@@ -138,6 +143,12 @@ async def enter(conn: AsyncConnection[Any], service: Service, role: str, claims:
 async def note(conn: AsyncConnection[Any], action: str, target: str | None, **detail: object) -> None:
     """A row of the audit log, in the transaction of what it tells of."""
     await queries.audit_action(conn, action, target, json.dumps(detail, default=str))
+
+
+def is_secure(request: Request, settings: Settings) -> bool:
+    """Whether a cookie may be kept to HTTPS: it came so, or under the name of the public address, which has it."""
+    public = urlsplit(settings.public_url or "")
+    return request.url.scheme == "https" or (public.scheme == "https" and public.hostname == request.url.hostname)
 
 
 def address_of(request: Request) -> str:

@@ -68,7 +68,6 @@ class Sessions:
             )
         admin = settings.admin_api_key.get_secret_value() if settings.admin_api_key else ""
         self._keys = [_derived(key, admin) for key in given]
-        self._used: set[str] = set()
 
     def began(self, caller: Caller, name: str, *, by_key: bool) -> Session:
         """A session of this caller's. Raises `Forbidden` for a token that says too much for a cookie."""
@@ -127,13 +126,13 @@ class Sessions:
         said = asdict(session) | {"exp": int(time.time()) + TICKET_SECONDS, "aud": TICKET}
         return jwt.encode(said, self._keys[0], ALGORITHM)
 
-    def take_ticket(self, ticket: str) -> Session | None:
-        """The session of a ticket of ours that has not been used in this process."""
+    def opened_ticket(self, ticket: str) -> tuple[Session, str, int] | None:
+        """The session of a ticket that is ours and has not expired, what the ticket is called, and its end."""
         said = self._read(ticket, TICKET)
-        if said is None or said["id"] in self._used:
+        if said is None:
             return None
-        self._used.add(said["id"])
-        return Session(**{name: said[name] for name in Session.__dataclass_fields__})
+        session = Session(**{name: said[name] for name in Session.__dataclass_fields__})
+        return session, f"way in {session.id}", int(said["exp"])
 
     def _read(self, cookie: str, audience: str) -> dict[str, Any] | None:
         for key in self._keys:

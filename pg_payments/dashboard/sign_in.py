@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from pg_payments.caller import Caller
-from pg_payments.dashboard.context import address_of, enter, note
+from pg_payments.dashboard.context import address_of, enter, is_secure, note
 from pg_payments.dashboard.forms import Form, form_of
 from pg_payments.dashboard.rendering import render_bare
 from pg_payments.dashboard.sessions import COOKIE, KNOWN, KNOWN_SECONDS, SECONDS, Session, Sessions
@@ -36,32 +36,38 @@ async def show(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     """A cookie for who brings the key or a token of an administrator; else the form again, with the reason."""
     state, who = state_of(request), _who(request)
+    form = await form_of(request)
+    given = form.get("key", "").strip()
+    if not given:
+        return await _again(
+            request, form, InvalidRequest("Enter the administrators' key, or an administrator's token.")
+        )
     async with state.service.pool.connection() as conn:
-        seconds = await queries.sign_in_wait(conn, who)
+        seconds = await queries.begin_sign_in(conn, who)
     if seconds:
         message = f"Too many wrong keys from your address. Wait {seconds} seconds, then try again."
         answer = await _form(request, 429, message=message)
         answer.headers["Retry-After"] = str(seconds)
         return answer
-    form = await form_of(request)
     try:
-        session = await _let_in(state, request, form)
-    except (NotSignedIn, Forbidden, InvalidRequest, ConfigurationError) as error:
-        if isinstance(error, NotSignedIn):
-            async with state.service.pool.connection() as conn:
-                await queries.note_sign_in(conn, who, False)
-            log.warning(line("dashboard sign-in refused", reason=error.code))
-        return await _form(request, error.http_status, message=_in_our_words(error), after=form.get("next", ""))
+        caller, by_key = await _known(state, given)
+    except (NotSignedIn, Forbidden, ConfigurationError) as error:
+        log.warning(line("dashboard sign-in refused", reason=error.code))
+        return await _again(request, form, error)
     async with state.service.pool.connection() as conn:
-        await queries.note_sign_in(conn, who, True)
+        await queries.forget_wrong_keys(conn, who)
+    try:
+        session = await _let_in(state, request, form, caller, by_key=by_key)
+    except (Forbidden, InvalidRequest) as error:
+        return await _again(request, form, error)
     return _signed_in(request, state, session, _own_address(request, form.get("next", "")))
 
 
 async def enter_once(request: Request) -> Response:
     """The way in that works once."""
     state = state_of(request)
-    session = state.sessions.take_ticket(request.query_params.get("ticket", ""))
-    if session is None:
+    session, once, until = state.sessions.opened_ticket(request.query_params.get("ticket", "")) or (None, "", 0)
+    if session is None or not await _end(state, once, until):
         return await _form(request, 401, message="This way in has been used already. Sign in with the key.")
     await _record(state, request, session)
     return _signed_in(request, state, session, _root(request) + "/")
@@ -76,7 +82,8 @@ async def sign_out(request: Request) -> Response:
         raise Forbidden("this form is not of your session", hint="go back, load the page again and repeat it")
     if session is not None:
         with contextlib.suppress(PaymentsError, psycopg.Error):  # whoever may not be here any more leaves all the same
-            await _record(state, request, session, "sign out")
+            if await _end(state, session.id, session.expires):
+                await _record(state, request, session, "sign out")
     answer = RedirectResponse(_root(request) + "/sign-in", 303)
     answer.delete_cookie(COOKIE, path=_root(request) or "/")
     return answer
@@ -96,20 +103,27 @@ def way_in(settings: Settings, name: str) -> str:
     return sessions.ticket(sessions.began(Caller(ADMIN_ROLE, "{}", guest=False), name, by_key=True))
 
 
-async def _let_in(state: State, request: Request, form: Form) -> Session:
-    given = form.get("key", "").strip()
-    if not given:
-        raise InvalidRequest("Enter the administrators' key, or an administrator's token.")
-    name = " ".join("".join(c for c in form.get("name", "") if c.isprintable()).split())[:LONGEST_NAME]
+async def _known(state: State, given: str) -> tuple[Caller, bool]:
+    """Whose key or token that is, and whether it is the key. Raises what `tokens.administrator` does."""
     if not given.isascii() or not given.isprintable():
         raise NotSignedIn("this is not the administrators' key")
     caller = await run_in_threadpool(state.service.tokens.administrator, f"Bearer {given}", None)
-    by_key = caller.role == ADMIN_ROLE and json.loads(caller.claims) == {}
+    return caller, caller.role == ADMIN_ROLE and json.loads(caller.claims) == {}
+
+
+async def _let_in(state: State, request: Request, form: Form, caller: Caller, *, by_key: bool) -> Session:
+    name = " ".join("".join(c for c in form.get("name", "") if c.isprintable()).split())[:LONGEST_NAME]
     if by_key and not name:
         raise InvalidRequest("Enter your name as well: the key is shared, and the audit log tells who did what.")
     session = state.sessions.began(caller, name if by_key else "", by_key=by_key)
     await _record(state, request, session)
     return session
+
+
+async def _end(state: State, session_id: str, until: int) -> bool:
+    """Ends a session, or a way in; whether it had not been ended before."""
+    async with state.service.pool.connection() as conn:
+        return await queries.end_session(conn, session_id, until)
 
 
 async def _record(state: State, request: Request, session: Session, action: str = "sign in") -> None:
@@ -147,7 +161,7 @@ def _signed_in(request: Request, state: State, session: Session, where: str) -> 
         state.sessions.sealed(session),
         max_age=max(1, min(SECONDS, session.expires - int(time.time()))),
         path=_root(request) or "/",
-        secure=request.url.scheme == "https",
+        secure=is_secure(request, state.service.settings),
         httponly=True,
         samesite="strict",
     )
@@ -156,7 +170,7 @@ def _signed_in(request: Request, state: State, session: Session, where: str) -> 
         state.sessions.known(request.cookies.get(KNOWN, "")),
         max_age=KNOWN_SECONDS,
         path=(_root(request) or "") + "/sign-in",
-        secure=request.url.scheme == "https",
+        secure=is_secure(request, state.service.settings),
         httponly=True,
         samesite="strict",
     )
@@ -181,6 +195,10 @@ def _in_our_words(error: PaymentsError) -> str:
     if isinstance(error, ConfigurationError):
         return "This server takes no tokens. Sign in with the administrators' key."
     return error.message if error.message.endswith(".") else error.message[:1].upper() + error.message[1:] + "."
+
+
+async def _again(request: Request, form: Form, error: PaymentsError) -> Response:
+    return await _form(request, error.http_status, message=_in_our_words(error), after=form.get("next", ""))
 
 
 async def _form(

@@ -57,7 +57,7 @@ class Page:
 NEEDED = (
     "find_payments", "objects_of_payment", "audit_action", "outbox_paused_at", "replay_event", "worker_status",
     "count_volume", "counted_volume", "begin_dashboard_job", "tell_dashboard_job", "dashboard_job",
-    "sign_in_wait", "note_sign_in",
+    "begin_sign_in", "note_sign_in", "end_dashboard_session", "dashboard_session_ended",
 )  # fmt: skip
 """Functions that the pages call: where one is not there, the schema is older than this package."""
 
@@ -88,15 +88,31 @@ def audit_action(action: str, target: str | None, detail: str) -> Query[list[Row
 
 
 @SqlFunction
-def sign_in_wait(who: str) -> Query[int]:
-    """Seconds until an address or a browser may try to sign in again."""
-    return Query("select payments.sign_in_wait(%s) as seconds", (who,), lambda rows: rows[0]["seconds"])
+def begin_sign_in(who: str) -> Query[int]:
+    """Seconds until an address or a browser may try to sign in again; at none, this try counts as a wrong key."""
+    return Query("select payments.begin_sign_in(%s) as seconds", (who,), lambda rows: rows[0]["seconds"])
 
 
 @SqlFunction
-def note_sign_in(who: str, succeeded: bool) -> Query[list[Row]]:
-    """Counts a wrong key, or forgets those before a right one."""
-    return Query("select payments.note_sign_in(%s, %s)", (who, succeeded), rows_as_they_are)
+def forget_wrong_keys(who: str) -> Query[list[Row]]:
+    """This try was right, and those before it are forgotten."""
+    return Query("select payments.note_sign_in(%s, true)", (who,), rows_as_they_are)
+
+
+@SqlFunction
+def end_session(session_id: str, until: int) -> Query[bool]:
+    """Ends a session, or a way in, that would last until then (Unix time). Whether it had not been ended before."""
+    return Query(
+        "select payments.end_dashboard_session(%s, to_timestamp(%s)) as ended",
+        (session_id, until),
+        lambda rows: rows[0]["ended"],
+    )
+
+
+@SqlFunction
+def session_ended(session_id: str) -> Query[bool]:
+    """Whether somebody has ended a session before its time."""
+    return Query("select payments.dashboard_session_ended(%s) as ended", (session_id,), lambda rows: rows[0]["ended"])
 
 
 # Keyset paging --------------------------------------------------------------------------------------------------------
@@ -421,18 +437,32 @@ def recurring(scope: Scope) -> Query[list[Row]]:
 
 @SqlFunction
 def attention(scope: Scope) -> Query[list[Row]]:
-    """What waits for somebody: a row with a number (at most `COUNTED`) for each kind that there is."""
+    """What waits for somebody: a row with a number (at most `COUNTED`) for each kind and account that there is.
+
+    Of the key's own account, this is what waits in connected ones, too: the latter's `account_id` says whose.
+    """
+    of = "true" if scope.account is None else "{}.account_id = %(account)s"
+    none = "true" if scope.account is None else "false"  # quarantine does not know of accounts
     return Query(
-        f"""select 'failed events' as what, count(*) as number from (
-              select 1 from payments.webhook_events e
-               where e.environment = %(environment)s and e.next_attempt_at is not null limit {COUNTED}) x
+        f"""select 'failed events' as what, x.account_id, count(*) as number from (
+              select e.account_id from payments.webhook_events e
+               where e.environment = %(environment)s and e.next_attempt_at is not null and {of.format("e")}
+               limit {COUNTED}) x group by x.account_id
             union all
-            select 'parked events', count(*) from (
-              select 1 from payments.dead_events e where e.environment = %(environment)s limit {COUNTED}) x
+            select 'parked events', x.account_id, count(*) from (
+              select e.account_id from payments.webhook_events e
+               where e.environment = %(environment)s and e.parked_at is not null and {of.format("e")}
+               limit {COUNTED}) x group by x.account_id
             union all
-            select 'refused pushes and conflicts', count(*) from (
-              select 1 from payments.outbox o
-               where o.environment = %(environment)s and o.status = any ('{{refused,conflict}}') limit {COUNTED}) x""",
+            select 'events in quarantine', null, count(*) from (
+              select 1 from payments.dead_events e
+               where e.environment = %(environment)s and e.id is null and {none} limit {COUNTED}) x
+            union all
+            select 'refused pushes and conflicts', x.account_id, count(*) from (
+              select o.account_id from payments.outbox o
+               where o.environment = %(environment)s and o.status = any ('{{refused,conflict}}') and {of.format("o")}
+               limit {COUNTED}) x group by x.account_id
+            order by 1, 2 nulls first""",
         scope.parameters(),
         rows_as_they_are,
     )
@@ -616,19 +646,20 @@ def fulfilment_triggers() -> Query[list[Row]]:
 
 
 @SqlFunction
-def linked_tables(environment: str) -> Query[list[Row]]:
+def linked_tables(scope: Scope) -> Query[list[Row]]:
     """The tables that are linked."""
     return Query(
-        """select l.target::text as target, l.kind, l.object_type, l.by, l.columns::text as columns,
+        f"""select l.target::text as target, l.kind, l.object_type, l.by, l.columns::text as columns,
                   l.push::text as push, l.owner, l.create_at_stripe, l.filled, l.rows, l.pending, l.refused, l.lag
-             from payments.linked_tables l where l.environment = %s order by 1, 2 limit 200""",
-        (environment,),
+             from payments.linked_tables l where l.environment = %(environment)s and {scope.of("l")}
+            order by 1, 2 limit 200""",
+        scope.parameters(),
         rows_as_they_are,
     )
 
 
 @SqlFunction
-def pushes(environment: str, status: str | None) -> Query[list[Row]]:
+def pushes(scope: Scope, status: str | None) -> Query[list[Row]]:
     """What Stripe is to be told and what it refused, latest first: at most 100."""
     conditions = {
         None: "o.status = any ('{refused,conflict}')",
@@ -638,11 +669,11 @@ def pushes(environment: str, status: str | None) -> Query[list[Row]]:
     return Query(
         f"""select o.id, o.target::text as target, o.row_key::text as row_key, o.operation, o.object_type, o.object_id,
                   o.status, o.tries, o.last_error, o.base, o.wanted, o.found, o.created_at, o.settled_at,
-                  o.next_try_at, o.stripe_request_id
+                  o.next_try_at, o.stripe_request_id, o.account_id
              from (select o.* from payments.outbox o where {where} order by o.created_at desc limit {WITHIN}) o
-            where o.environment = %(environment)s
+            where o.environment = %(environment)s and {scope.of("o")}
             order by o.created_at desc limit 100""",
-        {"environment": environment, "status": status},
+        scope.parameters() | {"status": status},
         rows_as_they_are,
     )
 
@@ -655,10 +686,13 @@ async def outbox_paused_at(conn: AsyncConnection[Any], environment: str) -> date
 
 
 @SqlFunction
-def push(push_id: UUID) -> Query[list[Row]]:
+def push(scope: Scope, push_id: UUID) -> Query[list[Row]]:
     """One row of the outbox."""
     return Query(
-        "select o.*, o.target::text as target from payments.outbox o where o.id = %s", (push_id,), rows_as_they_are
+        f"select o.*, o.target::text as target from payments.outbox o where o.id = %(id)s "
+        f"and o.environment = %(environment)s and {scope.of('o')}",
+        scope.parameters() | {"id": push_id},
+        rows_as_they_are,
     )
 
 

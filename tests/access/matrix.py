@@ -141,6 +141,7 @@ COLUMNS: Final = {
     "payments_private.changed_hours": ("environment account hour changed_by "),
     "payments_private.dashboard_jobs": ("id environment title back status lines begun_at told_at "),
     "payments_private.wrong_keys": ("who number at "),
+    "payments_private.ended_sessions": ("id until "),
     "payments_private.verifications": ("environment verified_at objects sampled differences repaired "),
     "payments_private.sync_lists": (
         "environment account list since opened splits confirms began_at touched_at finished_at read changed unchanged gone "
@@ -358,7 +359,10 @@ FUNCTIONS: Final = {
     "payments.count_volume(text, text, timestamp with time zone, integer)": "payments_admin",
     "payments.counted_volume(text, text, timestamp with time zone)": "payments_admin",
     "payments.begin_dashboard_job(text, text, text)": "payments_admin",
+    "payments.begin_sign_in(text)": "payments_service",
     "payments.sign_in_wait(text)": "payments_service",
+    "payments.end_dashboard_session(text, timestamp with time zone)": "payments_service",
+    "payments.dashboard_session_ended(text)": "payments_service",
     "payments.note_sign_in(text, boolean)": "payments_service",
     "payments.tell_dashboard_job(uuid, text, text[])": "payments_service payments_admin",
     "payments.dashboard_job(uuid)": "payments_admin",

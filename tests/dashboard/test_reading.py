@@ -9,6 +9,7 @@ import io
 import re
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -16,7 +17,9 @@ import pytest
 from pg_payments import dashboard as dashboard_package
 from pg_payments.dashboard import formats
 from pg_payments.errors import InvalidRequest
-from tests.dashboard.conftest import Board
+from tests.dashboard.conftest import Board, Conn, form_token, running_board
+from tests.support.servers import Server
+from tests.support.site import ADMIN_KEY
 
 Row = dict[str, Any]
 
@@ -250,6 +253,78 @@ def test_pages_are_of_one_environment_and_account(board: Board, ada: httpx.Clien
     assert ada.get(f"test/payments/{mine}?account=acct_shop2").status_code == 200
     assert "/acct_shop2/test/payments/pi_of_test_acct_shop2" in ada.get(f"test/payments/{mine}?account=acct_shop2").text
     assert "acct_shop3" in ada.get("live/overview").text
+
+
+def test_what_waits_leads_to_the_account_that_it_is_of(board: Board, ada: httpx.Client) -> None:
+    conn = board.conn
+    conn.execute("set session_replication_role = replica")
+    conn.execute(
+        """insert into payments.webhook_events (environment, account_id, provider_event_id, event_type,
+             processing_status, next_attempt_at, parked_at, payload)
+           values ('live', null, 'evt_w1', 'charge.succeeded', 'failed', now(), null, '{}'),
+                  ('live', 'acct_w1', 'evt_w2', 'charge.succeeded', 'failed', now(), null, '{}'),
+                  ('live', 'acct_w1', 'evt_w3', 'charge.succeeded', 'failed', now(), null, '{}'),
+                  ('live', 'acct_w2', 'evt_w4', 'charge.succeeded', 'failed', null, now(), '{}')"""
+    )
+    conn.execute(
+        """insert into payments.outbox
+             (link_id, environment, account_id, target, row_key, object_type, operation, status)
+           values (0, 'live', 'acct_w2', 'payments.stripe_products'::regclass, '{"id": 1}', 'product', 'update',
+                   'refused')"""
+    )
+    conn.execute(
+        """insert into payments_private.stashed_events (environment, provider_event_id, body, last_error, parked_at)
+           values ('live', 'evt_w5', '{}', 'no room', now())"""
+    )
+    conn.execute("reset session_replication_role")
+    try:
+        for account, expected in (
+            ("", {
+                "1 failed event waits for its next try.", "2 failed events of acct_w1.", "1 parked event of acct_w2.",
+                "1 event in quarantine.", "1 refused push or conflict of acct_w2.",
+            }),
+            ("acct_w1", {"2 failed events."}),
+            ("acct_w2", {"1 parked event.", "1 refused push or conflict."}),
+        ):  # fmt: skip
+            page = ada.get(f"live/overview?account={account}").text
+            told = {html.unescape(text): html.unescape(where) for text, where in re.findall(
+                r"<li>([^<]*(?:event|push)[^<]*?) <a href=\"/dashboard/([^\"]+)\"", page)}  # fmt: skip
+            assert set(told) == expected
+            for text, where in told.items():
+                if "quarantine" not in text:
+                    shown = ada.get(where).text
+                    rows = shown.count("evt_w") or shown.count("/live/events/") or shown.count('class="push"')
+                    assert rows == int(text.split()[0]), (text, where)
+        push = conn.execute("select id from payments.outbox where account_id = 'acct_w2'").fetchall()[0]["id"]
+        for query, status in (
+            (f"push={push}", 404),
+            (f"push={push}&account=acct_w1", 404),
+            (f"push={push}&account=acct_w2", 200),
+        ):
+            assert ada.get(f"live/do/outbox-discard?{query}").status_code == status
+    finally:
+        conn.execute("delete from payments.outbox where environment = 'live'")
+        conn.execute("delete from payments_private.stashed_events")
+        conn.execute("delete from payments.webhook_events where provider_event_id like 'evt_w_'")
+
+
+def test_addresses_are_right_wherever_it_is_mounted(server: Server, board: Board, module_conn: Conn) -> None:
+    with (
+        running_board(server, module_conn, dashboard_prefix="/payments/do/replay-all") as odd,
+        httpx.Client(base_url=odd.base, timeout=30) as browser,
+    ):
+        root = "/payments/do/replay-all"
+        assert browser.post(f"{root}/sign-in", data={"key": ADMIN_KEY, "name": "Ada"}).status_code == 303
+        page = browser.get(f"{root}/test/payments?status=failed&currency=eur").text
+        export = html.unescape(re.findall(r'href="([^"]*)" download', page)[0])
+        assert export == f"{root}/test/payments.csv?status=failed&currency=eur"
+        assert browser.get(export).headers["content-type"].startswith("text/csv")
+        page = browser.get(f"{root}/test/events?type=charge.dispute.created").text
+        asked = html.unescape(re.findall(r'href="([^"]*/do/replay-all[?][^"]*)"', page)[0])
+        sent = {"form_token": form_token(browser.get(asked).text), "event": str(uuid4())}
+        answer = browser.post(asked, data=sent)
+        assert answer.headers["location"] == f"{root}/test/events?type=charge.dispute.created"
+        assert browser.get(answer.headers["location"]).status_code == 200
 
 
 def test_each_figure_of_the_overview_leads_to_what_it_counts(ada: httpx.Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,23 @@ def test_every_process_shows_how_far_a_job_is(server: Server, keyless: Board) ->
             "the server\N{RIGHT SINGLE QUOTATION MARK}s process that ran it has ended"
             in ada.get(f"test/jobs/{job}").text
         )
+
+
+def test_a_connected_account_is_synced_where_it_is_looked_at(keyless: Board) -> None:
+    keyless.stand_in.add(*shop(2, 3, 3))
+    with keyless.signed_in() as ada:
+        ended(ada, answer_question(ada, "test/do/key-set", secret_key=KEY))
+        assert "do/sync?account=acct_shop7" in ada.get("test/settings?account=acct_shop7").text
+        told = ended(ada, answer_question(ada, "test/do/sync?account=acct_shop7"))
+        assert "Done: 2 products, 2 prices, 3 customers, 3 subscriptions." in told, re.findall("<bdi>[^<]*", told)
+        keyless.stand_in.refusals.append((403, "no access to acct_shop8"))
+        assert "no access to acct_shop8" in ended(ada, answer_question(ada, "test/do/sync?account=acct_shop8"))
+    found = keyless.conn.execute(
+        "select account_id as a, count(*) as n from payments.customers group by 1 order by 1 nulls first"
+    ).fetchall()
+    assert [(row["a"], row["n"]) for row in found] == [(None, 3), ("acct_shop7", 3)]
+    logged = keyless.conn.execute("select detail from payments.audit_log where action = 'sync' order by at").fetchall()
+    assert [row["detail"] for row in logged] == [{"account": "acct_shop7"}, {"account": "acct_shop8"}]
 
 
 def test_a_job_that_fails_says_why_and_ends_once(keyless: Board) -> None:

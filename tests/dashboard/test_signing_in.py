@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.cookies import SimpleCookie
 
 import httpx
 import jwt
 import pytest
+from starlette.requests import Request
 
 from pg_payments.caller import Caller
+from pg_payments.dashboard.context import is_secure
 from pg_payments.dashboard.sessions import COOKIE, Sessions
 from pg_payments.dashboard.sign_in import counted_as, way_in
 from tests.dashboard.conftest import MASTER_KEY, Board, Conn, answer_question, form_token, running_board
@@ -49,6 +53,24 @@ def test_the_key_opens_and_leads_back(board: Board) -> None:
         assert 0 < int(cookie["max-age"]) <= 8 * 3600
         assert ADMIN_KEY not in answer.headers["set-cookie"]
         assert browser.get("test/overview").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("public_url", "host", "scheme", "secure"),
+    [
+        ("https://shop.example", "shop.example", "http", True),
+        ("https://shop.example", "shop.example:8443", "http", True),
+        ("https://shop.example", "127.0.0.1", "http", False), ("http://shop.example", "shop.example", "http", False),
+        (None, "shop.example", "http", False), (None, "other.example", "https", True),
+    ],
+)  # fmt: skip
+def test_cookies_are_kept_to_https_where_people_come_by_it(
+    public_url: str | None, host: str, scheme: str, secure: bool
+) -> None:
+    """Also behind a proxy that the server was not told to believe."""
+    headers = [(b"host", host.encode())]
+    request = Request({"type": "http", "scheme": scheme, "path": "/", "query_string": b"", "headers": headers})
+    assert is_secure(request, site_settings("postgresql:///x", public_url=public_url)) is secure
 
 
 @pytest.mark.parametrize(
@@ -134,14 +156,36 @@ def test_a_way_in_works_once(board: Board) -> None:
         assert second.get("test/overview").status_code == 303
 
 
-def test_signing_out_needs_the_form_and_ends_it(board: Board) -> None:
-    with board.signed_in() as browser:
+def test_signing_out_needs_the_form_and_ends_it_for_every_copy(server: Server, board: Board, module_conn: Conn) -> None:
+    """In every process; the ways in are of one, too."""
+    settings = site_settings("postgresql:///x", admin_api_key=ADMIN_KEY, master_key=MASTER_KEY)
+    ticket = way_in(settings, "demo")
+    board.conn.execute("truncate payments_private.ended_sessions")
+    with running_board(server, module_conn) as other, board.signed_in() as browser, other.browser() as copy:
+        assert other.browser().get(f"enter?ticket={ticket}").status_code == 303
+        assert board.browser().get(f"enter?ticket={ticket}").status_code == 401
         page = browser.get("test/overview").text
+        for name, value in browser.cookies.items():
+            copy.cookies.set(name, value)
+        assert copy.get("test/overview").status_code == 200
         assert browser.post("sign-out", data={"form_token": "x"}).status_code == 403
         assert browser.post("sign-out", data={"form_token": form_token(page)}).status_code == 303
+        assert browser.get("test/overview").status_code == 303
+        for path in ("test/overview", "test/payments.csv", "test/do/key-set", "live/settings"):
+            assert copy.get(path).headers["location"].endswith("ended=yes"), path
+        assert copy.post("test/do/outbox-pause", data={"form_token": form_token(page)}).status_code == 303
+        assert copy.post("sign-out", data={"form_token": form_token(page)}).status_code == 303
         told = board.conn.execute("select action from payments.audit_log order by at desc, id desc limit 2").fetchall()
         assert [row["action"] for row in told] == ["sign out", "sign in"]
-        assert browser.get("test/overview").status_code == 303
+        kept = board.conn.execute(
+            "select count(*) as n from payments_private.ended_sessions where until < now() + interval '9 hours'"
+        ).fetchone()
+        assert kept == {"n": 2}
+    board.conn.execute("update payments_private.ended_sessions set until = now() - interval '1 second'")
+    rows = board.conn.execute("select payments.end_dashboard_session('x', now() + interval '9 days') as e").fetchall()
+    assert rows == [{"e": True}]
+    kept_now = "select id, until < now() + interval '2 days' as soon from payments_private.ended_sessions"
+    assert board.conn.execute(kept_now).fetchall() == [{"id": "x", "soon": True}]
 
 
 def wrong_keys(board: Board, who: str) -> int:
@@ -186,6 +230,24 @@ def test_wrong_keys_make_who_brings_them_wait_a_minute_at_most(patient: Board) -
     patient.conn.execute("update payments_private.wrong_keys set at = now() - interval '61 minutes'")
     bring(patient, "a")
     assert wrong_keys(patient, "a") == 1
+
+
+def test_many_wrong_keys_at_once_count_as_many(patient: Board) -> None:
+    def wrong(number: int) -> int:
+        with patient.browser() as browser:
+            return browser.post("sign-in", data={"key": f"wrong {number}", "name": "x"}).status_code
+
+    patient.conn.execute(  # who has just waited the whole minute, and waits another after the next one
+        "insert into payments_private.wrong_keys values ('address 127.0.0.1', 20, now() - interval '61 seconds')"
+    )
+    with ThreadPoolExecutor(20) as threads:
+        assert Counter(threads.map(wrong, range(20))) == {401: 1, 429: 19}
+    patient.conn.execute("truncate payments_private.wrong_keys")
+    with patient.browser() as browser:  # what is no try is none
+        for data in ({"key": "", "name": "x"}, {"key": ADMIN_KEY, "name": ""}):
+            for _ in range(6):
+                assert browser.post("sign-in", data=data).status_code == 400
+    assert wrong_keys(patient, "address 127.0.0.1") == 0
 
 
 def test_what_is_kept_of_wrong_keys_has_a_bound(patient: Board) -> None:

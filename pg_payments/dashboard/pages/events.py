@@ -108,7 +108,7 @@ async def replay_all(context: Context, form: Form) -> Done:
             status = "refused"
         outcomes[status] = outcomes.get(status, 0) + 1
     told = ", ".join(f"{number} {status}" for status, number in sorted(outcomes.items()))
-    return Done(f"Replayed {len(ids)}: {told}.", context.here(after=None).replace("/do/replay-all", "/events", 1))
+    return Done(f"Replayed {len(ids)}: {told}.", context.beside("events"))
 
 
 ACTIONS = {"replay": Action(ask_replay, replay), "replay-all": Action(ask_replay_all, replay_all)}

@@ -25,8 +25,8 @@ async def show(context: Context) -> Response:
     if status is not None and status not in STATUSES:
         raise InvalidRequest(f"status: one of {', '.join(STATUSES)}", detail="status")
     async with context.reading() as conn:
-        tables = await queries.linked_tables(conn, context.environment)
-        pushes = await queries.pushes(conn, context.environment, status)
+        tables = await queries.linked_tables(conn, context.scope)
+        pushes = await queries.pushes(conn, context.scope, status)
         paused_at = await queries.outbox_paused_at(conn, context.environment)
     return await render(
         context, "object_storage.html", current="object-storage", tables=tables, paused_at=paused_at, chosen=status,
@@ -119,8 +119,8 @@ async def _push(context: Context, conn: AsyncConnection[Any]) -> Row:
         push_id = UUID(context.asked("push") or "")
     except ValueError:
         raise InvalidRequest("this is not the id of a push", hint="take it from the outbox") from None
-    rows = await queries.push(conn, push_id)
-    if not rows or rows[0]["environment"] != context.environment:
+    rows = await queries.push(conn, context.scope, push_id)
+    if not rows:
         raise NotFound("there is no such push here")
     return rows[0]
 

@@ -53,7 +53,7 @@ async def show(context: Context) -> Response:
     async with context.reading() as conn:
         rows = await queries.volume(conn, context.scope, since)
         recurring = await queries.recurring(conn, context.scope)
-        waiting = {row["what"]: row["number"] for row in await queries.attention(conn, context.scope)}
+        waiting = await queries.attention(conn, context.scope)
         last = await queries.last_event(conn, context.scope)
         connection = _of(await listings.connections(conn), context.environment)
         worker = _of(await functions.worker_status(conn), context.environment)
@@ -124,7 +124,7 @@ def _shares(rows: Sequence[Row]) -> dict[str, int]:
 
 
 def _attention(
-    context: Context, waiting: dict[str, int], connection: Row, worker: Row, has_key: bool
+    context: Context, waiting: Sequence[Row], connection: Row, worker: Row, has_key: bool
 ) -> list[tuple[str, str, str]]:
     """What needs somebody: a sentence, where to look, and what is there."""
     found: list[tuple[str, str, str]] = []
@@ -138,19 +138,26 @@ def _attention(
         found.append(("The connection to Stripe is in error.", context.url("settings"), "Look at the settings"))
     if connection["last_sync_status"] == "failed":
         found.append(("The last sync failed.", context.url("settings"), "Read why"))
-    where = {
-        "failed events": (context.url("events", status="failed"), "Look at them"),
-        "parked events": (context.url("events", status="parked"), "Look at them"),
-        "refused pushes and conflicts": (context.url("object-storage"), "Decide them"),
-    }
-    for what, number in waiting.items():
-        if number:
-            shown = f"{number}" if number < queries.COUNTED else f"{number} or more"
-            name = what if number > 1 else {
-                "failed events": "failed event waits for its next try", "parked events": "parked event",
-                "refused pushes and conflicts": "refused push or conflict",
-            }[what]  # fmt: skip
-            found.append((f"{shown} {name}.", *where[what]))
+    found += [_waits(context, row) for row in waiting if row["number"]]
     if worker["failed_jobs"]:
         found.append(("A job of the worker failed.", context.url("health"), "Read why"))
     return found
+
+
+WAITING = {
+    "failed events": ("failed event waits for its next try", "events", {"status": "failed"}, "Look at them"),
+    "parked events": ("parked event", "events", {"status": "parked"}, "Look at them"),
+    "events in quarantine": ("event in quarantine", "health", {}, "Read why"),
+    "refused pushes and conflicts": ("refused push or conflict", "object-storage", {}, "Decide them"),
+}
+"""What is said of one of each, the page that shows it, and what is there."""
+
+
+def _waits(context: Context, row: Row) -> tuple[str, str, str]:
+    """What waits, and the address of the account that it is of."""
+    number, account = row["number"], row["account_id"]
+    one, page, parameters, label = WAITING[row["what"]]
+    shown = f"{number}" if number < queries.COUNTED else f"{number} or more"
+    of = f" of {account}" if account is not None and account != context.account else ""
+    where = context.url(page, **({"account": account} if account else {}), **parameters)
+    return f"{shown} {one if number == 1 else row['what']}{of}.", where, label

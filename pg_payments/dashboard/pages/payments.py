@@ -33,7 +33,7 @@ async def show_list(context: Context) -> Response:
     wish = _wish(context)
     async with context.reading() as conn:
         page = await queries.payments(conn, context.scope, wish, key_of(context))
-    export = context.here(after=None).replace("/payments", "/payments.csv", 1)
+    export = context.beside("payments.csv")
     return await render(
         context, "payments.html", current="payments", page=page, next=next_page(context, page), statuses=STATUSES,
         types=TYPES, asked=context.request.query_params, filtered=wish != PaymentFilter(), export=export,

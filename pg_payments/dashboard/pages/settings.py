@@ -23,7 +23,7 @@ from pg_payments.settings import Environment, Settings
 from pg_payments.stripe.client import StripeApi
 from pg_payments.stripe.keys import masked
 from pg_payments.stripe.stored_keys import KEY, refuse_if_set_outside, set_up_endpoint, store_key
-from pg_payments.stripe.sync import sync
+from pg_payments.stripe.sync import USUAL, lists_of, sync
 from pg_payments.stripe.webhook_endpoints import configure, endpoint_url
 
 
@@ -129,19 +129,21 @@ async def make_webhook(context: Context, _: Form) -> Done:
 
 
 async def ask_sync(context: Context) -> Question:
-    says = [
-        "Products, prices, customers and subscriptions are read from Stripe and stored. Nothing is changed at Stripe."
-    ]
-    return Question("Sync now", says, "Sync", context.url("settings"), current="settings")
+    whose = f" of {context.account}" if context.account else ""
+    says = (
+        f"Products, prices, customers and subscriptions{whose} are read from Stripe and stored. Nothing changes there."
+    )
+    return Question("Sync now", [says], "Sync", context.url("settings"), current="settings")
 
 
 async def begin_sync(context: Context, _: Form) -> Done:
     if await context.service.stripe_key(context.environment) is None:
         raise StripeKeyMissing("no key is set for this environment", hint="set one first")
-    stripe = await context.service.stripe(context.environment)
-    await context.audit("sync", context.environment)
+    stripe = (await context.service.stripe(context.environment)).of_account(context.account)
+    await context.audit("sync", context.environment, **({"account": context.account} if context.account else {}))
     run = partial(_synced, context.service.settings, stripe, context.environment)
-    return Done("The sync has begun.", await begin(context, f"Sync {context.environment}", run, "settings"))
+    of = f" of {context.account}" if context.account else ""
+    return Done("The sync has begun.", await begin(context, f"Sync {context.environment}{of}", run, "settings"))
 
 
 ACTIONS = {
@@ -156,10 +158,12 @@ def _synced(settings: Settings, stripe: StripeApi, environment: Environment, say
     # a connection of its own: it is used for minutes, one statement at a time
     with connect(settings.required_database_url()) as conn:
         row = sync(conn, stripe, environment, say=lambda what, count: say(f"{what}: {count}"))
-    if row["last_sync_status"] != "succeeded":
+        counts = row.get("last_sync_counts") or {
+            each["list"]: each["read"] for each in lists_of(conn, stripe, environment, USUAL)
+        }
+    if row.get("last_sync_status", "succeeded") != "succeeded":  # of a connected account, nothing is recorded there
         raise Conflict(f"The sync failed: {row['last_sync_error']}")
-    counts = ", ".join(f"{count} {name}" for name, count in (row["last_sync_counts"] or {}).items())
-    return f"Done: {counts}."
+    return f"Done: {', '.join(f'{count} {name}' for name, count in counts.items())}."
 
 
 async def _webhook(context: Context, stripe: StripeApi) -> str:
