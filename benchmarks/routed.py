@@ -1,8 +1,8 @@
 """What a router costs: the same events, handed to a machine itself and to a router in front of it.
 
-Router and machines are databases of one server, so what is compared is the processor time of all its backends. Two
-machines that share a processor can't show what two machines take: that each has a lock table, a disk and processors of
-its own follows from the router's sending each event to one machine, and from what it needs for that itself.
+Router and machines are databases of one server, so what is compared is the processor time of its backends, and what of
+it the machine's own used. Two machines that share a processor can't show what two machines take; docs/scale.md computes
+it from these figures.
 """
 
 from __future__ import annotations
@@ -26,12 +26,16 @@ from pg_payments.schema.migrate import migrate
 from pg_payments.testing.local_postgres import LocalServer, temporary_server
 
 LAPS = 10
-AT_ONCE = 32
+AT_ONCE = (1, 16, 32)
+"""A batch of 32 for two machines is one of 16 for each."""
 EXTENSION = "/usr/share/postgresql/{version}/extension/plproxy.control"
 BINARIES = "/usr/lib/postgresql/{version}/bin"
 LOGIN = "machines_login"
 GROUPS = "payments_service, payments_admin, payments_keys, payments_user, payments_anon"
-BACKENDS = "select array_agg(pid) from pg_stat_activity where backend_type = 'client backend'"
+BACKENDS = """
+select array_agg(pid), array_agg(pid) filter (where datname = %s)
+  from pg_stat_activity where backend_type = 'client backend'
+"""
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,16 @@ class Cost:
     """Of one event, in milliseconds."""
 
     processor: float | None
+    machine: float | None
+    """What of it the machine's backends used."""
     waited: float
 
 
 def routed(bench: Bench) -> Part:
-    table = Table("an event through a router", ("handed over", "to", "processor ms/event", "ms/event", "of direct"))
+    table = Table(
+        "an event through a router",
+        ("handed over", "to", "processor ms/event", "of it the machine's", "ms/event", "of direct"),
+    )
     bin_dir = next((directory for version in range(18, 14, -1) if (directory := _with_plproxy(version))), None)
     if bin_dir is None:
         return Part("router", "left out: PL/Proxy is not on this machine", [table])
@@ -52,11 +61,11 @@ def routed(bench: Bench) -> Part:
         through = _router(server, machine)
         found: dict[tuple[int, str], list[Cost]] = {}
         for turn in range(-1, bench.options.runs):  # the first counts for nothing
-            for at_once in (1, AT_ONCE):
+            for at_once in AT_ONCE:
                 laps = bench.take_laps(1 if bench.options.short else LAPS, direct, machine)
                 bodies = [body.decode() for body in bench.tape.bodies(laps)]
-                for name, database in (("direct", direct), ("router", through)):
-                    cost = _take_in(database, bodies, at_once)
+                for name, database, taker in (("direct", direct, direct), ("router", through, machine)):
+                    cost = _take_in(database, taker, bodies, at_once)
                     if turn >= 0:
                         found.setdefault((at_once, name), []).append(cost)
     for (at_once, name), costs in found.items():
@@ -66,9 +75,11 @@ def routed(bench: Bench) -> Part:
             "one by one" if at_once == 1 else f"{at_once} at once",
             "the machine" if name == "direct" else "the router",
             number(known_median([cost.processor for cost in costs]), 3),
+            number(known_median([cost.machine for cost in costs]), 3),
             number(known_median([cost.waited for cost in costs]), 3),
             number(ratio, 2),
             at_once=at_once, to=name, ratio=ratio, processor=[cost.processor for cost in costs],
+            machine=[cost.machine for cost in costs],
         )  # fmt: skip
     return Part("router", f"on one connection, all backends' time, {bench.options.runs} rounds", [table])
 
@@ -106,19 +117,20 @@ def _only(address: str) -> shards.Shards:
         return shards.read(file)
 
 
-def _take_in(database: Database, bodies: Sequence[str], at_once: int) -> Cost:
+def _take_in(database: Database, taker: Database, bodies: Sequence[str], at_once: int) -> Cost:
     with (
         psycopg.connect(database.client_url, autocommit=True) as conn,
         psycopg.connect(database.server.url(), autocommit=True) as watch,
     ):
         conn.execute("select payments.installation_id()")  # the router connects to its machine
-        row = watch.execute(BACKENDS).fetchone()
-        backends = row[0] if row else []
-        before, began = seconds_of(backends), time.perf_counter()
+        row = watch.execute(BACKENDS, [taker.name]).fetchone()
+        backends, takers = row or ([], [])
+        before, before_taker, began = seconds_of(backends), seconds_of(takers), time.perf_counter()
         for place in range(0, len(bodies), at_once):
             answers = functions.ingest_stripe_events(conn, "test", [*bodies[place : place + at_once]])
             if {answer["processing_status"] for answer in answers} != {"processed"}:
                 raise AssertionError(f"not what was meant: {answers}")
         waited = time.perf_counter() - began
-        spent = difference(seconds_of(backends), before)
-    return Cost(None if spent is None else 1000 * spent / len(bodies), 1000 * waited / len(bodies))
+        spent = [difference(seconds_of(backends), before), difference(seconds_of(takers), before_taker)]
+    processor, machine = (None if each is None else 1000 * each / len(bodies) for each in spent)
+    return Cost(processor, machine, 1000 * waited / len(bodies))
