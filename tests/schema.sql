@@ -155,7 +155,7 @@ CREATE FUNCTION payments.accounts_due(environment text, job text, max_accounts i
 
 ALTER FUNCTION payments.accounts_due(environment text, job text, max_accounts integer) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.accounts_due(environment text, job text, max_accounts integer) IS 'The connected accounts for which a job (sweep, sync) was not done for longest, of all that events told of.';
+COMMENT ON FUNCTION payments.accounts_due(environment text, job text, max_accounts integer) IS 'The connected accounts for which a job (sweep, sync) was not done for longest, of all that events told of or that were registered; none that has withdrawn its access.';
 
 CREATE FUNCTION payments.adopt_outbox(environment text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -885,7 +885,7 @@ CREATE FUNCTION payments.open_to_users(what text) RETURNS void
 
 ALTER FUNCTION payments.open_to_users(what text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.open_to_users(what text) IS 'Lets users read their own ''subscriptions'' (with items) ''transactions'' or ''payment_methods'', or lets users and guests read the active ''catalogue''. Stays open through migrations, until close_to_users(). For members of payments_owner. Raises PY001 for anything else to read.';
+COMMENT ON FUNCTION payments.open_to_users(what text) IS 'Lets users read their own ''subscriptions'' (with items) ''transactions'' or ''payment_methods'', or those of the accounts that their subjects own (''account_transactions''), or lets users and guests read the active ''catalogue''. Stays open through migrations, until close_to_users(). For members of payments_owner. Raises PY001 for anything else to read.';
 
 CREATE FUNCTION payments.outbox_paused_at(environment text) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -1116,6 +1116,62 @@ CREATE FUNCTION payments.refresh_state(environment text, object_type text, objec
 ALTER FUNCTION payments.refresh_state(environment text, object_type text, object_id text, account_id text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.refresh_state(environment text, object_type text, object_id text, account_id text) IS 'Whether an object waits to be fetched, and why it was not the last time it was tried. No row: it is in place, or nobody asked for it.';
+
+CREATE TABLE payments.accounts (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    environment text NOT NULL,
+    account_id text NOT NULL,
+    name text,
+    country text,
+    charges_enabled boolean,
+    payouts_enabled boolean,
+    deauthorized_at timestamp with time zone,
+    subject_type text,
+    subject_id text,
+    subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
+    CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL)))
+);
+
+ALTER TABLE payments.accounts OWNER TO payments_owner;
+
+COMMENT ON TABLE payments.accounts IS 'Accounts other than the one behind an environment''s key: those that were registered, and what Stripe says of them.';
+
+COMMENT ON COLUMN payments.accounts.id IS 'The row''s own id.';
+
+COMMENT ON COLUMN payments.accounts.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
+COMMENT ON COLUMN payments.accounts.account_id IS 'Stripe''s id of the account (acct_…).';
+
+COMMENT ON COLUMN payments.accounts.name IS 'What Stripe says that the account is called.';
+
+COMMENT ON COLUMN payments.accounts.country IS 'The account''s country, as two letters.';
+
+COMMENT ON COLUMN payments.accounts.charges_enabled IS 'Whether Stripe lets the account take payments; null where it did not say.';
+
+COMMENT ON COLUMN payments.accounts.payouts_enabled IS 'Whether Stripe pays out to the account; null where it did not say.';
+
+COMMENT ON COLUMN payments.accounts.deauthorized_at IS 'When the account withdrew the access that it had given; null while it is given. It is not called meanwhile, and its rows stay.';
+
+COMMENT ON COLUMN payments.accounts.subject_type IS 'The type of the subject that owns the account.';
+
+COMMENT ON COLUMN payments.accounts.subject_id IS 'The id of the subject that owns the account.';
+
+COMMENT ON COLUMN payments.accounts.subject_key IS 'type:id of the subject that owns the account, as payments.register_account() said; null: nobody here. Stripe''s objects never decide it.';
+
+COMMENT ON COLUMN payments.accounts.created_at IS 'When the row was made.';
+
+COMMENT ON COLUMN payments.accounts.updated_at IS 'When the row was changed last.';
+
+CREATE FUNCTION payments.register_account(environment text, account_id text, subject_type text DEFAULT NULL::text, subject_id text DEFAULT NULL::text) RETURNS payments.accounts
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.register_account(environment text, account_id text, subject_type text, subject_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.register_account(environment text, account_id text, subject_type text, subject_id text) IS 'Makes a connected account known, so that the worker syncs and sweeps it, and says which subject owns it, in place of the one that did; none: nobody here. May be repeated. For members of payments_owner. Raises PY001 for a bad argument (named in DETAIL), as for the account behind the key.';
 
 CREATE FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) RETURNS void
     LANGUAGE plpgsql
@@ -3096,6 +3152,14 @@ ALTER FUNCTION payments_private.is_customer(p_object_type text, p_data jsonb) OW
 
 COMMENT ON FUNCTION payments_private.is_customer(p_object_type text, p_data jsonb) IS 'Whether an object is a customer: one of that type, or an account that is configured as one (Stripe API reference: The Account object, version 2, applied_configurations).';
 
+CREATE FUNCTION payments_private.is_deauthorized(p_environment text, p_account text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.is_deauthorized(p_environment text, p_account text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.is_deauthorized(p_environment text, p_account text) IS 'Whether an account has withdrawn its access, so that nothing is asked of it; never for the one behind the key ('''').';
+
 CREATE FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -4135,6 +4199,22 @@ ALTER FUNCTION payments_private.present_lookup(p_type payments_private.subject_t
 
 COMMENT ON FUNCTION payments_private.present_lookup(p_type payments_private.subject_types) IS 'Returns the body of a subject type''s lookup as this version writes it; null where the table or a column is gone.';
 
+CREATE FUNCTION payments_private.project_account(p_environment text, p_account_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.project_account(p_environment text, p_account_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_account(p_environment text, p_account_id text) IS 'Computes an account''s row of payments.accounts; leaves alone which subject owns it.';
+
+CREATE FUNCTION payments_private.project_accounts(p_environment text, p_account text, p_object_type text, p_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.project_accounts(p_environment text, p_account text, p_object_type text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_accounts(p_environment text, p_account text, p_object_type text, p_ids text[]) IS 'Computes the rows that account and application objects tell of: an account tells of itself, the platform of all.';
+
 CREATE FUNCTION payments_private.project_bill(p_environment text, p_account text, p_group payments_private.payment_facts[], p_stored payments.transactions[]) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -5093,6 +5173,14 @@ ALTER FUNCTION payments_private.touch_by_reference(p_link integer, p_object_id t
 
 COMMENT ON FUNCTION payments_private.touch_by_reference(p_link integer, p_object_id text) IS 'Fills the rows whose subject or checkout attempt refers to an object that has just been stored.';
 
+CREATE FUNCTION payments_private.transactions_of_own_accounts() RETURNS SETOF payments.transactions
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.transactions_of_own_accounts() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.transactions_of_own_accounts() IS 'The payments of the accounts that the caller''s subjects own; users reach it through payments.account_transactions only.';
+
 CREATE FUNCTION payments_private.transactions_to_prune(p_environment text, p_after text, p_max integer) RETURNS TABLE(key text, account_id text)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -5300,6 +5388,64 @@ CREATE FUNCTION payments_private.wrong_link(p_field text, p_what text, p_hint te
 ALTER FUNCTION payments_private.wrong_link(p_field text, p_what text, p_hint text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.wrong_link(p_field text, p_what text, p_hint text) IS 'Raises PY001 for a wrong use of payments.link_table().';
+
+CREATE VIEW payments.account_transactions WITH (security_invoker='true') AS
+ SELECT id,
+    environment,
+    account_id,
+    type,
+    status,
+    provider_object_type,
+    provider_object_id,
+    provider_parent_object_type,
+    provider_parent_object_id,
+    amount,
+    amount_refunded,
+    currency,
+    description,
+    paid_at,
+    failed_at,
+    refunded_at,
+    provider_created_at
+   FROM payments_private.transactions_of_own_accounts() t(id, provider, environment, account_id, type, status, subject_type, subject_id, subject_key, provider_customer_id, customer_email_snapshot, provider_object_type, provider_object_id, provider_parent_object_type, provider_parent_object_id, related_object_ids, amount, amount_refunded, currency, description, paid_at, failed_at, refunded_at, provider_created_at, created_at, updated_at);
+
+ALTER VIEW payments.account_transactions OWNER TO payments_owner;
+
+COMMENT ON VIEW payments.account_transactions IS 'Payments, refunds and disputes of the accounts that the caller''s subjects own, once open_to_users(''account_transactions'') was called.';
+
+COMMENT ON COLUMN payments.account_transactions.id IS 'The row''s own id.';
+
+COMMENT ON COLUMN payments.account_transactions.environment IS 'test or live: which of Stripe''s modes the row is of.';
+
+COMMENT ON COLUMN payments.account_transactions.account_id IS 'Stripe''s id of the account (acct_…).';
+
+COMMENT ON COLUMN payments.account_transactions.type IS 'What kind of payment, refund or dispute it is.';
+
+COMMENT ON COLUMN payments.account_transactions.status IS 'Where it stands.';
+
+COMMENT ON COLUMN payments.account_transactions.provider_object_type IS 'The type of Stripe''s object that the row tells of.';
+
+COMMENT ON COLUMN payments.account_transactions.provider_object_id IS 'Stripe''s id of that object.';
+
+COMMENT ON COLUMN payments.account_transactions.provider_parent_object_type IS 'The type of what a refund or dispute is of.';
+
+COMMENT ON COLUMN payments.account_transactions.provider_parent_object_id IS 'Stripe''s id of what a refund or dispute is of.';
+
+COMMENT ON COLUMN payments.account_transactions.amount IS 'In minor units of the currency.';
+
+COMMENT ON COLUMN payments.account_transactions.amount_refunded IS 'What of the amount was given back, in minor units.';
+
+COMMENT ON COLUMN payments.account_transactions.currency IS 'Three letters, lower case.';
+
+COMMENT ON COLUMN payments.account_transactions.description IS 'As Stripe has it.';
+
+COMMENT ON COLUMN payments.account_transactions.paid_at IS 'When it was paid.';
+
+COMMENT ON COLUMN payments.account_transactions.failed_at IS 'When it failed.';
+
+COMMENT ON COLUMN payments.account_transactions.refunded_at IS 'When it was given back last.';
+
+COMMENT ON COLUMN payments.account_transactions.provider_created_at IS 'When Stripe made the object.';
 
 CREATE TABLE payments.audit_log (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -6116,7 +6262,7 @@ COMMENT ON TABLE payments_private.metadata_matches IS 'For links by metadata: wh
 CREATE TABLE payments_private.open_readings (
     what text NOT NULL,
     opened_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT what_is_known CHECK ((what = ANY ('{subscriptions,transactions,catalogue,payment_methods}'::text[])))
+    CONSTRAINT what_is_known CHECK ((what = ANY ('{subscriptions,transactions,account_transactions,catalogue,payment_methods}'::text[])))
 );
 
 ALTER TABLE payments_private.open_readings OWNER TO payments_owner;
@@ -6304,6 +6450,12 @@ COMMENT ON COLUMN payments_private.wrong_keys.who IS 'An address, or a browser t
 
 COMMENT ON COLUMN payments_private.wrong_keys.at IS 'When the last one came.';
 
+ALTER TABLE ONLY payments.accounts
+    ADD CONSTRAINT accounts_identity UNIQUE (environment, account_id);
+
+ALTER TABLE ONLY payments.accounts
+    ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY payments.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
 
@@ -6487,6 +6639,8 @@ ALTER TABLE ONLY payments_private.verifications
 ALTER TABLE ONLY payments_private.wrong_keys
     ADD CONSTRAINT wrong_keys_pkey PRIMARY KEY (who);
 
+CREATE INDEX accounts_subject_idx ON payments.accounts USING btree (subject_key) WHERE (subject_key IS NOT NULL);
+
 CREATE INDEX audit_log_at_idx ON payments.audit_log USING btree (at);
 
 CREATE INDEX audit_log_target_idx ON payments.audit_log USING btree (target, at);
@@ -6635,6 +6789,12 @@ ALTER TABLE ONLY payments_private.metadata_matches
 
 ALTER TABLE ONLY payments_private.sync_ranges
     ADD CONSTRAINT sync_ranges_environment_account_list_fkey FOREIGN KEY (environment, account, list) REFERENCES payments_private.sync_lists(environment, account, list) ON DELETE CASCADE;
+
+ALTER TABLE payments.accounts ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY administrators_read_all ON payments.accounts FOR SELECT TO payments_admin USING (true);
+
+COMMENT ON POLICY administrators_read_all ON payments.accounts IS 'payments_admin reads every row.';
 
 CREATE POLICY administrators_read_all ON payments.audit_log FOR SELECT TO payments_admin USING (true);
 
@@ -7192,6 +7352,10 @@ REVOKE ALL ON FUNCTION payments.refresh_state(environment text, object_type text
 GRANT ALL ON FUNCTION payments.refresh_state(environment text, object_type text, object_id text, account_id text) TO payments_service;
 GRANT ALL ON FUNCTION payments.refresh_state(environment text, object_type text, object_id text, account_id text) TO payments_admin;
 
+GRANT SELECT ON TABLE payments.accounts TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.register_account(environment text, account_id text, subject_type text, subject_id text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.register_subject_type(subject_type text, members regclass, subject_column name, user_column name, filter text) FROM PUBLIC;
@@ -7644,6 +7808,8 @@ REVOKE ALL ON FUNCTION payments_private.invoice_purchase(p_data jsonb, o payment
 
 REVOKE ALL ON FUNCTION payments_private.is_customer(p_object_type text, p_data jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.is_deauthorized(p_environment text, p_account text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_fetchable(p_object_type text) FROM PUBLIC;
@@ -7886,6 +8052,10 @@ REVOKE ALL ON FUNCTION payments_private.prepare_update(o payments.outbox, l paym
 
 REVOKE ALL ON FUNCTION payments_private.present_lookup(p_type payments_private.subject_types) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.project_account(p_environment text, p_account_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.project_accounts(p_environment text, p_account text, p_object_type text, p_ids text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.project_bill(p_environment text, p_account text, p_group payments_private.payment_facts[], p_stored payments.transactions[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_changes(p_environment text, p_account text, p_others text[], p_customers text[], p_subjects text[], p_claimed text[], p_subscriptions text[], p_sessions text[], p_groups text[]) FROM PUBLIC;
@@ -8108,6 +8278,10 @@ REVOKE ALL ON FUNCTION payments_private.touch_by_metadata(p_link integer, p_obje
 
 REVOKE ALL ON FUNCTION payments_private.touch_by_reference(p_link integer, p_object_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.transactions_of_own_accounts() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_private.transactions_of_own_accounts() TO payments_user;
+GRANT ALL ON FUNCTION payments_private.transactions_of_own_accounts() TO payments_admin;
+
 REVOKE ALL ON FUNCTION payments_private.transactions_to_prune(p_environment text, p_after text, p_max integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.trigger_statements(p_link payments_private.linked_tables) FROM PUBLIC;
@@ -8159,6 +8333,8 @@ REVOKE ALL ON FUNCTION payments_private.write_lookup(p_subject_type text, p_thin
 REVOKE ALL ON FUNCTION payments_private.write_transaction(p_row payments.transactions, p_stored payments.transactions[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.wrong_link(p_field text, p_what text, p_hint text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE payments.account_transactions TO payments_admin;
 
 GRANT SELECT ON TABLE payments.audit_log TO payments_admin;
 

@@ -22,6 +22,8 @@ begin
                     description,
                     paid_at, failed_at, refunded_at, provider_created_at)
         on payments.transactions to payments_user;
+    when 'account_transactions' then
+      grant select on payments.account_transactions to payments_user;
     when 'payment_methods' then
       grant select (id, environment, payment_method_id, type, brand, last4, exp_month, exp_year, is_default)
         on payments.stripe_payment_methods to payments_user;
@@ -54,10 +56,11 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if p_what in ('subscriptions', 'transactions', 'catalogue', 'payment_methods') then
+  if p_what in ('subscriptions', 'transactions', 'account_transactions', 'catalogue', 'payment_methods') then
     return p_what;
   end if;
-  raise exception 'what must be subscriptions, transactions, catalogue or payment_methods' using errcode = 'PY001',
+  raise exception 'what must be subscriptions, transactions, account_transactions, catalogue or payment_methods'
+    using errcode = 'PY001',
     detail = 'what',
     hint = 'Each is opened and closed by itself.';
 end
@@ -75,7 +78,7 @@ begin
 end
 $$;
 comment on function payments.open_to_users(text) is
-  'Lets users read their own ''subscriptions'' (with items) ''transactions'' or ''payment_methods'', or lets users and guests read the active ''catalogue''. Stays open through migrations, until close_to_users(). For members of payments_owner. Raises PY001 for anything else to read.';
+  'Lets users read their own ''subscriptions'' (with items) ''transactions'' or ''payment_methods'', or those of the accounts that their subjects own (''account_transactions''), or lets users and guests read the active ''catalogue''. Stays open through migrations, until close_to_users(). For members of payments_owner. Raises PY001 for anything else to read.';
 
 create or replace function payments.close_to_users(what text) returns void
 language plpgsql security invoker
@@ -88,6 +91,8 @@ begin
       revoke all on payments.stripe_subscriptions, payments.stripe_subscription_items from payments_user;
     when 'transactions' then
       revoke all on payments.transactions from payments_user;
+    when 'account_transactions' then
+      revoke all on payments.account_transactions from payments_user;
     when 'payment_methods' then
       revoke all on payments.stripe_payment_methods from payments_user;
     when 'catalogue' then

@@ -18,6 +18,8 @@ begin
       perform payments_private.project_payment_methods(p_environment, p_account, p_ids);
     when 'checkout.session' then
       perform payments_private.project_checkout_sessions(p_environment, p_account, p_ids);
+    when 'account', 'application' then
+      perform payments_private.project_accounts(p_environment, p_account, p_object_type, p_ids);
     when 'subscription' then
       return payments_private.project_subscriptions(p_environment, p_account, p_ids);
     else null;

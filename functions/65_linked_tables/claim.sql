@@ -374,7 +374,8 @@ begin
   for v_of in  -- each account for itself, so that one that is paused or at its rate keeps no other waiting
     select a.* from (select distinct l.environment, coalesce(l.account_id, '') as account
                        from payments_private.linked_tables l) a
-     where payments_private.outbox_is_open(a.environment) order by random()
+     where payments_private.outbox_is_open(a.environment)
+       and not payments_private.is_deauthorized(a.environment, a.account) order by random()
   loop
     for v_push in
       select o.* from payments.outbox o

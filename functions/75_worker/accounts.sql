@@ -28,11 +28,12 @@ as $$
     from payments_private.connected_accounts a
    where a.environment = accounts_due.environment
      and payments_private.foreign_account(a.environment, a.account) is not null
+     and not payments_private.is_deauthorized(a.environment, a.account)
    order by case accounts_due.job when 'sweep' then a.swept_at else a.synced_at end nulls first, a.account
    limit max_accounts
 $$;
 comment on function payments.accounts_due(text, text, integer) is
-  'The connected accounts for which a job (sweep, sync) was not done for longest, of all that events told of.';
+  'The connected accounts for which a job (sweep, sync) was not done for longest, of all that events told of or that were registered; none that has withdrawn its access.';
 
 create or replace function payments.settle_account(
   environment text, account_id text, job text, error text default null

@@ -75,6 +75,7 @@ begin
      where x.next_try_at <= clock_timestamp()
        and (coalesce(x.claimed_until <= clock_timestamp(), true)
             or not exists (select from pg_catalog.pg_stat_activity a where a.pid = x.claimed_by))
+       and not payments_private.is_deauthorized(x.environment, x.account)
      order by x.next_try_at limit max_objects
        for update skip locked
   loop

@@ -24,6 +24,7 @@ begin
   delete from payments_private.sync_lists l where l.environment = p_environment;
   delete from payments_private.verifications v where v.environment = p_environment;
   delete from payments_private.connected_accounts a where a.environment = p_environment;
+  delete from payments.accounts a where a.environment = p_environment;
   delete from payments_private.sweeps s where s.environment = p_environment;
   insert into payments_private.sweeps (environment, began_at) values (p_environment, payments_private.now());
   delete from payments_private.same_second_snapshots r where r.environment = p_environment;

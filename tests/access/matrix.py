@@ -30,6 +30,15 @@ SCHEMAS: Final = {
 """Who has usage; nobody but ``payments_owner`` creates."""
 
 COLUMNS: Final = {
+    "payments.accounts": (
+        "id environment account_id name country charges_enabled payouts_enabled deauthorized_at subject_type subject_id "
+        "subject_key created_at updated_at "
+    ),
+    "payments.account_transactions": (
+        "id environment account_id type status provider_object_type provider_object_id provider_parent_object_type "
+        "provider_parent_object_id amount amount_refunded currency description paid_at failed_at refunded_at "
+        "provider_created_at "
+    ),
     "payments.customer_mappings": (
         "id provider environment account_id subject_type subject_id subject_key provider_customer_id created_at updated_at "
     ),
@@ -242,6 +251,7 @@ OPENED: Final = {
             "failed_at refunded_at provider_created_at"
         ),
     },
+    "account_transactions": {("payments_user", "select", "payments.account_transactions"): ALL},
     "catalogue": {
         (role, "select", table): columns
         for role in ("payments_user", "payments_anon")
@@ -257,6 +267,7 @@ OPENED: Final = {
 """What ``payments.open_to_users(what)`` adds, until ``payments.close_to_users(what)``."""
 
 FUNCTIONS: Final = {
+    "payments.register_account(text, text, text, text)": "",
     "payments.allow_origins(text[])": "",
     "payments.allow_portal_configurations(text[])": "",
     "payments.allow_prices(text)": "",
@@ -378,6 +389,8 @@ FUNCTIONS: Final = {
     "payments_private.current_customer_ids()": "payments_user",  # as below
     "payments_private.current_subscription_ids(text)": "payments_user",  # as below
     "payments_private.current_subject_keys()": "payments_user",  # the policies call it; nobody else can name it
+    # the view calls it; nobody else can name it
+    "payments_private.transactions_of_own_accounts()": "payments_user payments_admin",
 }
 """Who may execute it, besides the owner."""
 
@@ -669,6 +682,9 @@ INTERNALS: Final = """
     project_changes
     project_checkout_sessions
     project_customer_mappings
+    is_deauthorized
+    project_account
+    project_accounts
     project_customers
     project_group
     project_groups

@@ -1,0 +1,8 @@
+set local role payments_owner;
+drop view if exists payments.account_transactions;
+delete from payments_private.open_readings where what = 'account_transactions';
+alter table payments_private.open_readings
+  drop constraint what_is_known,
+  add constraint what_is_known check (what = any ('{subscriptions,transactions,catalogue,payment_methods}'));
+drop table payments.accounts cascade;
+reset role;
