@@ -1,5 +1,6 @@
 set local role payments_owner;
 drop view if exists payments.account_transactions;
+drop view if exists payments_private.transactions_of_own_accounts;
 delete from payments_private.open_readings where what = 'account_transactions';
 alter table payments_private.open_readings
   drop constraint what_is_known,

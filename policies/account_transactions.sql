@@ -2,5 +2,3 @@
 revoke all on payments.account_transactions from public, payments_service, payments_user, payments_anon, payments_admin,
   payments_keys;
 grant select on payments.account_transactions to payments_admin;
-
-do $$ begin perform payments_private.grant_open_reading('account_transactions'); end $$;

@@ -61,3 +61,7 @@ create policy administrators_read_all on payments_private.stored_objects
   for select to payments_admin using (true);
 comment on policy administrators_read_all on payments_private.stored_objects is
   'payments_admin reads every row.';
+
+-- Read through payments.account_transactions, by administrators and, once that is opened, by users.
+grant select on payments_private.transactions_of_own_accounts to payments_admin;
+do $$ begin perform payments_private.grant_open_reading('account_transactions'); end $$;

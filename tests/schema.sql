@@ -2193,6 +2193,14 @@ ALTER FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_priva
 
 COMMENT ON FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_facts) IS 'What a credit note says was given back outside of Stripe.';
 
+CREATE FUNCTION payments_private.current_account_ids(p_environment text) RETURNS text[]
+    LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.current_account_ids(p_environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.current_account_ids(p_environment text) IS 'The connected accounts that the billing subjects own which the caller may bill, as payments.register_account() said.';
+
 CREATE FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -4636,6 +4644,14 @@ ALTER FUNCTION payments_private.refuse_change_of_audit_log() OWNER TO payments_o
 
 COMMENT ON FUNCTION payments_private.refuse_change_of_audit_log() IS 'Raises PY006: rows of the audit log neither change nor go.';
 
+CREATE FUNCTION payments_private.refuse_deauthorized(p_environment text, p_account text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.refuse_deauthorized(p_environment text, p_account text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.refuse_deauthorized(p_environment text, p_account text) IS 'Raises PY006 for an account that has withdrawn its access.';
+
 CREATE FUNCTION payments_private.refuse_link(p_link integer, p_target text, p_object_id text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -5173,14 +5189,6 @@ ALTER FUNCTION payments_private.touch_by_reference(p_link integer, p_object_id t
 
 COMMENT ON FUNCTION payments_private.touch_by_reference(p_link integer, p_object_id text) IS 'Fills the rows whose subject or checkout attempt refers to an object that has just been stored.';
 
-CREATE FUNCTION payments_private.transactions_of_own_accounts() RETURNS SETOF payments.transactions
-    LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.transactions_of_own_accounts() OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.transactions_of_own_accounts() IS 'The payments of the accounts that the caller''s subjects own; users reach it through payments.account_transactions only.';
-
 CREATE FUNCTION payments_private.transactions_to_prune(p_environment text, p_after text, p_max integer) RETURNS TABLE(key text, account_id text)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -5389,6 +5397,51 @@ ALTER FUNCTION payments_private.wrong_link(p_field text, p_what text, p_hint tex
 
 COMMENT ON FUNCTION payments_private.wrong_link(p_field text, p_what text, p_hint text) IS 'Raises PY001 for a wrong use of payments.link_table().';
 
+CREATE VIEW payments_private.transactions_of_own_accounts WITH (security_barrier='true') AS
+ SELECT id,
+    environment,
+    account_id,
+    type,
+    status,
+    provider_object_type,
+    provider_object_id,
+    provider_parent_object_type,
+    provider_parent_object_id,
+    amount,
+    amount_refunded,
+    currency,
+    description,
+    paid_at,
+    failed_at,
+    refunded_at,
+    provider_created_at
+   FROM payments.transactions t
+  WHERE ((environment = 'test'::text) AND (account_id = ANY (payments_private.current_account_ids('test'::text))))
+UNION ALL
+ SELECT id,
+    environment,
+    account_id,
+    type,
+    status,
+    provider_object_type,
+    provider_object_id,
+    provider_parent_object_type,
+    provider_parent_object_id,
+    amount,
+    amount_refunded,
+    currency,
+    description,
+    paid_at,
+    failed_at,
+    refunded_at,
+    provider_created_at
+   FROM payments.transactions t
+  WHERE ((environment = 'live'::text) AND (account_id = ANY (payments_private.current_account_ids('live'::text))));
+
+ALTER VIEW payments_private.transactions_of_own_accounts OWNER TO payments_owner;
+
+COMMENT ON VIEW payments_private.transactions_of_own_accounts IS 'The payments of the accounts that the caller''s subjects own; users reach it through payments.account_transactions only.';
+
 CREATE VIEW payments.account_transactions WITH (security_invoker='true') AS
  SELECT id,
     environment,
@@ -5407,7 +5460,7 @@ CREATE VIEW payments.account_transactions WITH (security_invoker='true') AS
     failed_at,
     refunded_at,
     provider_created_at
-   FROM payments_private.transactions_of_own_accounts() t(id, provider, environment, account_id, type, status, subject_type, subject_id, subject_key, provider_customer_id, customer_email_snapshot, provider_object_type, provider_object_id, provider_parent_object_type, provider_parent_object_id, related_object_ids, amount, amount_refunded, currency, description, paid_at, failed_at, refunded_at, provider_created_at, created_at, updated_at);
+   FROM payments_private.transactions_of_own_accounts t;
 
 ALTER VIEW payments.account_transactions OWNER TO payments_owner;
 
@@ -7609,6 +7662,10 @@ REVOKE ALL ON FUNCTION payments_private.count_push(p_link integer, p_key jsonb) 
 
 REVOKE ALL ON FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.current_account_ids(p_environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_private.current_account_ids(p_environment text) TO payments_user;
+GRANT ALL ON FUNCTION payments_private.current_account_ids(p_environment text) TO payments_admin;
+
 REVOKE ALL ON FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.current_customer_ids() FROM PUBLIC;
@@ -8150,6 +8207,8 @@ REVOKE ALL ON FUNCTION payments_private.refuse(p_field text, p_problem text, p_h
 
 REVOKE ALL ON FUNCTION payments_private.refuse_change_of_audit_log() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.refuse_deauthorized(p_environment text, p_account text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.refuse_link(p_link integer, p_target text, p_object_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.refuse_linked_value(p_target text, p_column text, p_value text, p_object_id text) FROM PUBLIC;
@@ -8278,10 +8337,6 @@ REVOKE ALL ON FUNCTION payments_private.touch_by_metadata(p_link integer, p_obje
 
 REVOKE ALL ON FUNCTION payments_private.touch_by_reference(p_link integer, p_object_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.transactions_of_own_accounts() FROM PUBLIC;
-GRANT ALL ON FUNCTION payments_private.transactions_of_own_accounts() TO payments_user;
-GRANT ALL ON FUNCTION payments_private.transactions_of_own_accounts() TO payments_admin;
-
 REVOKE ALL ON FUNCTION payments_private.transactions_to_prune(p_environment text, p_after text, p_max integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.trigger_statements(p_link payments_private.linked_tables) FROM PUBLIC;
@@ -8333,6 +8388,8 @@ REVOKE ALL ON FUNCTION payments_private.write_lookup(p_subject_type text, p_thin
 REVOKE ALL ON FUNCTION payments_private.write_transaction(p_row payments.transactions, p_stored payments.transactions[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.wrong_link(p_field text, p_what text, p_hint text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE payments_private.transactions_of_own_accounts TO payments_admin;
 
 GRANT SELECT ON TABLE payments.account_transactions TO payments_admin;
 

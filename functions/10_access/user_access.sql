@@ -23,7 +23,7 @@ begin
                     paid_at, failed_at, refunded_at, provider_created_at)
         on payments.transactions to payments_user;
     when 'account_transactions' then
-      grant select on payments.account_transactions to payments_user;
+      grant select on payments.account_transactions, payments_private.transactions_of_own_accounts to payments_user;
     when 'payment_methods' then
       grant select (id, environment, payment_method_id, type, brand, last4, exp_month, exp_year, is_default)
         on payments.stripe_payment_methods to payments_user;
@@ -92,7 +92,7 @@ begin
     when 'transactions' then
       revoke all on payments.transactions from payments_user;
     when 'account_transactions' then
-      revoke all on payments.account_transactions from payments_user;
+      revoke all on payments.account_transactions, payments_private.transactions_of_own_accounts from payments_user;
     when 'payment_methods' then
       revoke all on payments.stripe_payment_methods from payments_user;
     when 'catalogue' then

@@ -76,25 +76,50 @@ $$;
 comment on function payments_private.is_deauthorized(text, text) is
   'Whether an account has withdrawn its access, so that nothing is asked of it; never for the one behind the key ('''').';
 
--- The caller's own accounts decide, not the subject of a payment.
-create or replace function payments_private.transactions_of_own_accounts() returns setof payments.transactions
-language sql stable security definer  -- users read neither accounts nor others' payments
+create or replace function payments_private.refuse_deauthorized(p_environment text, p_account text) returns void
+language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
-  select t.*
-    from payments.accounts a
-    join payments.transactions t on t.account_id = a.account_id and t.environment = a.environment
-   where a.subject_key = any (payments_private.current_subject_keys())
+begin
+  if payments_private.is_deauthorized(p_environment, coalesce(p_account, '')) then
+    raise exception 'account % has withdrawn its access', p_account using errcode = 'PY006', detail = p_account,
+      hint = 'Nothing is asked of it until it gives access again; its rows stay.';
+  end if;
+end
 $$;
-comment on function payments_private.transactions_of_own_accounts() is
+comment on function payments_private.refuse_deauthorized(text, text) is
+  'Raises PY006 for an account that has withdrawn its access.';
+
+do $$ begin
+  -- rows are there for whoever registered an account, too: nothing is pruned
+  perform payments_private.register_projection('accounts', '{account,application}', 'account_id',
+                                               p_made_by_callers => true);
+end $$;
+
+-- The caller's own accounts decide, not the subject of a payment. Users may read neither accounts nor others' payments,
+-- so the rows come with their owner's rights, from a view of the private schema that nobody can name. A barrier keeps
+-- conditions of the caller's, which may tell of what they see, behind that of the accounts. Each environment for
+-- itself: the accounts are asked for once, and lead into transactions_account_idx.
+create or replace view payments_private.transactions_of_own_accounts with (security_barrier = true) as
+select t.id, t.environment, t.account_id, t.type, t.status, t.provider_object_type, t.provider_object_id,
+       t.provider_parent_object_type, t.provider_parent_object_id, t.amount, t.amount_refunded, t.currency,
+       t.description, t.paid_at, t.failed_at, t.refunded_at, t.provider_created_at
+  from payments.transactions t
+ where t.environment = 'test' and t.account_id = any (payments_private.current_account_ids('test'))
+ union all
+select t.id, t.environment, t.account_id, t.type, t.status, t.provider_object_type, t.provider_object_id,
+       t.provider_parent_object_type, t.provider_parent_object_id, t.amount, t.amount_refunded, t.currency,
+       t.description, t.paid_at, t.failed_at, t.refunded_at, t.provider_created_at
+  from payments.transactions t
+ where t.environment = 'live' and t.account_id = any (payments_private.current_account_ids('live'));
+comment on view payments_private.transactions_of_own_accounts is
   'The payments of the accounts that the caller''s subjects own; users reach it through payments.account_transactions only.';
-grant execute on function payments_private.transactions_of_own_accounts() to payments_user, payments_admin;
 
 create or replace view payments.account_transactions with (security_invoker = true) as
 select t.id, t.environment, t.account_id, t.type, t.status, t.provider_object_type, t.provider_object_id,
        t.provider_parent_object_type, t.provider_parent_object_id, t.amount, t.amount_refunded, t.currency,
        t.description, t.paid_at, t.failed_at, t.refunded_at, t.provider_created_at
-  from payments_private.transactions_of_own_accounts() t;
+  from payments_private.transactions_of_own_accounts t;
 comment on view payments.account_transactions is
   'Payments, refunds and disputes of the accounts that the caller''s subjects own, once open_to_users(''account_transactions'') was called.';
 comment on column payments.account_transactions.id is 'The row''s own id.';

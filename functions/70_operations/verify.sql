@@ -79,6 +79,12 @@ begin
                lateral (
                  select * from payments.stripe_checkout_sessions x where x.id = a.id and x.environment = p_environment
                     and x.account_id is not distinct from p_account offset 0) s;
+    when p_stage in ('project account', 'project application') then  -- an account tells of itself, the platform of all
+      return query
+        select 'accounts', a.account_id, to_jsonb(a) - array['id', 'created_at', 'updated_at']
+          from unnest(case v_of when 'account' then p_keys else array[p_account] end) k, lateral (
+            select * from payments.accounts x where x.environment = p_environment and x.account_id = k offset 0) a
+         where k = p_account or p_account is null;
     when p_stage like 'linked %' then
       return query select * from payments_private.linked_rows_of(p_environment, p_account, v_of, p_keys);
 

@@ -41,6 +41,7 @@ begin
     raise exception 'object_id must be an id of Stripe''s' using errcode = 'PY001', detail = 'object_id',
       hint = 'Use cus_…, in_… …';
   end if;
+  perform payments_private.refuse_deauthorized(v_environment, v_account);
   insert into payments_private.refresh_queue as q (environment, account, object_type, object_id, reason)
   values (v_environment, v_account, request_refresh.object_type, request_refresh.object_id, 'asked for')
   on conflict (environment, object_type, object_id, account) do update

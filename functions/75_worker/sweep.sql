@@ -35,6 +35,7 @@ declare
   v_account     text := payments_private.foreign_account(v_environment, begin_sweep.account_id);
   v_sweep       payments_private.sweeps;
 begin
+  perform payments_private.refuse_deauthorized(v_environment, v_account);
   insert into payments_private.sweeps as s (environment, account, began_at)
   values (v_environment, coalesce(v_account, ''), payments_private.first_sweep(v_environment, v_account))
   on conflict (environment, account) do nothing;

@@ -20,6 +20,7 @@ declare
   v_since       bigint := extract(epoch from begin_list.since);
   v_list        payments_private.sync_lists;
 begin
+  perform payments_private.refuse_deauthorized(v_environment, v_account);
   insert into payments_private.sync_lists (environment, account, list, began_at, splits)
   values (v_environment, v_account, begin_list.list, begin_list.began_at, begin_list.splits)
   on conflict (environment, account, list) do nothing;
@@ -349,6 +350,7 @@ declare
   v_now     timestamptz := clock_timestamp();
   v_there   double precision;
 begin
+  perform payments_private.refuse_deauthorized(take_read.environment, v_account);
   insert into payments_private.rate_buckets as b (environment, account, name, tokens, filled_at)
   values (take_read.environment, v_account, 'read', v_burst - 1, v_now)
   on conflict (environment, account, name) do update

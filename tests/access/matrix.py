@@ -112,6 +112,11 @@ COLUMNS: Final = {
         "updated_at sent_at settled_at "
     ),
     "payments_private.clock": ("stands_at one_row "),
+    "payments_private.transactions_of_own_accounts": (
+        "id environment account_id type status provider_object_type provider_object_id provider_parent_object_type "
+        "provider_parent_object_id amount amount_refunded currency description paid_at failed_at refunded_at "
+        "provider_created_at "
+    ),
     "payments_private.linked_tables": (
         "link_id target kind environment account_id object_type anchor_id found_by match match_column id_column "
         "key_columns columns push owner create_at_stripe archive_on_delete filled created_at updated_at "
@@ -222,6 +227,7 @@ RIGHTS: Final = {
     ),
     # Administrators read everything that is in payments; quarantine shows through payments.dead_events.
     **{("payments_admin", "select", table): ALL for table in COLUMNS if table.startswith("payments.")},
+    ("payments_admin", "select", "payments_private.transactions_of_own_accounts"): ALL,
     ("payments_admin", "select", "payments_private.stashed_events"): ALL,
     ("payments_admin", "select", "payments_private.stored_objects"): ALL,
     ("payments_admin", "select", "payments_private.linked_tables"): ALL,
@@ -251,7 +257,10 @@ OPENED: Final = {
             "failed_at refunded_at provider_created_at"
         ),
     },
-    "account_transactions": {("payments_user", "select", "payments.account_transactions"): ALL},
+    "account_transactions": {
+        ("payments_user", "select", table): ALL
+        for table in ("payments.account_transactions", "payments_private.transactions_of_own_accounts")
+    },
     "catalogue": {
         (role, "select", table): columns
         for role in ("payments_user", "payments_anon")
@@ -389,8 +398,7 @@ FUNCTIONS: Final = {
     "payments_private.current_customer_ids()": "payments_user",  # as below
     "payments_private.current_subscription_ids(text)": "payments_user",  # as below
     "payments_private.current_subject_keys()": "payments_user",  # the policies call it; nobody else can name it
-    # the view calls it; nobody else can name it
-    "payments_private.transactions_of_own_accounts()": "payments_user payments_admin",
+    "payments_private.current_account_ids(text)": "payments_user payments_admin",  # a view calls it as whoever reads
 }
 """Who may execute it, besides the owner."""
 
@@ -683,6 +691,7 @@ INTERNALS: Final = """
     project_checkout_sessions
     project_customer_mappings
     is_deauthorized
+    refuse_deauthorized
     project_account
     project_accounts
     project_customers

@@ -177,3 +177,54 @@ def test_what_becomes_ours_is_no_account_any_more(conn: Connection) -> None:
     ingest(conn, [described("evt_1", 1, "Ada's"), described("evt_2", 1, "Bob's", B, B)])
     conn.execute(f"""select payments.connect_account('test', '{{"id": "{A}", "object": "account"}}', false)""")
     assert [row[0] for row in rows(conn)] == [B]
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        "payments.request_refresh('test', 'customer', 'cus_1', 'acct_1Ada')",
+        "payments.begin_list('test', 'acct_1Ada', 'customers', now(), true)",
+        "payments.begin_sweep('test', 'acct_1Ada')", "payments.take_read('test', 'acct_1Ada')",
+    ],
+)  # fmt: skip
+def test_nor_where_it_is_asked_for_by_name(conn: Connection, asks: str) -> None:
+    ingest(conn, [access("evt_1", 1, "deauthorized")])
+    assert refused(conn, f"select {asks}") == ("PY006", A)
+    ingest(conn, [access("evt_2", 2, "authorized")])
+    conn.execute(f"select {asks}")
+
+
+def test_a_rebuild_computes_accounts_and_keeps_whose_they_are(conn: Connection) -> None:
+    ingest(conn, [described("evt_1", 1, "Ada's"), access("evt_2", 2, "deauthorized", by=B)])
+    ingest(conn, [described("evt_3", 1, "The platform's word", by=None, of="acct_3Carol")])
+    conn.execute(f"select payments.register_account('test', '{A}', 'user', 'ada')")
+    before = conn.execute("select * from payments.accounts order by account_id").fetchall()
+    assert conn.execute("select * from payments.verify_projections('test')").fetchall() == []
+    conn.execute(
+        "update payments.accounts set name = 'wrong', deauthorized_at = case account_id when %s then null else now() end",
+        [B],
+    )
+    found = conn.execute("select projection, key from payments.verify_projections('test')").fetchall()
+    assert {row["key"].split(" ")[0] for row in found if row["projection"] == "accounts"} == {A, B, "acct_3Carol"}
+    conn.execute("select payments.rebuild_projections('test')")
+    after = conn.execute("select * from payments.accounts order by account_id").fetchall()
+    assert [row | {"updated_at": None} for row in after] == [row | {"updated_at": None} for row in before]
+
+
+def test_a_barrier_keeps_others_rows_from_a_callers_conditions(conn: Connection) -> None:
+    ingest(conn, [payment(None, 1), payment(A, 2), payment(B, 3)])
+    conn.execute(f"select payments.register_account('test', '{A}', 'user', 'ada')")
+    conn.execute(f"select payments.register_account('test', '{B}', 'user', 'bob')")
+    conn.execute("select payments.open_to_users('account_transactions')")
+    conn.execute(
+        """create function public.told(amount bigint) returns boolean language plpgsql cost 0.0001 as
+           $$ begin raise notice 'saw %', amount; return true; end $$"""
+    )
+    told: list[str] = []
+    conn.add_notice_handler(lambda notice: told.append(str(notice.message_primary)))
+    with conn.transaction():
+        conn.execute("""select set_config('request.jwt.claims', '{"sub": "ada"}', true)""")
+        conn.execute("set local role payments_user")
+        conn.execute("select id from payments.account_transactions where public.told(amount)")
+        conn.execute("reset role")
+    assert told == ["saw 2"]

@@ -15,7 +15,7 @@ Conn = psycopg.Connection[Row]
 
 ROWS = 100_000
 TABLES = ["stripe_checkout_sessions", "stripe_customer_portal_sessions", "stripe_subscriptions",
-          "stripe_subscription_items", "transactions", "customer_mappings"]  # fmt: skip
+          "stripe_subscription_items", "transactions", "customer_mappings", "accounts"]  # fmt: skip
 
 FILL = f"""
 create role shopper;
@@ -25,7 +25,8 @@ grant payments_anon to visitor;
 create table public.team_members (team_id text, user_id text, primary key (user_id, team_id));
 insert into public.team_members select 't' || n / 3, 'u' || n from generate_series(1, {ROWS}) n;
 select payments.register_subject_type('team', 'public.team_members', 'team_id', 'user_id');
-select payments.open_to_users('subscriptions'), payments.open_to_users('transactions');
+select payments.open_to_users('subscriptions'), payments.open_to_users('transactions'),
+       payments.open_to_users('account_transactions');
 
 set local session_replication_role = replica;
 insert into payments.stripe_checkout_sessions
@@ -46,6 +47,13 @@ select 'test', 'si_' || n, 'sub_' || n from generate_series(1, {ROWS}) n;
 insert into payments.transactions
   (environment, type, status, subject_type, subject_id, provider_object_type, provider_object_id)
 select 'test', 'one_time_payment', 'succeeded', 'user', 'u' || n, 'payment_intent', 'pi_' || n
+  from generate_series(1, {ROWS}) n;
+insert into payments.accounts (environment, account_id, subject_type, subject_id)
+select 'test', 'acct_' || n, 'user', 'u' || n from generate_series(1, {ROWS}) n;
+insert into payments.transactions
+  (environment, account_id, type, status, provider_object_type, provider_object_id, provider_created_at)
+select 'test', 'acct_' || (n % 100 + 600), 'one_time_payment', 'succeeded', 'payment_intent', 'pi_' || n,
+       timestamptz '2026-01-01' + n * interval '1 minute'
   from generate_series(1, {ROWS}) n;
 insert into payments.customer_mappings (environment, subject_type, subject_id, provider_customer_id)
 select 'test', 'user', 'u' || n, 'cus_' || n from generate_series(1, {ROWS}) n;
@@ -100,6 +108,12 @@ USERS = {
         2,
     ),
     "own transactions": ("select id, amount from payments.transactions", 1),
+    "own accounts' payments": ("select id, amount from payments.account_transactions", 1000),
+    "own accounts' latest": (
+        """select id, amount from payments.account_transactions
+            where environment = 'test' order by provider_created_at desc limit 10""",
+        10,
+    ),
     "own live transactions": ("select id, amount from payments.transactions where environment = 'live'", 0),
 }
 
