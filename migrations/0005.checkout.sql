@@ -5,6 +5,7 @@ create table payments.stripe_checkout_sessions (
   id                  uuid primary key default gen_random_uuid(),
   environment         text not null,
   account_id          text,
+  seller_account_id   text,
   mode                text not null,
   status              text not null default 'initialized',
   payment_status      text,
@@ -35,12 +36,14 @@ create table payments.stripe_checkout_sessions (
   constraint payment_status_is_known check (payment_status = any ('{paid,unpaid,no_payment_required}')),
   constraint subject_is_whole check ((subject_type is null) = (subject_id is null)),
   constraint subject_type_is_an_identifier check (subject_type ~ '^[a-z][a-z0-9_]*$'),
+  constraint account_is_the_sellers check (account_id = seller_account_id),
   constraint subscriptions_have_a_subject check (mode <> 'subscription' or subject_type is not null)
 );
 create unique index stripe_checkout_sessions_key_is_used_once_by_its_owner
   on payments.stripe_checkout_sessions (environment, owner_key, idempotency_key) where idempotency_key is not null;
 create unique index stripe_checkout_sessions_session_is_ours_once
-  on payments.stripe_checkout_sessions (environment, checkout_session_id) where checkout_session_id is not null;
+  on payments.stripe_checkout_sessions (environment, checkout_session_id, account_id) nulls not distinct
+  where checkout_session_id is not null;
 create index stripe_checkout_sessions_subject_key_idx on payments.stripe_checkout_sessions (subject_key);
 create index stripe_checkout_sessions_owner_key_idx on payments.stripe_checkout_sessions (owner_key);
 
@@ -62,7 +65,10 @@ comment on table payments.stripe_checkout_sessions is
 comment on column payments.stripe_checkout_sessions.id is 'The row''s own id.';
 comment on column payments.stripe_checkout_sessions.environment is
   'test or live: which of Stripe''s modes the row is of.';
-comment on column payments.stripe_checkout_sessions.account_id is 'Null: attempts are made with the key of the environment''s own account.';
+comment on column payments.stripe_checkout_sessions.account_id is
+  'The connected account on which the session is made, for direct charges; null: on the environment''s own. Set by a trigger, never by the caller.';
+comment on column payments.stripe_checkout_sessions.seller_account_id is
+  'The connected account that is sold for; null: the environment''s own.';
 comment on column payments.stripe_checkout_sessions.mode is 'payment or subscription.';
 comment on column payments.stripe_checkout_sessions.status is 'initialized, then open, completed, expired or failed.';
 comment on column payments.stripe_checkout_sessions.payment_status is
@@ -107,6 +113,7 @@ create table payments.stripe_customer_portal_sessions (
   subject_key      text not null generated always as (subject_type || ':' || subject_id) stored,
   owner_key        text not null default '',
   customer_id      text not null default '',
+  account_id       text,
   return_url       text,
   configuration_id text,
   url              text,
@@ -134,6 +141,8 @@ comment on column payments.stripe_customer_portal_sessions.subject_key is
 comment on column payments.stripe_customer_portal_sessions.owner_key is
   'Who asked: user:<sub>. Set by a trigger, never by the caller.';
 comment on column payments.stripe_customer_portal_sessions.customer_id is 'The subject''s mapped Stripe customer. Set by a trigger, never by the caller.';
+comment on column payments.stripe_customer_portal_sessions.account_id is
+  'The connected account whose customer it is; null: the environment''s own.';
 comment on column payments.stripe_customer_portal_sessions.return_url is 'Where the portal leads back to.';
 comment on column payments.stripe_customer_portal_sessions.configuration_id is
   'Stripe''s configuration of the portal (bpc_…); null: its default.';

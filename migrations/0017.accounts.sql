@@ -13,11 +13,24 @@ create table payments.accounts (
   subject_type    text,
   subject_id      text,
   subject_key     text generated always as (subject_type || ':' || subject_id) stored,
+  charge_type     text,
+  open_to         text,
+  fee_percent     numeric(5, 2),
+  fee_amount      bigint,
+  fee_currency    text,
+  on_behalf_of    boolean not null default false,
   created_at      timestamptz not null default now(),
   updated_at      timestamptz not null default now(),
   constraint accounts_identity unique (environment, account_id),
   constraint environment_is_known check (environment = any ('{test,live}')),
-  constraint subject_is_whole check ((subject_type is null) = (subject_id is null))
+  constraint subject_is_whole check ((subject_type is null) = (subject_id is null)),
+  constraint charge_type_is_known check (charge_type = any ('{direct,destination}')),
+  constraint open_to_is_known check (open_to = any ('{owner,users,everybody}')),
+  constraint only_what_sells_has_terms check (
+    charge_type is not null or (num_nonnulls(open_to, fee_percent, fee_amount) = 0 and not on_behalf_of)),
+  constraint fee_is_whole check ((fee_amount is null) = (fee_currency is null)),
+  constraint fee_percent_is_possible check (fee_percent > 0 and fee_percent <= 100),
+  constraint fee_amount_is_possible check (fee_amount > 0)
 );
 comment on table payments.accounts is 'Accounts other than the one behind an environment''s key: those that were registered, and what Stripe says of them.';
 comment on column payments.accounts.deauthorized_at is 'When the account withdrew the access that it had given; null while it is given. It is not called meanwhile, and its rows stay.';
@@ -31,6 +44,12 @@ comment on column payments.accounts.charges_enabled is 'Whether Stripe lets the 
 comment on column payments.accounts.payouts_enabled is 'Whether Stripe pays out to the account; null where it did not say.';
 comment on column payments.accounts.subject_type is 'The type of the subject that owns the account.';
 comment on column payments.accounts.subject_id is 'The id of the subject that owns the account.';
+comment on column payments.accounts.charge_type is 'How is sold for the account: direct, on it, or destination, on the platform''s account with a transfer; null: not at all.';
+comment on column payments.accounts.open_to is 'Who may begin checkouts for the account: its owner, users, or everybody, guests too; null: nobody.';
+comment on column payments.accounts.fee_percent is 'What the platform keeps of a payment, in per cent; null: nothing.';
+comment on column payments.accounts.fee_amount is 'What the platform keeps of a one-time payment, in minor units, in place of fee_percent.';
+comment on column payments.accounts.fee_currency is 'The currency of fee_amount, in which such payments are made.';
+comment on column payments.accounts.on_behalf_of is 'Whether the account is the merchant of record of destination charges.';
 comment on column payments.accounts.created_at is 'When the row was made.';
 comment on column payments.accounts.updated_at is 'When the row was changed last.';
 alter table payments_private.open_readings
@@ -38,5 +57,19 @@ alter table payments_private.open_readings
   add constraint what_is_known check (
     what = any ('{subscriptions,transactions,account_transactions,catalogue,payment_methods}'));
 create index accounts_subject_idx on payments.accounts (subject_key) where subject_key is not null;
+
+-- What was settled for an attempt when it was begun: a retry has to ask Stripe for the very same. Buyers read their
+-- attempts, and not this.
+create table payments_private.checkout_terms (
+  checkout_id  uuid primary key references payments.stripe_checkout_sessions (id) on delete cascade,
+  account_id   text not null,
+  charge_type  text not null,
+  fee_percent  numeric(5, 2),
+  fee_amount   bigint,
+  currency     text,
+  on_behalf_of boolean not null,
+  constraint charge_type_is_known check (charge_type = any ('{direct,destination}'))
+);
+comment on table payments_private.checkout_terms is 'Under which terms attempts are sold for connected accounts, as payments.register_account() had said when they were begun.';
 
 reset role;

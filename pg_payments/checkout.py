@@ -99,7 +99,7 @@ def _portal_session(caller: Caller, **request: Any) -> Way:
 def _asked_of_stripe(
     row: Row,
     parameters: SqlFunction[[UUID], Row],
-    request: Callable[[Any, object], StripeRequest],
+    request: Callable[[Any, object, str | None], StripeRequest],
     finish: SqlFunction[[UUID, str], Row],
     fail: SqlFunction[[UUID, str], Row],
 ) -> Way:
@@ -107,7 +107,7 @@ def _asked_of_stripe(
         return row
     asked = yield Transaction(parameters.query(row["id"]))
     try:
-        answer = yield request(asked["request"], row["id"])
+        answer = yield request(asked["request"], row["id"], row["account_id"])
     except StripeRefused as refused:
         yield Transaction(fail.query(row["id"], refused.message))
         raise

@@ -5,7 +5,7 @@ revoke all on payments.stripe_checkout_sessions from public, payments_service, p
 
 -- Only the request's own columns: status, url and Stripe's ids are not for callers to write.
 grant insert (environment, mode, line_items, success_url, cancel_url, subject_type, subject_id, customer_email,
-              metadata, idempotency_key)
+              metadata, idempotency_key, seller_account_id)
   on payments.stripe_checkout_sessions to payments_user, payments_anon;
 grant select on payments.stripe_checkout_sessions to payments_user, payments_anon, payments_admin;
 
@@ -13,9 +13,11 @@ grant select on payments.stripe_checkout_sessions to payments_user, payments_ano
 drop policy if exists users_begin_checkouts_for_whom_they_may_bill on payments.stripe_checkout_sessions;
 create policy users_begin_checkouts_for_whom_they_may_bill on payments.stripe_checkout_sessions
   for insert to payments_user
-  with check (subject_type is null or subject_key = any (payments_private.current_subject_keys()));
+  with check (
+    (subject_type is null or subject_key = any (payments_private.current_subject_keys()))
+    and (seller_account_id is null or payments_private.may_sell_through(environment, seller_account_id)));
 comment on policy users_begin_checkouts_for_whom_they_may_bill on payments.stripe_checkout_sessions is
-  'A user begins checkouts for itself and the subjects that payments.billable_subjects() answers.';
+  'A user begins checkouts for itself and the subjects that payments.billable_subjects() answers, through accounts that are open to it.';
 
 -- INSERT … RETURNING and idempotent retries pass through this policy too.
 drop policy if exists users_read_their_attempts on payments.stripe_checkout_sessions;
@@ -29,9 +31,11 @@ comment on policy users_read_their_attempts on payments.stripe_checkout_sessions
 drop policy if exists guests_begin_one_time_checkouts on payments.stripe_checkout_sessions;
 create policy guests_begin_one_time_checkouts on payments.stripe_checkout_sessions
   for insert to payments_anon
-  with check (subject_type is null and mode = 'payment' and owner_key like 'guest:%');
+  with check (
+    subject_type is null and mode = 'payment' and owner_key like 'guest:%'
+    and (seller_account_id is null or payments_private.may_sell_through(environment, seller_account_id)));
 comment on policy guests_begin_one_time_checkouts on payments.stripe_checkout_sessions is
-  'A guest begins one-time checkouts for nobody.';
+  'A guest begins one-time checkouts for nobody, through accounts that are open to everybody.';
 
 -- Compared without a sub-select: that would be an InitPlan, and whether EXPLAIN ANALYZE calls it "never executed" would
 -- tell a guest whether any row, anybody's, meets a condition of its own.

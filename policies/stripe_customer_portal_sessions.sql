@@ -3,14 +3,16 @@ alter table payments.stripe_customer_portal_sessions enable row level security;
 revoke all on payments.stripe_customer_portal_sessions from public, payments_service, payments_user, payments_anon,
   payments_admin, payments_keys;
 
-grant insert (environment, subject_type, subject_id, return_url, configuration_id)
+grant insert (environment, subject_type, subject_id, return_url, configuration_id, account_id)
   on payments.stripe_customer_portal_sessions to payments_user;
 grant select on payments.stripe_customer_portal_sessions to payments_user, payments_admin;
 
 drop policy if exists users_open_portals_for_whom_they_may_bill on payments.stripe_customer_portal_sessions;
 create policy users_open_portals_for_whom_they_may_bill on payments.stripe_customer_portal_sessions
   for insert to payments_user
-  with check (subject_key = any (payments_private.current_subject_keys()));
+  with check (
+    subject_key = any (payments_private.current_subject_keys())
+    and (account_id is null or payments_private.sells_directly(environment, account_id)));
 comment on policy users_open_portals_for_whom_they_may_bill on payments.stripe_customer_portal_sessions is
   'A user opens the billing portal of subjects that it may bill.';
 

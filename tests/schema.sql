@@ -217,6 +217,7 @@ CREATE TABLE payments.stripe_checkout_sessions (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     environment text NOT NULL,
     account_id text,
+    seller_account_id text,
     mode text NOT NULL,
     status text DEFAULT 'initialized'::text NOT NULL,
     payment_status text,
@@ -240,6 +241,7 @@ CREATE TABLE payments.stripe_checkout_sessions (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     ask_after timestamp with time zone,
+    CONSTRAINT account_is_the_sellers CHECK ((account_id = seller_account_id)),
     CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
     CONSTRAINT mode_is_known CHECK ((mode = ANY ('{payment,subscription}'::text[]))),
     CONSTRAINT payment_status_is_known CHECK ((payment_status = ANY ('{paid,unpaid,no_payment_required}'::text[]))),
@@ -257,7 +259,9 @@ COMMENT ON COLUMN payments.stripe_checkout_sessions.id IS 'The row''s own id.';
 
 COMMENT ON COLUMN payments.stripe_checkout_sessions.environment IS 'test or live: which of Stripe''s modes the row is of.';
 
-COMMENT ON COLUMN payments.stripe_checkout_sessions.account_id IS 'Null: attempts are made with the key of the environment''s own account.';
+COMMENT ON COLUMN payments.stripe_checkout_sessions.account_id IS 'The connected account on which the session is made, for direct charges; null: on the environment''s own. Set by a trigger, never by the caller.';
+
+COMMENT ON COLUMN payments.stripe_checkout_sessions.seller_account_id IS 'The connected account that is sold for; null: the environment''s own.';
 
 COMMENT ON COLUMN payments.stripe_checkout_sessions.mode IS 'payment or subscription.';
 
@@ -305,15 +309,15 @@ COMMENT ON COLUMN payments.stripe_checkout_sessions.updated_at IS 'When the row 
 
 COMMENT ON COLUMN payments.stripe_checkout_sessions.ask_after IS 'From when a worker may ask Stripe for this attempt, if workers do.';
 
-CREATE FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text DEFAULT NULL::text, subject_id text DEFAULT NULL::text, customer_email text DEFAULT NULL::text, metadata jsonb DEFAULT '{}'::jsonb, idempotency_key text DEFAULT NULL::text) RETURNS payments.stripe_checkout_sessions
+CREATE FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text DEFAULT NULL::text, subject_id text DEFAULT NULL::text, customer_email text DEFAULT NULL::text, metadata jsonb DEFAULT '{}'::jsonb, idempotency_key text DEFAULT NULL::text, account_id text DEFAULT NULL::text) RETURNS payments.stripe_checkout_sessions
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) OWNER TO payments_owner;
+ALTER FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text, account_id text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) IS 'Begins a checkout as the caller, or answers the caller''s earlier attempt for the same key and request. Raises 42501 for a subject the caller may not bill, PY001 for an invalid field (named in DETAIL), PY002 for a caller without identity, PY003 for a key used for another request.';
+COMMENT ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text, account_id text) IS 'Begins a checkout as the caller, or answers the caller''s earlier attempt for the same key and request. account_id: the connected account that it is sold for, on the terms of payments.register_account(). Raises 42501 for a subject the caller may not bill or an account it may not sell through, PY001 for an invalid field (named in DETAIL), PY002 for a caller without identity, PY003 for a key used for another request.';
 
 CREATE FUNCTION payments.begin_dashboard_job(environment text, title text, back text) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
@@ -340,6 +344,7 @@ CREATE TABLE payments.stripe_customer_portal_sessions (
     subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED NOT NULL,
     owner_key text DEFAULT ''::text NOT NULL,
     customer_id text DEFAULT ''::text NOT NULL,
+    account_id text,
     return_url text,
     configuration_id text,
     url text,
@@ -371,6 +376,8 @@ COMMENT ON COLUMN payments.stripe_customer_portal_sessions.owner_key IS 'Who ask
 
 COMMENT ON COLUMN payments.stripe_customer_portal_sessions.customer_id IS 'The subject''s mapped Stripe customer. Set by a trigger, never by the caller.';
 
+COMMENT ON COLUMN payments.stripe_customer_portal_sessions.account_id IS 'The connected account whose customer it is; null: the environment''s own.';
+
 COMMENT ON COLUMN payments.stripe_customer_portal_sessions.return_url IS 'Where the portal leads back to.';
 
 COMMENT ON COLUMN payments.stripe_customer_portal_sessions.configuration_id IS 'Stripe''s configuration of the portal (bpc_…); null: its default.';
@@ -383,13 +390,13 @@ COMMENT ON COLUMN payments.stripe_customer_portal_sessions.created_at IS 'When t
 
 COMMENT ON COLUMN payments.stripe_customer_portal_sessions.updated_at IS 'When the row last changed here.';
 
-CREATE FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text DEFAULT NULL::text, configuration_id text DEFAULT NULL::text) RETURNS payments.stripe_customer_portal_sessions
+CREATE FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text DEFAULT NULL::text, configuration_id text DEFAULT NULL::text, account_id text DEFAULT NULL::text) RETURNS payments.stripe_customer_portal_sessions
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) OWNER TO payments_owner;
+ALTER FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text, account_id text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) IS 'Begins a billing portal session as the caller. Raises 42501 for a subject the caller may not bill, PY004 for one without a Stripe customer, PY001 for an invalid field.';
+COMMENT ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text, account_id text) IS 'Begins a billing portal session as the caller, at a connected account that sells directly, or at our own. Raises 42501 for a subject the caller may not bill, PY004 for one without a Stripe customer there, PY001 for an invalid field.';
 
 CREATE FUNCTION payments.begin_sign_in(who text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -431,9 +438,9 @@ CREATE FUNCTION payments.checkout_request(id uuid) RETURNS jsonb
 
 ALTER FUNCTION payments.checkout_request(id uuid) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.checkout_request(id uuid) IS 'The parameters of Stripe''s "Create a Checkout Session" for an attempt; the subject travels in the metadata of session, subscription and payment intent. The same for every retry, as Stripe''s idempotency keys demand. Raises PY005 for an unknown id.';
+COMMENT ON FUNCTION payments.checkout_request(id uuid) IS 'The parameters of Stripe''s "Create a Checkout Session" for an attempt; the subject travels in the metadata of session, subscription and payment intent. They are for the connected account in the attempts account_id, if there is one (Stripe-Account). The same for every retry, as Stripe''s idempotency keys demand. Raises PY005 for an unknown id.';
 
-CREATE FUNCTION payments.claim_checkouts(max_attempts integer DEFAULT 8, lease interval DEFAULT '00:02:00'::interval) RETURNS TABLE(id uuid, environment text)
+CREATE FUNCTION payments.claim_checkouts(max_attempts integer DEFAULT 8, lease interval DEFAULT '00:02:00'::interval) RETURNS TABLE(id uuid, environment text, account_id text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -972,7 +979,7 @@ COMMENT ON COLUMN payments.webhook_events.created_at IS 'When the row was made h
 
 COMMENT ON COLUMN payments.webhook_events.updated_at IS 'When the row last changed here.';
 
-CREATE FUNCTION payments.paid_checkout(event payments.webhook_events) RETURNS TABLE(checkout_id uuid, environment text, subject_type text, subject_id text, line_items jsonb, metadata jsonb, amount bigint, currency text, checkout_session_id text, payment_intent_id text, subscription_id text, customer_id text)
+CREATE FUNCTION payments.paid_checkout(event payments.webhook_events) RETURNS TABLE(checkout_id uuid, environment text, subject_type text, subject_id text, line_items jsonb, metadata jsonb, amount bigint, currency text, checkout_session_id text, payment_intent_id text, subscription_id text, customer_id text, account_id text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -980,7 +987,7 @@ CREATE FUNCTION payments.paid_checkout(event payments.webhook_events) RETURNS TA
 
 ALTER FUNCTION payments.paid_checkout(event payments.webhook_events) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.paid_checkout(event payments.webhook_events) IS 'For fulfilment triggers on payments.webhook_events: one row if this event means that a checkout begun here is paid now (completed and paid, completed with nothing to pay, or the delayed payment has succeeded), else none. The environment, who paid and what for are in it: compare them with the order. For owners of trigger functions, who are members of payments_owner or are granted it.';
+COMMENT ON FUNCTION payments.paid_checkout(event payments.webhook_events) IS 'For fulfilment triggers on payments.webhook_events: one row if this event means that a checkout begun here is paid now (completed and paid, completed with nothing to pay, or the delayed payment has succeeded), else none. The environment, the connected account that it was sold for (null: our own), who paid and what for are in it: compare them with the order. For owners of trigger functions, who are members of payments_owner or are granted it.';
 
 CREATE FUNCTION payments.pause_outbox(environment text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1129,9 +1136,21 @@ CREATE TABLE payments.accounts (
     subject_type text,
     subject_id text,
     subject_key text GENERATED ALWAYS AS (((subject_type || ':'::text) || subject_id)) STORED,
+    charge_type text,
+    open_to text,
+    fee_percent numeric(5,2),
+    fee_amount bigint,
+    fee_currency text,
+    on_behalf_of boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT charge_type_is_known CHECK ((charge_type = ANY ('{direct,destination}'::text[]))),
     CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[]))),
+    CONSTRAINT fee_amount_is_possible CHECK ((fee_amount > 0)),
+    CONSTRAINT fee_is_whole CHECK (((fee_amount IS NULL) = (fee_currency IS NULL))),
+    CONSTRAINT fee_percent_is_possible CHECK (((fee_percent > (0)::numeric) AND (fee_percent <= (100)::numeric))),
+    CONSTRAINT only_what_sells_has_terms CHECK (((charge_type IS NOT NULL) OR ((num_nonnulls(open_to, fee_percent, fee_amount) = 0) AND (NOT on_behalf_of)))),
+    CONSTRAINT open_to_is_known CHECK ((open_to = ANY ('{owner,users,everybody}'::text[]))),
     CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL)))
 );
 
@@ -1161,17 +1180,29 @@ COMMENT ON COLUMN payments.accounts.subject_id IS 'The id of the subject that ow
 
 COMMENT ON COLUMN payments.accounts.subject_key IS 'type:id of the subject that owns the account, as payments.register_account() said; null: nobody here. Stripe''s objects never decide it.';
 
+COMMENT ON COLUMN payments.accounts.charge_type IS 'How is sold for the account: direct, on it, or destination, on the platform''s account with a transfer; null: not at all.';
+
+COMMENT ON COLUMN payments.accounts.open_to IS 'Who may begin checkouts for the account: its owner, users, or everybody, guests too; null: nobody.';
+
+COMMENT ON COLUMN payments.accounts.fee_percent IS 'What the platform keeps of a payment, in per cent; null: nothing.';
+
+COMMENT ON COLUMN payments.accounts.fee_amount IS 'What the platform keeps of a one-time payment, in minor units, in place of fee_percent.';
+
+COMMENT ON COLUMN payments.accounts.fee_currency IS 'The currency of fee_amount, in which such payments are made.';
+
+COMMENT ON COLUMN payments.accounts.on_behalf_of IS 'Whether the account is the merchant of record of destination charges.';
+
 COMMENT ON COLUMN payments.accounts.created_at IS 'When the row was made.';
 
 COMMENT ON COLUMN payments.accounts.updated_at IS 'When the row was changed last.';
 
-CREATE FUNCTION payments.register_account(environment text, account_id text, subject_type text DEFAULT NULL::text, subject_id text DEFAULT NULL::text) RETURNS payments.accounts
+CREATE FUNCTION payments.register_account(environment text, account_id text, subject_type text DEFAULT NULL::text, subject_id text DEFAULT NULL::text, charge_type text DEFAULT NULL::text, open_to text DEFAULT NULL::text, fee_percent numeric DEFAULT NULL::numeric, fee_amount bigint DEFAULT NULL::bigint, fee_currency text DEFAULT NULL::text, on_behalf_of boolean DEFAULT false) RETURNS payments.accounts
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments.register_account(environment text, account_id text, subject_type text, subject_id text) OWNER TO payments_owner;
+ALTER FUNCTION payments.register_account(environment text, account_id text, subject_type text, subject_id text, charge_type text, open_to text, fee_percent numeric, fee_amount bigint, fee_currency text, on_behalf_of boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.register_account(environment text, account_id text, subject_type text, subject_id text) IS 'Makes a connected account known, so that the worker syncs and sweeps it, and says which subject owns it, in place of the one that did; none: nobody here. May be repeated. For members of payments_owner. Raises PY001 for a bad argument (named in DETAIL), as for the account behind the key.';
+COMMENT ON FUNCTION payments.register_account(environment text, account_id text, subject_type text, subject_id text, charge_type text, open_to text, fee_percent numeric, fee_amount bigint, fee_currency text, on_behalf_of boolean) IS 'Makes a connected account known, so that the worker syncs and sweeps it, and says which subject owns it (none: nobody here) and what is sold through it: with direct charges on it or destination charges, open to its owner, to users or to everybody, for a fee in per cent (fee_percent) or, of single payments, an amount in a currency. Takes the place of all that was said before; without a charge_type nothing is sold. For members of payments_owner. Raises PY001 for a bad argument (named in DETAIL), as for the account behind the key.';
 
 CREATE FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) RETURNS void
     LANGUAGE plpgsql
@@ -1812,13 +1843,13 @@ ALTER FUNCTION payments_private.attempt_named_in(p_metadata jsonb) OWNER TO paym
 
 COMMENT ON FUNCTION payments_private.attempt_named_in(p_metadata jsonb) IS 'The id of a checkout attempt that metadata names, whosever it is, or null.';
 
-CREATE FUNCTION payments_private.attempt_of(p_environment text, p_session jsonb) RETURNS uuid
+CREATE FUNCTION payments_private.attempt_of(p_environment text, p_account text, p_session jsonb, p_is_answer boolean DEFAULT false) RETURNS uuid
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.attempt_of(p_environment text, p_session jsonb) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.attempt_of(p_environment text, p_account text, p_session jsonb, p_is_answer boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.attempt_of(p_environment text, p_session jsonb) IS 'The id of the checkout attempt that a Stripe Checkout Session answers, or null when it is none of ours.';
+COMMENT ON FUNCTION payments_private.attempt_of(p_environment text, p_account text, p_session jsonb, p_is_answer boolean) IS 'The id of the checkout attempt that a Checkout Session of an account answers, or null when it is none of ours. p_is_answer: Stripe has answered it to ourselves.';
 
 CREATE FUNCTION payments_private.audit(p_action text, p_target text, p_detail jsonb, p_source text DEFAULT 'sql'::text) RETURNS void
     LANGUAGE plpgsql
@@ -2005,13 +2036,13 @@ ALTER FUNCTION payments_private.check_portal_configuration(p_configuration_id te
 
 COMMENT ON FUNCTION payments_private.check_portal_configuration(p_configuration_id text) IS 'Raises PY001 for a portal configuration that may not be named.';
 
-CREATE FUNCTION payments_private.check_prices(p_environment text, p_line_items jsonb) RETURNS void
+CREATE FUNCTION payments_private.check_prices(p_environment text, p_account text, p_line_items jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.check_prices(p_environment text, p_line_items jsonb) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.check_prices(p_environment text, p_account text, p_line_items jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.check_prices(p_environment text, p_line_items jsonb) IS 'Raises PY001 for a price that may not be asked for. What is refused says nothing of whether it exists.';
+COMMENT ON FUNCTION payments_private.check_prices(p_environment text, p_account text, p_line_items jsonb) IS 'Raises PY001 for a price that may not be asked for. What is refused says nothing of whether it exists.';
 
 CREATE FUNCTION payments_private.check_target(p_target regclass) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -2020,6 +2051,14 @@ CREATE FUNCTION payments_private.check_target(p_target regclass) RETURNS void
 ALTER FUNCTION payments_private.check_target(p_target regclass) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.check_target(p_target regclass) IS 'Raises PY001 for what cannot be linked.';
+
+CREATE FUNCTION payments_private.check_terms(p_charge_type text, p_open_to text, p_fee_percent numeric, p_fee_amount bigint, p_fee_currency text, p_on_behalf_of boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.check_terms(p_charge_type text, p_open_to text, p_fee_percent numeric, p_fee_amount bigint, p_fee_currency text, p_on_behalf_of boolean) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.check_terms(p_charge_type text, p_open_to text, p_fee_percent numeric, p_fee_amount bigint, p_fee_currency text, p_on_behalf_of boolean) IS 'Raises PY001 for terms under which nothing can be sold.';
 
 CREATE FUNCTION payments_private.check_that_triggers_fire() RETURNS void
     LANGUAGE plpgsql
@@ -2240,6 +2279,16 @@ CREATE FUNCTION payments_private.current_subscription_ids(p_environment text) RE
 ALTER FUNCTION payments_private.current_subscription_ids(p_environment text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.current_subscription_ids(p_environment text) IS 'The subscriptions of the billing subjects that the caller may bill.';
+
+CREATE FUNCTION payments_private.customer_at(p_environment text, p_account text, p_subject_type text, p_subject_id text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.customer_at(p_environment text, p_account text, p_subject_type text, p_subject_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.customer_at(p_environment text, p_account text, p_subject_type text, p_subject_id text) IS 'A subject''s customer at an account (null: the environment''s own): the mapped one, else at a connected account that of its latest completed attempt there; null if there is none.';
 
 CREATE FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -2627,6 +2676,14 @@ CREATE FUNCTION payments_private.facts_after(p_account text, p_old payments_priv
 ALTER FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) IS 'What an object says of payments after this snapshot, given what it said before. p_newest: the snapshot stored now, null if that is the same as before.';
+
+CREATE FUNCTION payments_private.fee_of(p_environment text, p_account text, p_line_items jsonb, p_percent numeric, OUT amount bigint, OUT currency text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.fee_of(p_environment text, p_account text, p_line_items jsonb, p_percent numeric, OUT amount bigint, OUT currency text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.fee_of(p_environment text, p_account text, p_line_items jsonb, p_percent numeric, OUT amount bigint, OUT currency text) IS 'What the platform keeps of a one-time payment for these items, at the mirrored prices of the account (null: our own) on which it is made. Raises PY001 for prices that tell no amount.';
 
 CREATE FUNCTION payments_private.fetch_payer_accounts(p_environment text, p_account text, p_refs text[]) RETURNS void
     LANGUAGE plpgsql
@@ -3746,6 +3803,14 @@ ALTER FUNCTION payments_private.may_link(p_link payments_private.linked_tables, 
 
 COMMENT ON FUNCTION payments_private.may_link(p_link payments_private.linked_tables, p_object_id text) IS 'Whether the caller may link a row to an object. Who calls without claims of a user, such as the application''s backend, may link any.';
 
+CREATE FUNCTION payments_private.may_sell_through(p_environment text, p_account text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.may_sell_through(p_environment text, p_account text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.may_sell_through(p_environment text, p_account text) IS 'Whether the caller may begin checkouts for a connected account: one that is registered so and has not withdrawn its access.';
+
 CREATE FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key text) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3894,13 +3959,13 @@ ALTER FUNCTION payments_private.now() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.now() IS 'The time, or where the clock has been stopped by a test.';
 
-CREATE FUNCTION payments_private.object_of_checkout(p_environment text, p_object_type text, p_checkout_id text) RETURNS text
+CREATE FUNCTION payments_private.object_of_checkout(p_environment text, p_account_id text, p_object_type text, p_checkout_id text) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.object_of_checkout(p_environment text, p_object_type text, p_checkout_id text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.object_of_checkout(p_environment text, p_account_id text, p_object_type text, p_checkout_id text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.object_of_checkout(p_environment text, p_object_type text, p_checkout_id text) IS 'Returns the payment intent, subscription, customer or session that answers a checkout attempt, or null.';
+COMMENT ON FUNCTION payments_private.object_of_checkout(p_environment text, p_account_id text, p_object_type text, p_checkout_id text) IS 'Returns the payment intent, subscription, customer or session that answers a checkout attempt, or null.';
 
 CREATE FUNCTION payments_private.object_of_metadata(p_link integer, p_value text) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -4854,6 +4919,14 @@ ALTER FUNCTION payments_private.search_delay() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.search_delay() IS 'How long after a request Stripe''s search surely shows what it made; the setting search_delay, or 90 seconds.';
 
+CREATE FUNCTION payments_private.sells_directly(p_environment text, p_account text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.sells_directly(p_environment text, p_account text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.sells_directly(p_environment text, p_account text) IS 'Whether charges for a connected account are made on it, so that payers are its customers.';
+
 CREATE FUNCTION payments_private.set_for_logins(p_setting text, p_values text[], p_below_ms integer DEFAULT NULL::integer) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -4872,6 +4945,16 @@ CREATE FUNCTION payments_private.settle_same_seconds(p_events uuid[], p_until ti
 ALTER FUNCTION payments_private.settle_same_seconds(p_events uuid[], p_until timestamp with time zone) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.settle_same_seconds(p_events uuid[], p_until timestamp with time zone) IS 'Leaves what is stored as the latest of its second; answers the events whose bodies nobody needs any more. Where somebody is at work on an object, waits for it until then.';
+
+CREATE FUNCTION payments_private.settle_terms() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.settle_terms() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.settle_terms() IS 'Writes down under which terms an attempt is sold for a connected account.';
 
 CREATE FUNCTION payments_private.settle_thin_events(p_ids uuid[], p_error text) RETURNS void
     LANGUAGE plpgsql
@@ -5156,6 +5239,14 @@ CREATE FUNCTION payments_private.tells_of_payments(p_object_type text) RETURNS b
 ALTER FUNCTION payments_private.tells_of_payments(p_object_type text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.tells_of_payments(p_object_type text) IS 'Whether objects of this type take part in a row of payments.transactions.';
+
+CREATE FUNCTION payments_private.terms_asked_of_stripe(p_checkout_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.terms_asked_of_stripe(p_checkout_id uuid) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.terms_asked_of_stripe(p_checkout_id uuid) IS 'What Stripe is asked for where an attempt is sold for a connected account: a currency, and members of payment_intent_data or subscription_data.';
 
 CREATE FUNCTION payments_private.touch(p_link integer, p_values text[], p_by_id boolean) RETURNS integer
     LANGUAGE plpgsql
@@ -6136,6 +6227,21 @@ COMMENT ON TABLE payments_private.changed_hours IS 'Hours whose rows of hourly_v
 
 COMMENT ON COLUMN payments_private.changed_hours.changed_by IS 'The transaction that changed it: two that change the same hour have rows of their own and never wait for each other.';
 
+CREATE TABLE payments_private.checkout_terms (
+    checkout_id uuid NOT NULL,
+    account_id text NOT NULL,
+    charge_type text NOT NULL,
+    fee_percent numeric(5,2),
+    fee_amount bigint,
+    currency text,
+    on_behalf_of boolean NOT NULL,
+    CONSTRAINT charge_type_is_known CHECK ((charge_type = ANY ('{direct,destination}'::text[])))
+);
+
+ALTER TABLE payments_private.checkout_terms OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.checkout_terms IS 'Under which terms attempts are sold for connected accounts, as payments.register_account() had said when they were begun.';
+
 CREATE TABLE payments_private.clock (
     stands_at timestamp with time zone NOT NULL,
     one_row boolean DEFAULT true NOT NULL,
@@ -6584,6 +6690,9 @@ ALTER TABLE ONLY payments.webhook_events
 ALTER TABLE ONLY payments_private.changed_hours
     ADD CONSTRAINT changed_hours_pkey PRIMARY KEY (environment, account, hour, changed_by);
 
+ALTER TABLE ONLY payments_private.checkout_terms
+    ADD CONSTRAINT checkout_terms_pkey PRIMARY KEY (checkout_id);
+
 ALTER TABLE ONLY payments_private.clock
     ADD CONSTRAINT clock_pkey PRIMARY KEY (one_row);
 
@@ -6736,7 +6845,7 @@ CREATE INDEX stripe_checkout_sessions_owner_key_idx ON payments.stripe_checkout_
 
 CREATE INDEX stripe_checkout_sessions_payment_intent_id_idx ON payments.stripe_checkout_sessions USING btree (payment_intent_id) WHERE (payment_intent_id IS NOT NULL);
 
-CREATE UNIQUE INDEX stripe_checkout_sessions_session_is_ours_once ON payments.stripe_checkout_sessions USING btree (environment, checkout_session_id) WHERE (checkout_session_id IS NOT NULL);
+CREATE UNIQUE INDEX stripe_checkout_sessions_session_is_ours_once ON payments.stripe_checkout_sessions USING btree (environment, checkout_session_id, account_id) NULLS NOT DISTINCT WHERE (checkout_session_id IS NOT NULL);
 
 CREATE INDEX stripe_checkout_sessions_subject_key_idx ON payments.stripe_checkout_sessions USING btree (subject_key);
 
@@ -6812,6 +6921,8 @@ CREATE TRIGGER prepare_portal_session BEFORE INSERT ON payments.stripe_customer_
 
 CREATE TRIGGER processed_events_are_frozen BEFORE UPDATE ON payments.webhook_events FOR EACH ROW WHEN ((old.processing_status = 'processed'::text)) EXECUTE FUNCTION payments_private.freeze_processed_event();
 
+CREATE TRIGGER settle_terms AFTER INSERT ON payments.stripe_checkout_sessions FOR EACH ROW WHEN ((new.seller_account_id IS NOT NULL)) EXECUTE FUNCTION payments_private.settle_terms();
+
 CREATE TRIGGER tell_of_answer AFTER UPDATE OF status ON payments.stripe_checkout_sessions FOR EACH ROW WHEN (((old.status = 'initialized'::text) AND (new.status <> 'initialized'::text))) EXECUTE FUNCTION payments_private.tell_of_answer();
 
 CREATE TRIGGER unclaim_by_hand AFTER DELETE ON payments.customer_mappings FOR EACH ROW EXECUTE FUNCTION payments_private.unclaim_by_hand();
@@ -6833,6 +6944,9 @@ CREATE TRIGGER volume_follows_truncate AFTER TRUNCATE ON payments.transactions F
 ALTER TABLE payments.transactions ENABLE ALWAYS TRIGGER volume_follows_truncate;
 
 CREATE TRIGGER note_refresh BEFORE INSERT ON payments_private.refresh_queue FOR EACH ROW EXECUTE FUNCTION payments_private.note_refresh();
+
+ALTER TABLE ONLY payments_private.checkout_terms
+    ADD CONSTRAINT checkout_terms_checkout_id_fkey FOREIGN KEY (checkout_id) REFERENCES payments.stripe_checkout_sessions(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY payments_private.linked_tables
     ADD CONSTRAINT linked_tables_anchor_id_fkey FOREIGN KEY (anchor_id) REFERENCES payments_private.object_anchors(anchor_id);
@@ -6919,9 +7033,9 @@ CREATE POLICY everybody_reads_what_is_for_sale ON payments.stripe_products FOR S
 
 COMMENT ON POLICY everybody_reads_what_is_for_sale ON payments.stripe_products IS 'Where opened: users and guests read what is active, of the own account.';
 
-CREATE POLICY guests_begin_one_time_checkouts ON payments.stripe_checkout_sessions FOR INSERT TO payments_anon WITH CHECK (((subject_type IS NULL) AND (mode = 'payment'::text) AND (owner_key ~~ 'guest:%'::text)));
+CREATE POLICY guests_begin_one_time_checkouts ON payments.stripe_checkout_sessions FOR INSERT TO payments_anon WITH CHECK (((subject_type IS NULL) AND (mode = 'payment'::text) AND (owner_key ~~ 'guest:%'::text) AND ((seller_account_id IS NULL) OR payments_private.may_sell_through(environment, seller_account_id))));
 
-COMMENT ON POLICY guests_begin_one_time_checkouts ON payments.stripe_checkout_sessions IS 'A guest begins one-time checkouts for nobody.';
+COMMENT ON POLICY guests_begin_one_time_checkouts ON payments.stripe_checkout_sessions IS 'A guest begins one-time checkouts for nobody, through accounts that are open to everybody.';
 
 CREATE POLICY guests_read_their_attempts ON payments.stripe_checkout_sessions FOR SELECT TO payments_anon USING (((owner_key = payments.caller_key()) AND (owner_key ~~ 'guest:%'::text)));
 
@@ -6951,11 +7065,11 @@ ALTER TABLE payments.stripe_subscriptions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments.transactions ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY users_begin_checkouts_for_whom_they_may_bill ON payments.stripe_checkout_sessions FOR INSERT TO payments_user WITH CHECK (((subject_type IS NULL) OR (subject_key = ANY (payments_private.current_subject_keys()))));
+CREATE POLICY users_begin_checkouts_for_whom_they_may_bill ON payments.stripe_checkout_sessions FOR INSERT TO payments_user WITH CHECK ((((subject_type IS NULL) OR (subject_key = ANY (payments_private.current_subject_keys()))) AND ((seller_account_id IS NULL) OR payments_private.may_sell_through(environment, seller_account_id))));
 
-COMMENT ON POLICY users_begin_checkouts_for_whom_they_may_bill ON payments.stripe_checkout_sessions IS 'A user begins checkouts for itself and the subjects that payments.billable_subjects() answers.';
+COMMENT ON POLICY users_begin_checkouts_for_whom_they_may_bill ON payments.stripe_checkout_sessions IS 'A user begins checkouts for itself and the subjects that payments.billable_subjects() answers, through accounts that are open to it.';
 
-CREATE POLICY users_open_portals_for_whom_they_may_bill ON payments.stripe_customer_portal_sessions FOR INSERT TO payments_user WITH CHECK ((subject_key = ANY (payments_private.current_subject_keys())));
+CREATE POLICY users_open_portals_for_whom_they_may_bill ON payments.stripe_customer_portal_sessions FOR INSERT TO payments_user WITH CHECK (((subject_key = ANY (payments_private.current_subject_keys())) AND ((account_id IS NULL) OR payments_private.sells_directly(environment, account_id))));
 
 COMMENT ON POLICY users_open_portals_for_whom_they_may_bill ON payments.stripe_customer_portal_sessions IS 'A user opens the billing portal of subjects that it may bill.';
 
@@ -6998,6 +7112,8 @@ CREATE POLICY administrators_read_dead_events ON payments_private.stashed_events
 COMMENT ON POLICY administrators_read_dead_events ON payments_private.stashed_events IS 'payments_admin sees in payments.dead_events what the ledger does not take.';
 
 ALTER TABLE payments_private.changed_hours ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE payments_private.checkout_terms ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.clock ENABLE ROW LEVEL SECURITY;
 
@@ -7101,6 +7217,9 @@ GRANT SELECT ON TABLE payments.stripe_checkout_sessions TO payments_admin;
 GRANT INSERT(environment) ON TABLE payments.stripe_checkout_sessions TO payments_user;
 GRANT INSERT(environment) ON TABLE payments.stripe_checkout_sessions TO payments_anon;
 
+GRANT INSERT(seller_account_id) ON TABLE payments.stripe_checkout_sessions TO payments_user;
+GRANT INSERT(seller_account_id) ON TABLE payments.stripe_checkout_sessions TO payments_anon;
+
 GRANT INSERT(mode) ON TABLE payments.stripe_checkout_sessions TO payments_user;
 GRANT INSERT(mode) ON TABLE payments.stripe_checkout_sessions TO payments_anon;
 
@@ -7128,9 +7247,9 @@ GRANT INSERT(idempotency_key) ON TABLE payments.stripe_checkout_sessions TO paym
 GRANT INSERT(metadata) ON TABLE payments.stripe_checkout_sessions TO payments_user;
 GRANT INSERT(metadata) ON TABLE payments.stripe_checkout_sessions TO payments_anon;
 
-REVOKE ALL ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) TO payments_user;
-GRANT ALL ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text) TO payments_anon;
+REVOKE ALL ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text, account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text, account_id text) TO payments_user;
+GRANT ALL ON FUNCTION payments.begin_checkout(environment text, mode text, line_items jsonb, success_url text, cancel_url text, subject_type text, subject_id text, customer_email text, metadata jsonb, idempotency_key text, account_id text) TO payments_anon;
 
 REVOKE ALL ON FUNCTION payments.begin_dashboard_job(environment text, title text, back text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.begin_dashboard_job(environment text, title text, back text) TO payments_admin;
@@ -7147,12 +7266,14 @@ GRANT INSERT(subject_type) ON TABLE payments.stripe_customer_portal_sessions TO 
 
 GRANT INSERT(subject_id) ON TABLE payments.stripe_customer_portal_sessions TO payments_user;
 
+GRANT INSERT(account_id) ON TABLE payments.stripe_customer_portal_sessions TO payments_user;
+
 GRANT INSERT(return_url) ON TABLE payments.stripe_customer_portal_sessions TO payments_user;
 
 GRANT INSERT(configuration_id) ON TABLE payments.stripe_customer_portal_sessions TO payments_user;
 
-REVOKE ALL ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text) TO payments_user;
+REVOKE ALL ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text, account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.begin_portal_session(environment text, subject_type text, subject_id text, return_url text, configuration_id text, account_id text) TO payments_user;
 
 REVOKE ALL ON FUNCTION payments.begin_sign_in(who text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.begin_sign_in(who text) TO payments_service;
@@ -7407,7 +7528,7 @@ GRANT ALL ON FUNCTION payments.refresh_state(environment text, object_type text,
 
 GRANT SELECT ON TABLE payments.accounts TO payments_admin;
 
-REVOKE ALL ON FUNCTION payments.register_account(environment text, account_id text, subject_type text, subject_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments.register_account(environment text, account_id text, subject_type text, subject_id text, charge_type text, open_to text, fee_percent numeric, fee_amount bigint, fee_currency text, on_behalf_of boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.register_subject_type(subject_type text, lookup regprocedure) FROM PUBLIC;
 
@@ -7574,7 +7695,7 @@ REVOKE ALL ON FUNCTION payments_private.attempt_has_another_object() FROM PUBLIC
 
 REVOKE ALL ON FUNCTION payments_private.attempt_named_in(p_metadata jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.attempt_of(p_environment text, p_session jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.attempt_of(p_environment text, p_account text, p_session jsonb, p_is_answer boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.audit(p_action text, p_target text, p_detail jsonb, p_source text) FROM PUBLIC;
 
@@ -7622,9 +7743,11 @@ REVOKE ALL ON FUNCTION payments_private.check_metadata(p_metadata jsonb) FROM PU
 
 REVOKE ALL ON FUNCTION payments_private.check_portal_configuration(p_configuration_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.check_prices(p_environment text, p_line_items jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.check_prices(p_environment text, p_account text, p_line_items jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.check_target(p_target regclass) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.check_terms(p_charge_type text, p_open_to text, p_fee_percent numeric, p_fee_amount bigint, p_fee_currency text, p_on_behalf_of boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.check_that_triggers_fire() FROM PUBLIC;
 
@@ -7678,6 +7801,8 @@ REVOKE ALL ON FUNCTION payments_private.current_subscription(p_environment text,
 
 REVOKE ALL ON FUNCTION payments_private.current_subscription_ids(p_environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_private.current_subscription_ids(p_environment text) TO payments_user;
+
+REVOKE ALL ON FUNCTION payments_private.customer_at(p_environment text, p_account text, p_subject_type text, p_subject_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) FROM PUBLIC;
 
@@ -7752,6 +7877,8 @@ REVOKE ALL ON FUNCTION payments_private.extract_again(p_environment text, p_acco
 REVOKE ALL ON FUNCTION payments_private.extract_payment_facts(p_account text, p_object_type text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.fee_of(p_environment text, p_account text, p_line_items jsonb, p_percent numeric, OUT amount bigint, OUT currency text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.fetch_payer_accounts(p_environment text, p_account text, p_refs text[]) FROM PUBLIC;
 
@@ -8003,6 +8130,10 @@ REVOKE ALL ON FUNCTION payments_private.may_claim(p_metadata jsonb, p_subject_ke
 
 REVOKE ALL ON FUNCTION payments_private.may_link(p_link payments_private.linked_tables, p_object_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.may_sell_through(p_environment text, p_account text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_private.may_sell_through(p_environment text, p_account text) TO payments_user;
+GRANT ALL ON FUNCTION payments_private.may_sell_through(p_environment text, p_account text) TO payments_anon;
+
 REVOKE ALL ON FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.members_lookup(p_members regclass, p_subject_column name, p_user_column name, p_user_type text, p_condition text) FROM PUBLIC;
@@ -8039,7 +8170,7 @@ REVOKE ALL ON FUNCTION payments_private.note_refresh() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.now() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.object_of_checkout(p_environment text, p_object_type text, p_checkout_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.object_of_checkout(p_environment text, p_account_id text, p_object_type text, p_checkout_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.object_of_metadata(p_link integer, p_value text) FROM PUBLIC;
 
@@ -8257,9 +8388,14 @@ REVOKE ALL ON FUNCTION payments_private.save_link(p_link payments_private.linked
 
 REVOKE ALL ON FUNCTION payments_private.search_delay() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.sells_directly(p_environment text, p_account text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_private.sells_directly(p_environment text, p_account text) TO payments_user;
+
 REVOKE ALL ON FUNCTION payments_private.set_for_logins(p_setting text, p_values text[], p_below_ms integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.settle_same_seconds(p_events uuid[], p_until timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.settle_terms() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.settle_thin_events(p_ids uuid[], p_error text) FROM PUBLIC;
 
@@ -8328,6 +8464,8 @@ REVOKE ALL ON FUNCTION payments_private.tell_of_answer() FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.tell_of_object(p_link payments_private.linked_tables, p_key jsonb, p_object_id text, p_direction text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.tells_of_payments(p_object_type text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.terms_asked_of_stripe(p_checkout_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.touch(p_link integer, p_values text[], p_by_id boolean) FROM PUBLIC;
 

@@ -70,7 +70,8 @@ end
 $$;
 comment on function payments_private.check_environment(text) is 'Raises PY001 for an unknown environment, 42501 for one that is closed.';
 
-create or replace function payments_private.check_prices(p_environment text, p_line_items jsonb) returns void
+create or replace function payments_private.check_prices(p_environment text, p_account text, p_line_items jsonb)
+  returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -85,9 +86,10 @@ begin
     from jsonb_array_elements(p_line_items) with ordinality i (value, place)
    where not exists (
      select from payments.stripe_prices p
-       left join payments.stripe_products d on d.environment = p.environment and d.account_id is null
-         and d.product_id = p.product_id
-      where p.environment = p_environment and p.account_id is null and p.price_id = i.value ->> 'price'
+       left join payments.stripe_products d on d.environment = p.environment
+         and d.account_id is not distinct from p_account and d.product_id = p.product_id
+      where p.environment = p_environment and p.account_id is not distinct from p_account
+        and p.price_id = i.value ->> 'price'
         and (v_rule = 'mirrored' or p.active and d.active is not false));
   if v_place is not null then
     perform payments_private.refuse(format('line_items[%s].price', v_place), 'is not for sale',
@@ -95,7 +97,7 @@ begin
   end if;
 end
 $$;
-comment on function payments_private.check_prices(text, jsonb) is 'Raises PY001 for a price that may not be asked for. What is refused says nothing of whether it exists.';
+comment on function payments_private.check_prices(text, text, jsonb) is 'Raises PY001 for a price that may not be asked for. What is refused says nothing of whether it exists.';
 
 create or replace function payments_private.check_portal_configuration(p_configuration_id text) returns void
 language plpgsql

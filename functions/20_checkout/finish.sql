@@ -9,6 +9,7 @@ as $$
 declare
   v_row    payments.stripe_checkout_sessions;
   v_stamps jsonb;
+  v_terms  jsonb := '{}';
 begin
   select s.* into v_row from payments.stripe_checkout_sessions s where s.id = checkout_request.id;
   if not found then
@@ -27,8 +28,13 @@ begin
         'insforge_subject_id', v_row.subject_id));
   end if;
 
+  if v_row.seller_account_id is not null then
+    v_terms := payments_private.terms_asked_of_stripe(v_row.id);
+  end if;
+
   return jsonb_strip_nulls(jsonb_build_object(
     'mode', v_row.mode,
+    'currency', v_terms -> 'currency',
     'line_items', v_row.line_items,
     'success_url', v_row.success_url,
     'cancel_url', v_row.cancel_url,
@@ -39,12 +45,12 @@ begin
     'customer_creation',
     case when v_row.customer_id is null and v_row.mode = 'payment' and v_row.subject_type is not null then 'always' end,
     'metadata', v_stamps,
-    'payment_intent_data', case when v_row.mode = 'payment' then jsonb_build_object('metadata', v_stamps) end,
-    'subscription_data', case when v_row.mode = 'subscription' then jsonb_build_object('metadata', v_stamps) end));
+    case v_row.mode when 'payment' then 'payment_intent_data' else 'subscription_data' end,
+    jsonb_build_object('metadata', v_stamps) || coalesce(v_terms -> 'data', '{}')));
 end
 $$;
 comment on function payments.checkout_request(uuid) is
-  'The parameters of Stripe''s "Create a Checkout Session" for an attempt; the subject travels in the metadata of session, subscription and payment intent. The same for every retry, as Stripe''s idempotency keys demand. Raises PY005 for an unknown id.';
+  'The parameters of Stripe''s "Create a Checkout Session" for an attempt; the subject travels in the metadata of session, subscription and payment intent. They are for the connected account in the attempts account_id, if there is one (Stripe-Account). The same for every retry, as Stripe''s idempotency keys demand. Raises PY005 for an unknown id.';
 
 -- Observed at the session's own created time: the answer shows the session as it was made, also when a retry with the
 -- same idempotency key gets it later, and an event that came before it stays the newer.
@@ -68,19 +74,24 @@ begin
   elsif payments_private.json_boolean(session -> 'livemode') <> (v_row.environment = 'live') then
     raise exception 'a session of the other mode' using errcode = 'PY008', detail = session ->> 'id',
       hint = 'Use the key of the attempt''s environment.';
-  elsif payments_private.attempt_of(v_row.environment, session) is distinct from v_row.id
+  elsif payments_private.attempt_of(v_row.environment, v_row.account_id, session, p_is_answer => true)
+        is distinct from v_row.id
     or coalesce(v_row.checkout_session_id <> session ->> 'id', false) then
     raise exception 'the session answers another attempt' using errcode = 'PY006', detail = session ->> 'id',
       hint = 'Create it with the parameters of payments.checkout_request(id).';
   end if;
 
-  v_snapshot := row(v_row.environment, null::text, 'checkout.session', session ->> 'id', session,
+  if v_row.account_id is not null then  -- whose own events are not believed to name an attempt
+    update payments.stripe_checkout_sessions s set checkout_session_id = session ->> 'id', updated_at = now()
+     where s.id = v_row.id and s.checkout_session_id is null;
+  end if;
+  v_snapshot := row(v_row.environment, v_row.account_id, 'checkout.session', session ->> 'id', session,
                     coalesce(payments_private.json_time(session -> 'created'), payments_private.now()), null::text,
                     null::text, null::jsonb,
                     payments_private.references_of('checkout.session', session), null::text);
-  perform payments_private.lock_snapshots(v_row.environment, null, array[v_snapshot]);
-  perform payments_private.apply_snapshots(v_row.environment, null, array[v_snapshot]);
-  perform payments_private.project_checkout_sessions(v_row.environment, null, array[session ->> 'id']);
+  perform payments_private.lock_snapshots(v_row.environment, v_row.account_id, array[v_snapshot]);
+  perform payments_private.apply_snapshots(v_row.environment, v_row.account_id, array[v_snapshot]);
+  perform payments_private.project_checkout_sessions(v_row.environment, v_row.account_id, array[session ->> 'id']);
 
   select s.* into v_row from payments.stripe_checkout_sessions s where s.id = finish_checkout.id;
   return v_row;

@@ -16,16 +16,19 @@ begin
   elsif new.return_url is not null then
     perform payments_private.check_url('return_url', new.return_url);
   end if;
+  if new.account_id !~ '^acct_[A-Za-z0-9_]{1,250}$' then
+    perform payments_private.refuse('account_id', 'must be the id of an account');
+  end if;
 
   new.owner_key := coalesce(payments.caller_key(), '');
   new.customer_id := '';
   -- Whether a subject has a customer is told only to those who may bill it; all others meet the policy.
   if new.subject_type || ':' || new.subject_id = any (payments_private.current_subject_keys()) then
-    select m.provider_customer_id into new.customer_id
-      from payments.customer_mappings m
-     where m.provider = 'stripe' and m.environment = new.environment and m.account_id is null
-       and m.subject_type = new.subject_type and m.subject_id = new.subject_id;
-    if not found then
+    if new.account_id is null or payments_private.sells_directly(new.environment, new.account_id) then
+      new.customer_id := payments_private.customer_at(new.environment, new.account_id, new.subject_type,
+                                                      new.subject_id);
+    end if;
+    if coalesce(new.customer_id, '') = '' then
       raise exception 'this subject has no Stripe customer yet' using errcode = 'PY004',
         detail = new.subject_type || ':' || new.subject_id, hint = 'It gets one with its first completed checkout.';
     end if;
@@ -41,7 +44,9 @@ create trigger prepare_portal_session
   for each row execute function payments_private.prepare_portal_session();
 
 create or replace function payments.begin_portal_session(
-  environment text, subject_type text, subject_id text, return_url text default null, configuration_id text default null
+  environment text, subject_type text, subject_id text, return_url text default null,
+  configuration_id text default null,
+  account_id text default null
 ) returns payments.stripe_customer_portal_sessions
 language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
@@ -50,16 +55,16 @@ declare
   v_row payments.stripe_customer_portal_sessions;
 begin
   insert into payments.stripe_customer_portal_sessions (environment, subject_type, subject_id, return_url,
-                                                        configuration_id)
+                                                        configuration_id, account_id)
   values (begin_portal_session.environment, begin_portal_session.subject_type, begin_portal_session.subject_id,
-          begin_portal_session.return_url, begin_portal_session.configuration_id)
+          begin_portal_session.return_url, begin_portal_session.configuration_id, begin_portal_session.account_id)
   returning * into v_row;
   return v_row;
 end
 $$;
-comment on function payments.begin_portal_session(text, text, text, text, text) is
-  'Begins a billing portal session as the caller. Raises 42501 for a subject the caller may not bill, PY004 for one without a Stripe customer, PY001 for an invalid field.';
-grant execute on function payments.begin_portal_session(text, text, text, text, text) to payments_user;
+comment on function payments.begin_portal_session(text, text, text, text, text, text) is
+  'Begins a billing portal session as the caller, at a connected account that sells directly, or at our own. Raises 42501 for a subject the caller may not bill, PY004 for one without a Stripe customer there, PY001 for an invalid field.';
+grant execute on function payments.begin_portal_session(text, text, text, text, text, text) to payments_user;
 
 create or replace function payments.portal_request(id uuid) returns jsonb
 language plpgsql stable security definer  -- the service may not read portal sessions except through here

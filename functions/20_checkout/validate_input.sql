@@ -176,10 +176,16 @@ begin
     perform payments_private.refuse('customer_email', 'is not an e-mail address');
   elsif new.idempotency_key !~ '^[^[:cntrl:]]{1,255}$' then
     perform payments_private.refuse('idempotency_key', 'must have 1 to 255 characters');
+  elsif new.seller_account_id !~ '^acct_[A-Za-z0-9_]{1,250}$' then
+    perform payments_private.refuse('account_id', 'must be the id of an account');
+  end if;
+  new.account_id := null;
+  if new.seller_account_id is not null and payments_private.sells_directly(new.environment, new.seller_account_id) then
+    new.account_id := new.seller_account_id;
   end if;
   new.metadata := coalesce(new.metadata, '{}');
   perform payments_private.check_line_items(new.line_items);
-  perform payments_private.check_prices(new.environment, new.line_items);
+  perform payments_private.check_prices(new.environment, new.account_id, new.line_items);
   perform payments_private.check_url('success_url', new.success_url);
   perform payments_private.check_url('cancel_url', new.cancel_url);
   perform payments_private.check_metadata(new.metadata);
@@ -195,14 +201,11 @@ begin
   end if;
 
   -- The customer is settled with the attempt: a retry has to ask Stripe for the very same.
-  select m.provider_customer_id into new.customer_id
-    from payments.customer_mappings m
-   where m.provider = 'stripe' and m.environment = new.environment and m.account_id is null
-     and m.subject_type = new.subject_type and m.subject_id = new.subject_id;
+  new.customer_id := payments_private.customer_at(new.environment, new.account_id, new.subject_type, new.subject_id);
 
-  new.request_hash := encode(sha256(convert_to(jsonb_build_array(
+  new.request_hash := encode(sha256(convert_to((jsonb_build_array(
     new.mode, new.line_items, new.success_url, new.cancel_url, new.subject_type, new.subject_id, new.customer_email,
-    new.metadata)::text, 'UTF8')), 'hex');
+    new.metadata) || coalesce(to_jsonb(new.seller_account_id), '[]'))::text, 'UTF8')), 'hex');
   return new;
 end
 $$;

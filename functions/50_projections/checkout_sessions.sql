@@ -14,7 +14,11 @@ end
 $$;
 comment on function payments_private.attempt_named_in(jsonb) is 'The id of a checkout attempt that metadata names, whosever it is, or null.';
 
-create or replace function payments_private.attempt_of(p_environment text, p_session jsonb) returns uuid
+-- A connected account can write into the metadata of its sessions what it likes, our stamps too, which it sees there.
+-- Of its sessions those are ours that Stripe has answered to ourselves; of a trusted account's what the metadata says.
+create or replace function payments_private.attempt_of(
+  p_environment text, p_account text, p_session jsonb, p_is_answer boolean default false
+) returns uuid
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -23,14 +27,17 @@ declare
 begin
   select s.id into v_id
     from payments.stripe_checkout_sessions s
-   where s.environment = p_environment and s.checkout_session_id = payments_private.json_text(p_session -> 'id');
-  if v_id is null and payments_private.stamp_is_believed(p_session -> 'metadata') then
+   where s.environment = p_environment and s.checkout_session_id = payments_private.json_text(p_session -> 'id')
+     and s.account_id is not distinct from p_account;
+  if v_id is null and (p_is_answer or payments_private.account_is_trusted(p_account))
+    and payments_private.stamp_is_believed(p_session -> 'metadata') then
     v_id := payments_private.attempt_named_in(p_session -> 'metadata');
   end if;
   return v_id;
 end
 $$;
-comment on function payments_private.attempt_of(text, jsonb) is 'The id of the checkout attempt that a Stripe Checkout Session answers, or null when it is none of ours.';
+comment on function payments_private.attempt_of(text, text, jsonb, boolean) is
+  'The id of the checkout attempt that a Checkout Session of an account answers, or null when it is none of ours. p_is_answer: Stripe has answered it to ourselves.';
 
 create or replace function payments_private.project_checkout_sessions(p_environment text, p_account text, p_ids text[])
   returns void
@@ -46,7 +53,7 @@ begin
               where x.environment = p_environment and x.account_id is not distinct from p_account
                 and x.object_type = 'checkout.session' and x.object_id = i.id
               limit 1) o,
-           lateral (select payments_private.attempt_of(p_environment, o.data)) a (id)
+           lateral (select payments_private.attempt_of(p_environment, p_account, o.data)) a (id)
      order by a.id, o.object_id
   )
   update payments.stripe_checkout_sessions s
@@ -67,7 +74,7 @@ begin
          updated_at = now()
     from sessions n
    where s.id = any (array(select m.attempt_id from sessions m)) and s.id = n.attempt_id
-     and s.environment = p_environment and p_account is null
+     and s.environment = p_environment and s.account_id is not distinct from p_account
      and (s.checkout_session_id is null or s.checkout_session_id = n.object_id);
 end
 $$;

@@ -53,10 +53,11 @@ declare
   v_products text[] := coalesce(p_invoice.products, p_session.products);
   v_prices   text[] := coalesce(p_invoice.prices, p_session.prices);
 begin
-  if v_price is null and p_session.reference is not null and p_account is null then
+  if v_price is null and p_session.reference is not null then
     select payments_private.json_text(c.line_items #> '{0,price}') into v_price
       from payments.stripe_checkout_sessions c
      where c.environment = p_environment and c.checkout_session_id = substr(p_session.reference, 18)
+       and c.account_id is not distinct from p_account
      limit 1;
   end if;
   return jsonb_strip_nulls(jsonb_build_object(

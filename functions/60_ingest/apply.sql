@@ -201,7 +201,7 @@ begin
       v_payments := v_payments || payments_private.payments_of_subscriptions(p_environment, p_account, v_resubjected);
     end if;
   end if;
-  if p_sessions <> '{}' and p_account is null then
+  if p_sessions <> '{}' then
     perform payments_private.project_checkout_sessions(p_environment, p_account, p_sessions);
   end if;
   if cardinality(p_groups) > 1 then  -- some may have been joined since

@@ -151,7 +151,7 @@ begin
   if v_link.found_by = 'checkout' then
     v_values := array(
       select s.id::text from payments.stripe_checkout_sessions s
-       where s.environment = v_link.environment
+       where s.environment = v_link.environment and s.account_id is not distinct from v_link.account_id
          and case v_link.object_type when 'payment_intent' then s.payment_intent_id = p_object_id
                                      when 'subscription' then s.subscription_id = p_object_id
                                      when 'customer' then s.customer_id = p_object_id

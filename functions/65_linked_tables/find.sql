@@ -40,7 +40,7 @@ $$;
 comment on function payments_private.current_customer(text, text, text, text) is 'Returns the Stripe customer that a subject is mapped to, or null.';
 
 create or replace function payments_private.object_of_checkout(
-  p_environment text, p_object_type text, p_checkout_id text
+  p_environment text, p_account_id text, p_object_type text, p_checkout_id text
 ) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -50,11 +50,11 @@ begin
     select case p_object_type when 'payment_intent' then s.payment_intent_id when 'subscription' then s.subscription_id
                               when 'customer' then s.customer_id else s.checkout_session_id end
       from payments.stripe_checkout_sessions s
-     where s.environment = p_environment
+     where s.environment = p_environment and s.account_id is not distinct from p_account_id
        and s.id = case when p_checkout_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then p_checkout_id::uuid end);
 end
 $$;
-comment on function payments_private.object_of_checkout(text, text, text) is
+comment on function payments_private.object_of_checkout(text, text, text, text) is
   'Returns the payment intent, subscription, customer or session that answers a checkout attempt, or null.';
 
 create or replace function payments_private.object_of_metadata(p_link integer, p_value text) returns text
@@ -88,8 +88,8 @@ begin
           p_link.environment, p_link.account_id, p_link.match ->> 'subject_type', v_match)
         else format('payments_private.current_subscription(%L, %L, %L || %s)',
           p_link.environment, p_link.account_id, (p_link.match ->> 'subject_type') || ':', v_match) end
-    when 'checkout' then format('payments_private.object_of_checkout(%L, %L, %s)', p_link.environment,
-                                p_link.object_type, v_match)
+    when 'checkout' then format('payments_private.object_of_checkout(%L, %L, %L, %s)',
+      p_link.environment, p_link.account_id, p_link.object_type, v_match)
     else format('payments_private.object_of_metadata(%s, %s)', p_link.link_id, v_match)
   end;
 end

@@ -50,10 +50,12 @@ begin
     when 'checkout.session' then exists (
       select from payments.stripe_checkout_sessions s
        where s.environment = p_link.environment and s.checkout_session_id = p_object_id
+         and s.account_id is not distinct from p_link.account_id
          and (s.subject_key = any (v_keys) or s.owner_key = payments.caller_key()))
     when 'payment_intent' then exists (
       select from payments.stripe_checkout_sessions s
        where s.environment = p_link.environment and s.payment_intent_id = p_object_id
+         and s.account_id is not distinct from p_link.account_id
          and (s.subject_key = any (v_keys) or s.owner_key = payments.caller_key()))
       or exists (
         select from payments.transactions t

@@ -13,6 +13,14 @@ declare
   v_of         text := split_part(p_stage, ' ', 2);
   v_projection payments_private.projections;
 begin
+  if p_stage in ('project account', 'project application') then  -- an account tells of itself, the platform of all
+    return query
+      select 'accounts', a.account_id, to_jsonb(a) - array['id', 'created_at', 'updated_at']
+        from unnest(case v_of when 'account' then p_keys else array[p_account] end) k, lateral (
+          select * from payments.accounts x where x.environment = p_environment and x.account_id = k offset 0) a
+       where k = p_account or p_account is null;
+    return;
+  end if;
   for v_projection in
     select p.* from payments_private.projections p
      where v_of = any (p.object_types) and p_stage like 'project %' or p.table_name = v_of
@@ -71,7 +79,7 @@ begin
     when p_stage = 'project checkout.session' then
       return query
         select 'stripe_checkout_sessions', s.id::text, to_jsonb(s) - array['id', 'created_at', 'updated_at']
-          from (select distinct payments_private.attempt_of(p_environment, o.data)
+          from (select distinct payments_private.attempt_of(p_environment, p_account, o.data)
                   from unnest(p_keys) k, lateral (
                     select x.data from payments.stripe_objects x
                      where x.environment = p_environment and x.account_id is not distinct from p_account
@@ -79,12 +87,6 @@ begin
                lateral (
                  select * from payments.stripe_checkout_sessions x where x.id = a.id and x.environment = p_environment
                     and x.account_id is not distinct from p_account offset 0) s;
-    when p_stage in ('project account', 'project application') then  -- an account tells of itself, the platform of all
-      return query
-        select 'accounts', a.account_id, to_jsonb(a) - array['id', 'created_at', 'updated_at']
-          from unnest(case v_of when 'account' then p_keys else array[p_account] end) k, lateral (
-            select * from payments.accounts x where x.environment = p_environment and x.account_id = k offset 0) a
-         where k = p_account or p_account is null;
     when p_stage like 'linked %' then
       return query select * from payments_private.linked_rows_of(p_environment, p_account, v_of, p_keys);
 

@@ -68,7 +68,7 @@ $$;
 comment on function payments.let_worker_ask(boolean) is 'Whether workers ask Stripe for attempts that plain SQL begins, as the worker that was started last was told.';
 
 create or replace function payments.claim_checkouts(max_attempts integer default 8, lease interval default '2 minutes')
-  returns table (id uuid, environment text)
+  returns table (id uuid, environment text, account_id text)
 language plpgsql security definer  -- the service may not read or write attempts except through here
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -87,7 +87,7 @@ begin
           and x.ask_after > clock_timestamp() - interval '1 hour'
         order by x.ask_after limit max_attempts
           for update skip locked))
-    returning s.id, s.environment;
+    returning s.id, s.environment, s.account_id;
 end
 $$;
 comment on function payments.claim_checkouts(integer, interval) is

@@ -73,6 +73,8 @@ begin
   delete from payments_private.refresh_queue q where q.environment = p_environment and q.account = p_account_id;
   delete from payments_private.sweeps s where s.environment = p_environment and s.account = p_account_id;
   delete from payments_private.connected_accounts a where a.environment = p_environment and a.account = p_account_id;
+  update payments.stripe_checkout_sessions s set account_id = null where s.environment = p_environment
+     and s.account_id = p_account_id;
   delete from payments.accounts a where a.environment = p_environment and a.account_id = p_account_id;
   delete from payments_private.same_second_snapshots s where s.environment = p_environment and s.account = p_account_id;
   delete from payments_private.stored_objects o where o.environment = p_environment and o.account = p_account_id;

@@ -624,13 +624,14 @@ def begin_checkout(
     customer_email: str | None = None,
     metadata: Mapping[str, str] | None = None,
     idempotency_key: str | None = None,
+    account_id: str | None = None,
 ) -> Query[Row]:
     """As the caller: a new `payments.stripe_checkout_sessions` row, or the caller's earlier one for the same key."""
     return Query(
         """select * from payments.begin_checkout(
                environment => %s, mode => %s, line_items => %s::jsonb, success_url => %s, cancel_url => %s,
                subject_type => %s, subject_id => %s, customer_email => %s, metadata => %s::jsonb,
-               idempotency_key => %s)""",
+               idempotency_key => %s, account_id => %s)""",
         (
             environment,
             mode,
@@ -642,6 +643,7 @@ def begin_checkout(
             customer_email,
             _json(metadata),
             idempotency_key,
+            account_id,
         ),
         _row,
     )
@@ -672,12 +674,14 @@ def begin_portal_session(
     subject_id: str,
     return_url: str | None = None,
     configuration_id: str | None = None,
+    account_id: str | None = None,
 ) -> Query[Row]:
     """As the caller: a new `payments.stripe_customer_portal_sessions` row."""
     return Query(
         """select * from payments.begin_portal_session(
-               environment => %s, subject_type => %s, subject_id => %s, return_url => %s, configuration_id => %s)""",
-        (environment, subject_type, subject_id, return_url, configuration_id),
+               environment => %s, subject_type => %s, subject_id => %s, return_url => %s, configuration_id => %s,
+               account_id => %s)""",
+        (environment, subject_type, subject_id, return_url, configuration_id, account_id),
         _row,
     )
 

@@ -48,6 +48,7 @@ MEMBERS = {
     "line_items": "lineItems", "success_url": "successUrl", "cancel_url": "cancelUrl", "subject_type": "subject.type",
     "subject_id": "subject.id", "customer_email": "customerEmail", "idempotency_key": "idempotencyKey",
     "return_url": "returnUrl", "configuration_id": "configuration", "guest_secret": "X-Payments-Guest-Secret",
+    "account_id": "account",
 }  # fmt: skip
 """SQL's names of what a body calls otherwise."""
 
@@ -77,12 +78,14 @@ class CheckoutBody(Body):
     customer_email: Text | None = None
     metadata: dict[Text, Text] | None = None
     idempotency_key: Text | None = None
+    account: Text | None = None
 
 
 class PortalBody(Body):
     subject: Subject
     return_url: Text | None = None
     configuration: Text | None = None
+    account: Text | None = None
 
 
 class KeyBody(Body):

@@ -136,8 +136,6 @@ ROUTES: Final[dict[str, Route]] = {
             "record_webhook_endpoint",
             "caller_key",
             "billable_subjects",
-            "begin_checkout",
-            "begin_portal_session",
             "begin_sign_in",
             "note_sign_in",
             "sign_in_wait",

@@ -37,16 +37,24 @@ class StripeRequest:
     parameters: Mapping[str, Any]
     idempotency_key: str | None = None
     method: Literal["post", "delete"] = "post"
+    account_id: str | None = None
+    """The connected account that it is for; None: the client's."""
 
 
-def create_checkout_session(parameters: Mapping[str, Any], checkout_id: object) -> StripeRequest:
-    """The Checkout Session of one row of `payments.stripe_checkout_sessions`."""
-    return StripeRequest("/v1/checkout/sessions", parameters, f"pg-payments:checkout:{checkout_id}")
+def create_checkout_session(
+    parameters: Mapping[str, Any], checkout_id: object, account_id: str | None = None
+) -> StripeRequest:
+    """The Checkout Session of one row of `payments.stripe_checkout_sessions`, on the row's account."""
+    key = f"pg-payments:checkout:{checkout_id}"
+    return StripeRequest("/v1/checkout/sessions", parameters, key, account_id=account_id)
 
 
-def create_portal_session(parameters: Mapping[str, Any], portal_id: object) -> StripeRequest:
-    """The billing portal session of one row of `payments.stripe_customer_portal_sessions`."""
-    return StripeRequest("/v1/billing_portal/sessions", parameters, f"pg-payments:portal:{portal_id}")
+def create_portal_session(
+    parameters: Mapping[str, Any], portal_id: object, account_id: str | None = None
+) -> StripeRequest:
+    """The billing portal session of one row of `payments.stripe_customer_portal_sessions`, on the row's account."""
+    key = f"pg-payments:portal:{portal_id}"
+    return StripeRequest("/v1/billing_portal/sessions", parameters, key, account_id=account_id)
 
 
 @dataclass(frozen=True)
@@ -168,7 +176,8 @@ def refusal(error: stripe.StripeError) -> StripeRefused:
 
 def _arguments(request: StripeRequest) -> dict[str, Any]:
     key = {"idempotency_key": request.idempotency_key} if request.idempotency_key else {}
-    return {**request.parameters, **key}
+    account = {"stripe_account": request.account_id} if request.account_id else {}
+    return {**request.parameters, **key, **account}
 
 
 def _told(answer: stripe.StripeResponse) -> StripeAnswer:

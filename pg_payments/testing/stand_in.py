@@ -36,6 +36,8 @@ class StandIn:
     def __init__(self, base_url: str = "http://127.0.0.1") -> None:
         self.base_url = base_url
         self.requests: dict[str, int] = {}
+        self.last_account: str | None = None
+        """The connected account on which something was made last; None: its own."""
         self.before_answer: Callable[[str], Awaitable[None]] | None = None
         """Called with the path before an answer is sent: a test may let Stripe hang or fail here."""
         self._objects: dict[str, Json] = {}
@@ -179,6 +181,7 @@ class StandIn:
             asked = await form_of(request)
             with self._lock:
                 self.requests[path] = self.requests.get(path, 0) + 1
+                self.last_account = request.headers.get("stripe-account")
                 try:
                     answer = self._answered(key, asked, action)
                 except Refusal as refusal:

@@ -43,7 +43,7 @@ def _asked(stripe: StripeApi | None, request: Any, each: Row) -> str | StripeRef
     if stripe is None:
         return None
     try:
-        return stripe.send(create_checkout_session(request, each["id"]))
+        return stripe.send(create_checkout_session(request, each["id"], each["account_id"]))
     except StripeRefused as refused:
         return refused
 

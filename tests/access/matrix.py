@@ -32,7 +32,7 @@ SCHEMAS: Final = {
 COLUMNS: Final = {
     "payments.accounts": (
         "id environment account_id name country charges_enabled payouts_enabled deauthorized_at subject_type subject_id "
-        "subject_key created_at updated_at "
+        "subject_key charge_type open_to fee_percent fee_amount fee_currency on_behalf_of created_at updated_at "
     ),
     "payments.account_transactions": (
         "id environment account_id type status provider_object_type provider_object_id provider_parent_object_type "
@@ -56,13 +56,13 @@ COLUMNS: Final = {
         "last_sync_error last_sync_counts created_at updated_at masked_key "
     ),
     "payments.stripe_checkout_sessions": (
-        "id environment account_id mode status payment_status subject_type subject_id subject_key owner_key "
+        "id environment account_id seller_account_id mode status payment_status subject_type subject_id subject_key owner_key "
         "customer_email line_items success_url cancel_url idempotency_key request_hash metadata "
         "checkout_session_id customer_id payment_intent_id subscription_id url last_error created_at "
         "updated_at ask_after "
     ),
     "payments.stripe_customer_portal_sessions": (
-        "id environment status subject_type subject_id subject_key owner_key customer_id return_url "
+        "id environment status subject_type subject_id subject_key owner_key customer_id account_id return_url "
         "configuration_id url last_error created_at updated_at "
     ),
     "payments.stripe_objects": (
@@ -116,6 +116,9 @@ COLUMNS: Final = {
         "id environment account_id type status provider_object_type provider_object_id provider_parent_object_type "
         "provider_parent_object_id amount amount_refunded currency description paid_at failed_at refunded_at "
         "provider_created_at "
+    ),
+    "payments_private.checkout_terms": (
+        "checkout_id account_id charge_type fee_percent fee_amount currency on_behalf_of "
     ),
     "payments_private.linked_tables": (
         "link_id target kind environment account_id object_type anchor_id found_by match match_column id_column "
@@ -203,7 +206,8 @@ BOOKKEEPING: Final = (
 ALL: Final = "*"
 
 _REQUEST = (
-    "environment mode line_items success_url cancel_url subject_type subject_id customer_email metadata idempotency_key"
+    "environment mode line_items success_url cancel_url subject_type subject_id customer_email metadata idempotency_key "
+    "seller_account_id"
 )
 
 RIGHTS: Final = {
@@ -214,7 +218,7 @@ RIGHTS: Final = {
         "payments_user",
         "insert",
         "payments.stripe_customer_portal_sessions",
-    ): "environment subject_type subject_id return_url configuration_id",
+    ): "environment subject_type subject_id return_url configuration_id account_id",
     ("payments_user", "select", "payments.stripe_customer_portal_sessions"): ALL,
     # Guests begin checkouts.
     ("payments_anon", "insert", "payments.stripe_checkout_sessions"): _REQUEST,
@@ -276,14 +280,14 @@ OPENED: Final = {
 """What ``payments.open_to_users(what)`` adds, until ``payments.close_to_users(what)``."""
 
 FUNCTIONS: Final = {
-    "payments.register_account(text, text, text, text)": "",
+    "payments.register_account(text, text, text, text, text, text, numeric, bigint, text, boolean)": "",
     "payments.allow_origins(text[])": "",
     "payments.allow_portal_configurations(text[])": "",
     "payments.allow_prices(text)": "",
     "payments.allow_stamps(text)": "",
     "payments.trust_accounts(text[])": "",
-    "payments.begin_checkout(text, text, jsonb, text, text, text, text, text, jsonb, text)": "payments_user payments_anon",
-    "payments.begin_portal_session(text, text, text, text, text)": "payments_user",
+    "payments.begin_checkout(text, text, jsonb, text, text, text, text, text, jsonb, text, text)": "payments_user payments_anon",
+    "payments.begin_portal_session(text, text, text, text, text, text)": "payments_user",
     "payments.billable_subjects()": "payments_user",
     "payments.caller_key()": "payments_user payments_anon",
     "payments.checkout_request(uuid)": "payments_service",
@@ -398,6 +402,8 @@ FUNCTIONS: Final = {
     "payments_private.current_customer_ids()": "payments_user",  # as below
     "payments_private.current_subscription_ids(text)": "payments_user",  # as below
     "payments_private.current_subject_keys()": "payments_user",  # the policies call it; nobody else can name it
+    "payments_private.may_sell_through(text, text)": "payments_user payments_anon",  # the policies call it
+    "payments_private.sells_directly(text, text)": "payments_user",  # as above
     "payments_private.current_account_ids(text)": "payments_user payments_admin",  # a view calls it as whoever reads
 }
 """Who may execute it, besides the owner."""
@@ -692,6 +698,11 @@ INTERNALS: Final = """
     project_customer_mappings
     is_deauthorized
     refuse_deauthorized
+    check_terms
+    customer_at
+    fee_of
+    settle_terms
+    terms_asked_of_stripe
     project_account
     project_accounts
     project_customers

@@ -322,3 +322,45 @@ def test_wrong_portal_bodies_are_refused(site: Site, body: dict[str, Any], field
     answer = site.post("customer-portal-sessions", json.dumps(body), token())
     assert answer.status_code == 400
     assert answer.json()["message"].startswith(field)
+
+
+SELLER = "acct_1Seller"
+
+
+def test_a_checkout_is_made_on_the_account_that_sells(site: Site, conn: psycopg.Connection[Row]) -> None:
+    conn.execute(
+        """select payments.register_account('test', %s, null, null, 'direct', 'users', fee_amount => 90,
+                                            fee_currency => 'eur')""",
+        [SELLER],
+    )
+    answer = site.checkout(token(), account=SELLER)
+    assert (answer.status_code, site.stand_in.last_account) == (201, SELLER)
+    (row,) = attempts(conn)
+    assert (row["account_id"], row["status"]) == (SELLER, "open")
+    assert site.checkout(token()).status_code == 201
+    assert site.stand_in.last_account is None
+
+
+@pytest.mark.parametrize("account", ["acct_1Foreign", SELLER])
+def test_a_foreign_account_in_a_body_is_refused(site: Site, conn: psycopg.Connection[Row], account: str) -> None:
+    conn.execute("select payments.register_account('test', %s, 'user', %s, 'direct', 'owner')", [SELLER, BOB])
+    answer = site.checkout(token(), account=account)
+    assert (answer.status_code, answer.json()["error"], attempts(conn)) == (403, "FORBIDDEN", [])
+    assert asked_of_stripe(site) == 0
+
+
+@pytest.mark.parametrize(
+    "member",
+    ["applicationFeeAmount", "applicationFeePercent", "transferData", "onBehalfOf", "destination", "account_id"],
+)
+def test_a_body_names_neither_fee_nor_destination(site: Site, conn: psycopg.Connection[Row], member: str) -> None:
+    conn.execute("select payments.register_account('test', %s, null, null, 'direct', 'users')", [SELLER])
+    answer = site.checkout(token(), account=SELLER, **{member: "1"})
+    assert (answer.status_code, answer.json()["error"], attempts(conn)) == (400, "INVALID_REQUEST", [])
+
+
+@pytest.mark.parametrize("account", ["", "platform", "acct_1'; select 1"])
+def test_what_is_no_account_is_named_so(site: Site, account: str) -> None:
+    answer = site.checkout(token(), account=account)
+    assert answer.status_code == 400
+    assert "account" in json.dumps(answer.json())

@@ -201,7 +201,8 @@ def test_a_rebuild_computes_accounts_and_keeps_whose_they_are(conn: Connection) 
     before = conn.execute("select * from payments.accounts order by account_id").fetchall()
     assert conn.execute("select * from payments.verify_projections('test')").fetchall() == []
     conn.execute(
-        "update payments.accounts set name = 'wrong', deauthorized_at = case account_id when %s then null else now() end",
+        "update payments.accounts set name = 'wrong',"
+        " deauthorized_at = case account_id when %s then null else now() end",
         [B],
     )
     found = conn.execute("select projection, key from payments.verify_projections('test')").fetchall()

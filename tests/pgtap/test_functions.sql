@@ -131,9 +131,14 @@ select set_eq($$ select role || ' ' || name from callable where schema = 'paymen
 ], 'the interface');
 
 select set_eq($$ select role || ' ' || name from callable where schema = 'payments_private' $$, array[
+  'payments_admin current_account_ids',
+  'payments_anon may_sell_through',
+  'payments_user current_account_ids',
   'payments_user current_customer_ids',
   'payments_user current_subject_keys',
-  'payments_user current_subscription_ids'
+  'payments_user current_subscription_ids',
+  'payments_user may_sell_through',
+  'payments_user sells_directly'
 ], 'internals: only what policies call, and that without usage of the schema');
 
 select is_empty($$

@@ -14,6 +14,9 @@ create temporary view granted as
            else has_table_privilege(r.role, c.oid, p.privilege) end;
 
 select set_eq('select line from granted', array[
+  'payments_admin select payments.account_transactions',
+  'payments_admin select payments.accounts',
+  'payments_admin select payments_private.transactions_of_own_accounts',
   'payments_admin select payments.audit_log',
   'payments_admin select payments.customer_mappings',
   'payments_admin select payments.customers',
@@ -53,7 +56,7 @@ $$, $$
   select r.role || ' ' || c.name
     from unnest(array['payments_user', 'payments_anon']) r (role),
          unnest(array['environment', 'mode', 'line_items', 'success_url', 'cancel_url', 'subject_type', 'subject_id',
-                      'customer_email', 'metadata', 'idempotency_key']) c (name)
+                      'customer_email', 'metadata', 'idempotency_key', 'seller_account_id']) c (name)
 $$, 'checkout attempts: callers write the request, never its outcome or owner');
 
 select set_eq($$
@@ -64,7 +67,7 @@ select set_eq($$
      and has_column_privilege(r.role, a.attrelid, a.attnum, 'insert')
 $$, array[
   'payments_user environment', 'payments_user subject_type', 'payments_user subject_id', 'payments_user return_url',
-  'payments_user configuration_id'
+  'payments_user configuration_id', 'payments_user account_id'
 ], 'portal sessions: callers write the request, never the customer or the url');
 
 select is_empty($$

@@ -31,10 +31,11 @@ ROWS = 20_000
 FEW_ROWS = {"clock", "installation", "settings", "subject_types", "open_readings", "provider_connections"}
 """Tables of a handful of rows, which Postgres reads as a whole."""
 ON_DEMAND = {
-    "payments_private.check_portal_configuration", "payments_private.check_prices", "payments_private.follow_volume",
-    "payments_private.note_changed_hour",
+    "payments_private.check_portal_configuration", "payments_private.check_prices", "payments_private.customer_at",
+    "payments_private.follow_volume", "payments_private.note_changed_hour",
 }  # fmt: skip
-"""They read on only where the owner has limited prices or configurations, or somebody looks at the dashboard."""
+"""They read on only where the owner has limited prices or configurations, somebody looks at the dashboard, or it is
+sold for connected accounts."""
 MOST_ROWS = 40
 """Rows that one lookup may look at: a payment's objects."""
 MOST_HELD = 200

@@ -30,7 +30,7 @@ async def checkout_session(request: Request) -> Response:
         secret = request.headers.get(GUEST_HEADER)
         caller = checkout.recognisable(replace(caller, guest_secret=secret), wish.idempotency_key)
     stripe = await service.stripe(environment)
-    with _in_words(caller, wish.subject):
+    with _in_words(caller, wish.subject, wish.account):
         row = await checkout.start_checkout_async(
             service.pool,
             stripe,
@@ -45,6 +45,7 @@ async def checkout_session(request: Request) -> Response:
             customer_email=wish.customer_email,
             metadata=wish.metadata,
             idempotency_key=wish.idempotency_key,
+            account_id=wish.account,
         )
     headers = {GUEST_HEADER: caller.guest_secret, "Cache-Control": "no-store"} if caller.guest_secret else None
     return JSONResponse({"checkoutSession": translated(row, CHECKOUT_SESSION)}, 201, headers)
@@ -57,7 +58,7 @@ async def portal_session(request: Request) -> Response:
         raise NotSignedIn("a guest has no billing portal", hint="sign in: the portal is for users")
     wish = parsed(await body_of(request), PortalBody)
     stripe = await service.stripe(environment)
-    with _in_words(caller, wish.subject):
+    with _in_words(caller, wish.subject, wish.account):
         row = await checkout.start_portal_session_async(
             service.pool,
             stripe,
@@ -67,16 +68,21 @@ async def portal_session(request: Request) -> Response:
             subject_id=wish.subject.id,
             return_url=wish.return_url,
             configuration_id=wish.configuration,
+            account_id=wish.account,
         )
     return JSONResponse({"customerPortalSession": translated(row, PORTAL_SESSION)}, 201)
 
 
 @contextmanager
-def _in_words(caller: Caller, subject: Subject | None) -> Iterator[None]:
+def _in_words(caller: Caller, subject: Subject | None, account: str | None) -> Iterator[None]:
     """Says who may not do what where the database says no: its own words name tables and policies."""
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
+        if account is not None:
+            whom = f" for {subject.type} {subject.id}" if subject else ""
+            what = f"this caller may not buy through account {account}{whom}"
+            raise Forbidden(what, detail="account", hint="leave account out, or ask whoever runs the site") from error
         if caller.guest:
             what, next_actions = "a guest may only buy once, for nobody in particular", "sign in to bill a subject"
         elif subject is None:
