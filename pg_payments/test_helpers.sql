@@ -346,7 +346,8 @@ begin
   end if;
 
   foreach v_event in array v_events loop
-    v_answer := payments_test.deliver(v_event);
+    v_answer := payments_test.deliver(v_event || case when v_row.account_id is null then '{}'
+                                                   else jsonb_build_object('account', v_row.account_id) end);
     if v_answer <> 'processed' then
       return v_answer;
     end if;

@@ -180,7 +180,10 @@ begin
     perform payments_private.refuse('account_id', 'must be the id of an account');
   end if;
   new.account_id := null;
-  if new.seller_account_id is not null and payments_private.sells_directly(new.environment, new.seller_account_id) then
+  if new.seller_account_id is not null
+    and payments_private.may_sell_through(new.environment, new.seller_account_id)  -- all others meet the policy
+    and payments_private.sells_directly(new.environment, new.seller_account_id)
+  then
     new.account_id := new.seller_account_id;
   end if;
   new.metadata := coalesce(new.metadata, '{}');

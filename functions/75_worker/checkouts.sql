@@ -85,6 +85,7 @@ begin
        select x.id from payments.stripe_checkout_sessions x
         where x.status = 'initialized' and x.ask_after <= clock_timestamp()
           and x.ask_after > clock_timestamp() - interval '1 hour'
+          and (x.account_id is null or not payments_private.is_deauthorized(x.environment, x.account_id))
         order by x.ask_after limit max_attempts
           for update skip locked))
     returning s.id, s.environment, s.account_id;

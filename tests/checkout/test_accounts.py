@@ -402,6 +402,21 @@ def test_the_worker_is_told_on_which_account_to_ask(conn: Conn) -> None:
     conn.execute("select payments.let_worker_ask(true)")
     claimed = conn.execute("select account_id from payments.claim_checkouts()").fetchall()
     assert sorted(row["account_id"] or "" for row in claimed) == ["", A]
+    conn.execute("update payments.stripe_checkout_sessions set ask_after = now()")
+    ingest(conn, [event("evt_1", "account.application.deauthorized", A, {"id": "ca_1", "object": "application"})])
+    claimed = conn.execute("select account_id from payments.claim_checkouts()").fetchall()
+    assert [row["account_id"] for row in claimed] == [None]
+
+
+def test_what_a_closed_account_has_for_sale_is_not_told(conn: Conn) -> None:
+    """Whether the account has a price or not, the answer is that of a price that nobody has."""
+    ingest(conn, [price(A, "price_1", 1000), price(None, "price_0", 1000)])
+    conn.execute("select payments.allow_prices('mirrored')")
+    register(conn, "charge_type => 'direct', open_to => 'owner'")
+    told = {refusal(conn, begin, items=[{"price": name}]) for name in ("price_1", "price_none")}
+    assert told == {("PY001", "line_items[0].price")}
+    assert begin(conn, sub="ada", items=[{"price": "price_1"}])["account_id"] == A
+    assert refusal(conn, begin, sub="ada", items=[{"price": "price_0"}])[0] == "PY001"
 
 
 def test_what_becomes_ours_was_begun_by_ourselves(conn: Conn) -> None:
