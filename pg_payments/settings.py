@@ -19,6 +19,9 @@ LENGTHS = {"jwt_secret": 32, "admin_api_key": 20}
 NOT_FOR_TOKENS = frozenset({"payments_owner", "payments_service", "payments_keys"})
 """Groups that no token may act as: what they may do is for servers and owners."""
 
+ACCOUNT_KEY = re.compile(r"(?P<account>acct_[A-Za-z0-9_]+) *= *(?P<key>[rs]k_(?P<mode>test|live)_[A-Za-z0-9_]+)")
+"""An account and the key of its own."""
+
 ORIGIN = re.compile(
     r"(?!http://[^/]*:80$|https://[^/]*:443$)"
     r"[a-z][a-z0-9+.-]*://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?"
@@ -50,6 +53,8 @@ class Settings(BaseSettings):
 
     stripe_test_secret_key: SecretStr | None = Field(default=None, validation_alias="STRIPE_TEST_SECRET_KEY")
     stripe_live_secret_key: SecretStr | None = Field(default=None, validation_alias="STRIPE_LIVE_SECRET_KEY")
+    stripe_account_keys: SecretStr | None = Field(default=None, validation_alias="STRIPE_ACCOUNT_KEYS")
+    """Keys of other accounts' own, sandboxes among them: acct_…=sk_test_…, comma-separated."""
     stripe_test_webhook_secret: SecretStr | None = Field(default=None, validation_alias="STRIPE_TEST_WEBHOOK_SECRET")
     stripe_live_webhook_secret: SecretStr | None = Field(default=None, validation_alias="STRIPE_LIVE_WEBHOOK_SECRET")
     stripe_api_base: str | None = Field(default=None, validation_alias="STRIPE_API_BASE")
@@ -197,6 +202,18 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _accounts_have_one_key_each(self) -> Self:
+        name, seen = "STRIPE_ACCOUNT_KEYS", set()
+        for place, part in enumerate(_several(self.stripe_account_keys), start=1):
+            found = ACCOUNT_KEY.fullmatch(part)
+            if found is None:
+                raise ConfigurationError(f"{name}: number {place} is not like acct_…=sk_test_…", detail=name)
+            if found["account"] + found["mode"] in seen:
+                raise ConfigurationError(f"{name}: {found['account']} has two {found['mode']} keys", detail=name)
+            seen.add(found["account"] + found["mode"])
+        return self
+
+    @model_validator(mode="after")
     def _origins_are_as_browsers_send_them(self) -> Self:
         origins = self.browser_origins()
         for place, origin in enumerate(origins, start=1):
@@ -235,6 +252,11 @@ class Settings(BaseSettings):
 
     def _stripe_key(self, environment: Environment) -> str | None:
         return _reveal(self.stripe_live_secret_key if environment == "live" else self.stripe_test_secret_key)
+
+    def account_keys(self, environment: Environment) -> dict[str, str]:
+        """The keys that other accounts have of their own, by account; all others are asked with the environment's."""
+        found = [ACCOUNT_KEY.fullmatch(part) for part in _several(self.stripe_account_keys)]
+        return {each["account"]: each["key"] for each in found if each and each["mode"] == environment}
 
     def accepted_roles(self) -> frozenset[str]:
         """The database roles that a token may name."""

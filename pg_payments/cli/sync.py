@@ -60,7 +60,8 @@ def sync(
     failures: list[str] = []
     with connected(database_url) as conn, progressing() as (say, expect):
         for name, key in stripe_keys(conn, settings, environment).items():
-            stripe = StripeApi(key, settings.stripe_api_base).of_account(account)
+            own_keys = settings.account_keys(name)
+            stripe = StripeApi(key, settings.stripe_api_base, account_keys=own_keys).of_account(account)
             telling = (partial(_prefixed, say, name), partial(_prefixed, expect, name))
             row, error = _synced(conn, stripe, name, names, telling, since)
             is_read = row is None or row["last_sync_counts"] is not None or not error

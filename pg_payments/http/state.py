@@ -69,7 +69,10 @@ class Service:
         key = await self.stripe_key(environment)
         if key is None:
             key = self.settings.stripe_secret_key(environment)  # says which setting is missing
-        return self.stripe_with(key)
+        if key not in self._stripe:
+            keys = self.settings.account_keys(environment)
+            self._stripe[key] = StripeApi(key, self.settings.stripe_api_base, account_keys=keys)
+        return self._stripe[key]
 
     async def stripe_key(self, environment: Environment) -> str | None:
         """The key in the settings, else the stored one."""
@@ -77,11 +80,6 @@ class Service:
             return self.settings.stripe_secret_key(environment)
         async with self.pool.connection() as conn:
             return await key_of_async(conn, self.settings, environment)
-
-    def stripe_with(self, key: str) -> StripeApi:
-        if key not in self._stripe:
-            self._stripe[key] = StripeApi(key, self.settings.stripe_api_base)
-        return self._stripe[key]
 
     async def close(self) -> None:
         if "pool" in self.__dict__:

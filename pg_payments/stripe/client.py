@@ -73,7 +73,11 @@ class StripeAnswer:
 
 
 class StripeApi:
-    """One account in one environment. `base` is another address than Stripe's own, such as a local stand-in's."""
+    """One account in one environment. `base` is another address than Stripe's own, such as a local stand-in's.
+
+    `account_keys` are keys of other accounts, by account: those are asked with their own, all others with this one on
+    their behalf. Before anything else a key of an account's own is asked whose it is.
+    """
 
     def __init__(
         self,
@@ -83,8 +87,13 @@ class StripeApi:
         *,
         timeout: float = TIMEOUT,
         retries: int = RETRIES,
+        account_keys: Mapping[str, str] | None = None,
     ) -> None:
         self._secret_key = secret_key
+        self._account_keys = account_keys or {}
+        self._with_own_keys: dict[str, StripeApi] = {}
+        self._has_own_key = self._account_keys.get(account_id or "") == secret_key
+        self._is_known = not self._has_own_key
         self._base = base
         self._account_id = account_id
         self._timeout = timeout
@@ -96,10 +105,18 @@ class StripeApi:
         return self._account_id
 
     def of_account(self, account_id: str | None) -> StripeApi:
-        """The same key, on a connected account (acct_…); None: on its own."""
-        if account_id is None:
+        """Another account (acct_…), with the key of its own or this key on its behalf; None: the same."""
+        if account_id is None or account_id == self._account_id:
             return self
-        return StripeApi(self._secret_key, self._base, account_id, timeout=self._timeout, retries=self._retries)
+        if account_id in self._with_own_keys:
+            return self._with_own_keys[account_id]
+        found = StripeApi(
+            self._account_keys.get(account_id, self._secret_key), self._base, account_id,
+            timeout=self._timeout, retries=self._retries, account_keys=self._account_keys,
+        )  # fmt: skip
+        if account_id in self._account_keys:
+            self._with_own_keys[account_id] = found
+        return found
 
     def send(self, request: StripeRequest) -> str:
         """The body of Stripe's answer. Raises `StripeRefused`."""
@@ -107,8 +124,11 @@ class StripeApi:
 
     def write(self, request: StripeRequest) -> StripeAnswer:
         """Stripe's answer with all that it says about itself. Raises `StripeRefused`."""
+        if request.account_id in self._account_keys and request.account_id != self._account_id:
+            return self.of_account(request.account_id).write(request)
         try:
-            answer = self._blocking.raw_request(request.method, request.path, **_arguments(request))
+            self._know()
+            answer = self._blocking.raw_request(request.method, request.path, **self._arguments(request))
         except stripe.StripeError as error:
             raise refusal(error) from None
         return _told(answer)
@@ -116,6 +136,7 @@ class StripeApi:
     def read(self, path: str, parameters: Mapping[str, Any] | None = None) -> StripeAnswer:
         """An object or a list. Raises `StripeRefused`."""
         try:
+            self._know()
             answer = self._blocking.raw_request("get", path, **parameters or {})
         except stripe.StripeError as error:
             raise refusal(error) from None
@@ -129,11 +150,33 @@ class StripeApi:
 
     async def send_async(self, request: StripeRequest) -> str:
         """The same without blocking; needs httpx, which the extra `server` brings."""
+        if request.account_id in self._account_keys and request.account_id != self._account_id:
+            return await self.of_account(request.account_id).send_async(request)
         try:
-            answer = await self._async.raw_request_async(request.method, request.path, **_arguments(request))
+            if not self._is_known:
+                self._recognise(await self._async.raw_request_async("get", "/v1/account"))
+            answer = await self._async.raw_request_async(request.method, request.path, **self._arguments(request))
         except stripe.StripeError as error:
             raise refusal(error) from None
         return cast(str, answer.body)
+
+    def _know(self) -> None:
+        if not self._is_known:
+            self._recognise(self._blocking.raw_request("get", "/v1/account"))
+
+    def _recognise(self, answer: stripe.StripeResponse) -> None:
+        """Raises `StripeRefused` where an account's key opens another, whose objects would pass for its own."""
+        if cast(Mapping[str, Any], answer.data).get("id") != self._account_id:
+            raise StripeRefused(
+                f"the key of {self._account_id} in STRIPE_ACCOUNT_KEYS opens another account", status=401
+            )
+        self._is_known = True
+
+    def _arguments(self, request: StripeRequest) -> dict[str, Any]:
+        key = {"idempotency_key": request.idempotency_key} if request.idempotency_key else {}
+        by_name = request.account_id is not None and not self._has_own_key
+        account = {"stripe_account": request.account_id} if by_name else {}
+        return {**request.parameters, **key, **account}
 
     @cached_property
     def _blocking(self) -> stripe.StripeClient:
@@ -146,7 +189,7 @@ class StripeApi:
     def _client(self, http_client: stripe.HTTPClient) -> stripe.StripeClient:
         return stripe.StripeClient(
             self._secret_key,
-            stripe_account=self._account_id,
+            stripe_account=None if self._has_own_key else self._account_id,
             base_addresses={"api": self._base.rstrip("/")} if self._base else {},
             max_network_retries=self._retries,
             http_client=http_client,
@@ -172,12 +215,6 @@ def refusal(error: stripe.StripeError) -> StripeRefused:
         replayed=headers.get("Idempotent-Replayed") == "true",
         request_id=error.request_id,
     )
-
-
-def _arguments(request: StripeRequest) -> dict[str, Any]:
-    key = {"idempotency_key": request.idempotency_key} if request.idempotency_key else {}
-    account = {"stripe_account": request.account_id} if request.account_id else {}
-    return {**request.parameters, **key, **account}
 
 
 def _told(answer: stripe.StripeResponse) -> StripeAnswer:

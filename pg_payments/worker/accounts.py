@@ -32,6 +32,10 @@ class Accounts:
         if key is None:
             self._kept.pop(environment, None)
             return None
-        client = kept[2] if kept and kept[1] == key else StripeApi(key, base=self._settings.stripe_api_base)
+        client = kept[2] if kept and kept[1] == key else self._made(key, environment)
         self._kept[environment] = (now, key, client)
         return client
+
+    def _made(self, key: str, environment: Environment) -> StripeApi:
+        settings = self._settings
+        return StripeApi(key, settings.stripe_api_base, account_keys=settings.account_keys(environment))
