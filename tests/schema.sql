@@ -2232,13 +2232,13 @@ ALTER FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_priva
 
 COMMENT ON FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_facts) IS 'What a credit note says was given back outside of Stripe.';
 
-CREATE FUNCTION payments_private.current_account_ids(p_environment text) RETURNS text[]
-    LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000
+CREATE FUNCTION payments_private.current_accounts() RETURNS TABLE(environment text, account_id text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000 ROWS 3
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.current_account_ids(p_environment text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.current_accounts() OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.current_account_ids(p_environment text) IS 'The connected accounts that the billing subjects own which the caller may bill, as payments.register_account() said.';
+COMMENT ON FUNCTION payments_private.current_accounts() IS 'The connected accounts that the billing subjects own which the caller may bill, as payments.register_account() said.';
 
 CREATE FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -5506,28 +5506,8 @@ CREATE VIEW payments_private.transactions_of_own_accounts WITH (security_barrier
     failed_at,
     refunded_at,
     provider_created_at
-   FROM payments.transactions t
-  WHERE ((environment = 'test'::text) AND (account_id = ANY (payments_private.current_account_ids('test'::text))))
-UNION ALL
- SELECT id,
-    environment,
-    account_id,
-    type,
-    status,
-    provider_object_type,
-    provider_object_id,
-    provider_parent_object_type,
-    provider_parent_object_id,
-    amount,
-    amount_refunded,
-    currency,
-    description,
-    paid_at,
-    failed_at,
-    refunded_at,
-    provider_created_at
-   FROM payments.transactions t
-  WHERE ((environment = 'live'::text) AND (account_id = ANY (payments_private.current_account_ids('live'::text))));
+   FROM (payments_private.current_accounts() a(environment, account_id)
+     JOIN payments.transactions t ON (((account_id = account_id) AND (environment = environment))));
 
 ALTER VIEW payments_private.transactions_of_own_accounts OWNER TO payments_owner;
 
@@ -7785,9 +7765,9 @@ REVOKE ALL ON FUNCTION payments_private.count_push(p_link integer, p_key jsonb) 
 
 REVOKE ALL ON FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.current_account_ids(p_environment text) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments_private.current_account_ids(p_environment text) TO payments_user;
-GRANT ALL ON FUNCTION payments_private.current_account_ids(p_environment text) TO payments_admin;
+REVOKE ALL ON FUNCTION payments_private.current_accounts() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_private.current_accounts() TO payments_user;
+GRANT ALL ON FUNCTION payments_private.current_accounts() TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) FROM PUBLIC;
 

@@ -97,19 +97,20 @@ $$;
 comment on function payments_private.current_subscription_ids(text) is 'The subscriptions of the billing subjects that the caller may bill.';
 grant execute on function payments_private.current_subscription_ids(text) to payments_user;
 
-create or replace function payments_private.current_account_ids(p_environment text) returns text[]
+create or replace function payments_private.current_accounts() returns table (environment text, account_id text)
 -- a view calls it as callers, who have no usage of payments_private
-language plpgsql stable cost 10000 security definer
+language plpgsql stable cost 10000 rows 3 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
 begin
-  return array(
-    select a.account_id from payments.accounts a
-     where a.environment = p_environment and a.subject_key = any (payments_private.current_subject_keys()));
+  return query
+    select a.environment, a.account_id from payments.accounts a
+     where a.subject_key = any (payments_private.current_subject_keys());
 end
 $$;
-comment on function payments_private.current_account_ids(text) is 'The connected accounts that the billing subjects own which the caller may bill, as payments.register_account() said.';
-grant execute on function payments_private.current_account_ids(text) to payments_user, payments_admin;
+comment on function payments_private.current_accounts() is 'The connected accounts that the billing subjects own which the caller may bill, as payments.register_account() said.';
+grant execute on function payments_private.current_accounts() to payments_user, payments_admin;
 
 create or replace function payments.billable_subjects() returns table (subject_type text, subject_id text)
 language plpgsql stable security definer  -- its callers have no usage of payments_private

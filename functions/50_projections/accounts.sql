@@ -97,21 +97,15 @@ do $$ begin
 end $$;
 
 -- The caller's own accounts decide, not the subject of a payment. Users may read neither accounts nor others' payments,
--- so the rows come with their owner's rights, from a view of the private schema that nobody can name. A barrier keeps
--- conditions of the caller's, which may tell of what they see, behind that of the accounts. Each environment for
--- itself: the accounts are asked for once, and lead into transactions_account_idx.
+-- so the rows come with their owner's rights, from a view of the private schema that nobody can name. Its barrier keeps
+-- conditions of the caller's, which may tell of what they see, behind that of the accounts; of a UNION ALL Postgres
+-- would not keep it. The few accounts lead into transactions_account_idx.
 create or replace view payments_private.transactions_of_own_accounts with (security_barrier = true) as
 select t.id, t.environment, t.account_id, t.type, t.status, t.provider_object_type, t.provider_object_id,
        t.provider_parent_object_type, t.provider_parent_object_id, t.amount, t.amount_refunded, t.currency,
        t.description, t.paid_at, t.failed_at, t.refunded_at, t.provider_created_at
-  from payments.transactions t
- where t.environment = 'test' and t.account_id = any (payments_private.current_account_ids('test'))
- union all
-select t.id, t.environment, t.account_id, t.type, t.status, t.provider_object_type, t.provider_object_id,
-       t.provider_parent_object_type, t.provider_parent_object_id, t.amount, t.amount_refunded, t.currency,
-       t.description, t.paid_at, t.failed_at, t.refunded_at, t.provider_created_at
-  from payments.transactions t
- where t.environment = 'live' and t.account_id = any (payments_private.current_account_ids('live'));
+  from payments_private.current_accounts() a
+  join payments.transactions t on t.account_id = a.account_id and t.environment = a.environment;
 comment on view payments_private.transactions_of_own_accounts is
   'The payments of the accounts that the caller''s subjects own; users reach it through payments.account_transactions only.';
 

@@ -404,7 +404,7 @@ FUNCTIONS: Final = {
     "payments_private.current_subject_keys()": "payments_user",  # the policies call it; nobody else can name it
     "payments_private.may_sell_through(text, text)": "payments_user payments_anon",  # the policies call it
     "payments_private.sells_directly(text, text)": "payments_user",  # as above
-    "payments_private.current_account_ids(text)": "payments_user payments_admin",  # a view calls it as whoever reads
+    "payments_private.current_accounts()": "payments_user payments_admin",  # a view calls it as whoever reads
 }
 """Who may execute it, besides the owner."""
 

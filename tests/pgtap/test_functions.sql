@@ -131,9 +131,9 @@ select set_eq($$ select role || ' ' || name from callable where schema = 'paymen
 ], 'the interface');
 
 select set_eq($$ select role || ' ' || name from callable where schema = 'payments_private' $$, array[
-  'payments_admin current_account_ids',
+  'payments_admin current_accounts',
   'payments_anon may_sell_through',
-  'payments_user current_account_ids',
+  'payments_user current_accounts',
   'payments_user current_customer_ids',
   'payments_user current_subject_keys',
   'payments_user current_subscription_ids',
