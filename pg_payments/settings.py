@@ -22,6 +22,9 @@ NOT_FOR_TOKENS = frozenset({"payments_owner", "payments_service", "payments_keys
 ACCOUNT_KEY = re.compile(r"(?P<account>acct_[A-Za-z0-9_]+) *= *(?P<key>[rs]k_(?P<mode>test|live)_[A-Za-z0-9_]+)")
 """An account and the key of its own."""
 
+ACCOUNT_SECRET = re.compile(r"(?P<account>acct_[A-Za-z0-9_]+) *= *(?P<secret>whsec_[!-~]{16,})")
+"""An account and the signing secret of an endpoint of its own."""
+
 ORIGIN = re.compile(
     r"(?!http://[^/]*:80$|https://[^/]*:443$)"
     r"[a-z][a-z0-9+.-]*://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?"
@@ -55,6 +58,10 @@ class Settings(BaseSettings):
     stripe_live_secret_key: SecretStr | None = Field(default=None, validation_alias="STRIPE_LIVE_SECRET_KEY")
     stripe_account_keys: SecretStr | None = Field(default=None, validation_alias="STRIPE_ACCOUNT_KEYS")
     """Keys of other accounts' own, sandboxes among them: acct_…=sk_test_…, comma-separated."""
+    stripe_account_webhook_secrets: SecretStr | None = Field(
+        default=None, validation_alias="STRIPE_ACCOUNT_WEBHOOK_SECRETS"
+    )
+    """Signing secrets of other accounts' own endpoints: acct_…=whsec_…, comma-separated."""
     stripe_test_webhook_secret: SecretStr | None = Field(default=None, validation_alias="STRIPE_TEST_WEBHOOK_SECRET")
     stripe_live_webhook_secret: SecretStr | None = Field(default=None, validation_alias="STRIPE_LIVE_WEBHOOK_SECRET")
     stripe_api_base: str | None = Field(default=None, validation_alias="STRIPE_API_BASE")
@@ -214,6 +221,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _account_secrets_name_their_account(self) -> Self:
+        name = "STRIPE_ACCOUNT_WEBHOOK_SECRETS"
+        for place, part in enumerate(_several(self.stripe_account_webhook_secrets), start=1):
+            if not ACCOUNT_SECRET.fullmatch(part):
+                raise ConfigurationError(f"{name}: number {place} is not like acct_…=whsec_…", detail=name)
+        return self
+
+    @model_validator(mode="after")
     def _origins_are_as_browsers_send_them(self) -> Self:
         origins = self.browser_origins()
         for place, origin in enumerate(origins, start=1):
@@ -273,6 +288,11 @@ class Settings(BaseSettings):
     def webhook_secrets(self, environment: Environment) -> list[str]:
         """The signing secrets that may have signed a delivery, several while one is rotated; may be empty."""
         return _several(self.stripe_live_webhook_secret if environment == "live" else self.stripe_test_webhook_secret)
+
+    def account_webhook_secrets(self, account: str) -> list[str]:
+        """The signing secrets of an account's own endpoint, several while one is rotated; may be empty."""
+        found = [ACCOUNT_SECRET.fullmatch(part) for part in _several(self.stripe_account_webhook_secrets)]
+        return [each["secret"] for each in found if each and each["account"] == account]
 
     def master_keys(self) -> list[str]:
         """The keys that stored secrets may be encrypted with, the newest first; may be empty."""

@@ -404,3 +404,55 @@ def test_it_serves_one_event_loop_after_another(server: Server, conn: psycopg.Co
             return (await client.get("/health")).status_code
 
     assert [asyncio.run(ask()) for _ in range(2)] == [200, 200]
+
+
+# Endpoints of accounts' own
+
+A, B = "acct_1Sandbox", "acct_2Other"
+OF_A, OF_B = "whsec_of_the_sandbox_1", "whsec_of_the_other_one"
+
+
+@pytest.fixture
+def accounts_site(server: Server, conn: psycopg.Connection[Row]) -> Iterator[Site]:
+    given = SecretStr(f"{A}={OF_A},{B}={OF_B}")
+    with running_site(shop_url(server, conn.info.dbname), stripe_account_webhook_secrets=given) as running:
+        yield running
+
+
+def deliver_of(site: Site, account: str, body: str, secret: str) -> httpx.Response:
+    return WEB.post(f"{site.webhook_url()}/{account}", content=body.encode(), headers=signed(body, secret))
+
+
+def test_an_accounts_own_endpoint_speaks_for_it(accounts_site: Site, conn: psycopg.Connection[Row]) -> None:
+    bodies = [an_event(), f" \n{an_event()}", an_event(account=A)]
+    assert [deliver_of(accounts_site, A, body, OF_A).status_code for body in bodies] == [200, 200, 200]
+    assert deliver_of(accounts_site, B, an_event(), OF_B).status_code == 200
+    assert sorted(row["account_id"] for row in ledger(conn)) == [A, A, A, B]
+    customers = conn.execute("select account_id from payments.customers order by 1").fetchall()
+    assert [row["account_id"] for row in customers] == [A, B]
+
+
+FORGED: dict[str, tuple[str, Callable[[], str], str]] = {
+    "another account": (A, lambda: an_event(account=B), OF_A),
+    "another account's secret": (A, an_event, OF_B),
+    "the platform's secret": (A, an_event, TEST_SECRET),
+    "an account without a secret": ("acct_3Unknown", an_event, OF_A),
+    "null": (A, lambda: an_event(account=None), OF_A),
+    "two accounts": (A, lambda: an_event().replace("{", f'{{"account": "{B}", "account": "{A}", ', 1), OF_A),
+    "two accounts, the other last": (A, lambda: an_event(account=A)[:-1] + f', "account": "{B}"}}', OF_A),
+    "a thin event of another": (A, lambda: an_event(object="v2.core.event", context=B), OF_A),
+    "a list": (A, lambda: f"[{an_event()}]", OF_A),
+    "an empty object": (A, lambda: "{}", OF_A),
+    "no JSON": (A, lambda: an_event()[:-1], OF_A),
+    "an account's secret at the platform's endpoint": ("", an_event, OF_A),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_and_for_no_other(accounts_site: Site, conn: psycopg.Connection[Row], what: str) -> None:
+    account, body, secret = FORGED[what]
+    of_account = f"/{account}" if account else ""
+    text = body()
+    address = accounts_site.webhook_url() + of_account
+    assert WEB.post(address, content=text.encode(), headers=signed(text, secret)).status_code == 400
+    assert stored_anywhere(conn) == 0

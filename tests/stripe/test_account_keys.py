@@ -105,6 +105,17 @@ def test_the_setting() -> None:
     assert Settings().account_keys("test") == {}
 
 
+def test_the_secrets_of_accounts() -> None:
+    given = f"{A}=whsec_of_the_endpoint_now, {A}=whsec_of_its_former_endpoint,{B}=whsec_of_another_endpoint"
+    settings = Settings(stripe_account_webhook_secrets=SecretStr(given))
+    assert settings.account_webhook_secrets(A) == ["whsec_of_the_endpoint_now", "whsec_of_its_former_endpoint"]
+    assert settings.account_webhook_secrets("acct_1") == []
+    for text in ("whsec_hush_hush_hush", f"{A}=hush", f"{A}=whsec_hush"):
+        with pytest.raises(ConfigurationError) as raised:
+            Settings(stripe_account_webhook_secrets=SecretStr(text))
+        assert "hush" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     "text",
     ["sk_test_hush", f"{A}=hush", f"{A}:sk_test_hush", f"{A}=sk_test_hush,{A}=rk_test_hush", "cus_1=sk_test_hush"],

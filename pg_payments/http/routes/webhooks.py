@@ -11,17 +11,22 @@ from pg_payments.http.bounds import unverified_body
 from pg_payments.http.requests import environment_of, service_of
 from pg_payments.http.response_fields import EVENT, translated
 from pg_payments.logs import line, log
+from pg_payments.webhooks.account_endpoints import text_of_account
 from pg_payments.webhooks.signatures import refuse_unless_recent
 
 
 async def webhook(request: Request) -> Response:
     """Stripe's delivery. 500 means that it is kept but could not be applied yet: Stripe is to send it again."""
     service, environment = service_of(request), environment_of(request)
+    account = request.path_params.get("account")
     with service.metrics.delivery(environment) as delivery:
         signature = request.headers.get("stripe-signature")
         refuse_unless_recent(signature, service.settings.webhook_tolerance)
         async with unverified_body(request, service.settings.max_body_bytes, service.unverified) as body:
-            text = await service.signatures.verified_text(environment, body, signature)
+            if account is None:
+                text = await service.signatures.verified_text(environment, body, signature)
+            else:
+                text = text_of_account(account, body, signature, service.settings)
         receipt = await service.deliveries.add(environment, text)
         delivery.got(receipt)
     if receipt.to_be_delivered_again and receipt.failed_with == LockNotAvailable.sqlstate:
@@ -34,4 +39,7 @@ async def webhook(request: Request) -> Response:
     )
 
 
-ROUTES = [Route("/api/webhooks/stripe/{environment}", webhook, methods=["POST"])]
+ROUTES = [
+    Route("/api/webhooks/stripe/{environment}", webhook, methods=["POST"]),
+    Route("/api/webhooks/stripe/{environment}/{account}", webhook, methods=["POST"]),
+]
