@@ -9,7 +9,7 @@ as $$
 declare
   v_row    payments.stripe_checkout_sessions;
   v_stamps jsonb;
-  v_terms  jsonb := '{}';
+  v_terms  jsonb := '{}'::jsonb;
 begin
   select s.* into v_row from payments.stripe_checkout_sessions s where s.id = checkout_request.id;
   if not found then

@@ -31,8 +31,11 @@ _OPEN_ATTEMPTS: Final = "t.status = 'initialized'"
 _WORK_OF_A_TABLE: Final[dict[str, str]] = {
     LEDGER: _OPEN_EVENTS,
     "payments.stripe_checkout_sessions": _OPEN_ATTEMPTS,
+    "payments.stripe_customer_portal_sessions": _OPEN_ATTEMPTS,
 }
 """Which rows of a table somebody may begin to work on, where others of it are settled."""
+
+_TERMS: Final = "payments_private.checkout_terms"
 
 _ALL_SETTLED: Final = (
     "payments_private.purged_events",
@@ -47,6 +50,8 @@ _ALL_SETTLED: Final = (
     "payments.stripe_subscription_items",
     "payments.stripe_payment_methods",
     "payments.transactions",
+    "payments.accounts",
+    _TERMS,
 )
 _ALL_WORK: Final = (
     QUARANTINE,
@@ -72,9 +77,11 @@ _OF_LINKED_TABLES: Final = (
 )
 """An account that has any is not moved: the application's own tables are on its machine."""
 
+_ATTEMPTS: Final = ("payments.stripe_checkout_sessions", "payments.stripe_customer_portal_sessions")
+
 COPIED: Final[dict[str, tuple[str, ...]]] = {
-    SETTLED: (LEDGER, *_ALL_SETTLED, "payments.stripe_checkout_sessions"),
-    WORK: (LEDGER, "payments.stripe_checkout_sessions", *_ALL_WORK),
+    SETTLED: (LEDGER, *_ALL_SETTLED, *_ATTEMPTS),
+    WORK: (LEDGER, *_ATTEMPTS, *_ALL_WORK),
 }
 """The tables of each kind of rows. Nobody works on settled rows by himself; work may be claimed at any time."""
 
@@ -169,6 +176,8 @@ class Account:
         if table.account is None:
             return f"{table.keyed()} = any (%s)", [self.quarantined]
         where = f"t.{table.account} = %s"
+        if name == _TERMS:
+            where += " and t.charge_type = 'direct'"  # others are of attempts on the default machine's own account
         if kind is not None and name in _WORK_OF_A_TABLE:
             where += f" and {'' if kind == WORK else 'not '}({_WORK_OF_A_TABLE[name]})"
         return where, [self.account]

@@ -38,7 +38,7 @@ ATTEMPTS = [
     Attempt(
         "probes a session's id with an arbiter",
         MALLORY,
-        f"insert into {CHECKOUTS} ({REQUEST}, checkout_session_id) values ({VALUES}, 'cs_test_1') on conflict (environment, checkout_session_id) where checkout_session_id is not null do nothing",
+        f"insert into {CHECKOUTS} ({REQUEST}, checkout_session_id) values ({VALUES}, 'cs_test_1') on conflict (environment, checkout_session_id, account_id) where checkout_session_id is not null do nothing",
         "42501",
     ),
     Attempt(

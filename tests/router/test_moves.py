@@ -233,6 +233,46 @@ def test_an_event_in_quarantine_moves_too(shop: Shop) -> None:
         assert rows == [{"id": event}]
 
 
+def test_an_account_moves_with_its_terms_and_what_was_begun_on_it(shop: Shop) -> None:
+    account = "acct_seller"
+    shop.deliver(story("before", account))
+    here = shop.machine_of(account)
+    with shop.site.machine(here) as conn:
+        price = conn.execute(
+            "select price_id from payments.stripe_prices where account_id = %s limit 1", [account]
+        ).fetchone()
+        assert price is not None
+        ids = {}
+        for kind in ("direct", "destination"):
+            conn.execute(
+                "select payments.register_account('test', %s, 'user', 'u1', charge_type => %s, open_to => 'users',"
+                " fee_amount => 5, fee_currency => 'usd')",
+                [account, kind],
+            )
+            with conn.transaction():
+                conn.execute("set local role payments_user")
+                conn.execute("""select set_config('request.jwt.claims', '{"sub": "u1"}', true)""")
+                items = json.dumps([{"price": price["price_id"], "quantity": 1}])
+                begun = conn.execute(
+                    "select id from payments.begin_checkout('test', 'payment', %s, 'https://shop.example/1',"
+                    " 'https://shop.example/2', account_id => %s)",
+                    [items, account],
+                ).fetchone()
+            assert begun is not None
+            ids[kind] = begun["id"]
+    shop.move(account, NAMES[1 - here])
+    terms = "select checkout_id as id from payments_private.checkout_terms where account_id = %s"
+    for number, kind in ((1 - here, "direct"), (here, "destination")):
+        with shop.site.machine(number) as conn:
+            assert conn.execute(terms, [account]).fetchall() == [{"id": ids[kind]}]
+            asked = conn.execute("select payments.checkout_request(%s) as asked", [ids[kind]]).fetchone()
+            assert asked is not None
+            assert asked["asked"]["payment_intent_data"]["application_fee_amount"] == 5
+            rows = conn.execute("select subject_key, open_to from payments.accounts where account_id = %s", [account])
+            assert rows.fetchall() == ([{"subject_key": "user:u1", "open_to": "users"}] if number != here else [])
+            conn.execute("delete from payments.stripe_checkout_sessions where id = any (%s)", [list(ids.values())])
+
+
 def test_what_can_not_be_moved_is_refused_before_anything_is_copied(shop: Shop) -> None:
     account = "acct_refused"
     shop.deliver(story("before", account))
