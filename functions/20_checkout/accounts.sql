@@ -80,7 +80,8 @@ as $$
 declare
   v_whole boolean;
 begin
-  select round(sum(p.unit_amount * coalesce(payments_private.json_bigint(i.value -> 'quantity'), 1)) * p_percent / 100),
+  select round(sum(p.unit_amount * coalesce(payments_private.json_bigint(i.value -> 'quantity'), 1))
+               * p_percent / 100)::bigint,
          min(p.currency), count(p.unit_amount) = count(*) and count(distinct p.currency) = 1
     into amount, currency, v_whole
     from jsonb_array_elements(p_line_items) i
