@@ -38,7 +38,7 @@ def verifier(**changes: Any) -> TokenVerifier:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    return {"sub": ADA, "role": "authenticated", "exp": int(time.time()) + 600} | changes
+    return {"sub": ADA, "role": "authenticated", "exp": int(time.time()) + 86_400} | changes
 
 
 class Issuer:
@@ -122,7 +122,7 @@ BAD = {
     "an algorithm without a key here": jwt.encode(claims(), RSA, "RS256"),
     "expired": jwt.encode(claims(exp=int(time.time()) - 120), JWT_SECRET, "HS256"),
     "never expires": jwt.encode({"sub": ADA, "role": "authenticated"}, JWT_SECRET, "HS256"),
-    "not yet": jwt.encode(claims(nbf=int(time.time()) + 600), JWT_SECRET, "HS256"),
+    "not yet": jwt.encode(claims(nbf=int(time.time()) + 43_200), JWT_SECRET, "HS256"),
     "cut off": token()[:-4],
     "expiry is no number": jwt.encode(claims(exp="tomorrow"), JWT_SECRET, "HS256"),
 }

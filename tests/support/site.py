@@ -72,8 +72,8 @@ def site_settings(database_url: str, stripe_base: str = "http://127.0.0.1:9", **
 
 
 def token(sub: str | None = ADA, role: str | None = "authenticated", **claims: Any) -> str:
-    """A user's token that is good for ten minutes."""
-    payload = {"exp": int(time.time()) + 600, "sub": sub, "role": role} | claims
+    """A user's token that is good for a day: some are made when tests are collected."""
+    payload = {"exp": int(time.time()) + 86_400, "sub": sub, "role": role} | claims
     return jwt.encode({name: value for name, value in payload.items() if value is not None}, JWT_SECRET, "HS256")
 
 
