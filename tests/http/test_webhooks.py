@@ -414,6 +414,7 @@ OF_A, OF_B = "whsec_of_the_sandbox_1", "whsec_of_the_other_one"
 
 @pytest.fixture
 def accounts_site(server: Server, conn: psycopg.Connection[Row]) -> Iterator[Site]:
+    bring_application(conn)
     given = SecretStr(f"{A}={OF_A},{B}={OF_B}")
     with running_site(shop_url(server, conn.info.dbname), stripe_account_webhook_secrets=given) as running:
         yield running

@@ -333,6 +333,7 @@ def test_paid_checkout(conn: Connection, shape: Shape) -> None:
     assert only(conn, "stripe_checkout_sessions", "request_hash", "owner_key", "url", "ask_after") == {
         "environment": "test",
         "account_id": None,
+        "seller_account_id": None,
         "mode": "payment",
         "status": "completed",
         "payment_status": "paid",
