@@ -2256,6 +2256,14 @@ ALTER FUNCTION payments_private.current_customer_ids() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.current_customer_ids() IS 'The Stripe customers of the billing subjects that the caller may bill.';
 
+CREATE FUNCTION payments_private.current_foreign_subscription_ids() RETURNS text[]
+    LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.current_foreign_subscription_ids() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.current_foreign_subscription_ids() IS 'The subscriptions at trusted connected accounts of the billing subjects that the caller may bill; others may have the same ids.';
+
 CREATE FUNCTION payments_private.current_subject_keys() RETURNS text[]
     LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2272,13 +2280,13 @@ ALTER FUNCTION payments_private.current_subscription(p_environment text, p_accou
 
 COMMENT ON FUNCTION payments_private.current_subscription(p_environment text, p_account_id text, p_subject_key text) IS 'Returns the subscription that counts for a subject: one that runs, else one that never began, else one that ended; of several the one whose period began last.';
 
-CREATE FUNCTION payments_private.current_subscription_ids(p_environment text) RETURNS text[]
+CREATE FUNCTION payments_private.current_subscription_ids(p_environment text, p_account text) RETURNS text[]
     LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.current_subscription_ids(p_environment text) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.current_subscription_ids(p_environment text, p_account text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.current_subscription_ids(p_environment text) IS 'The subscriptions of the billing subjects that the caller may bill.';
+COMMENT ON FUNCTION payments_private.current_subscription_ids(p_environment text, p_account text) IS 'The subscriptions at an account (null: our own) of the billing subjects that the caller may bill.';
 
 CREATE FUNCTION payments_private.customer_at(p_environment text, p_account text, p_subject_type text, p_subject_id text) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -7053,7 +7061,7 @@ CREATE POLICY users_open_portals_for_whom_they_may_bill ON payments.stripe_custo
 
 COMMENT ON POLICY users_open_portals_for_whom_they_may_bill ON payments.stripe_customer_portal_sessions IS 'A user opens the billing portal of subjects that it may bill.';
 
-CREATE POLICY users_read_the_items_of_subscriptions_they_read ON payments.stripe_subscription_items FOR SELECT TO payments_user USING ((((environment = 'test'::text) AND (subscription_id = ANY (payments_private.current_subscription_ids('test'::text)))) OR ((environment = 'live'::text) AND (subscription_id = ANY (payments_private.current_subscription_ids('live'::text))))));
+CREATE POLICY users_read_the_items_of_subscriptions_they_read ON payments.stripe_subscription_items FOR SELECT TO payments_user USING ((((environment = 'test'::text) AND (account_id IS NULL) AND (subscription_id = ANY (payments_private.current_subscription_ids('test'::text, NULL::text)))) OR ((environment = 'live'::text) AND (account_id IS NULL) AND (subscription_id = ANY (payments_private.current_subscription_ids('live'::text, NULL::text)))) OR ((account_id IS NOT NULL) AND (subscription_id = ANY (payments_private.current_foreign_subscription_ids())) AND (subscription_id = ANY (payments_private.current_subscription_ids(environment, account_id))))));
 
 COMMENT ON POLICY users_read_the_items_of_subscriptions_they_read ON payments.stripe_subscription_items IS 'Where opened: a user reads the items of the subscriptions that it may read.';
 
@@ -7774,13 +7782,16 @@ REVOKE ALL ON FUNCTION payments_private.current_customer(p_environment text, p_a
 REVOKE ALL ON FUNCTION payments_private.current_customer_ids() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_private.current_customer_ids() TO payments_user;
 
+REVOKE ALL ON FUNCTION payments_private.current_foreign_subscription_ids() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_private.current_foreign_subscription_ids() TO payments_user;
+
 REVOKE ALL ON FUNCTION payments_private.current_subject_keys() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_private.current_subject_keys() TO payments_user;
 
 REVOKE ALL ON FUNCTION payments_private.current_subscription(p_environment text, p_account_id text, p_subject_key text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.current_subscription_ids(p_environment text) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments_private.current_subscription_ids(p_environment text) TO payments_user;
+REVOKE ALL ON FUNCTION payments_private.current_subscription_ids(p_environment text, p_account text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_private.current_subscription_ids(p_environment text, p_account text) TO payments_user;
 
 REVOKE ALL ON FUNCTION payments_private.customer_at(p_environment text, p_account text, p_subject_type text, p_subject_id text) FROM PUBLIC;
 

@@ -83,7 +83,8 @@ $$;
 comment on function payments_private.current_customer_ids() is 'The Stripe customers of the billing subjects that the caller may bill.';
 grant execute on function payments_private.current_customer_ids() to payments_user;
 
-create or replace function payments_private.current_subscription_ids(p_environment text) returns text[]
+create or replace function payments_private.current_subscription_ids(p_environment text, p_account text)
+  returns text[]
 -- policies call it as callers, who have no usage of payments_private
 language plpgsql stable cost 10000 security definer
 set search_path = pg_catalog, pg_temp
@@ -91,11 +92,26 @@ as $$
 begin
   return array(
     select s.subscription_id from payments.stripe_subscriptions s
-     where s.environment = p_environment and s.subject_key = any (payments_private.current_subject_keys()));
+     where s.environment = p_environment and s.account_id is not distinct from p_account
+       and s.subject_key = any (payments_private.current_subject_keys()));
 end
 $$;
-comment on function payments_private.current_subscription_ids(text) is 'The subscriptions of the billing subjects that the caller may bill.';
-grant execute on function payments_private.current_subscription_ids(text) to payments_user;
+comment on function payments_private.current_subscription_ids(text, text) is 'The subscriptions at an account (null: our own) of the billing subjects that the caller may bill.';
+grant execute on function payments_private.current_subscription_ids(text, text) to payments_user;
+
+create or replace function payments_private.current_foreign_subscription_ids() returns text[]
+-- policies call it as callers, who have no usage of payments_private
+language plpgsql stable cost 10000 security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return array(
+    select s.subscription_id from payments.stripe_subscriptions s
+     where s.account_id is not null and s.subject_key = any (payments_private.current_subject_keys()));
+end
+$$;
+comment on function payments_private.current_foreign_subscription_ids() is 'The subscriptions at trusted connected accounts of the billing subjects that the caller may bill; others may have the same ids.';
+grant execute on function payments_private.current_foreign_subscription_ids() to payments_user;
 
 create or replace function payments_private.current_accounts() returns table (environment text, account_id text)
 -- a view calls it as callers, who have no usage of payments_private

@@ -400,7 +400,8 @@ FUNCTIONS: Final = {
     "payments.webhook_endpoint(text)": "payments_service",
     "payments.webhook_secrets(text)": "payments_service",
     "payments_private.current_customer_ids()": "payments_user",  # as below
-    "payments_private.current_subscription_ids(text)": "payments_user",  # as below
+    "payments_private.current_foreign_subscription_ids()": "payments_user",  # as below
+    "payments_private.current_subscription_ids(text, text)": "payments_user",  # as below
     "payments_private.current_subject_keys()": "payments_user",  # the policies call it; nobody else can name it
     "payments_private.may_sell_through(text, text)": "payments_user payments_anon",  # the policies call it
     "payments_private.sells_directly(text, text)": "payments_user",  # as above

@@ -38,7 +38,7 @@ INVENTORIES = {
     ),
     "functions": (
         """select case when n.nspname = 'payments' or p.proname in ('current_subject_keys', 'current_customer_ids', 'current_subscription_ids',
-                      'current_accounts', 'may_sell_through', 'sells_directly')
+                      'current_foreign_subscription_ids', 'current_accounts', 'may_sell_through', 'sells_directly')
                     then n.nspname || '.' || p.proname || '(' || pg_catalog.oidvectortypes(p.proargtypes) || ')'
                     else p.proname::text end
              from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace

@@ -135,6 +135,7 @@ select set_eq($$ select role || ' ' || name from callable where schema = 'paymen
   'payments_anon may_sell_through',
   'payments_user current_accounts',
   'payments_user current_customer_ids',
+  'payments_user current_foreign_subscription_ids',
   'payments_user current_subject_keys',
   'payments_user current_subscription_ids',
   'payments_user may_sell_through',
