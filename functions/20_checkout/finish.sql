@@ -63,6 +63,7 @@ as $$
 declare
   v_row      payments.stripe_checkout_sessions;
   v_snapshot payments_private.snapshot;
+  v_is_news  boolean := false;
 begin
   select s.* into v_row from payments.stripe_checkout_sessions s where s.id = finish_checkout.id;
   if not found then
@@ -84,6 +85,7 @@ begin
   if v_row.account_id is not null then  -- whose own events are not believed to name an attempt
     update payments.stripe_checkout_sessions s set checkout_session_id = session ->> 'id', updated_at = now()
      where s.id = v_row.id and s.checkout_session_id is null;
+    v_is_news := found;
   end if;
   v_snapshot := row(v_row.environment, v_row.account_id, 'checkout.session', session ->> 'id', session,
                     coalesce(payments_private.json_time(session -> 'created'), payments_private.now()), null::text,
@@ -92,6 +94,10 @@ begin
   perform payments_private.lock_snapshots(v_row.environment, v_row.account_id, array[v_snapshot]);
   perform payments_private.apply_snapshots(v_row.environment, v_row.account_id, array[v_snapshot]);
   perform payments_private.project_checkout_sessions(v_row.environment, v_row.account_id, array[session ->> 'id']);
+  if v_is_news then  -- a payment that was told before knows its attempt only now
+    perform payments_private.project_transactions(v_row.environment, v_row.account_id,
+                                                  array['checkout.session:' || (session ->> 'id')]);
+  end if;
 
   select s.* into v_row from payments.stripe_checkout_sessions s where s.id = finish_checkout.id;
   return v_row;

@@ -320,6 +320,27 @@ def test_a_direct_sale_is_paid_where_it_was_begun(conn: Conn) -> None:
     assert conn.execute("select * from payments.verify_projections('test')").fetchall() == []
 
 
+@pytest.mark.parametrize("answer_comes", ["first", "last"])
+def test_a_direct_sale_knows_its_price_whenever_stripe_answers(conn: Conn, answer_comes: str) -> None:
+    """The process that asked Stripe may be slow to write the answer down."""
+    register(conn, DIRECT)
+    row = begin(conn)
+    session = {
+        "id": "cs_1", "object": "checkout.session", "livemode": False, "created": 1_790_000_000, "status": "open",
+        "mode": "payment", "payment_status": "unpaid", "metadata": asked(conn, row)["metadata"],
+    }  # fmt: skip
+    steps = [
+        lambda: conn.execute("select payments.finish_checkout(%s, %s)", [row["id"], json.dumps(session)]),
+        lambda: ingest(conn, [completed("evt_a", A, session | {"payment_intent": "pi_1"})]),
+    ]
+    for step in steps if answer_comes == "first" else reversed(steps):
+        step()
+    state = conn.execute("select status from payments.stripe_checkout_sessions").fetchall()
+    prices = conn.execute("select related_object_ids ->> 'price' as price from payments.transactions").fetchall()
+    assert (state, prices) == ([{"status": "completed"}], [{"price": "price_1"}])
+    assert conn.execute("select * from payments.verify_projections('test')").fetchall() == []
+
+
 def test_a_destination_sale_is_paid_at_the_platform(conn: Conn) -> None:
     register(conn, DESTINATION)
     row = begin(conn)
