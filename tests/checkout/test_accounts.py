@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -329,7 +330,7 @@ def test_a_direct_sale_knows_its_price_whenever_stripe_answers(conn: Conn, answe
         "id": "cs_1", "object": "checkout.session", "livemode": False, "created": 1_790_000_000, "status": "open",
         "mode": "payment", "payment_status": "unpaid", "metadata": asked(conn, row)["metadata"],
     }  # fmt: skip
-    steps = [
+    steps: list[Callable[[], object]] = [
         lambda: conn.execute("select payments.finish_checkout(%s, %s)", [row["id"], json.dumps(session)]),
         lambda: ingest(conn, [completed("evt_a", A, session | {"payment_intent": "pi_1"})]),
     ]

@@ -359,6 +359,20 @@ def test_a_body_names_neither_fee_nor_destination(site: Site, conn: psycopg.Conn
     assert (answer.status_code, answer.json()["error"], attempts(conn)) == (400, "INVALID_REQUEST", [])
 
 
+@pytest.mark.parametrize("account", ["acct_1Foreign", SELLER])
+def test_our_customer_has_no_portal_at_a_foreign_account(
+    site: Site, conn: psycopg.Connection[Row], account: str
+) -> None:
+    known_customer(conn)
+    conn.execute("select payments.register_account('test', %s, 'user', %s, 'direct', 'owner')", [SELLER, BOB])
+    wish = {"subject": {"type": "user", "id": ADA}, "account": account}
+    answer = site.post("customer-portal-sessions", wish, token())
+    assert (answer.status_code, answer.json()["error"]) == (404, "CUSTOMER_MAPPING_NOT_FOUND")
+    answer = site.post("customer-portal-sessions", wish | {"customer": "cus_ada"}, token())
+    assert (answer.status_code, answer.json()["error"]) == (400, "INVALID_REQUEST")
+    assert asked_of_stripe(site) == 0
+
+
 @pytest.mark.parametrize("account", ["", "platform", "acct_1'; select 1"])
 def test_what_is_no_account_is_named_so(site: Site, account: str) -> None:
     answer = site.checkout(token(), account=account)

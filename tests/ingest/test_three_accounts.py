@@ -83,7 +83,7 @@ def live(account: str | None, whole: bool) -> Life:
 
 def more_of(m: Merchant, n: int, price: Any, plan: Any) -> None:
     for outcome in ("delayed_paid", "delayed_failed", "expired", "failed_paid", "captured"):
-        m.checkout(price, ("user", outcome), outcome, email="payer@example.test")  # type: ignore[arg-type]
+        m.checkout(price, ("user", outcome), outcome, email="payer@example.test")
     member, _ = m.checkout_subscription(plan, ("team", "other"))
     m.tick(at_least=1)
     m.renew(member, "failed_paid" if n % 2 else "several")
@@ -133,7 +133,8 @@ def tell_of_itself(life: Life, now: int) -> None:
             "payouts_enabled": True, "business_profile": {"name": f"{of} by {life.account}"},
             "metadata": {"payments_subject_type": "team", "payments_subject_id": "shared"},
         }  # fmt: skip
-        life.events.append(event(f"evt_of_{number}", OF_ITSELF[0], shown, created=now, account=life.account))
+        at = now if of == life.account else now + 1000  # what others say is the newest
+        life.events.append(event(f"evt_of_{number}", OF_ITSELF[0], shown, created=at, account=life.account))
     ours: Json = {"id": "ca_ours", "object": "application"}
     for number, kind in enumerate(OF_ITSELF[1:] if life.account == LIAR else OF_ITSELF[:0:-1]):
         life.events.append(event(f"evt_access_{number}", kind, ours, created=now + number, account=life.account))
