@@ -5,6 +5,7 @@ With 1,200 events; PAYMENTS_TEST_ROUTED_EVENTS=20000 takes as many.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import time
@@ -34,7 +35,7 @@ STEPS = 14
 
 def shares() -> dict[str | None, list[Json]]:
     """Each account's events, out of order. They tell of objects whose ids are the same for all."""
-    size = EVENTS // len(ACCOUNTS)
+    size = math.ceil(EVENTS / len(ACCOUNTS))
     told: list[Json] = []
     while len(told) < size + 2 * len(ACCOUNTS):
         told += eventful_merchant(f"together{len(told)}").events
