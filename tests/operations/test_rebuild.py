@@ -341,7 +341,7 @@ def test_deliveries_go_on_during_rebuilds_and_verifications(conn: Connection, da
     conn.execute("truncate payments_private.same_second_snapshots, payments.transactions")
     conn.execute("truncate payments_private.customer_claims, payments.customer_mappings, payments.customers")
     conn.execute("truncate payments.stripe_products, payments.stripe_prices, payments.stripe_subscriptions")
-    conn.execute("truncate payments.stripe_subscription_items, payments.stripe_checkout_sessions")
+    conn.execute("truncate payments.stripe_subscription_items, payments.stripe_checkout_sessions cascade")
     with conn.transaction():
         begin(conn, m.attempts)
     ingest_batch(conn, m.events)
