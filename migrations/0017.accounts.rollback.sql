@@ -5,6 +5,7 @@ delete from payments_private.open_readings where what = 'account_transactions';
 alter table payments_private.open_readings
   drop constraint what_is_known,
   add constraint what_is_known check (what = any ('{subscriptions,transactions,catalogue,payment_methods}'));
+drop table payments_private.connect_endpoints;
 drop table payments_private.checkout_terms;
 drop table payments.accounts cascade;
 reset role;

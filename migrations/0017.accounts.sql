@@ -72,4 +72,17 @@ create table payments_private.checkout_terms (
 );
 comment on table payments_private.checkout_terms is 'Under which terms attempts are sold for connected accounts, as payments.register_account() had said when they were begun.';
 
+create table payments_private.connect_endpoints (
+  environment   text primary key,
+  endpoint_id   text not null,
+  url           text not null,
+  configured_at timestamptz not null,
+  constraint environment_is_known check (environment = any ('{test,live}'))
+);
+comment on table payments_private.connect_endpoints is 'The managed webhook endpoint for what happens in connected accounts, where there is one.';
+comment on column payments_private.connect_endpoints.environment is 'test or live: of which of Stripe''s modes it tells.';
+comment on column payments_private.connect_endpoints.endpoint_id is 'The endpoint at Stripe (we_…).';
+comment on column payments_private.connect_endpoints.url is 'Where it delivers to.';
+comment on column payments_private.connect_endpoints.configured_at is 'When it was made.';
+
 reset role;

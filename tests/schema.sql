@@ -579,6 +579,22 @@ ALTER FUNCTION payments.connect_account(environment text, account jsonb, livemod
 
 COMMENT ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) IS 'Records Stripe''s account behind an environment, as /v1/account shows it, and whether its key is a live one. Fills what is empty and changes nothing that is on record: replace_account() does. What was told of the account before as of a connected one becomes ours, and triggers see its events again, without account. Raises PY008 for a key of the other mode, PY006 where another account is mirrored already.';
 
+CREATE FUNCTION payments.projected_event_types() RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.projected_event_types() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.projected_event_types() IS 'The event types from which projections are computed, under the names that Stripe gives them: what a managed webhook endpoint is for.';
+
+CREATE FUNCTION payments.connect_event_types() RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.connect_event_types() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.connect_event_types() IS 'The event types that the managed endpoint of connected accounts is for: those that are projected, and what tells of the accounts themselves (Stripe''s documentation: Connect webhooks).';
+
 CREATE FUNCTION payments.count_volume(environment text, account_id text DEFAULT NULL::text, since timestamp with time zone DEFAULT (now() - '30 days'::interval), max_rows integer DEFAULT 20000) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1007,14 +1023,6 @@ ALTER FUNCTION payments.portal_request(id uuid) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.portal_request(id uuid) IS 'The parameters of Stripe''s "Create a portal session". Raises PY005 for an unknown id.';
 
-CREATE FUNCTION payments.projected_event_types() RETURNS text[]
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments.projected_event_types() OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments.projected_event_types() IS 'The event types from which projections are computed, under the names that Stripe gives them: what a managed webhook endpoint is for.';
-
 CREATE FUNCTION payments.purge_events(older_than interval, max_rows integer DEFAULT 1000) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1100,13 +1108,13 @@ ALTER FUNCTION payments.record_verification(environment text, objects bigint, sa
 
 COMMENT ON FUNCTION payments.record_verification(environment text, objects bigint, sampled boolean, differences jsonb, repaired integer) IS 'How the mirror compared with Stripe, for payments.worker_status(): how many differences are left, by kind.';
 
-CREATE FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) RETURNS payments.provider_connections
+CREATE FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text, connect boolean DEFAULT false) RETURNS payments.provider_connections
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) OWNER TO payments_owner;
+ALTER FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text, connect boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) IS 'Makes this the managed webhook endpoint of an environment and stores its encrypted secret; the former one''s counts for three days more. Raises PY005 where no account is connected.';
+COMMENT ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text, connect boolean) IS 'Makes this the managed webhook endpoint of an environment, or with connect that of its connected accounts, and stores its encrypted secret; the former one''s counts for three days more. Raises PY005 where no account is connected.';
 
 CREATE FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1477,13 +1485,13 @@ ALTER FUNCTION payments.wait_for_push(target regclass, row_key jsonb, timeout in
 
 COMMENT ON FUNCTION payments.wait_for_push(target regclass, row_key jsonb, timeout interval) IS 'Returns the status of a row''s push once it is settled (done, dropped, refused, conflict), null if there never was one. Call it outside the transaction that made the change. Raises PY014 when the timeout passes first.';
 
-CREATE FUNCTION payments.webhook_endpoint(environment text) RETURNS TABLE(endpoint_id text, url text, configured_at timestamp with time zone, secret text)
+CREATE FUNCTION payments.webhook_endpoint(environment text, connect boolean DEFAULT false) RETURNS TABLE(endpoint_id text, url text, configured_at timestamp with time zone, secret text)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments.webhook_endpoint(environment text) OWNER TO payments_owner;
+ALTER FUNCTION payments.webhook_endpoint(environment text, connect boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.webhook_endpoint(environment text) IS 'The managed webhook endpoint of an environment, if there is one, with its secret as it was encrypted.';
+COMMENT ON FUNCTION payments.webhook_endpoint(environment text, connect boolean) IS 'The managed webhook endpoint of an environment, or with connect that of its connected accounts, if there is one, with its secret as it was encrypted.';
 
 CREATE FUNCTION payments.webhook_secrets(environment text) RETURNS TABLE(name text, secret text)
     LANGUAGE sql SECURITY DEFINER
@@ -6240,6 +6248,26 @@ ALTER TABLE payments_private.clock OWNER TO payments_owner;
 
 COMMENT ON TABLE payments_private.clock IS 'Empty in production: the time is the time. A row stops the package''s clock at that moment, for tests.';
 
+CREATE TABLE payments_private.connect_endpoints (
+    environment text NOT NULL,
+    endpoint_id text NOT NULL,
+    url text NOT NULL,
+    configured_at timestamp with time zone NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
+);
+
+ALTER TABLE payments_private.connect_endpoints OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.connect_endpoints IS 'The managed webhook endpoint for what happens in connected accounts, where there is one.';
+
+COMMENT ON COLUMN payments_private.connect_endpoints.environment IS 'test or live: of which of Stripe''s modes it tells.';
+
+COMMENT ON COLUMN payments_private.connect_endpoints.endpoint_id IS 'The endpoint at Stripe (we_…).';
+
+COMMENT ON COLUMN payments_private.connect_endpoints.url IS 'Where it delivers to.';
+
+COMMENT ON COLUMN payments_private.connect_endpoints.configured_at IS 'When it was made.';
+
 CREATE TABLE payments_private.connected_accounts (
     environment text NOT NULL,
     account text NOT NULL,
@@ -6684,6 +6712,9 @@ ALTER TABLE ONLY payments_private.checkout_terms
 ALTER TABLE ONLY payments_private.clock
     ADD CONSTRAINT clock_pkey PRIMARY KEY (one_row);
 
+ALTER TABLE ONLY payments_private.connect_endpoints
+    ADD CONSTRAINT connect_endpoints_pkey PRIMARY KEY (environment);
+
 ALTER TABLE ONLY payments_private.connected_accounts
     ADD CONSTRAINT connected_accounts_pkey PRIMARY KEY (environment, account);
 
@@ -7105,6 +7136,8 @@ ALTER TABLE payments_private.checkout_terms ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.clock ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE payments_private.connect_endpoints ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE payments_private.connected_accounts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE payments_private.counted_hours ENABLE ROW LEVEL SECURITY;
@@ -7307,6 +7340,12 @@ GRANT SELECT ON TABLE payments.provider_connections TO payments_admin;
 REVOKE ALL ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.projected_event_types() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.projected_event_types() TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.connect_event_types() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.connect_event_types() TO payments_service;
+
 REVOKE ALL ON FUNCTION payments.count_volume(environment text, account_id text, since timestamp with time zone, max_rows integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.count_volume(environment text, account_id text, since timestamp with time zone, max_rows integer) TO payments_admin;
 
@@ -7469,9 +7508,6 @@ GRANT ALL ON FUNCTION payments.pause_outbox(environment text) TO payments_admin;
 REVOKE ALL ON FUNCTION payments.portal_request(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.portal_request(id uuid) TO payments_service;
 
-REVOKE ALL ON FUNCTION payments.projected_event_types() FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.projected_event_types() TO payments_service;
-
 REVOKE ALL ON FUNCTION payments.purge_events(older_than interval, max_rows integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.purge_events(older_than interval, max_rows integer) TO payments_service;
 GRANT ALL ON FUNCTION payments.purge_events(older_than interval, max_rows integer) TO payments_admin;
@@ -7504,8 +7540,8 @@ GRANT ALL ON FUNCTION payments.record_page(range_id uuid, claim integer, page js
 REVOKE ALL ON FUNCTION payments.record_verification(environment text, objects bigint, sampled boolean, differences jsonb, repaired integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.record_verification(environment text, objects bigint, sampled boolean, differences jsonb, repaired integer) TO payments_service;
 
-REVOKE ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text) TO payments_keys;
+REVOKE ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text, connect boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text, connect boolean) TO payments_keys;
 
 REVOKE ALL ON FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) TO payments_keys;
@@ -7618,8 +7654,8 @@ GRANT ALL ON FUNCTION payments.wait_for_checkout(id uuid, timeout interval) TO p
 
 REVOKE ALL ON FUNCTION payments.wait_for_push(target regclass, row_key jsonb, timeout interval) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments.webhook_endpoint(environment text) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.webhook_endpoint(environment text) TO payments_service;
+REVOKE ALL ON FUNCTION payments.webhook_endpoint(environment text, connect boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.webhook_endpoint(environment text, connect boolean) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.webhook_secrets(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.webhook_secrets(environment text) TO payments_service;

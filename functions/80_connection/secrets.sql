@@ -63,6 +63,7 @@ begin
     -- what the former account's endpoint still delivers is not this account's
     delete from payments_private.provider_secrets s where s.environment = v_environment
       and starts_with(s.name, 'webhook_secret:');
+    delete from payments_private.connect_endpoints e where e.environment = v_environment;
   end if;
 
   perform payments.connect_account(v_environment, account, livemode);

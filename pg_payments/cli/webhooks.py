@@ -21,6 +21,7 @@ commands = typer.Typer(
 )
 
 
+Connect = Annotated[bool, typer.Option("--connect", help="The endpoint that is told of connected accounts.")]
 _ENDPOINT = ("environment", "endpoint_id", "url", "status", "api_version", "secret_stored", "configured_at", "missing",
              "extra", "problems")  # fmt: skip
 
@@ -30,10 +31,12 @@ def configure_webhooks(
     database_url: DatabaseUrl = None,
     environment: OnlyEnvironment = None,
     rotate: Annotated[bool, typer.Option("--rotate", help="Make a new one even if nothing is wrong.")] = False,
+    connect: Connect = False,
     as_json: Json = False,
 ) -> None:
     """Make the endpoint for PAYMENTS_PUBLIC_URL, or replace the one that is not as it should be."""
-    _show_webhooks(database_url, environment, as_json, partial(webhook_endpoints.configure, anew=rotate))
+    change = partial(webhook_endpoints.configure, anew=rotate, connect=connect)
+    _show_webhooks(database_url, environment, as_json, connect, change)
 
 
 @commands.command("status")
@@ -41,10 +44,11 @@ def webhook_status(
     database_url: DatabaseUrl = None,
     environment: OnlyEnvironment = None,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless all is as it should be.")] = False,
+    connect: Connect = False,
     as_json: Json = False,
 ) -> None:
     """Compare the endpoint at Stripe with what it should be."""
-    found = _show_webhooks(database_url, environment, as_json)
+    found = _show_webhooks(database_url, environment, as_json, connect)
     if check and any(standing.problems for standing in found):
         raise Conflict("; ".join(f"{each.environment}: {problem}" for each in found for problem in each.problems))
 
@@ -53,6 +57,7 @@ def _show_webhooks(
     database_url: str | None,
     environment: Environment | None,
     as_json: bool,
+    connect: bool,
     change: Callable[[psycopg.Connection[Any], StripeApi, Settings, Environment], object] | None = None,
 ) -> list[webhook_endpoints.Standing]:
     settings = Settings.load()
@@ -62,7 +67,7 @@ def _show_webhooks(
             stripe_api = StripeApi(key, settings.stripe_api_base)
             if change is not None:
                 change(conn, stripe_api, settings, name)
-            found.append(webhook_endpoints.standing(conn, stripe_api, settings, name))
+            found.append(webhook_endpoints.standing(conn, stripe_api, settings, name, connect=connect))
     rows = [asdict(standing) for standing in found]
     if as_json:
         print_json(rows)

@@ -269,9 +269,15 @@ def projected_event_types() -> Query[list[str]]:
 
 
 @SqlFunction
-def webhook_endpoint(environment: str) -> Query[Row | None]:
+def connect_event_types() -> Query[list[str]]:
+    """The event types that the managed endpoint of connected accounts is for."""
+    return Query("select payments.connect_event_types()", (), _texts)
+
+
+@SqlFunction
+def webhook_endpoint(environment: str, connect: bool = False) -> Query[Row | None]:
     """The endpoint on record: `{endpoint_id, url, configured_at, secret}`, the secret as it was encrypted."""
-    return Query("select * from payments.webhook_endpoint(%s)", (environment,), _row_if_any)
+    return Query("select * from payments.webhook_endpoint(%s, %s)", (environment, connect), _row_if_any)
 
 
 @SqlFunction
@@ -281,10 +287,14 @@ def webhook_secrets(environment: str) -> Query[list[Row]]:
 
 
 @SqlFunction
-def record_webhook_endpoint(environment: str, endpoint_id: str, url: str, secret: str) -> Query[Row]:
+def record_webhook_endpoint(
+    environment: str, endpoint_id: str, url: str, secret: str, connect: bool = False
+) -> Query[Row]:
     """A new endpoint with its encrypted secret: the `payments.provider_connections` row."""
     return Query(
-        "select * from payments.record_webhook_endpoint(%s, %s, %s, %s)", (environment, endpoint_id, url, secret), _row
+        "select * from payments.record_webhook_endpoint(%s, %s, %s, %s, %s)",
+        (environment, endpoint_id, url, secret, connect),
+        _row,
     )
 
 

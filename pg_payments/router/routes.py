@@ -113,6 +113,7 @@ ROUTES: Final[dict[str, Route]] = {
             "installation_id",
             "stripe_statuses",
             "projected_event_types",
+            "connect_event_types",
             "audit_action",
             "tell_dashboard_job",
             "begin_dashboard_job",

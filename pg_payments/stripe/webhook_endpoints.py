@@ -1,11 +1,13 @@
 """The webhook endpoint at Stripe that is managed for a site: compared with what it should be, replaced without a gap.
 
 It is made for `PAYMENTS_PUBLIC_URL`, with the event types that the engine projects and the API version of the `stripe`
-package, and marked by metadata. Replacing it takes these steps, in this order:
+package, and marked by metadata. A platform may have a second one, for what happens in connected accounts (`connect`;
+Stripe's documentation: Connect webhooks). Replacing one takes these steps, in this order:
 
 1. make the new endpoint (its secret is told in that answer only);
 2. store its secret, encrypted, beside the former one's, and record it, in one transaction;
-3. fetch what the former endpoint could not deliver, for Stripe stops trying when an endpoint is deleted;
+3. fetch what the former endpoint could not deliver, for Stripe stops trying when an endpoint is deleted (what it could
+   not deliver of connected accounts is left to the worker's sweep, account by account);
 4. delete the former endpoint, and any other that bears our mark and address.
 
 Where the account has as many endpoints as Stripe takes, step 4 comes first, for what an earlier run left behind.
@@ -38,6 +40,8 @@ MAXIMUM: Final = 16
 """Endpoints that an account may have in either mode (Stripe's documentation: Register your webhook endpoint)."""
 MARK: Final = ("pg_payments", "managed")
 """The metadata of every endpoint that is ours."""
+CONNECT: Final = (f"{MARK[0]}_connect", "true")
+"""That of the one for connected accounts besides: Stripe does not show which endpoint is."""
 STORED_AS: Final = "webhook_secret:"
 """What the name of a stored secret begins with; the endpoint's id follows."""
 VARIABLE: Final = "PAYMENTS_PUBLIC_URL"
@@ -79,10 +83,12 @@ def endpoint_url(settings: Settings, environment: Environment) -> str:
     return f"{base}/api/webhooks/stripe/{environment}"
 
 
-def standing(conn: Connection[Any], stripe: StripeApi, settings: Settings, environment: Environment) -> Standing:
+def standing(
+    conn: Connection[Any], stripe: StripeApi, settings: Settings, environment: Environment, *, connect: bool = False
+) -> Standing:
     """How the endpoint on record compares with what it should be. Raises `ConfigurationError`, `StripeRefused`."""
-    wanted_url, wanted = endpoint_url(settings, environment), functions.projected_event_types(conn)
-    record = functions.webhook_endpoint(conn, environment)
+    wanted_url, wanted = endpoint_url(settings, environment), _event_types(conn, connect)
+    record = functions.webhook_endpoint(conn, environment, connect)
     found = _retrieved(stripe, record["endpoint_id"]) if record else None
     shown: Endpoint = found or {}
     enabled = shown.get("enabled_events", [])
@@ -116,30 +122,41 @@ def standing(conn: Connection[Any], stripe: StripeApi, settings: Settings, envir
 
 
 def configure(
-    conn: Connection[Any], stripe: StripeApi, settings: Settings, environment: Environment, *, anew: bool = False
+    conn: Connection[Any],
+    stripe: StripeApi,
+    settings: Settings,
+    environment: Environment,
+    *,
+    anew: bool = False,
+    connect: bool = False,
 ) -> Row:
     """The `payments.provider_connections` row with an endpoint that is as it should be; with `anew`, with another one.
 
-    `conn` commits each statement. Raises `Forbidden`, `ConfigurationError`, `StripeRefused`, and as
-    `payments.connect_account`.
+    With `connect` it is the endpoint for connected accounts that is seen to. `conn` commits each statement. Raises
+    `Forbidden`, `ConfigurationError`, `StripeRefused`, and as `payments.connect_account`.
     """
     url = endpoint_url(settings, environment)
     if not functions.may_replace_keys(conn):
         raise Forbidden("this role may not replace webhook endpoints", hint="run it as a member of payments_keys")
     row = functions.connect_account(conn, environment, stripe.read("/v1/account").body, stripe.livemode)
     try:
-        made = _replace(conn, stripe, settings, environment, anew=anew)
+        made = _replace(conn, stripe, settings, environment, anew, connect)
     except StripeRefused as refused:
-        if refused.status != 400 or not _room_is_made(conn, stripe, environment, url):
+        if refused.status != 400 or not _room_is_made(conn, stripe, environment, url, connect):
             raise
-        made = _replace(conn, stripe, settings, environment, anew=anew)
-        take_missed_events(conn, stripe, environment)  # what was sent while there was none
-    _delete_former(conn, stripe, environment, url)
+        made = _replace(conn, stripe, settings, environment, anew, connect)
+        if not connect:
+            take_missed_events(conn, stripe, environment)  # what was sent while there was none
+    _delete_former(conn, stripe, environment, url, connect)
     return made or row
 
 
+def _event_types(conn: Connection[Any], connect: bool) -> list[str]:
+    return functions.connect_event_types(conn) if connect else functions.projected_event_types(conn)
+
+
 def _replace(
-    conn: Connection[Any], stripe: StripeApi, settings: Settings, environment: Environment, *, anew: bool
+    conn: Connection[Any], stripe: StripeApi, settings: Settings, environment: Environment, anew: bool, connect: bool
 ) -> Row | None:
     """Makes and records another endpoint where the one on record is not as it should be, or `anew`: the connection."""
     from pg_payments.encryption import Vault  # only who stores secrets needs what it needs
@@ -147,45 +164,56 @@ def _replace(
     url, vault = endpoint_url(settings, environment), Vault(settings)
     with conn.transaction():
         functions.lock_webhook_endpoint(conn, environment)
-        if not anew and not standing(conn, stripe, settings, environment).problems:
+        if not anew and not standing(conn, stripe, settings, environment, connect=connect).problems:
             return None
         may_be_listed(stripe)  # a key that can't take step 3 is better told before there is an endpoint more
-        made = _made(stripe, environment, functions.installation_id(conn), url, functions.projected_event_types(conn))
+        made = _made(conn, stripe, environment, url, connect)
         secret = vault.encrypted(made["secret"], environment, STORED_AS + made["id"])
-        return functions.record_webhook_endpoint(conn, environment, made["id"], url, secret)
+        return functions.record_webhook_endpoint(conn, environment, made["id"], url, secret, connect)
 
 
-def _room_is_made(conn: Connection[Any], stripe: StripeApi, environment: Environment, url: str) -> bool:
+def _room_is_made(conn: Connection[Any], stripe: StripeApi, environment: Environment, url: str, connect: bool) -> bool:
     """Where no further endpoint is taken: whether one of ours that was left behind is gone now."""
     if len(list(_listed(stripe))) < MAXIMUM:
         return False
-    return _delete_former(conn, stripe, environment, url, needs_record=False) > 0
+    return _delete_former(conn, stripe, environment, url, connect, needs_record=False) > 0
 
 
-def _made(
-    stripe: StripeApi, environment: Environment, installation: str, url: str, event_types: Sequence[str]
-) -> Endpoint:
+def _made(conn: Connection[Any], stripe: StripeApi, environment: Environment, url: str, connect: bool) -> Endpoint:
     name, value = MARK
-    asked = {
+    marks = {name: value, f"{name}_environment": environment, f"{name}_installation": functions.installation_id(conn)}
+    asked: dict[str, Any] = {
         "url": url,
-        "enabled_events": list(event_types),
+        "enabled_events": _event_types(conn, connect),
         "api_version": stripe_package.api_version,
         "description": f"pg-payments, {environment}",
-        "metadata": {name: value, f"{name}_environment": environment, f"{name}_installation": installation},
+        "metadata": marks,
     }
+    if connect:
+        asked |= {
+            "connect": True,
+            "description": f"pg-payments, {environment}, connected accounts",
+            "metadata": marks | dict([CONNECT]),
+        }
     return stripe.write(StripeRequest(PATH, asked, f"pg-payments:webhook:{uuid4()}")).data
 
 
 def _delete_former(
-    conn: Connection[Any], stripe: StripeApi, environment: Environment, url: str, *, needs_record: bool = True
+    conn: Connection[Any],
+    stripe: StripeApi,
+    environment: Environment,
+    url: str,
+    connect: bool,
+    *,
+    needs_record: bool = True,
 ) -> int:
     """Deletes what `_former` finds, once what it could not deliver is fetched; the number deleted."""
-    former = [found["id"] for found in _former(conn, stripe, environment, url)]
-    if former:
+    former = [found["id"] for found in _former(conn, stripe, environment, url, connect)]
+    if former and not connect:
         take_missed_events(conn, stripe, environment)
     with conn.transaction():
         functions.lock_webhook_endpoint(conn, environment)
-        record = functions.webhook_endpoint(conn, environment)  # somebody may have replaced it since
+        record = functions.webhook_endpoint(conn, environment, connect)  # somebody may have replaced it since
         if record is None and needs_record:  # nor is an account on record any more
             return 0
         former = [each for each in former if not (record and each == record["endpoint_id"])]
@@ -194,12 +222,14 @@ def _delete_former(
     return len(former)
 
 
-def _former(conn: Connection[Any], stripe: StripeApi, environment: Environment, url: str) -> Iterator[Endpoint]:
-    """The endpoints that are ours, but for the one on record: marked, and of our address or once on record.
+def _former(
+    conn: Connection[Any], stripe: StripeApi, environment: Environment, url: str, connect: bool
+) -> Iterator[Endpoint]:
+    """The endpoints of this kind that are ours, but for the one on record: marked, with our address or once on record.
 
     That one was on record is not enough: what is deleted at Stripe has to be marked there.
     """
-    record = functions.webhook_endpoint(conn, environment)
+    record = functions.webhook_endpoint(conn, environment, connect)
     recorded = {row["name"].partition(":")[2] for row in functions.webhook_secrets(conn, environment)}
     installation = functions.installation_id(conn)
     name, value = MARK
@@ -207,6 +237,7 @@ def _former(conn: Connection[Any], stripe: StripeApi, environment: Environment, 
         marks = found.get("metadata") or {}
         marked = (
             marks.get(name) == value
+            and (marks.get(CONNECT[0]) == CONNECT[1]) == connect
             and marks.get(f"{name}_environment") == environment
             and marks.get(f"{name}_installation", installation) == installation
         )

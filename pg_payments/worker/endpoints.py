@@ -41,22 +41,30 @@ def is_managed(settings: Settings, environment: Environment) -> bool:
 
 
 def keep_endpoint(conn: Connection[Any], stripe: StripeApi, settings: Settings, environment: Environment) -> int:
-    """1 if another endpoint was made. `conn` commits each statement. Raises as `webhook_endpoints.configure`.
+    """The number of endpoints that were made. `conn` commits each statement. Raises as `webhook_endpoints.configure`.
 
+    The one for connected accounts is looked after once it is on record: that somebody has any is not for us to guess.
     Where an endpoint is on record for another address, this may be a copy of the database: then it raises
     `ConfigurationError`, and a person is to say so.
     """
     if not is_managed(settings, environment) or not functions.may_replace_keys(conn):
         return 0
-    before = functions.webhook_endpoint(conn, environment)
+    connected = functions.webhook_endpoint(conn, environment, connect=True) is not None
+    return sum(
+        _keep(conn, stripe, settings, environment, connect) for connect in ([False, True] if connected else [False])
+    )
+
+
+def _keep(conn: Connection[Any], stripe: StripeApi, settings: Settings, environment: Environment, connect: bool) -> int:
+    before = functions.webhook_endpoint(conn, environment, connect)
     if before is not None and before["url"] != endpoint_url(settings, environment):
         raise ConfigurationError(
             f"the webhook endpoint on record is for {before['url']}, which may be another installation's",
             detail=environment,
-            hint="if it is not, run: pg-payments webhooks configure",
+            hint=f"if it is not, run: pg-payments webhooks configure{' --connect' if connect else ''}",
         )
-    configure(conn, stripe, settings, environment)
-    after = functions.webhook_endpoint(conn, environment)
+    configure(conn, stripe, settings, environment, connect=connect)
+    after = functions.webhook_endpoint(conn, environment, connect)
     if after == before or after is None:
         return 0
     log.info(line("a webhook endpoint was made", environment=environment, endpoint=after["endpoint_id"]))

@@ -134,6 +134,7 @@ COLUMNS: Final = {
     "payments_private.installation": (
         "one_row installation_id former_ids lock_secret strict_stamps closed_environments price_rule portal_configurations "
     ),
+    "payments_private.connect_endpoints": ("environment endpoint_id url configured_at "),
     "payments_private.lock_of_live": ("nothing "),
     "payments_private.lock_of_purge": ("nothing "),
     "payments_private.lock_of_test": ("nothing "),
@@ -368,11 +369,12 @@ FUNCTIONS: Final = {
     "payments.paid_checkout(payments.webhook_events)": "",
     "payments.portal_request(uuid)": "payments_service",
     "payments.projected_event_types()": "payments_service",
+    "payments.connect_event_types()": "payments_service",
     "payments.purge_events(interval, integer)": "payments_service payments_admin",
     "payments.purge_guest_attempts(interval, integer)": "payments_service payments_admin",
     "payments.rebuild_projections(text)": "payments_admin",
     "payments.rebuild_projections_step(text, text, integer)": "payments_admin",
-    "payments.record_webhook_endpoint(text, text, text, text)": "payments_keys",
+    "payments.record_webhook_endpoint(text, text, text, text, boolean)": "payments_keys",
     "payments.reencrypt_secret(text, text, text, text)": "payments_keys",
     "payments.register_subject_type(text, regclass, name, name, text)": "",
     "payments.register_subject_type(text, regprocedure)": "",
@@ -397,7 +399,7 @@ FUNCTIONS: Final = {
     "payments.stored_secret(text, text)": "payments_service",
     "payments.unregister_subject_type(text)": "",
     "payments.verify_projections(text)": "payments_admin",
-    "payments.webhook_endpoint(text)": "payments_service",
+    "payments.webhook_endpoint(text, boolean)": "payments_service",
     "payments.webhook_secrets(text)": "payments_service",
     "payments_private.current_customer_ids()": "payments_user",  # as below
     "payments_private.current_foreign_subscription_ids()": "payments_user",  # as below

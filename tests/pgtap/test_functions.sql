@@ -100,6 +100,7 @@ select set_eq($$ select role || ' ' || name from callable where schema = 'paymen
   'payments_service put_off_checkout',
   'payments_user wait_for_checkout',
   'payments_service connect_account',
+  'payments_service connect_event_types',
   'payments_service fail_checkout',
   'payments_service fail_portal_session',
   'payments_service finish_checkout',

@@ -24,9 +24,12 @@ from pydantic import SecretStr
 
 from pg_payments.database import functions
 from pg_payments.errors import Conflict, NotFound, from_database_error
+from pg_payments.stripe import webhook_endpoints
+from pg_payments.stripe.client import StripeApi
 from pg_payments.webhooks import signing_secrets as signatures
 from pg_payments.webhooks.signing_secrets import Signatures
-from tests.support.site import ADMIN_KEY, Site, running_site
+from pg_payments.worker.endpoints import keep_endpoint
+from tests.support.site import ADMIN_KEY, Site, running_site, site_settings
 from tests.support.stripe_account import StripeAccount
 from tests.support.stripe_webhooks import MAXIMUM
 from tests.support.tools import command
@@ -628,6 +631,67 @@ def test_a_key_of_another_account_in_the_environment_is_refused(site: Site) -> N
     assert (answer.status_code, answer.json()["error"]) == (409, Conflict.code)
     assert ours(site.stand_in) == []
     assert site.ask_as_admin("GET", "status").json()["connections"][0] == before
+
+
+# The endpoint of connected accounts ----------------------------------------------------------------------------------
+
+
+def test_connected_accounts_have_an_endpoint_of_their_own(admin_url: str, site: Site, conn: Conn) -> None:
+    own = configure(site)["webhookEndpointId"]
+    done = configure_by_command(admin_url, site, "--connect", "--json")
+    assert done.returncode == 0, done.stderr
+    (shown,) = json.loads(done.stdout)
+    made = {each["id"]: each for each in ours(site.stand_in)}
+    assert made.keys() == {own, shown["endpoint_id"]}
+    theirs = made[shown["endpoint_id"]]
+    assert (theirs["url"], theirs["connect"], shown["problems"]) == (URL, "true", [])
+    assert set(theirs["enabled_events"]) - set(made[own]["enabled_events"]) == {
+        "account.updated", "account.application.authorized", "account.application.deauthorized",
+    }  # fmt: skip
+    assert [deliver(site, each["secret"]) for each in made.values()] == [200, 200]
+    assert site.ask_as_admin("GET", "status").json()["connections"][0]["webhookEndpointId"] == own
+    assert configure_by_command(admin_url, site, "--connect", "--json").stdout == done.stdout  # once is enough
+
+
+@pytest.mark.parametrize("rotated", [False, True], ids=["own", "of connected accounts"])
+def test_one_is_replaced_and_the_other_stays(admin_url: str, site: Site, conn: Conn, rotated: bool) -> None:
+    configure(site)
+    assert configure_by_command(admin_url, site, "--connect").returncode == 0
+    before = {connect: functions.webhook_endpoint(conn, "test", connect) for connect in (False, True)}
+    secrets_before = {each["id"]: each["secret"] for each in ours(site.stand_in)}
+    done = configure_by_command(admin_url, site, "--rotate", *["--connect"] * rotated)
+    assert done.returncode == 0, done.stderr
+    after = {connect: functions.webhook_endpoint(conn, "test", connect) for connect in (False, True)}
+    assert (after[not rotated], after[rotated] == before[rotated]) == (before[not rotated], False)
+    assert {each["id"] for each in ours(site.stand_in)} == {each["endpoint_id"] for each in after.values() if each}
+
+    former = before[rotated]
+    assert former is not None
+    ending = conn.execute("select name from payments_private.provider_secrets where expires_at is not null").fetchall()
+    assert ending == [{"name": f"webhook_secret:{former['endpoint_id']}"}]
+    assert [deliver(site, secret) for secret in secrets_before.values()] == [200, 200]
+
+
+def test_both_are_looked_after_once_they_are_on_record(admin_url: str, site: Site, conn: Conn) -> None:
+    settings = site_settings(admin_url, site.stand_in.base_url, **MANAGED)
+    stripe_api = StripeApi(KEY, site.stand_in.base_url)
+    with psycopg.connect(admin_url, autocommit=True, row_factory=dict_row) as keeper:
+        assert [keep_endpoint(keeper, stripe_api, settings, "test") for _ in range(2)] == [1, 0]
+        webhook_endpoints.configure(keeper, stripe_api, settings, "test", connect=True)
+        for each in ours(site.stand_in):
+            site.stand_in.webhooks.kept[each["id"]]["status"] = "disabled"
+        assert [keep_endpoint(keeper, stripe_api, settings, "test") for _ in range(2)] == [2, 0]
+    assert [each["status"] for each in ours(site.stand_in)] == ["enabled", "enabled"]
+
+
+def test_another_account_has_another_endpoint_of_connected_accounts(admin_url: str, site: Site, conn: Conn) -> None:
+    configure(site)
+    assert configure_by_command(admin_url, site, "--connect").returncode == 0
+    with conn.transaction():
+        account = json.dumps({"id": "acct_1Another", "email": None})
+        functions.replace_account(conn, "test", account, False, "sealed", "sk_test_****")
+    assert [functions.webhook_endpoint(conn, "test", connect) for connect in (False, True)] == [None, None]
+    assert stored(conn) == {}
 
 
 # The command ---------------------------------------------------------------------------------------------------------
