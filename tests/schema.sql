@@ -579,14 +579,6 @@ ALTER FUNCTION payments.connect_account(environment text, account jsonb, livemod
 
 COMMENT ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) IS 'Records Stripe''s account behind an environment, as /v1/account shows it, and whether its key is a live one. Fills what is empty and changes nothing that is on record: replace_account() does. What was told of the account before as of a connected one becomes ours, and triggers see its events again, without account. Raises PY008 for a key of the other mode, PY006 where another account is mirrored already.';
 
-CREATE FUNCTION payments.projected_event_types() RETURNS text[]
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments.projected_event_types() OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments.projected_event_types() IS 'The event types from which projections are computed, under the names that Stripe gives them: what a managed webhook endpoint is for.';
-
 CREATE FUNCTION payments.connect_event_types() RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1022,6 +1014,14 @@ CREATE FUNCTION payments.portal_request(id uuid) RETURNS jsonb
 ALTER FUNCTION payments.portal_request(id uuid) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.portal_request(id uuid) IS 'The parameters of Stripe''s "Create a portal session". Raises PY005 for an unknown id.';
+
+CREATE FUNCTION payments.projected_event_types() RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.projected_event_types() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.projected_event_types() IS 'The event types from which projections are computed, under the names that Stripe gives them: what a managed webhook endpoint is for.';
 
 CREATE FUNCTION payments.purge_events(older_than interval, max_rows integer DEFAULT 1000) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -7340,9 +7340,6 @@ GRANT SELECT ON TABLE payments.provider_connections TO payments_admin;
 REVOKE ALL ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.connect_account(environment text, account jsonb, livemode boolean) TO payments_service;
 
-REVOKE ALL ON FUNCTION payments.projected_event_types() FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.projected_event_types() TO payments_service;
-
 REVOKE ALL ON FUNCTION payments.connect_event_types() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.connect_event_types() TO payments_service;
 
@@ -7507,6 +7504,9 @@ GRANT ALL ON FUNCTION payments.pause_outbox(environment text) TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments.portal_request(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.portal_request(id uuid) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.projected_event_types() FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.projected_event_types() TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.purge_events(older_than interval, max_rows integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.purge_events(older_than interval, max_rows integer) TO payments_service;

@@ -49,8 +49,10 @@ comment on function payments.projected_event_types() is
 create or replace function payments.connect_event_types() returns text[]
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
-return payments.projected_event_types()
-  || array['account.updated', 'account.application.authorized', 'account.application.deauthorized'];
+as $$
+  select payments.projected_event_types()
+    || array['account.updated', 'account.application.authorized', 'account.application.deauthorized']
+$$;
 comment on function payments.connect_event_types() is
   'The event types that the managed endpoint of connected accounts is for: those that are projected, and what tells of the accounts themselves (Stripe''s documentation: Connect webhooks).';
 
