@@ -12,7 +12,8 @@ comment on policy administrators_read_all on payments.stripe_subscription_items 
   'payments_admin reads every row.';
 
 -- Environment by environment, so that both lead into an index; so does the last part, which then asks row by row, since
--- accounts' subscriptions may have each other's ids, and ours. Asked by a function, not by a sub-select: see caller.sql.
+-- accounts' subscriptions may have each other's ids, and ours. Asked by a function, not by a sub-select: see
+-- caller.sql.
 drop policy if exists users_read_the_items_of_subscriptions_they_read on payments.stripe_subscription_items;
 create policy users_read_the_items_of_subscriptions_they_read on payments.stripe_subscription_items
   for select to payments_user
