@@ -89,39 +89,43 @@ begin
     comment on column payments_migrations.loaded_grant.part is 'The column, or empty for the whole.';
     comment on column payments_migrations.loaded_grant.reading is 'What has to be open to users for it; empty for always.';
 
-    -- Names are put together from the catalogue's own, since which words are quoted differs from version to version.
+    create view payments_migrations.our_schema as
+    select n.oid, n.nspname as name from pg_catalog.pg_namespace n
+     where n.nspname in ('payments', 'payments_private', 'payments_migrations');
+    comment on view payments_migrations.our_schema is 'The schemas that belong to payments_owner.';
+
+    -- Put together from the catalogue's own names, since which words are quoted differs from version to version.
+    create view payments_migrations.type_name as
+    select t.oid, case when e.oid is null then pg_catalog.concat(nullif(n.nspname, 'pg_catalog') || '.', t.typname)
+                       else pg_catalog.concat(nullif(n.nspname, 'pg_catalog') || '.', e.typname, '[]') end as name
+      from pg_catalog.pg_type t
+      join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+      left join pg_catalog.pg_type e on e.oid = t.typelem and e.typarray = t.oid;
+    comment on view payments_migrations.type_name is 'Every type as all versions of Postgres call it.';
+
     -- Functions and triggers that the package itself writes at run time say so in their comment and are left out.
+    -- There is no WITH here: so who asks for some of the columns pays for no others.
     create view payments_migrations.present_object as
-    with ours (oid, name) as (
-        select n.oid, n.nspname from pg_catalog.pg_namespace n
-         where n.nspname in ('payments', 'payments_private', 'payments_migrations')
-    ), type_names (oid, name) as not materialized (  -- asked for one at a time
-        select t.oid, case when e.oid is null then pg_catalog.concat(nullif(n.nspname, 'pg_catalog') || '.', t.typname)
-                           else pg_catalog.concat(nullif(n.nspname, 'pg_catalog') || '.', e.typname, '[]') end
-          from pg_catalog.pg_type t
-          join pg_catalog.pg_namespace n on n.oid = t.typnamespace
-          left join pg_catalog.pg_type e on e.oid = t.typelem and e.typarray = t.oid
-    ), functions as (
-        select p.oid, p.proowner, p.proargnames, p.proargmodes, p.proallargtypes, p.prorettype, p.proretset, p.prolang, p.prosrc,
-               p.prokind, p.prosecdef, p.provolatile, p.proisstrict, p.proparallel, p.proconfig, p.proargdefaults, p.proacl,
-               o.name || '.' || p.proname || '(' || array_to_string(array(
-                   select t.name from unnest(p.proargtypes) with ordinality a (oid, place)
-                     join type_names t on t.oid = a.oid order by a.place), ', ') || ')' as signature
-          from pg_catalog.pg_proc p join ours o on o.oid = p.pronamespace
-         where coalesce(obj_description(p.oid, 'pg_proc'), '') not like 'Generated%'
-    )
     select 'schema' as kind, o.name::text as name, format('%I', o.name) as identity, n.nspowner as owner,
            md5('') as definition_md5, null::text as wording_md5, n.oid, 'n' as acl_kind, n.nspacl as acl
-      from ours o join pg_catalog.pg_namespace n on n.oid = o.oid
+      from payments_migrations.our_schema o join pg_catalog.pg_namespace n on n.oid = o.oid
     union all
-    select 'function', f.signature, f.oid::regprocedure::text, f.proowner,
-           md5(concat_ws(e'\x1f', f.proargnames::text, f.proargmodes::text, array_to_string(array(
-                   select t.name from unnest(f.proallargtypes) with ordinality a (oid, place)
-                     join type_names t on t.oid = a.oid order by a.place), ','),
-               (select t.name from type_names t where t.oid = f.prorettype), f.proretset, l.lanname, f.prosrc, f.prokind, f.prosecdef,
-               f.provolatile, f.proisstrict, f.proparallel, f.proconfig)),
-           md5(concat_ws(e'\x1f', pg_get_expr(f.proargdefaults, 0), pg_get_function_sqlbody(f.oid))), f.oid, 'f', f.proacl
-      from functions f join pg_catalog.pg_language l on l.oid = f.prolang
+    select 'function',
+           o.name || '.' || p.proname || '(' || array_to_string(array(
+               select (select t.name from payments_migrations.type_name t where t.oid = a.oid)  -- one at a time, by its key
+                 from unnest(p.proargtypes) with ordinality a (oid, place) order by a.place), ', ') || ')',
+           p.oid::regprocedure::text, p.proowner,
+           md5(concat_ws(e'\x1f', p.proargnames::text, p.proargmodes::text, array_to_string(array(
+                   select (select t.name from payments_migrations.type_name t where t.oid = a.oid)
+                     from unnest(p.proallargtypes) with ordinality a (oid, place) order by a.place), ','),
+               (select t.name from payments_migrations.type_name t where t.oid = p.prorettype), p.proretset, l.lanname, p.prosrc,
+               p.prokind, p.prosecdef, p.provolatile, p.proisstrict, p.proparallel, p.proconfig)),
+           md5(concat_ws(e'\x1f', pg_get_expr(p.proargdefaults, 0), pg_get_function_sqlbody(p.oid))), p.oid, 'f', p.proacl
+      from pg_catalog.pg_proc p
+      join payments_migrations.our_schema o on o.oid = p.pronamespace
+      join pg_catalog.pg_language l on l.oid = p.prolang
+      left join pg_catalog.pg_description d on d.objoid = p.oid and d.classoid = 'pg_catalog.pg_proc'::regclass and d.objsubid = 0
+     where coalesce(d.description, '') not like 'Generated%'
     union all
     select case c.relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end, o.name || '.' || c.relname,
            format('%I.%I', o.name, c.relname), c.relowner,
@@ -129,7 +133,7 @@ begin
                          case c.relkind when 'v' then c.reloptions::text end)),
            case c.relkind when 'v' then md5(pg_get_viewdef(c.oid)) end, c.oid,
            case c.relkind when 'S' then 's' else 'r' end, c.relacl
-      from pg_catalog.pg_class c join ours o on o.oid = c.relnamespace
+      from pg_catalog.pg_class c join payments_migrations.our_schema o on o.oid = c.relnamespace
      where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
     union all
     select 'policy', p.polname || ' on ' || o.name || '.' || c.relname, format('%I on %I.%I', p.polname, o.name, c.relname), null,
@@ -138,23 +142,23 @@ begin
            md5(concat_ws(e'\x1f', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))), p.oid, null, null
       from pg_catalog.pg_policy p
       join pg_catalog.pg_class c on c.oid = p.polrelid
-      join ours o on o.oid = c.relnamespace
+      join payments_migrations.our_schema o on o.oid = c.relnamespace
     union all  -- an application's triggers run its own functions
     select 'trigger', t.tgname || ' on ' || o.name || '.' || c.relname, format('%I on %I.%I', t.tgname, o.name, c.relname), null,
            md5(concat_ws(e'\x1f', t.tgtype, t.tgenabled, t.tgdeferrable, t.tginitdeferred, p.proname)),
            md5(pg_get_triggerdef(t.oid)), t.oid, null, null
       from pg_catalog.pg_trigger t
       join pg_catalog.pg_class c on c.oid = t.tgrelid
-      join ours o on o.oid = c.relnamespace
+      join payments_migrations.our_schema o on o.oid = c.relnamespace
       join pg_catalog.pg_proc p on p.oid = t.tgfoid
-      join ours q on q.oid = p.pronamespace
+      join payments_migrations.our_schema q on q.oid = p.pronamespace
      where not t.tgisinternal and coalesce(obj_description(t.oid, 'pg_trigger'), '') not like 'Generated%';
     comment on view payments_migrations.present_object is 'Every object as it is now, to compare with loaded_object.';
 
     -- What owners may is theirs by owning it.
     create view payments_migrations.present_grant as
     with objects as materialized (
-        select o.* from payments_migrations.present_object o where o.acl_kind is not null
+        select o.kind, o.name, o.owner, o.oid, o.acl_kind, o.acl from payments_migrations.present_object o where o.acl_kind is not null
     ), acls (kind, name, part, owner, acl) as materialized (
         select o.kind, o.name, '', o.owner, coalesce(o.acl, acldefault(o.acl_kind::"char", o.owner))
           from objects o
@@ -197,7 +201,8 @@ begin
                limit 1)], null) as grantees
       from pg_catalog.pg_proc p
       join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-     where n.nspname in ('payments', 'payments_private') and obj_description(p.oid, 'pg_proc') like 'Generated%';
+      join pg_catalog.pg_description d on d.objoid = p.oid and d.classoid = 'pg_catalog.pg_proc'::regclass and d.objsubid = 0
+     where n.nspname in ('payments', 'payments_private') and d.description like 'Generated%';
     comment on view payments_migrations.generated_function is 'Functions that the package writes at run time, and whom besides their owner they are for.';
 
     create view payments_migrations.unmeant_generated_grant as

@@ -194,6 +194,8 @@ BOOKKEEPING: Final = (
     "loaded_file",
     "loaded_object",
     "loaded_grant",
+    "our_schema",
+    "type_name",
     "present_object",
     "present_grant",
     "unmeant_grant",
