@@ -6,6 +6,7 @@ alter table payments_private.open_readings
   drop constraint what_is_known,
   add constraint what_is_known check (what = any ('{subscriptions,transactions,catalogue,payment_methods}'));
 drop table payments_private.connect_endpoints;
+drop table payments_private.account_keys;
 drop table payments_private.checkout_terms;
 drop table payments.accounts cascade;
 reset role;

@@ -19,6 +19,8 @@ create table payments.accounts (
   fee_amount      bigint,
   fee_currency    text,
   on_behalf_of    boolean not null default false,
+  key_source      text not null default 'platform',
+  masked_key      text,
   created_at      timestamptz not null default now(),
   updated_at      timestamptz not null default now(),
   constraint accounts_identity unique (environment, account_id),
@@ -30,7 +32,8 @@ create table payments.accounts (
     charge_type is not null or (num_nonnulls(open_to, fee_percent, fee_amount) = 0 and not on_behalf_of)),
   constraint fee_is_whole check ((fee_amount is null) = (fee_currency is null)),
   constraint fee_percent_is_possible check (fee_percent > 0 and fee_percent <= 100),
-  constraint fee_amount_is_possible check (fee_amount > 0)
+  constraint fee_amount_is_possible check (fee_amount > 0),
+  constraint key_source_is_known check (key_source = any ('{platform,stored,environment}'))
 );
 comment on table payments.accounts is 'Accounts other than the one behind an environment''s key: those that were registered, and what Stripe says of them.';
 comment on column payments.accounts.deauthorized_at is 'When the account withdrew the access that it had given; null while it is given. It is not called meanwhile, and its rows stay.';
@@ -50,6 +53,8 @@ comment on column payments.accounts.fee_percent is 'What the platform keeps of a
 comment on column payments.accounts.fee_amount is 'What the platform keeps of a one-time payment, in minor units, in place of fee_percent.';
 comment on column payments.accounts.fee_currency is 'The currency of fee_amount, in which such payments are made.';
 comment on column payments.accounts.on_behalf_of is 'Whether the account is the merchant of record of destination charges.';
+comment on column payments.accounts.key_source is 'Which key Stripe is asked of the account with: platform, the environment''s own on its behalf; stored, one of its own that is kept here, encrypted; environment, one of its own in STRIPE_ACCOUNT_KEYS, as the worker said last.';
+comment on column payments.accounts.masked_key is 'The stored key of its own, as it may be shown (sk_test_****4242); null: none is stored.';
 comment on column payments.accounts.created_at is 'When the row was made.';
 comment on column payments.accounts.updated_at is 'When the row was changed last.';
 alter table payments_private.open_readings
@@ -71,6 +76,21 @@ create table payments_private.checkout_terms (
   constraint charge_type_is_known check (charge_type = any ('{direct,destination}'))
 );
 comment on table payments_private.checkout_terms is 'Under which terms attempts are sold for connected accounts, as payments.register_account() had said when they were begun.';
+
+-- Keys of accounts' own; the environments' are in payments_private.provider_secrets. An account that moves to another
+-- machine takes its key along, and one that is forgotten loses it.
+create table payments_private.account_keys (
+  environment text not null,
+  account_id  text not null,
+  secret      text not null,
+  created_at  timestamptz not null default now(),
+  updated_at  timestamptz not null default now(),
+  primary key (environment, account_id),
+  constraint environment_is_known check (environment = any ('{test,live}')),
+  constraint account_keys_account_fkey foreign key (environment, account_id)
+    references payments.accounts (environment, account_id) on delete cascade
+);
+comment on table payments_private.account_keys is 'Stripe''s keys of accounts'' own, as Fernet tokens under PAYMENTS_MASTER_KEY, which the database never sees. A token opens for its environment and account only.';
 
 create table payments_private.connect_endpoints (
   environment   text primary key,

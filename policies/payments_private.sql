@@ -32,6 +32,7 @@ alter table payments_private.wrong_keys enable row level security;
 alter table payments_private.ended_sessions enable row level security;
 alter table payments_private.checkout_terms enable row level security;
 alter table payments_private.connect_endpoints enable row level security;
+alter table payments_private.account_keys enable row level security;
 alter table payments_private.installation enable row level security;
 alter table payments_private.lock_of_test enable row level security;
 alter table payments_private.lock_of_live enable row level security;

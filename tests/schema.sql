@@ -149,6 +149,22 @@ ALTER TYPE payments_private.payment_outcome OWNER TO payments_owner;
 
 COMMENT ON TYPE payments_private.payment_outcome IS 'What the objects that tell of a payment say of its state: whether one calls it paid, or failed; what its charges captured, whether one was a hold; whether a dispute stands; when money was given back, or a hold let go; and when events first showed each.';
 
+CREATE FUNCTION payments.account_key(environment text, account_id text) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.account_key(environment text, account_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.account_key(environment text, account_id text) IS 'The key of an account''s own as it was encrypted; null if none is stored.';
+
+CREATE FUNCTION payments.account_keys(environment text) RETURNS TABLE(account_id text, secret text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.account_keys(environment text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.account_keys(environment text) IS 'The stored keys of accounts'' own as they were encrypted, a row an account, for a process that asks of all of them.';
+
 CREATE FUNCTION payments.accounts_due(environment text, job text, max_accounts integer) RETURNS TABLE(account_id text)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -734,6 +750,14 @@ ALTER FUNCTION payments.finish_sync(environment text, counts jsonb, error text) 
 
 COMMENT ON FUNCTION payments.finish_sync(environment text, counts jsonb, error text) IS 'Records how a sync ended: what it read, by list, and the error that stopped it. Without counts not even the account could be read. last_synced_at moves only when it succeeded.';
 
+CREATE FUNCTION payments.forget_account_key(environment text, account_id text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.forget_account_key(environment text, account_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.forget_account_key(environment text, account_id text) IS 'Forgets the stored key of an account, if there is one, and says whether there was; from then on Stripe is asked of it with the environment''s key on its behalf. Its rows stay. Adds to the audit log.';
+
 CREATE FUNCTION payments.forget_key(environment text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1116,6 +1140,14 @@ ALTER FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id te
 
 COMMENT ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text, connect boolean) IS 'Makes this the managed webhook endpoint of an environment, or with connect that of its connected accounts, and stores its encrypted secret; the former one''s counts for three days more. Raises PY005 where no account is connected.';
 
+CREATE FUNCTION payments.reencrypt_account_key(environment text, account_id text, formerly text, secret text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.reencrypt_account_key(environment text, account_id text, formerly text, secret text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.reencrypt_account_key(environment text, account_id text, formerly text, secret text) IS 'Puts the same key under another master key, unless somebody has replaced it meanwhile; whether it did.';
+
 CREATE FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1150,6 +1182,8 @@ CREATE TABLE payments.accounts (
     fee_amount bigint,
     fee_currency text,
     on_behalf_of boolean DEFAULT false NOT NULL,
+    key_source text DEFAULT 'platform'::text NOT NULL,
+    masked_key text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT charge_type_is_known CHECK ((charge_type = ANY ('{direct,destination}'::text[]))),
@@ -1157,6 +1191,7 @@ CREATE TABLE payments.accounts (
     CONSTRAINT fee_amount_is_possible CHECK ((fee_amount > 0)),
     CONSTRAINT fee_is_whole CHECK (((fee_amount IS NULL) = (fee_currency IS NULL))),
     CONSTRAINT fee_percent_is_possible CHECK (((fee_percent > (0)::numeric) AND (fee_percent <= (100)::numeric))),
+    CONSTRAINT key_source_is_known CHECK ((key_source = ANY ('{platform,stored,environment}'::text[]))),
     CONSTRAINT only_what_sells_has_terms CHECK (((charge_type IS NOT NULL) OR ((num_nonnulls(open_to, fee_percent, fee_amount) = 0) AND (NOT on_behalf_of)))),
     CONSTRAINT open_to_is_known CHECK ((open_to = ANY ('{owner,users,everybody}'::text[]))),
     CONSTRAINT subject_is_whole CHECK (((subject_type IS NULL) = (subject_id IS NULL)))
@@ -1199,6 +1234,10 @@ COMMENT ON COLUMN payments.accounts.fee_amount IS 'What the platform keeps of a 
 COMMENT ON COLUMN payments.accounts.fee_currency IS 'The currency of fee_amount, in which such payments are made.';
 
 COMMENT ON COLUMN payments.accounts.on_behalf_of IS 'Whether the account is the merchant of record of destination charges.';
+
+COMMENT ON COLUMN payments.accounts.key_source IS 'Which key Stripe is asked of the account with: platform, the environment''s own on its behalf; stored, one of its own that is kept here, encrypted; environment, one of its own in STRIPE_ACCOUNT_KEYS, as the worker said last.';
+
+COMMENT ON COLUMN payments.accounts.masked_key IS 'The stored key of its own, as it may be shown (sk_test_****4242); null: none is stored.';
 
 COMMENT ON COLUMN payments.accounts.created_at IS 'When the row was made.';
 
@@ -1371,6 +1410,14 @@ ALTER FUNCTION payments.store_absence(environment text, object_type text, object
 
 COMMENT ON FUNCTION payments.store_absence(environment text, object_type text, object_id text, asked_at timestamp with time zone, account_id text) IS 'Stripe was asked for an object then and has no such: what is stored of it is marked deleted, unless it is newer than that. Whether it was.';
 
+CREATE FUNCTION payments.store_account_key(environment text, account_id text, account jsonb, livemode boolean, secret text, masked text) RETURNS payments.accounts
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.store_account_key(environment text, account_id text, account jsonb, livemode boolean, secret text, masked text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.store_account_key(environment text, account_id text, account jsonb, livemode boolean, secret text, masked text) IS 'Keeps the encrypted key of an account''s own, in place of a former one, and makes the account known, so that the worker syncs and sweeps it; whose it is and what is sold through it stays as register_account() said. account is what /v1/account shows to that key. Adds to the audit log. Raises PY001 for a bad argument, as for the account behind the environment''s key, PY006 where the key opens another account, PY008 for a key of the other mode.';
+
 CREATE FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone DEFAULT NULL::timestamp with time zone, account_id text DEFAULT NULL::text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -1418,6 +1465,14 @@ CREATE FUNCTION payments.take_read(environment text, account_id text DEFAULT NUL
 ALTER FUNCTION payments.take_read(environment text, account_id text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments.take_read(environment text, account_id text) IS 'Takes one request out of what an account may be asked now, which all processes share (read_rate_test, read_rate_live): 0, or the seconds after which to try again. Leaves a quarter of what may come at once to the objects in doubt.';
+
+CREATE FUNCTION payments.tell_account_keys(environment text, account_ids text[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.tell_account_keys(environment text, account_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.tell_account_keys(environment text, account_ids text[]) IS 'Writes down for which accounts the worker has a key in STRIPE_ACCOUNT_KEYS, which counts before a stored one.';
 
 CREATE FUNCTION payments.tell_dashboard_job(id uuid, status text, lines text[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -6210,6 +6265,19 @@ COMMENT ON COLUMN payments.stripe_subscriptions.created_at IS 'When the row was 
 
 COMMENT ON COLUMN payments.stripe_subscriptions.updated_at IS 'When the row last changed here.';
 
+CREATE TABLE payments_private.account_keys (
+    environment text NOT NULL,
+    account_id text NOT NULL,
+    secret text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT environment_is_known CHECK ((environment = ANY ('{test,live}'::text[])))
+);
+
+ALTER TABLE payments_private.account_keys OWNER TO payments_owner;
+
+COMMENT ON TABLE payments_private.account_keys IS 'Stripe''s keys of accounts'' own, as Fernet tokens under PAYMENTS_MASTER_KEY, which the database never sees. A token opens for its environment and account only.';
+
 CREATE UNLOGGED TABLE payments_private.changed_hours (
     environment text NOT NULL,
     account text NOT NULL,
@@ -6703,6 +6771,9 @@ ALTER TABLE ONLY payments.webhook_events
 ALTER TABLE ONLY payments.webhook_events
     ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY payments_private.account_keys
+    ADD CONSTRAINT account_keys_pkey PRIMARY KEY (environment, account_id);
+
 ALTER TABLE ONLY payments_private.changed_hours
     ADD CONSTRAINT changed_hours_pkey PRIMARY KEY (environment, account, hour, changed_by);
 
@@ -6964,6 +7035,9 @@ ALTER TABLE payments.transactions ENABLE ALWAYS TRIGGER volume_follows_truncate;
 
 CREATE TRIGGER note_refresh BEFORE INSERT ON payments_private.refresh_queue FOR EACH ROW EXECUTE FUNCTION payments_private.note_refresh();
 
+ALTER TABLE ONLY payments_private.account_keys
+    ADD CONSTRAINT account_keys_account_fkey FOREIGN KEY (environment, account_id) REFERENCES payments.accounts(environment, account_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY payments_private.checkout_terms
     ADD CONSTRAINT checkout_terms_checkout_id_fkey FOREIGN KEY (checkout_id) REFERENCES payments.stripe_checkout_sessions(id) ON DELETE CASCADE;
 
@@ -7118,6 +7192,8 @@ COMMENT ON POLICY users_read_their_subjects_transactions ON payments.transaction
 
 ALTER TABLE payments.webhook_events ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE payments_private.account_keys ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY administrators_read_all ON payments_private.linked_tables FOR SELECT TO payments_admin USING (true);
 
 COMMENT ON POLICY administrators_read_all ON payments_private.linked_tables IS 'payments_admin reads every row.';
@@ -7209,6 +7285,12 @@ GRANT USAGE ON SCHEMA payments TO payments_user;
 GRANT USAGE ON SCHEMA payments TO payments_anon;
 GRANT USAGE ON SCHEMA payments TO payments_admin;
 GRANT USAGE ON SCHEMA payments TO payments_keys;
+
+REVOKE ALL ON FUNCTION payments.account_key(environment text, account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.account_key(environment text, account_id text) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.account_keys(environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.account_keys(environment text) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.accounts_due(environment text, job text, max_accounts integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.accounts_due(environment text, job text, max_accounts integer) TO payments_service;
@@ -7393,6 +7475,9 @@ GRANT ALL ON FUNCTION payments.finish_sweep(environment text, certain_until time
 REVOKE ALL ON FUNCTION payments.finish_sync(environment text, counts jsonb, error text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.finish_sync(environment text, counts jsonb, error text) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.forget_account_key(environment text, account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.forget_account_key(environment text, account_id text) TO payments_keys;
+
 REVOKE ALL ON FUNCTION payments.forget_key(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.forget_key(environment text) TO payments_keys;
 
@@ -7543,6 +7628,9 @@ GRANT ALL ON FUNCTION payments.record_verification(environment text, objects big
 REVOKE ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text, connect boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.record_webhook_endpoint(environment text, endpoint_id text, url text, secret text, connect boolean) TO payments_keys;
 
+REVOKE ALL ON FUNCTION payments.reencrypt_account_key(environment text, account_id text, formerly text, secret text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.reencrypt_account_key(environment text, account_id text, formerly text, secret text) TO payments_keys;
+
 REVOKE ALL ON FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.reencrypt_secret(environment text, name text, formerly text, secret text) TO payments_keys;
 
@@ -7610,6 +7698,9 @@ GRANT ALL ON FUNCTION payments.sign_in_wait(who text) TO payments_service;
 REVOKE ALL ON FUNCTION payments.store_absence(environment text, object_type text, object_id text, asked_at timestamp with time zone, account_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.store_absence(environment text, object_type text, object_id text, asked_at timestamp with time zone, account_id text) TO payments_service;
 
+REVOKE ALL ON FUNCTION payments.store_account_key(environment text, account_id text, account jsonb, livemode boolean, secret text, masked text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.store_account_key(environment text, account_id text, account jsonb, livemode boolean, secret text, masked text) TO payments_keys;
+
 REVOKE ALL ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone, account_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.store_stripe_objects(environment text, objects jsonb, observed_at timestamp with time zone, account_id text) TO payments_service;
 
@@ -7630,6 +7721,9 @@ REVOKE ALL ON FUNCTION payments.table_is_linked(link_id integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments.take_read(environment text, account_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.take_read(environment text, account_id text) TO payments_service;
+
+REVOKE ALL ON FUNCTION payments.tell_account_keys(environment text, account_ids text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.tell_account_keys(environment text, account_ids text[]) TO payments_service;
 
 REVOKE ALL ON FUNCTION payments.tell_dashboard_job(id uuid, status text, lines text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.tell_dashboard_job(id uuid, status text, lines text[]) TO payments_service;

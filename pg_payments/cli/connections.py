@@ -1,6 +1,6 @@
 """What commands work with: the database, Stripe's keys, and what only an extra installs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,8 @@ from pg_payments.database import functions
 from pg_payments.database.connections import connect
 from pg_payments.errors import ConfigurationError
 from pg_payments.settings import ENVIRONMENTS, Environment, Settings
-from pg_payments.stripe.keys import key_of
+from pg_payments.stripe.client import StripeApi
+from pg_payments.stripe.keys import account_keys_of, key_of
 
 SCHEMES = ("postgresql", "postgres")
 
@@ -78,6 +79,33 @@ def stripe_keys(conn: psycopg.Connection[Any], settings: Settings, only: Environ
         found = {name: key_of(conn, settings, name) for name in ([only] if only else ENVIRONMENTS)}
     keys = {name: key for name, key in found.items() if key is not None}
     if not keys:
-        names = " or ".join(f"STRIPE_{name.upper()}_SECRET_KEY" for name in found)
-        raise ConfigurationError("no Stripe key is set", hint=f"set {names}")
+        raise _no_key(found)
     return keys
+
+
+def stripe_clients(
+    conn: psycopg.Connection[Any], settings: Settings, only: Environment | None, account: str | None
+) -> dict[Environment, StripeApi]:
+    """Stripe in each environment where there is a key to ask with of an account (acct_…), or of the environment's own.
+
+    An account that has keys of its own is asked in no environment where it has none. Raises `ConfigurationError` where
+    there is no key to ask with.
+    """
+    with needing_extra("server"):
+        found = {
+            name: StripeApi(
+                key_of(conn, settings, name), settings.stripe_api_base,
+                account_keys=account_keys_of(conn, settings, name),
+            )
+            for name in ([only] if only else ENVIRONMENTS)
+        }  # fmt: skip
+    own = {name: stripe for name, stripe in found.items() if stripe.of_account(account).has_own_key}
+    clients = own or {name: stripe for name, stripe in found.items() if stripe.has_key}
+    if not clients:
+        raise _no_key(found)
+    return clients
+
+
+def _no_key(environments: Iterable[Environment]) -> ConfigurationError:
+    names = " or ".join(f"STRIPE_{name.upper()}_SECRET_KEY" for name in environments)
+    return ConfigurationError("no Stripe key is set", hint=f"set {names}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
-from pg_payments.cli.connections import connected, stripe_keys
+from pg_payments.cli.connections import connected, stripe_clients
 from pg_payments.cli.options import DatabaseUrl, Json, OnlyEnvironment
 from pg_payments.cli.output import print_json, print_rows, progressing
 from pg_payments.database.query import Row
@@ -59,12 +59,11 @@ def sync(
     results: list[Row] = []
     failures: list[str] = []
     with connected(database_url) as conn, progressing() as (say, expect):
-        for name, key in stripe_keys(conn, settings, environment).items():
-            own_keys = settings.account_keys(name)
-            stripe = StripeApi(key, settings.stripe_api_base, account_keys=own_keys).of_account(account)
+        for name, client in stripe_clients(conn, settings, environment, account).items():
+            stripe = client.of_account(account)
             telling = (partial(_prefixed, say, name), partial(_prefixed, expect, name))
             row, error = _synced(conn, stripe, name, names, telling, since)
-            is_read = row is None or row["last_sync_counts"] is not None or not error
+            is_read = not row or row["last_sync_counts"] is not None or not error
             lists = synchronisation.lists_of(conn, stripe, name, names) if is_read else []
             results.append({"environment": name, **_shown(row), "lists": lists})
             failures += [f"{name}: {error}"] if error else []

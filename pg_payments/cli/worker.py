@@ -8,7 +8,7 @@ from typing import Annotated
 import psycopg
 import typer
 
-from pg_payments.cli.connections import connected, needing_extra, served_url, stripe_keys
+from pg_payments.cli.connections import connected, needing_extra, served_url, stripe_clients
 from pg_payments.cli.options import DatabaseUrl, Json, OnlyEnvironment, RouterUrl
 from pg_payments.cli.output import print_json, print_rows
 from pg_payments.database import functions
@@ -16,7 +16,6 @@ from pg_payments.database.query import Row
 from pg_payments.errors import InvalidRequest, PaymentsError
 from pg_payments.logs import LogFormat, start_logging
 from pg_payments.settings import Settings
-from pg_payments.stripe.client import StripeApi
 from pg_payments.stripe.objects import type_of
 
 commands = typer.Typer()
@@ -78,11 +77,10 @@ def refresh(
         raise InvalidRequest(f"what is {unknown[0]}?", hint="say so with --type, as --type coupon")
     settings = Settings.load()
     with connected(database_url) as conn:
-        keys = stripe_keys(conn, settings, environment)
-        if len(keys) > 1:
+        clients = stripe_clients(conn, settings, environment, account)
+        if len(clients) > 1:
             raise InvalidRequest("there is a test and a live key", hint="say which with --environment")
-        ((name, key),) = keys.items()
-        stripe = StripeApi(key, settings.stripe_api_base)
+        ((name, stripe),) = clients.items()
         for each, found in types.items():
             functions.request_refresh(conn, name, str(found), each, account)
         while fetch_refreshes(conn, lambda asked: stripe if asked == name else None):

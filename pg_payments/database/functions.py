@@ -259,6 +259,50 @@ def forget_key(environment: str) -> Query[bool]:
     return Query("select payments.forget_key(%s)", (environment,), _boolean)
 
 
+@SqlFunction
+def store_account_key(
+    environment: str, account_id: str, account: str, livemode: bool | None, secret: str, masked: str
+) -> Query[Row]:
+    """The encrypted key of an account's own: its `payments.accounts` row."""
+    return Query(
+        "select * from payments.store_account_key(%s, %s, %s::jsonb, %s, %s, %s)",
+        (environment, account_id, account, livemode, secret, masked),
+        _row,
+    )
+
+
+@SqlFunction
+def forget_account_key(environment: str, account_id: str) -> Query[bool]:
+    """The stored key of an account is forgotten; whether there was one."""
+    return Query("select payments.forget_account_key(%s, %s)", (environment, account_id), _boolean)
+
+
+@SqlFunction
+def account_key(environment: str, account_id: str) -> Query[str | None]:
+    """The key of an account's own as it was encrypted, if one is stored."""
+    return Query("select payments.account_key(%s, %s) as secret", (environment, account_id), _text)
+
+
+@SqlFunction
+def account_keys(environment: str) -> Query[list[Row]]:
+    """All stored keys of accounts' own: `account_id`, `secret` as it was encrypted."""
+    return Query("select * from payments.account_keys(%s)", (environment,), rows_as_they_are)
+
+
+@SqlFunction
+def reencrypt_account_key(environment: str, account_id: str, formerly: str, secret: str) -> Query[bool]:
+    """The same key under another master key, unless it was replaced meanwhile."""
+    return Query(
+        "select payments.reencrypt_account_key(%s, %s, %s, %s)", (environment, account_id, formerly, secret), _boolean
+    )
+
+
+@SqlFunction
+def tell_account_keys(environment: str, account_ids: list[str]) -> Query[Row]:
+    """For which accounts this process has a key in its settings."""
+    return Query("select payments.tell_account_keys(%s, %s)", (environment, account_ids), _row)
+
+
 # Managed webhook endpoints --------------------------------------------------------------------------------------------
 
 

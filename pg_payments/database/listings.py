@@ -43,6 +43,20 @@ def connections() -> Query[list[Row]]:
 
 
 @SqlFunction
+def accounts_with_keys() -> Query[list[Row]]:
+    """The accounts that have a stored key of their own."""
+    return Query(
+        """select a.environment, a.account_id, a.masked_key, a.key_source,
+                  case when a.deauthorized_at is null then 'connected' else 'deauthorized' end as status
+             from payments.accounts a
+            where a.masked_key is not null
+            order by a.environment desc, a.account_id""",
+        (),
+        rows_as_they_are,
+    )
+
+
+@SqlFunction
 def transactions(
     environment: str, subject_type: str | None, subject_id: str | None, limit: int, account: str | None = None
 ) -> Query[list[Row]]:

@@ -21,7 +21,7 @@ from pg_payments.schema import members, state
 from pg_payments.schema.sql_files import packaged
 from pg_payments.schema.state import Status
 from pg_payments.settings import ENVIRONMENTS, Environment, Settings
-from pg_payments.stripe.keys import NAME, masked
+from pg_payments.stripe.keys import NAME, AccountKeys, account_keys_of, masked
 from pg_payments.stripe.webhook_endpoints import endpoint_url
 
 
@@ -62,6 +62,10 @@ class Patient:
         from pg_payments.encryption import Vault  # only who stores keys needs what it needs
 
         return Vault(self.settings).decrypted(token, environment, NAME)
+
+    def account_keys(self, environment: Environment) -> AccountKeys:
+        """The keys of accounts' own, in the settings or stored."""
+        return account_keys_of(self.conn, self.settings, environment) if self.settings else {}
 
 
 Check = Callable[[Patient], Iterator[Finding]]
@@ -181,6 +185,7 @@ def keys(patient: Patient) -> Iterator[Finding]:
         return
     missing = 0
     for environment in patient.environments:
+        yield from _account_keys(patient.conn, settings, environment)
         try:
             key = patient.key(environment)
         except ConfigurationError as error:
@@ -197,9 +202,23 @@ def keys(patient: Patient) -> Iterator[Finding]:
         if settings.has_stripe_key(environment) and functions.stored_secret(patient.conn, environment, NAME):
             say = "a key is stored, too: the one in the environment's variable counts"
             yield Finding("keys", "yellow", say, f"pg-payments keys remove {environment}", environment)
-    if missing == len(patient.environments):
+    if missing == len(patient.environments) and not any(patient.account_keys(each) for each in patient.environments):
         say = "no Stripe key: nothing can be sold, synced or looked for"
         yield Finding("keys", "yellow", say, "set STRIPE_TEST_SECRET_KEY, or pg-payments keys set test")
+
+
+def _account_keys(conn: Connection[Any], settings: Settings, environment: Environment) -> Iterator[Finding]:
+    """Of accounts' own keys those that do not open, or do not count."""
+    given = settings.account_keys(environment)
+    for account, key in account_keys_of(conn, settings, environment).items():
+        set_key = f"pg-payments keys set {environment} --account {account}"
+        if key is None:
+            say = f"the stored key of {account} does not open, so nothing is asked of it"
+            yield Finding("keys", "red", say, f"see to PAYMENTS_MASTER_KEY, or {set_key}", environment)
+        elif account in given and functions.account_key(conn, environment, account):
+            say = f"a key of {account} is stored, too: the one in STRIPE_ACCOUNT_KEYS counts"
+            remove = f"pg-payments keys remove {environment} --account {account}"
+            yield Finding("keys", "yellow", say, remove, environment)
 
 
 def webhooks(patient: Patient) -> Iterator[Finding]:

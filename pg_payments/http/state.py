@@ -12,7 +12,7 @@ from pg_payments.http.metrics import Metrics
 from pg_payments.http.tokens import TokenVerifier
 from pg_payments.settings import Environment, Settings
 from pg_payments.stripe.client import StripeApi
-from pg_payments.stripe.keys import key_of_async
+from pg_payments.stripe.keys import AccountKeys, account_key_of_async, key_of_async
 from pg_payments.webhooks.batching import Batches
 from pg_payments.webhooks.receipt import Receipt
 from pg_payments.webhooks.receive import receive
@@ -24,7 +24,7 @@ class Service:
 
     def __init__(self, settings: Settings | None) -> None:
         self._given = settings
-        self._stripe: dict[str, StripeApi] = {}
+        self._stripe: dict[tuple[str | None, str | None, str | None], StripeApi] = {}
 
     @cached_property
     def settings(self) -> Settings:
@@ -64,15 +64,28 @@ class Service:
         with self.condition.batch():
             return await receive(Deliveries(self.pool), environment, texts)
 
-    async def stripe(self, environment: Environment) -> StripeApi:
-        """Stripe as this environment's key opens it. Raises `ConfigurationError` if there is none."""
-        key = await self.stripe_key(environment)
-        if key is None:
+    async def stripe(self, environment: Environment, account: str | None = None) -> StripeApi:
+        """Stripe as this environment's key opens it, and for `account` a key of its own where it has one.
+
+        Raises `ConfigurationError` if there is neither.
+        """
+        key, own = await self.stripe_key(environment), await self._account_key(environment, account)
+        if key is None and account not in own:
             key = self.settings.stripe_secret_key(environment)  # says which setting is missing
-        if key not in self._stripe:
-            keys = self.settings.account_keys(environment)
-            self._stripe[key] = StripeApi(key, self.settings.stripe_api_base, account_keys=keys)
-        return self._stripe[key]
+        known = (key, account, own[account]) if account is not None and account in own else (key, None, None)
+        if known not in self._stripe:
+            self._stripe[known] = StripeApi(key, self.settings.stripe_api_base, account_keys=own)
+        return self._stripe[known]
+
+    async def _account_key(self, environment: Environment, account: str | None) -> AccountKeys:
+        """The account's own key in the settings, else the stored one; nothing for one that is asked on its behalf."""
+        if account is None:
+            return {}
+        given = self.settings.account_keys(environment)
+        if account in given:
+            return {account: given[account]}
+        async with self.pool.connection() as conn:
+            return await account_key_of_async(conn, self.settings, environment, account)
 
     async def stripe_key(self, environment: Environment) -> str | None:
         """The key in the settings, else the stored one."""

@@ -51,6 +51,7 @@ _ALL_SETTLED: Final = (
     "payments.stripe_payment_methods",
     "payments.transactions",
     "payments.accounts",
+    "payments_private.account_keys",
     _TERMS,
 )
 _ALL_WORK: Final = (

@@ -162,8 +162,8 @@ def _function(function: Function) -> Iterator[str]:
 def _where(route: Route, function: Function, shift: int = 0) -> str:
     """What follows `run on`; arguments are told by their place, `shift` further on."""
     match route:
-        case ByAccount():
-            asked = "machine_asked" if set(function.granted) <= OF_CALLERS else "machine_of"
+        case ByAccount(may_be_made_up):
+            asked = "machine_asked" if may_be_made_up or set(function.granted) <= OF_CALLERS else "machine_of"
             return f"payments_router.{asked}(${function.names.index('account_id') + 1 + shift})"
         case ByRow(table):
             return f"payments_router.machine_with_row('{table}', ${1 + shift})"

@@ -15,7 +15,12 @@ OF_CALLERS: Final = frozenset({"payments_user", "payments_anon"})
 
 @dataclass(frozen=True)
 class ByAccount:
-    """The machine of the account in the parameter ``account_id``; without one, the default machine."""
+    """The machine of the account in the parameter ``account_id``; without one, the default machine.
+
+    Of a name that a caller may have made up nothing is remembered.
+    """
+
+    may_be_made_up: bool = field(default=False)
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ ROUTES: Final[dict[str, Route]] = {
     "ingest_stripe_events": Written(),
     "keep_failed_events": Written(),
     "event_receipts": Written(),
+    # by an account that a request names
+    "account_key": ByAccount(may_be_made_up=True),
     # by the row that is meant
     "checkout_request": ByRow("stripe_checkout_sessions"),
     "finish_checkout": ByRow("stripe_checkout_sessions"),
@@ -67,6 +74,7 @@ ROUTES: Final[dict[str, Route]] = {
     "retry_push": ByRow("outbox"),
     "discard_push": ByRow("outbox"),
     # all, and their rows together
+    "account_keys": All(),
     "accounts_due": All(),
     "claim_checkouts": All(),
     "claim_pushes": All(),
@@ -76,6 +84,7 @@ ROUTES: Final[dict[str, Route]] = {
     "doctor": All("select distinct * from found"),
     # all, and one answer made of theirs
     "let_worker_ask": All(),
+    "tell_account_keys": All(),
     "release_range": All(),
     "pause_outbox": All(),
     "resume_outbox": All(),

@@ -76,24 +76,27 @@ class StripeApi:
     """One account in one environment. `base` is another address than Stripe's own, such as a local stand-in's.
 
     `account_keys` are keys of other accounts, by account: those are asked with their own, all others with this one on
-    their behalf. Before anything else a key of an account's own is asked whose it is.
+    their behalf. Before anything else a key of an account's own is asked whose it is. Where a key is None there is one
+    and it can't be used, so that nothing is asked; without `secret_key` only accounts with their own are.
     """
 
     def __init__(
         self,
-        secret_key: str,
+        secret_key: str | None,
         base: str | None = None,
         account_id: str | None = None,
         *,
         timeout: float = TIMEOUT,
         retries: int = RETRIES,
-        account_keys: Mapping[str, str] | None = None,
+        account_keys: Mapping[str, str | None] | None = None,
     ) -> None:
-        self._secret_key = secret_key
         self._account_keys = account_keys or {}
         self._with_own_keys: dict[str, StripeApi] = {}
-        self._has_own_key = self._account_keys.get(account_id or "") == secret_key
-        self._is_known = not self._has_own_key
+        self.has_own_key = account_id in self._account_keys
+        """Whether its account has a key of its own, be it one that can't be used."""
+        self._environments_key = secret_key
+        self._secret_key = self._account_keys.get(account_id or "", secret_key)
+        self._is_known = not self.has_own_key
         self._base = base
         self._account_id = account_id
         self._timeout = timeout
@@ -104,6 +107,16 @@ class StripeApi:
         """The connected account it is on; None for the key's own."""
         return self._account_id
 
+    @property
+    def has_key(self) -> bool:
+        """Whether anything can be asked."""
+        return self._secret_key is not None
+
+    def usable_for(self, account_id: str | None) -> StripeApi | None:
+        """`of_account`, or None where there is no key to ask with."""
+        found = self.of_account(account_id)
+        return found if found.has_key else None
+
     def of_account(self, account_id: str | None) -> StripeApi:
         """Another account (acct_…), with the key of its own or this key on its behalf; None: the same."""
         if account_id is None or account_id == self._account_id:
@@ -111,7 +124,7 @@ class StripeApi:
         if account_id in self._with_own_keys:
             return self._with_own_keys[account_id]
         found = StripeApi(
-            self._account_keys.get(account_id, self._secret_key), self._base, account_id,
+            self._environments_key, self._base, account_id,
             timeout=self._timeout, retries=self._retries, account_keys=self._account_keys,
         )  # fmt: skip
         if account_id in self._account_keys:
@@ -145,13 +158,14 @@ class StripeApi:
     @property
     def livemode(self) -> bool | None:
         """What the key says of itself; None if it doesn't."""
-        found = re.match("[a-z]+_(test|live)_", self._secret_key)
+        found = re.match("[a-z]+_(test|live)_", self._secret_key or "")
         return found and found[1] == "live"
 
     async def send_async(self, request: StripeRequest) -> str:
         """The same without blocking; needs httpx, which the extra `server` brings."""
         if request.account_id in self._account_keys and request.account_id != self._account_id:
             return await self.of_account(request.account_id).send_async(request)
+        self._require_key()
         try:
             if not self._is_known:
                 self._recognise(await self._async.raw_request_async("get", "/v1/account"))
@@ -160,21 +174,28 @@ class StripeApi:
             raise refusal(error) from None
         return cast(str, answer.body)
 
+    def _require_key(self) -> None:
+        """Raises `StripeRefused`, with the status of a wrong key, where there is none."""
+        if self._secret_key is None and self.has_own_key:
+            hint = "see to PAYMENTS_MASTER_KEY, or store it again: pg-payments keys set --account"
+            raise StripeRefused(f"the stored key of {self._account_id} does not open", status=401, hint=hint)
+        if self._secret_key is None:
+            raise StripeRefused("no Stripe key is set", status=401, hint="set one: pg-payments keys set")
+
     def _know(self) -> None:
+        self._require_key()
         if not self._is_known:
             self._recognise(self._blocking.raw_request("get", "/v1/account"))
 
     def _recognise(self, answer: stripe.StripeResponse) -> None:
         """Raises `StripeRefused` where an account's key opens another, whose objects would pass for its own."""
         if cast(Mapping[str, Any], answer.data).get("id") != self._account_id:
-            raise StripeRefused(
-                f"the key of {self._account_id} in STRIPE_ACCOUNT_KEYS opens another account", status=401
-            )
+            raise StripeRefused(f"the key of {self._account_id}'s own opens another account", status=401)
         self._is_known = True
 
     def _arguments(self, request: StripeRequest) -> dict[str, Any]:
         key = {"idempotency_key": request.idempotency_key} if request.idempotency_key else {}
-        by_name = request.account_id is not None and not self._has_own_key
+        by_name = request.account_id is not None and not self.has_own_key
         account = {"stripe_account": request.account_id} if by_name else {}
         return {**request.parameters, **key, **account}
 
@@ -188,8 +209,8 @@ class StripeApi:
 
     def _client(self, http_client: stripe.HTTPClient) -> stripe.StripeClient:
         return stripe.StripeClient(
-            self._secret_key,
-            stripe_account=None if self._has_own_key else self._account_id,
+            self._secret_key or "",
+            stripe_account=None if self.has_own_key else self._account_id,
             base_addresses={"api": self._base.rstrip("/")} if self._base else {},
             max_network_retries=self._retries,
             http_client=http_client,

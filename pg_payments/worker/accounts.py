@@ -9,10 +9,13 @@ from psycopg import Connection
 
 from pg_payments.settings import Environment, Settings
 from pg_payments.stripe.client import StripeApi
-from pg_payments.stripe.keys import key_of
+from pg_payments.stripe.keys import AccountKeys, account_keys_of, key_of
 
 KEPT = 30.0
-"""Seconds for which a key that was read is believed; then a replaced one is noticed."""
+"""Seconds for which keys that were read are believed; then replaced ones are noticed."""
+
+Keys = tuple[str | None, AccountKeys]
+"""The environment's, and those of accounts' own."""
 
 
 class Accounts:
@@ -20,22 +23,21 @@ class Accounts:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._kept: dict[str, tuple[float, str, StripeApi]] = {}
+        self._kept: dict[str, tuple[float, Keys, StripeApi]] = {}
 
     def client(self, conn: Connection[Any], environment: Environment) -> StripeApi | None:
-        """The client of an environment; None while it has no key."""
+        """The client of an environment; None while neither it nor any account has a key."""
         kept = self._kept.get(environment)
         now = time.monotonic()
         if kept is not None and now - kept[0] < KEPT:
             return kept[2]
-        key = key_of(conn, self._settings, environment)
-        if key is None:
+        keys = key_of(conn, self._settings, environment), account_keys_of(conn, self._settings, environment)
+        if keys[0] is None and not keys[1]:
             self._kept.pop(environment, None)
             return None
-        client = kept[2] if kept and kept[1] == key else self._made(key, environment)
-        self._kept[environment] = (now, key, client)
+        client = kept[2] if kept and kept[1] == keys else self._made(*keys)
+        self._kept[environment] = (now, keys, client)
         return client
 
-    def _made(self, key: str, environment: Environment) -> StripeApi:
-        settings = self._settings
-        return StripeApi(key, settings.stripe_api_base, account_keys=settings.account_keys(environment))
+    def _made(self, key: str | None, account_keys: AccountKeys) -> StripeApi:
+        return StripeApi(key, self._settings.stripe_api_base, account_keys=account_keys)

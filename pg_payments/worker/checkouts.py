@@ -40,7 +40,7 @@ def ask_for_sessions(conn: Connection[Any], client: Client, most: int = AT_ONCE)
 
 
 def _asked(stripe: StripeApi | None, request: Any, each: Row) -> str | StripeRefused | None:
-    if stripe is None:
+    if stripe is None or stripe.usable_for(each["account_id"]) is None:
         return None
     try:
         return stripe.send(create_checkout_session(request, each["id"], each["account_id"]))

@@ -1,7 +1,7 @@
 """Connected accounts: what the worker does for its own account it does for those that events told of.
 
-With the same key. They take turns, `AT_ONCE` each time a job is due, so a platform may have any number of them. One
-that cannot be read does not keep the others from it.
+With a key of their own, else with the environment's on their behalf. They take turns, `AT_ONCE` each time a job is due,
+so a platform may have any number of them. One that cannot be read does not keep the others from it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import psycopg
 from psycopg import Connection
 
 from pg_payments.database import functions
-from pg_payments.errors import PaymentsError, StripeRefused
+from pg_payments.errors import PaymentsError, StripeKeyMissing, StripeRefused
 from pg_payments.logs import line, log
 from pg_payments.settings import Settings
 from pg_payments.stripe.client import StripeApi
@@ -32,15 +32,15 @@ def for_all_accounts(
     stripe: StripeApi,
     work: Callable[[StripeApi], int],
 ) -> int:
-    """Works for the key's own account, then for connected ones; how much was done in all.
+    """Works for the environment's own account, if it has a key, then for connected ones; how much was done in all.
 
-    Raises, after all of them, what failed first; but not that Stripe does not open a connected account any longer,
-    which is kept in `payments.worker_status()` and logged.
+    Raises, after all of them, what failed first; but not that Stripe does not open a connected account any longer, or
+    that there is no key for it, which is kept in `payments.worker_status()` and logged.
     """
     failure: PaymentsError | psycopg.Error | None = None
     done = 0
     try:
-        done += work(stripe)
+        done += work(stripe) if stripe.has_key else 0
     except (Stopped, psycopg.OperationalError):
         raise
     except (PaymentsError, psycopg.Error) as error:
@@ -49,7 +49,7 @@ def for_all_accounts(
     for account in functions.accounts_due(conn, environment, job, AT_ONCE) if is_on else []:
         told: str | None = None
         try:
-            done += work(stripe.of_account(account))
+            done += work(_with_key(stripe.of_account(account)))
         except (Stopped, psycopg.OperationalError):
             raise
         except (PaymentsError, psycopg.Error) as error:
@@ -71,5 +71,12 @@ def for_all_accounts(
     return done
 
 
+def _with_key(stripe: StripeApi) -> StripeApi:
+    """The same. Raises `StripeKeyMissing` where neither the account nor the environment has a key."""
+    if not stripe.has_key and not stripe.has_own_key:
+        raise StripeKeyMissing(f"no Stripe key is set for {stripe.account_id}", detail=stripe.account_id)
+    return stripe
+
+
 def _is_closed_to_us(error: Exception) -> bool:
-    return isinstance(error, StripeRefused) and error.status == 403
+    return isinstance(error, StripeKeyMissing) or (isinstance(error, StripeRefused) and error.status == 403)

@@ -101,7 +101,7 @@ class EndpointKeeper:
             try:
                 with connect(self._url, application_name="pg-payments webhooks") as conn:
                     stripe = self._accounts.client(conn, environment)
-                    if stripe is not None:
+                    if stripe is not None and stripe.has_key:
                         keep_endpoint(conn, stripe, self._settings, environment)
             except (PaymentsError, psycopg.Error) as error:
                 is_right = False

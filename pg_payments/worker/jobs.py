@@ -53,11 +53,13 @@ def worker(settings: Settings, database_url: str, *, once: bool = False) -> Work
 def _schedule(conn: Connection[Any], settings: Settings, accounts: Accounts) -> None:
     """Has scheduled jobs be due as the settings say: those that ask Stripe where there is a key."""
     for environment in ENVIRONMENTS:
-        if accounts.client(conn, environment) is None:
+        functions.tell_account_keys(conn, environment, list(settings.account_keys(environment)))
+        stripe = accounts.client(conn, environment)
+        if stripe is None:
             continue
         if settings.worker_sweep_seconds:
             functions.schedule_job(conn, "sweep", environment, timedelta(seconds=settings.worker_sweep_seconds))
-        if is_managed(settings, environment):
+        if is_managed(settings, environment) and stripe.has_key:
             functions.schedule_job(conn, "webhooks", environment, timedelta(days=1))
         if settings.worker_sync_hours:
             functions.schedule_job(conn, "sync", environment, timedelta(hours=settings.worker_sync_hours))
@@ -75,6 +77,7 @@ def _tasks(settings: Settings, accounts: Accounts) -> dict[str, Task]:
     def sweep_it(conn: Connection[Any], environment: str, say: Say) -> int:
         if not settings.worker_sweep_seconds:
             return 0
+        functions.tell_account_keys(conn, environment, list(settings.account_keys(cast(Environment, environment))))
         own = stripe(conn, environment)
         return for_all_accounts(
             conn, settings, environment, "sweep", own, lambda each: sweep(conn, each, environment, say)
@@ -89,7 +92,8 @@ def _tasks(settings: Settings, accounts: Accounts) -> dict[str, Task]:
         )
 
     def keep_it(conn: Connection[Any], environment: str, _: Say) -> int:
-        return keep_endpoint(conn, stripe(conn, environment), settings, cast(Environment, environment))
+        own = stripe(conn, environment)
+        return keep_endpoint(conn, own, settings, cast(Environment, environment)) if own.has_key else 0
 
     def purge_it(conn: Connection[Any], _: str, say: Say) -> int:
         days, guests_days = settings.worker_purge_days, settings.worker_purge_guests_days

@@ -51,7 +51,7 @@ def send_pushes(conn: Connection[Any], client: Client, most: int = AT_ONCE) -> i
         waiting: dict[Future[Outcome], Row] = {}
         for push in claimed:
             stripe = client(push["environment"])
-            waiting[threads.submit(_sent, stripe and stripe.of_account(push["account_id"]), push)] = push
+            waiting[threads.submit(_sent, stripe and stripe.usable_for(push["account_id"]), push)] = push
         first: psycopg.Error | PaymentsError | None = None
         for push, outcome in _as_they_come(waiting):
             try:

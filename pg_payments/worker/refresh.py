@@ -61,9 +61,9 @@ def _settle(conn: Connection[Any], each: Row, failure: Failure | None = None) ->
 
 
 def client_of(conn: Connection[Any], client: Client, each: Row) -> StripeApi | None:
-    """Stripe, on the account that the object is of."""
+    """Stripe, on the account that the object is of; None while there is no key for it."""
     stripe = client(each["environment"])
-    return stripe and stripe.of_account(each["account_id"])
+    return stripe and stripe.usable_for(each["account_id"])
 
 
 def _asked(stripe: StripeApi | None, each: Row) -> StripeAnswer | StripeRefused | Failure:

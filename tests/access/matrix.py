@@ -32,7 +32,8 @@ SCHEMAS: Final = {
 COLUMNS: Final = {
     "payments.accounts": (
         "id environment account_id name country charges_enabled payouts_enabled deauthorized_at subject_type subject_id "
-        "subject_key charge_type open_to fee_percent fee_amount fee_currency on_behalf_of created_at updated_at "
+        "subject_key charge_type open_to fee_percent fee_amount fee_currency on_behalf_of key_source "
+        "masked_key created_at updated_at "
     ),
     "payments.account_transactions": (
         "id environment account_id type status provider_object_type provider_object_id provider_parent_object_type "
@@ -134,6 +135,7 @@ COLUMNS: Final = {
     "payments_private.installation": (
         "one_row installation_id former_ids lock_secret strict_stamps closed_environments price_rule portal_configurations "
     ),
+    "payments_private.account_keys": ("environment account_id secret created_at updated_at "),
     "payments_private.connect_endpoints": ("environment endpoint_id url configured_at "),
     "payments_private.lock_of_live": ("nothing "),
     "payments_private.lock_of_purge": ("nothing "),
@@ -312,6 +314,12 @@ FUNCTIONS: Final = {
     "payments.lock_webhook_endpoint(text)": "payments_service payments_keys",
     "payments.adopt_outbox(text)": "payments_admin",
     "payments.claim_pushes(integer, interval)": "payments_service",
+    "payments.account_key(text, text)": "payments_service",
+    "payments.account_keys(text)": "payments_service",
+    "payments.tell_account_keys(text, text[])": "payments_service",
+    "payments.store_account_key(text, text, jsonb, boolean, text, text)": "payments_keys",
+    "payments.forget_account_key(text, text)": "payments_keys",
+    "payments.reencrypt_account_key(text, text, text, text)": "payments_keys",
     "payments.accounts_due(text, text, integer)": "payments_service",
     "payments.settle_account(text, text, text, text)": "payments_service",
     "payments.begin_sweep(text, text)": "payments_service",

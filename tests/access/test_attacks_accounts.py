@@ -182,6 +182,12 @@ ATTEMPTS = [
       for column in ("seller_account_id", "account_id", "customer_id", "metadata", "line_items")),
     Attempt("reads terms", "ada", "select from payments_private.checkout_terms"),
     Attempt("writes terms", "ada", "update payments_private.checkout_terms set fee_amount = 1"),
+    *(Attempt("stores a key for an account", who,
+              f"select payments.store_account_key('test', '{A}', '{{}}', false, 'x', 'x')")
+      for who in ("ada", "guest", "payments_service", "payments_admin")),
+    *(Attempt("reads a key of an account", who, f"select payments.account_key('test', '{A}')")
+      for who in ("ada", "guest", "payments_keys", "payments_admin")),
+    Attempt("tells whose key is whose", "ada", "select payments.tell_account_keys('test', '{}')"),
     Attempt("asks for terms by name", "ada",
             "select payments_private.terms_asked_of_stripe('00000000-0000-4000-8000-000000000001')"),
     # Another account's rows.

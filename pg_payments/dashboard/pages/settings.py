@@ -18,7 +18,7 @@ from pg_payments.database import dashboard as queries
 from pg_payments.database import functions, listings
 from pg_payments.database.connections import connect
 from pg_payments.database.query import Row
-from pg_payments.errors import Conflict, NotFound, PaymentsError, StripeKeyMissing
+from pg_payments.errors import Conflict, NotFound, PaymentsError
 from pg_payments.settings import Environment, Settings
 from pg_payments.stripe.client import StripeApi
 from pg_payments.stripe.keys import masked
@@ -137,9 +137,7 @@ async def ask_sync(context: Context) -> Question:
 
 
 async def begin_sync(context: Context, _: Form) -> Done:
-    if await context.service.stripe_key(context.environment) is None:
-        raise StripeKeyMissing("no key is set for this environment", hint="set one first")
-    stripe = (await context.service.stripe(context.environment)).of_account(context.account)
+    stripe = (await context.service.stripe(context.environment, context.account)).of_account(context.account)
     await context.audit("sync", context.environment, **({"account": context.account} if context.account else {}))
     run = partial(_synced, context.service.settings, stripe, context.environment)
     of = f" of {context.account}" if context.account else ""

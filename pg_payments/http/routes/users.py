@@ -29,7 +29,7 @@ async def checkout_session(request: Request) -> Response:
     if caller.guest:
         secret = request.headers.get(GUEST_HEADER)
         caller = checkout.recognisable(replace(caller, guest_secret=secret), wish.idempotency_key)
-    stripe = await service.stripe(environment)
+    stripe = await service.stripe(environment, wish.account)
     with _in_words(caller, wish.subject, wish.account):
         row = await checkout.start_checkout_async(
             service.pool,
@@ -57,7 +57,7 @@ async def portal_session(request: Request) -> Response:
     if caller.guest:
         raise NotSignedIn("a guest has no billing portal", hint="sign in: the portal is for users")
     wish = parsed(await body_of(request), PortalBody)
-    stripe = await service.stripe(environment)
+    stripe = await service.stripe(environment, wish.account)
     with _in_words(caller, wish.subject, wish.account):
         row = await checkout.start_portal_session_async(
             service.pool,
