@@ -2287,6 +2287,14 @@ ALTER FUNCTION payments_private.count_push(p_link integer, p_key jsonb) OWNER TO
 
 COMMENT ON FUNCTION payments_private.count_push(p_link integer, p_key jsonb) IS 'Raises PY013 when a transaction pushes more rows than bulk_push_rows (1000) without saying that it means to.';
 
+CREATE FUNCTION payments_private.counted(p_number bigint, p_one text, p_more text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.counted(p_number bigint, p_one text, p_more text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.counted(p_number bigint, p_one text, p_more text) IS 'A number with what is said of one or of several: `1 event waits`, `2 events wait`.';
+
 CREATE FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_facts) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -7900,6 +7908,8 @@ REVOKE ALL ON FUNCTION payments_private.conflicts(p_base jsonb, p_wanted jsonb, 
 REVOKE ALL ON FUNCTION payments_private.count_hours(p_environment text, p_account_id text, p_hours timestamp with time zone[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.count_push(p_link integer, p_key jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.counted(p_number bigint, p_one text, p_more text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.credit_note_facts(p_data jsonb, o payments_private.payment_facts) FROM PUBLIC;
 

@@ -5,6 +5,13 @@
 -- Each returns rows of (topic, environment, level, finding, next_step): level is green, yellow (worth a look) or red
 -- (payments are wrong, late or lost until somebody does something); next_step is null where nothing is to be done.
 
+create or replace function payments_private.counted(p_number bigint, p_one text, p_more text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+return p_number || ' ' || case when p_number = 1 then p_one else p_more end;
+comment on function payments_private.counted(bigint, text, text) is
+  'A number with what is said of one or of several: `1 event waits`, `2 events wait`.';
+
 -- Failed events -------------------------------------------------------------------------------------------------------
 
 create or replace function payments_private.doctor_events() returns setof payments_private.finding
@@ -36,18 +43,22 @@ begin
   loop
     return query select f.* from (values
       (v_row.overdue > interval '10 minutes', 'failed events', 'red',
-       format('%s failed events wait to be tried again, one for %s already: nobody runs retries', v_row.failed,
+       format('%s to be tried again, the first for %s already: nobody runs retries',
+           payments_private.counted(v_row.failed, 'failed event waits', 'failed events wait'),
            date_trunc('minute', v_row.overdue)),
        'pg-payments worker, or pg-payments serve --with-worker'),
       (v_row.failed > 0 and not v_row.overdue > interval '10 minutes', 'failed events', 'yellow',
-       format('%s failed events wait to be tried again by themselves', v_row.failed),
+       payments_private.counted(v_row.failed, 'failed event waits to be tried again by itself',
+           'failed events wait to be tried again by themselves'),
        format('pg-payments events list --status failed --environment %s', v_row.name)),
       (v_row.parked > 0, 'parked events', 'red',
-          format('%s events are parked: they are not tried again by themselves', v_row.parked),
+       payments_private.counted(v_row.parked, 'event is parked: it is not tried again by itself',
+           'events are parked: they are not tried again by themselves'),
        'select * from payments.dead_events; then mend the cause and pg-payments events replay EVENT'),
       (v_row.quarantined > 0, 'quarantine', 'red',
-       format('%s events are in quarantine: a trigger on payments.webhook_events refuses their rows',
-           v_row.quarantined),
+       payments_private.counted(v_row.quarantined,
+           'event is in quarantine: a trigger on payments.webhook_events refuses its row',
+           'events are in quarantine: a trigger on payments.webhook_events refuses their rows'),
        'select * from payments.dead_events; then mend the trigger that last_error names'),
       (v_row.failed + v_row.parked = 0, 'failed events', 'green', 'no event waits to be applied', null)
     ) w (holds, topic, level, finding, next_step)
@@ -96,14 +107,14 @@ begin
   end if;
 
   return query
-    select 'scheduled jobs', j.environment, 'yellow', format('%s failed %s times in a row: %s', j.job, j.failures,
-        left(j.last_error, 200)),
+    select 'scheduled jobs', j.environment, 'yellow', format('%s failed %s: %s', j.job,
+        case j.failures when 1 then 'once' else j.failures || ' times in a row' end, left(j.last_error, 200)),
            case j.job when 'sync' then 'pg-payments sync --environment ' || j.environment
                else 'pg-payments worker --once' end
       from payments_private.schedule j where j.last_error is not null order by j.job, j.environment;
   return query
-    select 'refreshes', q.environment, 'yellow', format('%s objects cannot be fetched, as %s: %s', count(*),
-        min(q.object_id), min(left(q.last_error, 200))),
+    select 'refreshes', q.environment, 'yellow', format('%s cannot be fetched, as %s: %s',
+        payments_private.counted(count(*), 'object', 'objects'), min(q.object_id), min(left(q.last_error, 200))),
            format('pg-payments refresh %s --environment %s', min(q.object_id), q.environment)
       from payments_private.refresh_queue q
           where q.next_try_at = 'infinity' group by q.environment order by q.environment;
@@ -136,8 +147,8 @@ begin
           else 'green' end,
       case when v_row.certain_until is null then 'no sweep has looked for missed deliveries yet'
            when v_row.gaps > 0 then
-               format('%s times no sweep was made for 30 days: what Stripe lists no longer is only in a sync',
-                   v_row.gaps)
+               format('%s no sweep was made for 30 days: what Stripe lists no longer is only in a sync',
+                   payments_private.counted(v_row.gaps, 'time', 'times'))
            else format('deliveries that never came were looked for %s ago', greatest(date_trunc('minute', v_age),
                interval '0')) end,
       case when v_row.gaps > 0 then 'pg-payments sync --environment ' || v_row.environment
@@ -207,7 +218,8 @@ begin
     end;
   end loop;
   if v_fine > 0 then
-    return next row('subject types', null, 'green', format('%s registered subject types can be asked', v_fine),
+    return next row('subject types', null, 'green', payments_private.counted(v_fine,
+        'registered subject type can be asked', 'registered subject types can be asked'),
         null)::payments_private.finding;
   end if;
 end
@@ -242,8 +254,9 @@ begin
           and l.created_at < now() - interval '1 hour' order by l.link_id;
   return query
     select 'outbox', o.environment, case when o.status = 'paused' then 'yellow' else 'red' end,
-           format('%s changes that Stripe is to be told are %s', count(*), case o.status when 'conflict'
-               then 'in conflict' else o.status end),
+           format('%s %s', payments_private.counted(count(*), 'change that Stripe is to be told is',
+               'changes that Stripe is to be told are'), case o.status when 'conflict' then 'in conflict'
+               else o.status end),
            case when o.status = 'paused' then 'pg-payments outbox resume ' || o.environment
                 else format('pg-payments outbox list --status %s, then outbox retry or discard', o.status) end
       from payments.outbox o where o.status = any ('{refused,conflict,paused}') group by o.environment,

@@ -18,6 +18,7 @@ from pg_payments.cli.applications import FACTORIES
 from pg_payments.cli.beside import worker_beside
 from pg_payments.cli.connections import needing_extra, url_of
 from pg_payments.cli.options import DatabaseUrl
+from pg_payments.counted import counted
 from pg_payments.errors import ConfigurationError
 from pg_payments.logs import LogFormat
 from pg_payments.schema.migrate import migrate
@@ -58,7 +59,8 @@ def dev(
         else:
             url = url_of(database_url)
         outcome = migrate(url)
-        _say(f"Migrated   {len(outcome.applied)} migrations, {len(outcome.loaded)} files of functions and policies")
+        applied, loaded = counted(len(outcome.applied), "migration"), counted(len(outcome.loaded), "file")
+        _say(f"Migrated   {applied}, {loaded} of functions and policies")
         make_roles(url)
         made = _make_secrets()
         os.environ.setdefault("PAYMENTS_DASHBOARD", "on")

@@ -5,13 +5,14 @@ from typing import Annotated
 import typer
 
 from pg_payments.cli.connections import connected
+from pg_payments.cli.groups import group
 from pg_payments.cli.options import DatabaseUrl, Json, OnlyEnvironment
 from pg_payments.cli.output import counting, print_json, print_note, print_record, print_rows
 from pg_payments.database import functions
 from pg_payments.database.events import WITHIN, are_there_more, event_with_payload, find_event, recent_events
 from pg_payments.errors import Conflict, InvalidRequest
 
-commands = typer.Typer(help="The ledger of webhook events.", rich_markup_mode=None, no_args_is_help=True)
+commands = group("The ledger of webhook events.")
 
 
 STATUSES = ("pending", "processed", "failed", "ignored")

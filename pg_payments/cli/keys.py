@@ -9,6 +9,7 @@ import typer
 from psycopg import Connection
 
 from pg_payments.cli.connections import connected, needing_extra
+from pg_payments.cli.groups import group
 from pg_payments.cli.options import DatabaseUrl, Json
 from pg_payments.cli.output import counting, print_json, print_note, print_rows
 from pg_payments.database import functions, listings
@@ -18,7 +19,7 @@ from pg_payments.stripe.client import StripeApi
 from pg_payments.stripe.keys import masked
 from pg_payments.stripe.sync import sync
 
-commands = typer.Typer(help="Stripe's secret keys, stored encrypted.", rich_markup_mode=None, no_args_is_help=True)
+commands = group("Stripe's secret keys, stored encrypted.")
 
 Of = Annotated[Environment, typer.Argument(help="The environment.")]
 OfOne = Annotated[

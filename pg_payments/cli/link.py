@@ -10,6 +10,7 @@ import typer
 from pg_payments.cli.connections import connected
 from pg_payments.cli.options import DatabaseUrl, Json
 from pg_payments.cli.output import print_json, print_note
+from pg_payments.counted import counted
 from pg_payments.database.linked_tables import Link, create_existing, link_in_steps, rows_to_create
 from pg_payments.errors import ConfigurationError
 from pg_payments.settings import Environment
@@ -74,6 +75,7 @@ def link(
         if existing and yes:
             create_existing(conn, wanted, say)
         elif existing:
-            say(f"{rows_to_create(conn, wanted)} rows have no object at Stripe: --yes has the worker create them")
+            absent = counted(rows_to_create(conn, wanted), "row has", "rows have")
+            say(f"{absent} no object at Stripe: --yes has the worker create them")
     if as_json:
         print_json({"target": target, "kind": kind, "steps": said})

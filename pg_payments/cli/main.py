@@ -24,11 +24,13 @@ from pg_payments.cli import (
     webhooks,
     worker,
 )
+from pg_payments.cli.groups import WholeHelp
 from pg_payments.cli.output import print_note
 from pg_payments.errors import PaymentsError, from_database_error
 
 app = typer.Typer(
     help="Stripe payments in your own Postgres.",
+    cls=WholeHelp,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

@@ -9,6 +9,7 @@ from uuid import UUID
 import typer
 
 from pg_payments.cli.connections import connected
+from pg_payments.cli.groups import group
 from pg_payments.cli.options import DatabaseUrl, Json
 from pg_payments.cli.output import print_json, print_note, print_rows
 from pg_payments.database import functions
@@ -16,9 +17,7 @@ from pg_payments.database.linked_tables import outbox, outbox_ids
 from pg_payments.errors import ConfigurationError
 from pg_payments.settings import Environment
 
-commands = typer.Typer(
-    help="What Stripe is to be told of changes in linked tables.", rich_markup_mode=None, no_args_is_help=True
-)
+commands = group("What Stripe is to be told of changes in linked tables.")
 
 STATUSES = ("pending", "claimed", "done", "dropped", "refused", "conflict", "paused")
 _LISTED = ("id", "environment", "target", "row_key", "operation", "status", "tries", "last_error")

@@ -10,6 +10,7 @@ import typer
 from pg_payments.cli.connections import connected, stripe_keys
 from pg_payments.cli.options import DatabaseUrl, Json, OnlyEnvironment
 from pg_payments.cli.output import counting, print_json, print_rows, progressing
+from pg_payments.counted import counted
 from pg_payments.database import functions
 from pg_payments.errors import Conflict, InvalidRequest
 from pg_payments.settings import ENVIRONMENTS, Environment, Settings
@@ -94,7 +95,7 @@ def verify(
     else:
         print_rows(list(differing[0]) if differing else [], differing)
     if differing:
-        raise Conflict(f"{len(differing)} {'row differs' if len(differing) == 1 else 'rows differ'} from a rebuild")
+        raise Conflict(f"{counted(len(differing), 'row differs', 'rows differ')} from a rebuild")
 
 
 def _verify_stripe(
@@ -122,7 +123,7 @@ def _verify_stripe(
     else:
         print_rows(("environment", "kind", "table", "key", "fields", "repaired"), rows)
     if left:
-        raise Conflict(f"{left} {'difference' if left == 1 else 'differences'} from Stripe")
+        raise Conflict(f"{counted(left, 'difference')} from Stripe")
 
 
 def _prefixed(say: Say, environment: str, what: str, count: int) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pg_payments.cli.connections import url_of
+from pg_payments.cli.groups import group
 from pg_payments.cli.options import Json, RouterUrl
 from pg_payments.cli.output import print_json, print_note, print_rows
 from pg_payments.errors import ConfigurationError
@@ -16,9 +17,7 @@ from pg_payments.router import move as moving
 from pg_payments.router import shards
 from pg_payments.settings import Settings
 
-commands = typer.Typer(
-    help="The machines behind a router, and which account is on which.", rich_markup_mode=None, no_args_is_help=True
-)
+commands = group("The machines behind a router, and which account is on which.")
 
 FileOfMachines = Annotated[Path, typer.Option("--shards", metavar="FILE", help="Which machines there are.")]
 DEFAULT = Path("shards.toml")

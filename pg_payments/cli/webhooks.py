@@ -9,6 +9,7 @@ import psycopg
 import typer
 
 from pg_payments.cli.connections import connected, stripe_keys
+from pg_payments.cli.groups import group
 from pg_payments.cli.options import DatabaseUrl, Json, OnlyEnvironment
 from pg_payments.cli.output import print_json, print_rows
 from pg_payments.errors import Conflict
@@ -16,9 +17,7 @@ from pg_payments.settings import Environment, Settings
 from pg_payments.stripe import webhook_endpoints
 from pg_payments.stripe.client import StripeApi
 
-commands = typer.Typer(
-    help="The webhook endpoint at Stripe that is managed here.", rich_markup_mode=None, no_args_is_help=True
-)
+commands = group("The webhook endpoint at Stripe that is managed here.")
 
 
 Connect = Annotated[bool, typer.Option("--connect", help="The endpoint that is told of connected accounts.")]

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from pg_payments.counted import counted
 from pg_payments.errors import InvalidRequest
 
 NO_DECIMALS = frozenset(
@@ -94,8 +95,8 @@ def span(length: timedelta | None) -> str:
     for size, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= 2 * size or (size == 86_400 and seconds >= size):
             count = seconds // size
-            return f"{count} {name}" + ("" if count == 1 else "s")
-    return f"{seconds} second" + ("" if seconds == 1 else "s")
+            return counted(count, name)
+    return counted(seconds, "second")
 
 
 def stripe_link(object_type: str | None, object_id: str | None, environment: str, account: str | None) -> str | None:

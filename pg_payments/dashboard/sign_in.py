@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from pg_payments.caller import Caller
+from pg_payments.counted import counted
 from pg_payments.dashboard.context import address_of, enter, is_secure, note
 from pg_payments.dashboard.forms import Form, form_of
 from pg_payments.dashboard.rendering import render_bare
@@ -45,7 +46,7 @@ async def sign_in(request: Request) -> Response:
     async with state.service.pool.connection() as conn:
         seconds = await queries.begin_sign_in(conn, who)
     if seconds:
-        message = f"Too many wrong keys from your address. Wait {seconds} seconds, then try again."
+        message = f"Too many wrong keys from your address. Wait {counted(seconds, 'second')}, then try again."
         answer = await _form(request, 429, message=message)
         answer.headers["Retry-After"] = str(seconds)
         return answer

@@ -11,6 +11,7 @@ from psycopg import Connection, sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from pg_payments.counted import counted
 from pg_payments.database.query import Row
 from pg_payments.errors import NotFound
 
@@ -116,7 +117,7 @@ def create_existing(conn: Connection[Any], link: Link, say: Callable[[str], None
         if made == 0:
             return count
         count += made
-        say(f"{count} rows are to be created")
+        say(f"{counted(count, 'row is', 'rows are')} to be created")
 
 
 class _acting_as:

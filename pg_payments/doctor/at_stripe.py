@@ -12,6 +12,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from pg_payments.counted import counted
 from pg_payments.database import functions, listings
 from pg_payments.doctor.findings import SKEW_SECONDS, Finding, Level
 from pg_payments.errors import StripeRefused
@@ -118,7 +119,7 @@ def _endpoint(conn: Connection[Any], api: StripeApi, settings: Settings, environ
     enabled = {name for each in found if each["status"] == "enabled" for name in each["enabled_events"]}
     missing = [] if "*" in enabled else sorted(set(functions.projected_event_types(conn)) - enabled)
     if missing:
-        say = f"{len(missing)} event types do not come to {url}, among them {missing[0]}"
+        say = f"{counted(len(missing), 'event type does', 'event types do')} not come to {url}, among them {missing[0]}"
         yield Finding("endpoint", "red", say, "add them in Stripe's dashboard, or " + step, environment)
     else:
         yield Finding("endpoint", "green", f"Stripe delivers to {url}", None, environment)

@@ -11,6 +11,7 @@ from typing import Any
 from psycopg import Connection
 
 from pg_payments import __version__
+from pg_payments.counted import counted
 from pg_payments.database import functions
 from pg_payments.database.connections import SEARCH_PATH
 from pg_payments.database.query import Row
@@ -98,7 +99,8 @@ def schema(patient: Patient) -> Iterator[Finding]:
         yield Finding("schema", "red", say, "restore the files, or pg-payments migrate --accept-edited")
     pending, files = found.migrations_in("pending"), found.files_to_load
     if pending or files:
-        say = f"{len(pending)} migrations are pending, {len(files)} files differ from version {__version__}"
+        waits = counted(len(pending), "migration is", "migrations are")
+        say = f"{waits} pending, {counted(len(files), 'file differs', 'files differ')} from version {__version__}"
         yield Finding("schema", "yellow", say, "pg-payments migrate --plan, then pg-payments migrate")
     elif not (unknown or edited):
         yield Finding("schema", "green", f"the schema is that of version {__version__}")
@@ -173,7 +175,8 @@ def clocks(patient: Patient) -> Iterator[Finding]:
 def transactions(patient: Patient) -> Iterator[Finding]:
     """Who has been in the way of vacuum and migrate for long."""
     for row in functions.long_transactions(patient.conn):
-        say = f"process {row['pid']} of {row['usename']} has had a transaction open for {row['minutes']} minutes"
+        length = counted(row["minutes"], "minute")
+        say = f"process {row['pid']} of {row['usename']} has had a transaction open for {length}"
         step = f"vacuum and migrate wait for it: select pg_terminate_backend({row['pid']})"
         yield Finding("open transactions", "yellow", say, step)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from pg_payments.counted import counted
 from pg_payments.database import functions
 from pg_payments.database.connections import connect
 from pg_payments.doctor.findings import Finding, Fix
@@ -30,7 +31,7 @@ def _retry(database_url: str, say: Say) -> None:
         retried = 0
         while found := functions.retry_failed_events(conn, RETRIED_AT_ONCE):
             retried += found
-        say(f"retried {retried} events")
+        say(f"retried {counted(retried, 'event')}")
 
 
 def _analyze(database_url: str, say: Say) -> None:

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import psycopg
 
+from pg_payments.counted import counted
 from pg_payments.database import functions
 from pg_payments.database.connections import connect
 from pg_payments.errors import ConfigurationError, Conflict, PaymentsError
@@ -257,7 +258,7 @@ class _Mover:
         copying.copy(self.at_source, self.at_target, SETTLED)
         self.tell("caught up")
         if left := copying.copy(self.at_source, self.at_target, SETTLED):
-            raise Conflict(f"{left} rows changed on machine {self.source.name} behind the router's back",
+            raise Conflict(f"{counted(left, 'row')} changed on machine {self.source.name} behind the router's back",
                            detail=self.account, hint="who calls this machine by itself?")  # fmt: skip
         self.tell("compared")
         self._set_step("switching")

@@ -18,6 +18,7 @@ from functools import partial
 import psycopg
 
 from pg_payments import __version__
+from pg_payments.counted import counted
 from pg_payments.database.connections import with_settings
 from pg_payments.errors import MigrationError
 from pg_payments.schema import members, mend, replaced, state
@@ -111,7 +112,7 @@ def migrate(
         state.settle(conn)
         loaded = patiently(conn, say, lambda: _load(conn, tree, say, force=force))
         if loaded:
-            say(f"loaded {len(loaded)} {'file' if len(loaded) == 1 else 'files'} of functions and policies")
+            say(f"loaded {counted(len(loaded), 'file')} of functions and policies")
         mended += [line for line in patiently(conn, say, lambda: mend.mend(conn)) if line not in mended]
         for part in state.outdated_parts(conn):
             mended.append(patiently(conn, say, partial(mend.renew, conn, part)))

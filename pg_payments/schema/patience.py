@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from pg_payments.counted import counted
 from pg_payments.errors import MigrationError
 from pg_payments.schema.state import WORTH_ANOTHER_TRY, Connection, Say
 
@@ -59,11 +60,11 @@ def patiently(conn: Connection, say: Say, work: Callable[[], R], patience: Patie
             holder = _holder(conn)
             if not left:
                 raise MigrationError(
-                    f"could not lock the tables in {patience.tries} tries; {holder} holds one",
+                    f"could not lock the tables in {counted(patience.tries, 'try', 'tries')}; {holder} holds one",
                     detail=str(error),
                     hint="nothing was changed by this step: run migrate again when that has ended",
                 ) from error
-            say(f"waiting for the tables, of which {holder} holds one: {left} more tries")
+            say(f"waiting for the tables, of which {holder} holds one: {counted(left, 'more try', 'more tries')}")
         finally:
             if not conn.closed:
                 conn.execute("set lock_timeout = 0")

@@ -489,6 +489,7 @@ INTERNALS: Final = """
     conflicts
     count_hours
     count_push
+    counted
     credit_note_facts
     current_customer
     current_subscription

@@ -1,14 +1,18 @@
 """The command line from outside: exit status, one line on stderr, JSON, and plain lines where there is no terminal."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
 
 from pg_payments import __version__
 from pg_payments.cli import output
+from pg_payments.cli.main import app
 from pg_payments.schema.sql_files import packaged
 from tests.support.tools import command, complaints
 
@@ -76,6 +80,25 @@ def test_version_and_help() -> None:
     bare = command()
     assert (bare.returncode, bare.stderr) == (0, "")
     assert "Usage: pg-payments" in bare.stdout
+
+
+def helps(command: Any, path: list[str]) -> Iterator[tuple[str, str]]:
+    """Every command with what its `--help` says in eighty columns."""
+    shown = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
+    assert shown.exit_code == 0
+    yield " ".join(path), shown.stdout
+    for name, each in getattr(command, "commands", {}).items():
+        yield from helps(each, [*path, name])
+
+
+def test_help_is_whole_in_eighty_columns() -> None:
+    found = dict(helps(get_command(app), []))
+    assert {"", "events purge", "outbox adopt", "shards move"} <= found.keys()
+    for name, text in found.items():
+        assert max(map(len, text.splitlines())) <= 80, name
+        said, _, listed = text.partition("\nCommands:\n")
+        assert "..." not in listed, name
+        assert "..." not in said.partition("\n")[2], name
 
 
 @pytest.mark.parametrize("name", COMMANDS)

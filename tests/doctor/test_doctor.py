@@ -149,6 +149,19 @@ def test_what_the_database_knows(healthy: Conn, case: str) -> None:
     assert all(row["next_step"] for row in findings(healthy) if row["level"] != "green")
 
 
+ONE_AND_MORE = {
+    "next_attempt_at": ("1 failed event waits to be tried again by itself", "2 failed events wait to be tried again"),
+    "parked_at": ("1 event is parked: it is not tried", "2 events are parked: they are not tried"),
+}
+
+
+@pytest.mark.parametrize("column", ONE_AND_MORE)
+def test_one_is_not_said_as_several(healthy: Conn, column: str) -> None:
+    for number, expected in enumerate(ONE_AND_MORE[column], start=1):
+        healthy.execute(EVENT.replace("evt_1", f"evt_{number}").format(column, "now() + '1 minute'").encode())
+        assert any(row["finding"].startswith(expected) for row in findings(healthy)), findings(healthy)
+
+
 def test_a_worker_that_is_connected_is_seen(database_url: str, conn: Conn) -> None:
     assert told(conn, "worker") == ["yellow"]
     with psycopg.connect(database_url, application_name="pg-payments worker"):
@@ -312,7 +325,7 @@ def test_due_events_are_retried_when_asked_to(database_url: str, conn: Conn) -> 
     (found,) = [each for each in diagnose(database_url, Settings()) if each.topic == "failed events" and each.fix]
     assert (found.level, found.environment) == ("red", "test")
     done = command("doctor", "--fix", "--database-url", database_url)
-    assert "retried 1 events" in done.stderr
+    assert "retried 1 event\n" in done.stderr
     assert red(diagnose(database_url, Settings())) == set()
 
 

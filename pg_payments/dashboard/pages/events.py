@@ -7,6 +7,7 @@ from uuid import UUID
 import psycopg
 from starlette.responses import Response
 
+from pg_payments.counted import counted
 from pg_payments.dashboard.context import Context, note
 from pg_payments.dashboard.formats import NOTHING
 from pg_payments.dashboard.forms import Form
@@ -80,7 +81,7 @@ async def ask_replay_all(context: Context) -> Question:
     rows = [row for row in page.rows if row["id"] is not None]
     more = " There are more: only these are replayed now." if page.full else ""
     return Question(
-        f"Replay {len(rows)} event{'' if len(rows) == 1 else 's'}",
+        f"Replay {counted(len(rows), 'event')}",
         [f"Each is applied again, oldest first, whatever became of it before.{more}", _fires(triggers)],
         "Replay them",
         context.url("events", status=wish.status, type=wish.event_type, q=wish.word),

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from pg_payments import __version__
+from pg_payments.counted import counted
 from pg_payments.dashboard.context import Context
 from pg_payments.dashboard.forms import Form
 from pg_payments.dashboard.pages.jobs import begin
@@ -87,7 +88,9 @@ def _verified(database_url: str, environment: str, session: Session, say: Say) -
         rows = functions.verify_projections(conn, environment)
     for row in rows[:SHOWN_DRIFT]:
         say(" · ".join(f"{name}: {value}" for name, value in row.items() if value is not None)[:300])
-    return "No row differs." if not rows else f"{len(rows)} rows differ: run pg-payments rebuild."
+    if not rows:
+        return "No row differs."
+    return f"{counted(len(rows), 'row differs', 'rows differ')}: run pg-payments rebuild."
 
 
 ACTIONS = {"verify": Action(ask_verify, verify)}
