@@ -27,11 +27,19 @@ from pg_payments.caller import Caller
 from pg_payments.database import functions
 from pg_payments.database.query import Query, Row, SqlFunction
 from pg_payments.database.types import AsyncPool, Pool
-from pg_payments.errors import RoleRefused, StripeRefused
-from pg_payments.stripe.client import StripeApi, StripeRequest, create_checkout_session, create_portal_session
+from pg_payments.errors import Conflict, InvalidRequest, LivemodeMismatch, RoleRefused, StripeRefused
+from pg_payments.stripe.client import (
+    StripeApi,
+    StripeRequest,
+    asked_anew,
+    create_checkout_session,
+    create_portal_session,
+)
 
 UNANSWERED = frozenset({"initialized", "failed"})
 """The states of a row for which Stripe is to be asked (again)."""
+NO_ANSWER = frozenset({InvalidRequest.sqlstate, Conflict.sqlstate, LivemodeMismatch.sqlstate})
+"""What Postgres says to an answer that does not belong to the row. Nobody who called can mend that."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +115,35 @@ def _asked_of_stripe(
         return row
     asked = yield Transaction(parameters.query(row["id"]))
     try:
-        answer = yield request(asked["request"], row["id"], row["account_id"])
+        answer = yield from _answered(request(asked["request"], row["id"], row["account_id"]))
+        return (yield from _finished(finish.query(row["id"], answer)))
     except StripeRefused as refused:
         yield Transaction(fail.query(row["id"], refused.message))
         raise
-    finished: Row = yield Transaction(finish.query(row["id"], answer))
+
+
+def _answered(request: StripeRequest) -> Generator[Step, Any, str]:
+    try:
+        answer: str = yield request
+    except StripeRefused as refused:
+        anew = asked_anew(request, refused)
+        if anew is None:
+            raise
+        answer = yield anew
+    return answer
+
+
+def _finished(query: Query[Row]) -> Way:
+    try:
+        finished: Row = yield Transaction(query)
+    except psycopg.Error as error:
+        if error.sqlstate not in NO_ANSWER:
+            raise
+        raise StripeRefused(
+            f"Stripe's answer does not belong to what was asked: {error.diag.message_primary}",
+            detail=error.diag.message_detail,
+            hint="tell whoever runs this site: its key and the address of Stripe's API are to be looked at",
+        ) from error
     return finished
 
 
@@ -151,7 +183,7 @@ def _walk(pool: Pool, stripe: StripeApi, way: Way) -> Row:
         while True:
             try:
                 taken = take(step)
-            except StripeRefused as refused:
+            except (StripeRefused, psycopg.Error) as refused:
                 step = way.throw(refused)
             else:
                 step = way.send(taken)
@@ -174,7 +206,7 @@ async def _walk_async(pool: AsyncPool, stripe: StripeApi, way: Way) -> Row:
         while True:
             try:
                 taken = await take(step)
-            except StripeRefused as refused:
+            except (StripeRefused, psycopg.Error) as refused:
                 step = way.throw(refused)
             else:
                 step = way.send(taken)

@@ -141,6 +141,28 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _what_is_stripes_is_as_stripe_gave_it(self) -> Self:
+        # quotes of an env file, a mark before the first letter or a line break within make every request fail later on
+        for environment in ENVIRONMENTS:
+            name, key = f"STRIPE_{environment.upper()}_SECRET_KEY", self._stripe_key(environment) or ""
+            secrets = f"STRIPE_{environment.upper()}_WEBHOOK_SECRET"
+            for where, text in [(name, key), *((secrets, each) for each in self.webhook_secrets(environment))]:
+                if not re.fullmatch(r"[!-~]*", text) or text.startswith(('"', "'")):
+                    raise ConfigurationError(
+                        f"{where} holds a quote, white space or a character that Stripe never uses",
+                        detail=where,
+                        hint="copy it from Stripe's dashboard once more, without quotes",
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _addresses_are_addresses(self) -> Self:
+        for name, url in (("STRIPE_API_BASE", self.stripe_api_base), ("PAYMENTS_JWKS_URL", self.jwks_url)):
+            if url is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url):
+                raise ConfigurationError(f"{name} is not an address like https://auth.example", detail=name)
+        return self
+
+    @model_validator(mode="after")
     def _secrets_are_long_enough(self) -> Self:
         for field, least in LENGTHS.items():
             secret, name = _reveal(getattr(self, field)), f"PAYMENTS_{field.upper()}"
@@ -300,7 +322,7 @@ class Settings(BaseSettings):
 
 
 def _several(secrets: SecretStr | None) -> list[str]:
-    return _parts(_reveal(secrets) or "")
+    return [part.strip() for part in re.split("[,\n]", _reveal(secrets) or "") if part.strip()]
 
 
 def _parts(text: str) -> list[str]:

@@ -45,7 +45,8 @@ def test_an_empty_variable_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("around", ["{}\n", "\t{} ", "\r\n{}\r\n"], ids=repr)
 @pytest.mark.parametrize("field", ["admin_api_key", "jwt_secret", "master_key", "jwks_url", "jwt_issuer", "public_url"])
 def test_white_space_around_is_no_part(monkeypatch: pytest.MonkeyPatch, around: str, field: str) -> None:
-    value = MASTER if field == "master_key" else "a value with-a-space, long enough"
+    own = {"master_key": MASTER, "jwks_url": "https://auth.example/keys"}
+    value = own.get(field, "a value with-a-space, long enough")
     monkeypatch.setenv(f"PAYMENTS_{field}".upper(), around.format(value))
     found = getattr(Settings.load(), field)
     assert (found if isinstance(found, str) else found.get_secret_value()) == value
@@ -72,6 +73,31 @@ def test_webhook_secrets_while_one_is_rotated(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("STRIPE_TEST_WEBHOOK_SECRET", "whsec_old, whsec_new,")
     assert Settings.load().webhook_secrets("test") == ["whsec_old", "whsec_new"]
     assert Settings.load().webhook_secrets("live") == []
+    monkeypatch.setenv("STRIPE_TEST_WEBHOOK_SECRET", "whsec_old\r\nwhsec_new\n")
+    assert Settings.load().webhook_secrets("test") == ["whsec_old", "whsec_new"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STRIPE_TEST_SECRET_KEY", '"sk_test_quoted"'),
+        ("STRIPE_TEST_SECRET_KEY", "\ufeffsk_test_after_a_mark"),
+        ("STRIPE_LIVE_SECRET_KEY", "sk_live_with\u200ba_space_of_no_width"),
+        ("STRIPE_TEST_SECRET_KEY", "sk_test_broken\nin_two"),
+        ("STRIPE_TEST_WEBHOOK_SECRET", "'whsec_quoted'"),
+        ("STRIPE_LIVE_WEBHOOK_SECRET", "whsec_good, \ufeffwhsec_after_a_mark"),
+        ("STRIPE_LIVE_WEBHOOK_SECRET", "whsec_good whsec_other"),
+        ("STRIPE_API_BASE", "127.0.0.1:12111"),
+        ("PAYMENTS_JWKS_URL", "file:///etc/passwd"),
+        ("PAYMENTS_JWKS_URL", "https:///keys"),
+    ],
+)
+def test_what_can_never_work_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.load()
+    assert refused.value.detail == name
+    assert value.strip("'\"") not in str(refused.value)
 
 
 @pytest.mark.parametrize(

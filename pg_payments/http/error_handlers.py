@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import logging
 import re
+from math import ceil
+from typing import Any
 
 import psycopg
 from starlette.exceptions import HTTPException
@@ -51,6 +53,8 @@ NEXT = {
     429: "try again in a moment",
 }
 """What to do next where nobody has said it better; for other statuses, `CORRECT` or `LATER`."""
+NEXT_WITH_STRIPE = {404: NEXT[400], 409: NEXT[429]}
+"""Where it is Stripe that knows no such object, or is busy with it."""
 CORRECT, LATER = NEXT[400], "try again in a moment; if it stays so, tell whoever runs this site"
 INTERNAL = re.compile(r"\bpayments(_private|_migrations)?\.\w|request\.jwt|\bset_config\b")
 """What a message says to who writes SQL and is of no use to who calls over HTTP."""
@@ -74,10 +78,13 @@ async def refuse(request: Request, error: Exception) -> Response:
 
 
 def _refuse(request: Request, error: PaymentsError) -> Response:
-    status = error.status if isinstance(error, StripeRefused) else error.http_status
+    if isinstance(error, StripeRefused):
+        usual = NEXT_WITH_STRIPE.get(error.status) if error.code == StripeRefused.code else None
+        hint = error.hint or usual
+        return _refusal(request, error.status, error.code, error.message, hint, retry_after=error.retry_after)
     # a signature that is too old tells of a clock, any other of a secret
-    facts = {"reason": error.detail or "secret"} if isinstance(error, SignatureInvalid) else {}
-    return _refusal(request, status, error.code, error.message, error.hint, **facts)
+    facts: dict[str, Any] = {"reason": error.detail or "secret"} if isinstance(error, SignatureInvalid) else {}
+    return _refusal(request, error.http_status, error.code, error.message, error.hint, **facts)
 
 
 def _refuse_for_our_key(request: Request, error: StripeRefused) -> Response:
@@ -122,12 +129,20 @@ def _refuse_for_rights(request: Request, error: psycopg.Error, known: Forbidden)
 
 
 def _refusal(
-    request: Request, status: int, code: str, message: str, hint: str | None = None, **facts: object
+    request: Request,
+    status: int,
+    code: str,
+    message: str,
+    hint: str | None = None,
+    *,
+    retry_after: float | None = None,
+    **facts: object,
 ) -> Response:
     level = logging.ERROR if status >= 500 else logging.WARNING
     method = request.method if request.method in METHODS else "another"
     log.log(level, line("refused", method=method, route=_route_of(request), status=status, error=code, **facts))
     usual = NEXT.get(status, CORRECT if status < 500 else LATER)
+    wait = ceil(retry_after) if retry_after is not None else RETRY_AFTER if status == 503 else None
     return JSONResponse(
         {
             "error": code,
@@ -136,7 +151,7 @@ def _refusal(
             "nextActions": usual if not hint or INTERNAL.search(hint) else hint,
         },
         status,
-        headers={"Retry-After": str(RETRY_AFTER)} if status == 503 else None,
+        headers={"Retry-After": str(wait)} if wait is not None else None,
     )
 
 

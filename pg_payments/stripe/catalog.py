@@ -22,7 +22,7 @@ from starlette.concurrency import run_in_threadpool
 from pg_payments.database import functions
 from pg_payments.database.types import AsyncPool
 from pg_payments.errors import UNSTORABLE, AnswerUnstorable, DatabaseUnavailable, StripeRefused, from_database_error
-from pg_payments.stripe.client import StripeApi, StripeRequest
+from pg_payments.stripe.client import NOT_STRIPE, StripeApi, StripeRequest
 
 PRODUCTS, PRICES = "/v1/products", "/v1/prices"
 LIST_OF = {"product": PRODUCTS, "price": PRICES}
@@ -67,6 +67,8 @@ async def change(pool: AsyncPool, stripe: StripeApi, environment: str, request: 
     again = f"repeat the request with the header Idempotency-Key: {request.idempotency_key}"
     try:
         answer = await run_in_threadpool(stripe.write, request)
+        if answer.data.get("object") not in LIST_OF or "id" not in answer.data:
+            raise StripeRefused(NOT_STRIPE)
         if answer.replayed:  # it is as old as the first attempt: ask how the object is now
             answer = await run_in_threadpool(stripe.read, _one(LIST_OF[answer.data["object"]], answer.data["id"]))
     except StripeRefused as refused:

@@ -7,12 +7,14 @@ retry, whoever makes it and whenever, gets the object that the first attempt mad
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, Literal, cast
+from uuid import uuid4
 
 import stripe
 
@@ -22,6 +24,8 @@ TIMEOUT = 30
 """Seconds that one attempt at a request may take."""
 RETRIES = 2
 """Further attempts after a failure of the network or of Stripe itself."""
+
+NOT_STRIPE = "what answered for Stripe does not speak as Stripe's API does"
 
 _KEY = re.compile(r"\b[rs]k_(?:test|live)_\S+")
 
@@ -55,6 +59,17 @@ def create_portal_session(
     """The billing portal session of one row of `payments.stripe_customer_portal_sessions`, on the row's account."""
     key = f"pg-payments:portal:{portal_id}"
     return StripeRequest("/v1/billing_portal/sessions", parameters, key, account_id=account_id)
+
+
+def asked_anew(request: StripeRequest, refused: StripeRefused) -> StripeRequest | None:
+    """The request under another key, where the refusal is only the repetition of an earlier one; else None.
+
+    Stripe keeps a refusal with its key for a day, also when what it refused has been mended meanwhile. It has made
+    nothing then, so another key makes nothing twice. What it answers with a 5xx may have been done.
+    """
+    if not refused.replayed or refused.status >= 500 or request.idempotency_key is None:
+        return None
+    return replace(request, idempotency_key=f"{request.idempotency_key}:{uuid4()}")
 
 
 @dataclass(frozen=True)
@@ -139,21 +154,15 @@ class StripeApi:
         """Stripe's answer with all that it says about itself. Raises `StripeRefused`."""
         if request.account_id in self._account_keys and request.account_id != self._account_id:
             return self.of_account(request.account_id).write(request)
-        try:
+        with _refusals():
             self._know()
-            answer = self._blocking.raw_request(request.method, request.path, **self._arguments(request))
-        except stripe.StripeError as error:
-            raise refusal(error) from None
-        return _told(answer)
+            return _told(self._blocking.raw_request(request.method, request.path, **self._arguments(request)))
 
     def read(self, path: str, parameters: Mapping[str, Any] | None = None) -> StripeAnswer:
         """An object or a list. Raises `StripeRefused`."""
-        try:
+        with _refusals():
             self._know()
-            answer = self._blocking.raw_request("get", path, **parameters or {})
-        except stripe.StripeError as error:
-            raise refusal(error) from None
-        return _told(answer)
+            return _told(self._blocking.raw_request("get", path, **parameters or {}))
 
     @property
     def livemode(self) -> bool | None:
@@ -166,13 +175,11 @@ class StripeApi:
         if request.account_id in self._account_keys and request.account_id != self._account_id:
             return await self.of_account(request.account_id).send_async(request)
         self._require_key()
-        try:
+        with _refusals():
             if not self._is_known:
                 self._recognise(await self._async.raw_request_async("get", "/v1/account"))
             answer = await self._async.raw_request_async(request.method, request.path, **self._arguments(request))
-        except stripe.StripeError as error:
-            raise refusal(error) from None
-        return cast(str, answer.body)
+            return _told(answer).body
 
     def _require_key(self) -> None:
         """Raises `StripeRefused`, with the status of a wrong key, where there is none."""
@@ -189,7 +196,7 @@ class StripeApi:
 
     def _recognise(self, answer: stripe.StripeResponse) -> None:
         """Raises `StripeRefused` where an account's key opens another, whose objects would pass for its own."""
-        if cast(Mapping[str, Any], answer.data).get("id") != self._account_id:
+        if _told(answer).data.get("id") != self._account_id:
             raise StripeRefused(f"the key of {self._account_id}'s own opens another account", status=401)
         self._is_known = True
 
@@ -217,14 +224,33 @@ class StripeApi:
         )
 
 
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Says as `StripeRefused` what comes of asking: also that what answered speaks another language than Stripe.
+
+    The SDK stumbles over such an answer where it expects the members of an error or letters.
+    """
+    try:
+        yield
+    except stripe.StripeError as error:
+        raise refusal(error) from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise StripeRefused(NOT_STRIPE) from error
+
+
 def refusal(error: stripe.StripeError) -> StripeRefused:
-    """Stripe's status and message, with anything that looks like a key struck out."""
+    """Stripe's status and message, with anything that looks like a key struck out.
+
+    What stands between us and Stripe may answer too, with a page of its own: that is no business of who called.
+    """
     if error.http_status is None:
         return StripeRefused("Stripe could not be reached", hint="try again: the attempt is kept and can be repeated")
     if error.http_status < 400:  # the message would be the whole body
         return StripeRefused("Stripe's answer is not JSON", at=_time(error.headers or {}))
+    if not isinstance(error.json_body, Mapping) or not isinstance(error.json_body.get("error"), Mapping):
+        return StripeRefused(f"{NOT_STRIPE} (status {error.http_status})")
     headers = error.headers or {}
-    message, at = _KEY.sub("[key]", error.user_message or "Stripe gave no reason"), _time(headers)
+    message, at = _KEY.sub("[key]", str(error.user_message or "Stripe gave no reason")), _time(headers)
     if isinstance(error, stripe.IdempotencyError):
         return StripeKeyReused(message, detail=error.code, at=at, request_id=error.request_id)
     return StripeRefused(
@@ -239,6 +265,8 @@ def refusal(error: stripe.StripeError) -> StripeRefused:
 
 
 def _told(answer: stripe.StripeResponse) -> StripeAnswer:
+    if not isinstance(answer.data, Mapping):
+        raise StripeRefused(NOT_STRIPE)
     replayed = answer.headers.get("Idempotent-Replayed") == "true"
     return StripeAnswer(
         answer.body,
@@ -254,5 +282,7 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _time(headers: Mapping[str, str]) -> datetime | None:
-    date = headers.get("Date")
-    return parsedate_to_datetime(date) if date else None
+    try:
+        return parsedate_to_datetime(headers["Date"])
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 from psycopg import Connection
 
+from pg_payments.checkout import NO_ANSWER
 from pg_payments.database import functions
 from pg_payments.database.query import Row
 from pg_payments.errors import StripeRefused
-from pg_payments.stripe.client import StripeApi, create_checkout_session
+from pg_payments.stripe.client import StripeApi, StripeRequest, asked_anew, create_checkout_session
 from pg_payments.worker.outbox import Client
 
 AT_ONCE = 8
@@ -42,15 +44,24 @@ def ask_for_sessions(conn: Connection[Any], client: Client, most: int = AT_ONCE)
 def _asked(stripe: StripeApi | None, request: Any, each: Row) -> str | StripeRefused | None:
     if stripe is None or stripe.usable_for(each["account_id"]) is None:
         return None
-    try:
-        return stripe.send(create_checkout_session(request, each["id"], each["account_id"]))
-    except StripeRefused as refused:
-        return refused
+    asked: StripeRequest | None = create_checkout_session(request, each["id"], each["account_id"])
+    refused: StripeRefused | None = None
+    while asked is not None:
+        try:
+            return stripe.send(asked)
+        except StripeRefused as error:
+            asked, refused = None if refused else asked_anew(asked, error), error
+    return refused
 
 
 def _recorded(conn: Connection[Any], each: Row, answer: str | StripeRefused | None) -> None:
     if isinstance(answer, str):
-        functions.finish_checkout(conn, each["id"], answer)
+        try:
+            functions.finish_checkout(conn, each["id"], answer)
+        except psycopg.Error as error:
+            if error.sqlstate not in NO_ANSWER:
+                raise
+            functions.fail_checkout(conn, each["id"], f"Stripe's answer does not belong to it: {error}")
     elif answer is None or answer.status in (401, 403, 409, 429) or answer.status >= 500:
         wait = answer.retry_after if answer else None
         functions.put_off_checkout(conn, each["id"], timedelta(seconds=wait) if wait else LATER)
