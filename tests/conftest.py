@@ -20,6 +20,7 @@ from pg_payments.stripe import sync
 from pg_payments.testing.local_postgres import LocalServer
 from tests.support import alone
 from tests.support.pgtap import load_pgtap
+from tests.support.portions import Portions
 from tests.support.required import missing_here
 from tests.support.servers import (
     DURABLE,
@@ -56,6 +57,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if only_files or servers_are_given() else min(WORKERS, 2 * (os.cpu_count() or 1))
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Portions | None:
+    """Whole modules are given to the workers, unless all that takes seconds is left out: then single tests are."""
+    return None if config.option.markexpr == "not slow" else Portions(config, log)
+
+
 def pytest_report_header() -> list[str]:
     return [
         *(f"{source.name}: {source.origin}" for source in SOURCES),
@@ -71,12 +77,19 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Those that run alone come last, when nobody else has much to do; those of the newest version run on no other."""
+    """Those of the newest version run on no other. What takes seconds comes first, so that it is not waited for at the
+    end; those that run alone come last, when nobody else has much to do."""
     again = [item for item in items if item.get_closest_marker("newest") and source_of(item) not in (None, SOURCES[-1])]
     if again:
         config.hook.pytest_deselected(items=again)
         items[:] = [item for item in items if item not in set(again)]
-    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+    items.sort(key=lambda item: (item.get_closest_marker("alone") is not None, not takes_seconds(item)))
+
+
+def takes_seconds(item: pytest.Item) -> bool:
+    """Whether it is marked as slow for itself, not only because it runs again on another Postgres."""
+    again = source_of(item) not in (None, SOURCES[-1])
+    return len(list(item.iter_markers("slow"))) > again
 
 
 def source_of(item: pytest.Item) -> Source | None:
