@@ -14,6 +14,7 @@ import pytest
 
 from pg_payments import __version__
 from pg_payments.schema.migrate import status
+from tests.support.fetching import made_once
 from tests.support.network import served
 from tests.support.tools import ROOT, complaints, pg_dump
 
@@ -28,10 +29,12 @@ def run(*command: str | Path, cwd: Path, **variables: str) -> subprocess.Complet
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("wheel")
+    return next(made_once(tmp_path_factory, "wheel", build_wheel).glob("*.whl"))
+
+
+def build_wheel(directory: Path) -> None:
     built = run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory, cwd=ROOT)
     assert built.returncode == 0, built.stderr
-    return next(directory.glob("*.whl"))
 
 
 def contents(built: Path) -> dict[str, bytes]:
@@ -73,10 +76,14 @@ def test_its_sql_is_the_tree_s(wheel: Path, tmp_path: Path, kind: str) -> None:
 
 @dataclass(frozen=True)
 class Installed:
-    """A directory away from the checkout with the wheel in its ``venv``."""
+    """A directory away from the checkout with the wheel in its ``venv``, and how it served before it had the extra."""
 
     directory: Path
-    serving_without_extra: subprocess.CompletedProcess[str]
+
+    @property
+    def serving_without_extra(self) -> tuple[int, str]:
+        code, _, said = (self.directory / "refusal").read_text().partition(" ")
+        return int(code), said
 
     @property
     def program(self) -> Path:
@@ -86,12 +93,15 @@ class Installed:
 @pytest.fixture(scope="session")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """The wheel alone, asked to serve, then its ``server`` extra as well."""
-    directory = tmp_path_factory.mktemp("elsewhere")
-    venv.create(directory / "venv", with_pip=True)
-    install(directory, str(wheel))
-    refused = run(directory / "venv/bin/pg-payments", "serve", cwd=directory, DATABASE_URL="postgresql:///nowhere")
-    install(directory, f"{wheel}[server]")
-    return Installed(directory, refused)
+
+    def make(directory: Path) -> None:
+        venv.create(directory / "venv", with_pip=True)
+        install(directory, str(wheel))
+        refused = run(directory / "venv/bin/pg-payments", "serve", cwd=directory, DATABASE_URL="postgresql:///nowhere")
+        (directory / "refusal").write_text(f"{refused.returncode} {refused.stderr}")
+        install(directory, f"{wheel}[server]")
+
+    return Installed(made_once(tmp_path_factory, "elsewhere", make))
 
 
 def install(directory: Path, what: str) -> None:
@@ -126,6 +136,6 @@ def test_it_serves(installed: Installed, database_url: str) -> None:
 
 
 def test_without_the_extra_it_says_which_one_serves(installed: Installed) -> None:
-    refused = installed.serving_without_extra
-    assert refused.returncode == 1
-    assert refused.stderr == "pg-payments: starlette is not installed: pip install 'pg-payments[server]'\n"
+    code, said = installed.serving_without_extra
+    assert code == 1
+    assert said == "pg-payments: starlette is not installed: pip install 'pg-payments[server]'\n"
