@@ -17,6 +17,7 @@ from tests.support.waiting import wait_until
 
 
 @pytest.mark.slow
+@pytest.mark.newest("what the command starts; its own Postgres is the newest, and what it asks is tried on all")
 @pytest.mark.parametrize("given", ["nothing", "a database"])
 def test_something_is_sold_offline(tmp_path: Path, empty_database_url: str, given: str) -> None:
     port, output = free_port(), tmp_path / "output"

@@ -23,7 +23,10 @@ from tests.support.site import ADMIN_KEY, JWT_SECRET, TEST_SECRET, admin_shop_ur
 from tests.support.tools import ROOT
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.newest("how another server speaks HTTP; the application under our own is tried on all"),
+]
 
 SERVERS = {
     "uvicorn": ["-m", "uvicorn", "pg_payments.http:app", "--port", "{}"],

@@ -150,6 +150,7 @@ def test_settings_that_cannot_be_right_are_refused(values: dict[str, Any], named
 
 
 @pytest.mark.slow
+@pytest.mark.newest("a switch of the command; the pages are tried on all")
 @pytest.mark.parametrize("switch", ["off", "on"])
 def test_serve_shows_it_only_where_it_is_told_to(server: Server, conn: Conn, tmp_path: Path, switch: str) -> None:
     bring_application(conn)

@@ -25,7 +25,10 @@ from tests.support.crowd import ServedProcess, crowd, serving
 from tests.support.servers import Server
 from tests.support.site import TEST_SECRET, bring_application, shop_url, token
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.newest("the server under load; crowds at the database are tried on all in test_failure_crowds"),
+]
 
 Row = dict[str, Any]
 

@@ -23,7 +23,10 @@ from tests.support.sdk import Sdk, Told, installed_sdk
 from tests.support.servers import Server
 from tests.support.site import ADA, ADMIN_KEY, BOB, Site, admin_shop_url, bring_application, running_site, token
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.newest("the client sees HTTP alone; test_checkout, test_catalogue and test_admin ask all"),
+]
 
 Row = dict[str, Any]
 Conn = psycopg.Connection[Row]

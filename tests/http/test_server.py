@@ -35,6 +35,7 @@ Conn = psycopg.Connection[Row]
 
 CLIENTS = 16
 TWO = ("--workers", "2")
+of_processes = pytest.mark.newest("who minds, counts and ends processes; one process is tried on all")
 
 
 @pytest.fixture
@@ -93,6 +94,7 @@ def ledger(conn: Conn) -> set[str]:
 
 
 @pytest.mark.slow
+@of_processes
 def test_all_processes_deliver_and_any_tells_of_all(shop: str, conn: Conn, tmp_path: Path, temporary: Path) -> None:
     with serving(shop, tmp_path / "log", *TWO, TMPDIR=str(temporary)) as running:
         wait_until(lambda: len(processes(running)) == 2, "two processes serve")
@@ -108,6 +110,7 @@ def test_all_processes_deliver_and_any_tells_of_all(shop: str, conn: Conn, tmp_p
 
 
 @pytest.mark.slow
+@of_processes
 def test_a_process_that_is_killed_is_replaced_and_loses_nothing(
     shop: str, conn: Conn, tmp_path: Path, temporary: Path
 ) -> None:
@@ -134,7 +137,7 @@ def test_a_process_that_is_killed_is_replaced_and_loses_nothing(
 
 
 @pytest.mark.parametrize(
-    "options", [(), pytest.param(TWO, marks=pytest.mark.slow)], ids=["one process", "two processes"]
+    "options", [(), pytest.param(TWO, marks=[pytest.mark.slow, of_processes])], ids=["one process", "two processes"]
 )
 def test_what_is_under_way_is_answered_before_the_end(
     shop: str, conn: Conn, database_url: str, tmp_path: Path, temporary: Path, options: tuple[str, ...]
@@ -161,7 +164,7 @@ def test_what_is_under_way_is_answered_before_the_end(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [(), TWO], ids=["one process", "two processes"])
+@pytest.mark.parametrize("options", [(), pytest.param(TWO, marks=of_processes)], ids=["one process", "two processes"])
 def test_what_is_blocked_for_good_is_answered_at_the_end_too(
     shop: str, conn: Conn, database_url: str, tmp_path: Path, temporary: Path, options: tuple[str, ...]
 ) -> None:
@@ -187,7 +190,7 @@ def test_what_is_blocked_for_good_is_answered_at_the_end_too(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [(), TWO], ids=["one process", "two processes"])
+@pytest.mark.parametrize("options", [(), pytest.param(TWO, marks=of_processes)], ids=["one process", "two processes"])
 def test_a_silent_database_does_not_keep_it_from_ending(
     shop: str, tmp_path: Path, temporary: Path, options: tuple[str, ...]
 ) -> None:
@@ -207,6 +210,7 @@ def test_a_silent_database_does_not_keep_it_from_ending(
 
 
 @pytest.mark.slow
+@of_processes
 def test_workers_end_with_the_process_that_minds_them(shop: str, tmp_path: Path, temporary: Path) -> None:
     with serving(shop, tmp_path / "log", *TWO, TMPDIR=str(temporary)) as running:
         wait_until(lambda: len(processes(running)) == 2, "two processes serve")
@@ -219,6 +223,7 @@ def test_workers_end_with_the_process_that_minds_them(shop: str, tmp_path: Path,
 
 
 @pytest.mark.slow
+@of_processes
 def test_what_killed_servers_left_behind_is_taken_away(shop: str, tmp_path: Path, temporary: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()

@@ -110,6 +110,7 @@ def read_again(asked: list[tuple[str, int, int]], before: list[Json]) -> list[An
 
 
 @pytest.mark.slow
+@pytest.mark.newest("where the command goes on is its own; what it stores is tried on all in test_sync and test_ranges")
 @pytest.mark.timeout(1800)
 def test_killed_three_times_it_completes_and_the_mirror_is_exact(conn: Conn, service_url: str, tmp_path: Path) -> None:
     conn.execute("insert into payments_private.settings (name, value) values ('read_rate_test', '50')")
