@@ -8,7 +8,9 @@
 create or replace function payments_private.counted(p_number bigint, p_one text, p_more text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
-return p_number || ' ' || case when p_number = 1 then p_one else p_more end;
+as $$
+  select p_number || ' ' || case when p_number = 1 then p_one else p_more end;
+$$;
 comment on function payments_private.counted(bigint, text, text) is
   'A number with what is said of one or of several: `1 event waits`, `2 events wait`.';
 
