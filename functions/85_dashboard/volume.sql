@@ -77,11 +77,13 @@ create trigger volume_follows_changed_rows
   after update on payments.transactions
   for each row when (
     (old.provider_created_at < now() - interval '1 hour' or new.provider_created_at < now() - interval '1 hour')
-    and (old.status, old.type, old.currency, old.amount, old.amount_refunded, old.paid_at is null,
-         old.provider_created_at, old.environment, old.account_id)
-        is distinct from
-        (new.status, new.type, new.currency, new.amount, new.amount_refunded, new.paid_at is null,
-         new.provider_created_at, new.environment, new.account_id))
+    -- one by one, as Postgres writes rows that are compared whole otherwise after a restore, which would pass for a change
+    and (old.status is distinct from new.status or old.type is distinct from new.type
+         or old.currency is distinct from new.currency or old.amount is distinct from new.amount
+         or old.amount_refunded is distinct from new.amount_refunded
+         or (old.paid_at is null) is distinct from (new.paid_at is null)
+         or old.provider_created_at is distinct from new.provider_created_at
+         or old.environment is distinct from new.environment or old.account_id is distinct from new.account_id))
   execute function payments_private.follow_volume();
 drop trigger if exists volume_follows_truncate on payments.transactions;
 create trigger volume_follows_truncate

@@ -80,6 +80,7 @@ def _show_plan(planned: migrations.Plan, *, accept_edited: bool, as_json: bool) 
         elif longest is not None:
             print_note(f"the longest open transaction: {longest}")
     migrations.refuse(found, accept_edited=accept_edited)
+    migrations.refuse_lost(found)
 
 
 def _locking(locks: dict[str, str] | None) -> str:

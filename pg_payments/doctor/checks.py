@@ -19,6 +19,7 @@ from pg_payments.doctor.at_stripe import asked
 from pg_payments.doctor.findings import SKEW_SECONDS, Finding, Fix, Level
 from pg_payments.errors import ConfigurationError, MigrationError
 from pg_payments.schema import members, state
+from pg_payments.schema.migrate import RESTORE
 from pg_payments.schema.sql_files import packaged
 from pg_payments.schema.state import Status
 from pg_payments.settings import ENVIRONMENTS, Environment, Settings
@@ -115,13 +116,16 @@ def changed_by_hand(patient: Patient) -> Iterator[Finding]:
     for name, changed in found.functions.items():
         yield Finding("functions", "red", f"{name} was {changed}", "pg-payments migrate --force loads the original")
     defaults = {name: how for name, how in found.grants.items() if " on new " in name}
+    lost = {f"table {name}" for name in found.lost_tables}
+    for name in sorted(lost):
+        yield Finding("tables", "red", f"{name} is gone, with its rows", RESTORE)
     kinds: list[tuple[str, dict[str, str]]] = [
-        ("tables and policies", {name: f"was {how}" for name, how in found.relations.items()}),
+        ("tables and policies", {name: f"was {how}" for name, how in found.relations.items() if name not in lost}),
         ("owners", dict(found.owners)),
         ("rights", {name: f"is {how}" for name, how in found.grants.items() if name not in defaults}),
         ("default privileges", {name: f"is {how}" for name, how in defaults.items()}),
     ]
-    mend: Fix | None = "mend" if not _must_migrate(found) else None
+    mend: Fix | None = None if lost or _must_migrate(found) else "mend"
     for topic, changes in kinds:
         for name, how in list(changes.items())[:_TOLD]:
             yield Finding(topic, "red", f"{name} {how}", "pg-payments migrate puts it back", fix=mend)

@@ -104,6 +104,7 @@ def migrate(
         state.create_bookkeeping(conn, say)
         found = state.compare(conn, tree)
         refuse(found, accept_edited=accept_edited)
+        refuse_lost(found)
         mended = patiently(conn, say, lambda: mend.mend_owners(conn))
         if found.to_mend:  # what others have added is not to be remembered as what was loaded
             mended += patiently(conn, say, lambda: mend.mend(conn))
@@ -144,7 +145,9 @@ def rollback(
     with _connect(database_url) as conn, _lock(conn, say):
         if not state.has_bookkeeping(conn):
             return []
-        refuse(state.compare(conn, tree), accept_edited=True)
+        found = state.compare(conn, tree)
+        refuse(found, accept_edited=True)
+        refuse_lost(found)
         with yoyo(conn) as backend:
             return backend.undo_latest(tree, steps, say, drop_data=drop_data, doing="the rollback")
 
@@ -158,7 +161,9 @@ def uninstall(database_url: str, tree: SqlTree | None = None, *, say: Say = _in_
     tree = tree or packaged()
     with _connect(database_url) as conn, _lock(conn, say):
         if state.has_bookkeeping(conn):
-            refuse(state.compare(conn, tree), accept_edited=True)
+            found = state.compare(conn, tree)
+            refuse(found, accept_edited=True)
+            refuse_lost(found, CASCADE)
             with yoyo(conn) as backend:
                 backend.undo_latest(tree, None, say, doing="uninstalling")
             state.settle(conn)
@@ -242,6 +247,17 @@ def _holder(conn: Connection) -> tuple[str, bool]:
     return (str(row[0]), bool(row[1])) if row is not None else ("a session that has just let go", True)
 
 
+RESTORE = (
+    "restore the database from a backup; where pg_restore says that lz4 is not supported, make that backup with "
+    "pg_dump --no-toast-compression"
+)
+"""What is done where tables are gone: a migrate makes none again."""
+CASCADE = (
+    "what is left goes with: drop schema payments, payments_private, payments_migrations cascade; that takes along "
+    "what of your own depends on it"
+)
+
+
 def refuse(found: Status, *, accept_edited: bool = False) -> None:
     """Raises ``MigrationError`` where a migrate would not go ahead."""
     unknown, edited = found.migrations_in("unknown"), found.migrations_in("edited")
@@ -255,6 +271,13 @@ def refuse(found: Status, *, accept_edited: bool = False) -> None:
             f"edited after it was applied: {', '.join(edited)}",
             hint="restore the file, or take its new wording for what was applied with --accept-edited",
         )
+
+
+def refuse_lost(found: Status, hint: str = RESTORE) -> None:
+    """Raises ``MigrationError`` where tables are gone that no migrate makes again, and no rollback drops."""
+    if found.lost_tables:
+        lost = ", ".join(found.lost_tables)
+        raise MigrationError(f"these tables are gone, with their rows: {lost}", hint=hint)
 
 
 def _accept_edited(conn: Connection, tree: SqlTree, found: Status, say: Say) -> None:

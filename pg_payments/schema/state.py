@@ -54,6 +54,8 @@ class Status:
     """What was written for an application's tables by another version: functions, and triggers on these tables."""
     damages: list[tables.Damage] = field(default_factory=list)
     """Columns, constraints and indexes that are not as they were made, which a migrate cannot mend."""
+    lost_tables: list[str] = field(default_factory=list)
+    """Tables that are gone with their rows, which no migrate makes again."""
     is_watched: bool = False
     """Whether a trigger of the application makes deliveries take the slower way."""
 
@@ -160,9 +162,10 @@ def has_bookkeeping(conn: Connection) -> bool:
 
 
 def is_watched(conn: Connection) -> bool:
-    """Whether a trigger of the application sees updates of the ledger only; False where nothing is loaded yet."""
+    """Whether a trigger of the application sees updates of the ledger only; False where there is no ledger."""
     name = "payments_private.updates_are_watched()"
-    if conn.execute("select to_regprocedure(%s) is null", [name]).fetchone() == (True,):
+    lacks = "select to_regprocedure(%s) is null or to_regclass('payments.webhook_events') is null"
+    if conn.execute(lacks, [name]).fetchone() == (True,):
         return False
     return conn.execute(f"select {name}").fetchone() == (True,)
 
@@ -192,6 +195,7 @@ def _compare(conn: Connection, tree: SqlTree) -> Status:
     migrations: dict[str, MigrationState] = _states(
         tree.migrations(), applied, "pending", "applied", "edited", "unknown"
     )
+    is_whole = tree == packaged() and set(migrations.values()) == {"applied"}
     return Status(
         migrations,
         _states(tree.reloadable(), loaded, "new", "loaded", "changed", "removed"),
@@ -201,8 +205,15 @@ def _compare(conn: Connection, tree: SqlTree) -> Status:
         {str(grant): "given by hand" for grant in unmeant_grants(conn)}
         | {str(grant): "missing" for grant in missing_grants(conn)},
         {str(part): "written by another version" for part in outdated_parts(conn)},
-        _damages(conn) if tree == packaged() and set(migrations.values()) == {"applied"} else [],
+        _damages(conn) if is_whole else [],
+        _lost(objects) if is_whole else [],
     )
+
+
+def _lost(objects: list[TupleRow]) -> list[str]:
+    """Of what is not as it was loaded: tables that were made by migrations, and are gone."""
+    ours = {table for _, table, _ in tables.made()}
+    return [name for kind, name, state in objects if (kind, state) == ("table", "dropped by hand") and name in ours]
 
 
 def _damages(conn: Connection) -> list[tables.Damage]:

@@ -291,6 +291,28 @@ def test_what_a_table_has_lost_is_told(healthy: Conn, monkeypatch: pytest.Monkey
     assert any(step in str(each.next_step) for each in found)
 
 
+GONE = ["payments.webhook_events", "payments_private.schedule", "payments.transactions, payments.customers"]
+
+
+@pytest.mark.parametrize("gone", [GONE[0], *(pytest.param(each, marks=pytest.mark.slow) for each in GONE[1:])])
+def test_tables_that_are_gone_are_not_called_mendable(database_url: str, conn: Conn, gone: str) -> None:
+    conn.execute(f"drop table {gone} cascade".encode())
+    checked = command("status", "--check", "--database-url", database_url)
+    assert checked.returncode == 1
+    assert f"relation\ttable {gone.partition(',')[0]}\tdropped by hand" in checked.stdout
+    found = diagnose(database_url, Settings())
+    told = [each for each in found if each.finding.endswith("is gone, with its rows")]
+    assert [each.finding.split()[1] for each in told] == sorted(gone.split(", "))
+    assert all("from a backup" in str(each.next_step) for each in told)
+    assert not any(each.fix == "mend" for each in found)
+    for arguments in (["migrate"], ["migrate", "--plan"], ["rollback", "--yes"], ["uninstall", "--yes"]):
+        refused = command(*arguments, "--database-url", database_url)
+        assert refused.returncode == 1
+        assert f"these tables are gone, with their rows: {', '.join(sorted(gone.split(', ')))} (" in refused.stderr
+    conn.execute("drop schema payments, payments_private, payments_migrations cascade")
+    assert command("migrate", "--database-url", database_url).returncode == 0
+
+
 @pytest.mark.slow
 def test_status_and_migrate_see_the_same_and_hide_nothing(database_url: str, conn: Conn) -> None:
     conn.execute("alter table payments.transactions add column mine text")

@@ -1,8 +1,10 @@
 """A dump is restored without owners or rights, as hosts and managed services have it: migrating makes it ours again."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,7 +19,7 @@ from tests.database.test_connections import product
 from tests.linked_tables.conftest import shop
 from tests.linked_tables.shop import OWNER, TABLES, Shop
 from tests.linked_tables.shop import product as a_product
-from tests.support.servers import Server, Source, find_sources
+from tests.support.servers import DURABLE, Server, Source, find_sources, local_server
 from tests.support.tools import pg_dump, psql
 
 Conn = psycopg.Connection[dict[str, Any]]
@@ -171,3 +173,69 @@ def test_a_major_upgrade_by_dump_and_restore_is_no_change(servers: Callable[[Sou
             assert functions.ingest_stripe_event(conn, "test", product(1))["duplicate"]
             assert functions.ingest_stripe_event(conn, "test", product(2))["processing_status"] == "processed"
             assert functions.verify_projections(conn, "test") == []
+
+
+def program(server: Server, name: str) -> Path:
+    """A version's own program where it brings it: what a patched server adds is left out by its own alone."""
+    own = server.bin_dir / name
+    return own if own.exists() else embedded_bin() / name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_an_archive_is_restored_before_its_roles_after_them_and_without(
+    source: Source, servers: Callable[[Source], Server], tmp_path: Path
+) -> None:
+    """By `pg_restore` on a new cluster of the newest version: every row is there, and a migrate mends all."""
+    old, archive = servers(source), tmp_path / "shop.dump"
+    with old.database() as former:
+        url = old.url(former)
+        migrate(url)
+        with psycopg.connect(url, autocommit=True) as conn:
+            for number in range(3):
+                functions.ingest_stripe_event(conn, "test", product(number))
+        options = ["-Fc", "--no-toast-compression", "-f", str(archive)]
+        subprocess.run([program(old, "pg_dump"), *options, "-d", url], check=True)
+        roles_of = [str(embedded_bin() / "pg_dumpall"), "--roles-only", "-d", url]
+        roles_only = subprocess.run(roles_of, capture_output=True, text=True, check=True).stdout
+    ours = [
+        line for line in roles_only.splitlines() if line.startswith(("CREATE ROLE payments_", "ALTER ROLE payments_"))
+    ]
+
+    with local_server(servers(SOURCES[-1]).bin_dir, DURABLE | {"fsync": "off"}) as cluster:
+
+        def restored(name: str, *options: str) -> tuple[str, int, set[str]]:
+            with psycopg.connect(cluster.url(), autocommit=True) as conn:
+                conn.execute(f"create database {name}".encode())
+            done = subprocess.run(
+                [embedded_bin() / "pg_restore", *options, "-d", cluster.url(name), archive],
+                capture_output=True,
+                text=True,
+            )
+            said = set(re.findall(r'ERROR:  (role|policy) "\w+"', done.stderr))
+            assert len(re.findall("ERROR:", done.stderr)) == len(
+                re.findall(r'ERROR:  (?:role|policy) "\w+"', done.stderr)
+            )
+            return cluster.url(name), done.returncode, said
+
+        before, code, said = restored("before_its_roles")
+        assert (code, said) == (1, {"role", "policy"})
+        with psycopg.connect(cluster.url(), autocommit=True) as conn:
+            for line in ours:
+                conn.execute(line.encode())
+        after, code, said = restored("after_its_roles")
+        assert (code, said) == (0, set())
+        bare, code, said = restored("without", *BARE)
+        assert (code, said) == (0, set())
+
+        assert status(after).mending == []
+        assert not status(bare).up_to_date
+        for url in (before, after, bare):
+            outcome = migrate(url)
+            assert (outcome.applied, bool(outcome.mended)) == ([], url != after)
+            assert status(url).up_to_date
+            with psycopg.connect(url, autocommit=True) as conn:
+                assert functions.ingest_stripe_event(conn, "test", product(2))["duplicate"]
+                assert functions.ingest_stripe_event(conn, "test", product(3))["processing_status"] == "processed"
+                assert conn.execute("select count(*) from payments.stripe_products").fetchone() == (3,)
+                assert functions.verify_projections(conn, "test") == []
