@@ -2378,7 +2378,7 @@ ALTER FUNCTION payments_private.customer_of_subject(p_environment text, p_accoun
 COMMENT ON FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) IS 'The customer that stands for a billing subject and is not deleted, or null.';
 
 CREATE FUNCTION payments_private.customer_type(p_customer_id text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.customer_type(p_customer_id text) OWNER TO payments_owner;
@@ -4381,7 +4381,7 @@ CREATE FUNCTION payments_private.project_changes(p_environment text, p_account t
 
 ALTER FUNCTION payments_private.project_changes(p_environment text, p_account text, p_others text[], p_customers text[], p_subjects text[], p_claimed text[], p_subscriptions text[], p_sessions text[], p_groups text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.project_changes(p_environment text, p_account text, p_others text[], p_customers text[], p_subjects text[], p_claimed text[], p_subscriptions text[], p_sessions text[], p_groups text[]) IS 'Computes what depends on stored objects that changed. p_others: type:id of what has rows of its own and nothing that depends on it; p_subjects: whose customer mapping; p_claimed: customers that stand for another subject than before; p_groups: whose payments.';
+COMMENT ON FUNCTION payments_private.project_changes(p_environment text, p_account text, p_others text[], p_customers text[], p_subjects text[], p_claimed text[], p_subscriptions text[], p_sessions text[], p_groups text[]) IS 'Computes what depends on stored objects that changed. p_others: type:id of what has rows of its own and nothing that depends on it; p_subjects: whose customer mapping; p_claimed: customers that stand for another subject than before; p_groups: whose payments; each null for none.';
 
 CREATE FUNCTION payments_private.project_checkout_sessions(p_environment text, p_account text, p_ids text[]) RETURNS void
     LANGUAGE plpgsql

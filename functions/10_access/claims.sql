@@ -6,10 +6,11 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if p_owner_key not like 'user:%' or p_subject_key like 'user:%'  -- oneself one may bill forever
-    or not exists (
-      select from payments_private.subject_types t
-       where t.subject_type = payments_private.subject_type_in(p_subject_key) and t.members is not null)
+  if p_owner_key not like 'user:%' or p_subject_key like 'user:%' then
+    return true;  -- oneself one may bill forever
+  elsif not exists (
+    select from payments_private.subject_types t
+     where t.subject_type = payments_private.subject_type_in(p_subject_key) and t.members is not null)
   then
     return true;  -- an application's own function reads the caller's claims, and nobody is calling now
   end if;

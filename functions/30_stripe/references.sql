@@ -28,9 +28,13 @@ comment on function payments_private.is_customer(text, jsonb) is
   'Whether an object is a customer: one of that type, or an account that is configured as one (Stripe API reference: The Account object, version 2, applied_configurations).';
 
 create or replace function payments_private.customer_type(p_customer_id text) returns text
-language sql immutable parallel safe
+language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
-return case when starts_with(p_customer_id, 'acct_') then 'v2.core.account' else 'customer' end;
+as $$
+begin
+  return case when starts_with(p_customer_id, 'acct_') then 'v2.core.account' else 'customer' end;
+end
+$$;
 comment on function payments_private.customer_type(text) is 'The type of object that a customer is, by its id.';
 
 create or replace function payments_private.references_of_invoice(p_data jsonb) returns text[]

@@ -20,7 +20,7 @@ set jit = off
 as $$
 declare
   v_prefix  text := 'payments:' || p_environment || ':' || coalesce(p_account || '/', '');
-  v_secret bytea := payments_private.lock_secret();
+  v_secret bytea := (select i.lock_secret from payments_private.installation i);
   v_wait   boolean := false;
   v_reference   text;
   v_references  text[];

@@ -145,14 +145,15 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_old        record;
-  v_is_new     boolean;
-  v_facts      payments_private.payment_facts;  -- stored so far
-  v_new_facts  payments_private.payment_facts;
-  v_newest     payments_private.snapshot;
-  v_newer      integer := 1;
-  v_body       jsonb;
-  v_previous   jsonb;
+  v_old          record;
+  v_is_new       boolean;
+  v_has_facts    boolean := payments_private.has_facts(p_snapshot.object_type);
+  v_new_facts    payments_private.payment_facts;
+  v_subscription text;
+  v_newest       payments_private.snapshot;
+  v_newer        integer := 1;
+  v_body         jsonb;
+  v_previous     jsonb;
 begin
   select o.observed_at, o.provider_event_id, o.tied, o.facts, o.payment_group
     into v_old
@@ -160,7 +161,6 @@ begin
    where o.environment = p_environment and o.object_type = p_snapshot.object_type and o.object_id = p_snapshot.object_id
      and o.account = coalesce(p_account, '');
   v_is_new := not found;
-  v_facts := v_old.facts;
   payment_group := v_old.payment_group;
 
   if v_old.observed_at is null then
@@ -186,20 +186,22 @@ begin
   newest := v_newest;
 
   told := false;
-  if payments_private.has_facts(p_snapshot.object_type) then
-    v_new_facts := payments_private.facts_after(p_account, v_facts, p_snapshot, v_newest);
-    told := v_new_facts is distinct from v_facts;
-    if p_snapshot.object_type <> 'subscription' and (v_facts.refs is null or v_new_facts.refs <> v_facts.refs) then
+  if v_has_facts then
+    v_new_facts := payments_private.facts_after(p_account, v_old.facts, p_snapshot, v_newest);
+    told := v_new_facts is distinct from v_old.facts;
+    if p_snapshot.object_type <> 'subscription'
+      and ((v_old.facts).refs is null or v_new_facts.refs <> (v_old.facts).refs) then
       payment_group := payments_private.join_group(p_environment, p_account, v_new_facts.reference, v_new_facts.refs,
                                                    payment_group);
     end if;
+    v_subscription := payments_private.subscription_in(v_new_facts.refs);
+    if changed and payments_private.lines_go_on(v_newest.object_type, v_newest.data) then
+      perform payments_private.doubt(p_environment, p_account, 'invoice', v_newest.object_id,
+                                     'its lines go on elsewhere');
+    end if;
   end if;
 
-  if changed and payments_private.lines_go_on(v_newest.object_type, v_newest.data) then
-    perform payments_private.doubt(p_environment, p_account, 'invoice', v_newest.object_id,
-                                   'its lines go on elsewhere');
-  end if;
-  if changed and not payments_private.body_is_in_ledger(v_newest, p_carry) then
+  if changed and not (v_has_facts and payments_private.body_is_in_ledger(v_newest, p_carry)) then
     v_body := v_newest.data;
     v_previous := v_newest.previous_attributes;
   end if;
@@ -209,24 +211,22 @@ begin
        event_type, deleted, facts, data, previous_attributes)
     values
       (p_environment, coalesce(p_account, ''), p_snapshot.object_type, p_snapshot.object_id, payment_group,
-       payments_private.subscription_in(v_new_facts.refs), p_snapshot.observed_at, p_snapshot.provider_event_id,
-       p_snapshot.event_type,
+       v_subscription, p_snapshot.observed_at, p_snapshot.provider_event_id, p_snapshot.event_type,
        payments_private.is_deletion(p_snapshot.object_type, p_snapshot.event_type, p_snapshot.data), v_new_facts,
        v_body, v_previous);
   elsif changed then
     update payments_private.stored_objects o
        set observed_at = v_newest.observed_at, provider_event_id = v_newest.provider_event_id,
-           event_type = v_newest.event_type,
+           event_type = v_newest.event_type, tied = v_newer = 0, payment_group = store_snapshot.payment_group,
            deleted = payments_private.is_deletion(v_newest.object_type, v_newest.event_type, v_newest.data),
-           tied = v_newer = 0, payment_group = store_snapshot.payment_group,
-           subscription_id = payments_private.subscription_in(v_new_facts.refs),
-           facts = v_new_facts, data = v_body, previous_attributes = v_previous, updated_at = now()
+           subscription_id = v_subscription, facts = v_new_facts, data = v_body, previous_attributes = v_previous,
+           updated_at = now()
      where o.environment = p_environment and o.object_type = p_snapshot.object_type
        and o.object_id = p_snapshot.object_id and o.account = coalesce(p_account, '');
   elsif told or (v_newer = 0 and not v_old.tied) then
     update payments_private.stored_objects o
-       set tied = o.tied or v_newer = 0, payment_group = store_snapshot.payment_group,
-           subscription_id = payments_private.subscription_in(v_new_facts.refs), facts = v_new_facts
+       set tied = o.tied or v_newer = 0, subscription_id = v_subscription, facts = v_new_facts,
+           payment_group = store_snapshot.payment_group
      where o.environment = p_environment and o.object_type = p_snapshot.object_type
        and o.object_id = p_snapshot.object_id and o.account = coalesce(p_account, '');
   end if;

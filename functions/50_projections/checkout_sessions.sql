@@ -49,9 +49,9 @@ begin
     select distinct on (a.id) a.id as attempt_id, o.object_id, o.data d, o.event_type
       from unnest(p_ids) i (id),
            lateral (
-             select * from payments.stripe_objects x
-              where x.environment = p_environment and x.account_id is not distinct from p_account
-                and x.object_type = 'checkout.session' and x.object_id = i.id
+             select * from payments_private.stored_objects x
+              where x.environment = p_environment and x.account = coalesce(p_account, '')
+                and x.object_type = 'checkout.session' and x.object_id = i.id and x.observed_at is not null
               limit 1) o,
            lateral (select payments_private.attempt_of(p_environment, p_account, o.data)) a (id)
      order by a.id, o.object_id

@@ -195,9 +195,11 @@ begin
     and (v_subject is null or v_old.claimed_at = v_at) then
     return null;
   end if;
-  delete from payments_private.customer_claims c
-   where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = v_customer
-     and c.source = v_source;
+  if v_old.source is not null then
+    delete from payments_private.customer_claims c
+     where c.environment = p_environment and c.account = coalesce(p_account, '')
+       and c.provider_customer_id = v_customer and c.source = v_source;
+  end if;
   if v_subject is not null then
     insert into payments_private.customer_claims
       (environment, account, provider_customer_id, source, claimed_at, subject_type, subject_id, allowed, decided_at)
@@ -280,8 +282,8 @@ begin
        and c.subject_type = payments_private.subject_type_in(p_subject_key)
        and c.subject_id = payments_private.subject_id_in(p_subject_key)
        and payments_private.subject_of_customer(p_environment, p_account, c.provider_customer_id) = p_subject_key
-       and (select o.deleted from payments.stripe_objects o
-             where o.environment = p_environment and o.account_id is not distinct from p_account
+       and (select o.deleted from payments_private.stored_objects o
+             where o.environment = p_environment and o.account = coalesce(p_account, '')
                and o.object_type = payments_private.customer_type(c.provider_customer_id)
                and o.object_id = c.provider_customer_id) is not true
      order by case c.source when 'hand' then 1 when 'customer' then 2 else 3 end,

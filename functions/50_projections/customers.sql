@@ -24,6 +24,8 @@ create or replace function payments_private.project_customers(p_environment text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_none text;
 begin
   insert into payments.customers as c
     (provider, environment, account_id, provider_customer_id, email, name, phone, deleted, metadata,
@@ -39,9 +41,10 @@ begin
          o.observed_at
     from (select distinct i from unnest(p_ids) i) i (id),
          lateral (
-           select * from payments.stripe_objects x
-            where x.environment = p_environment and x.account_id is not distinct from p_account
+           select * from payments_private.stored_objects x
+            where x.environment = p_environment and x.account = coalesce(p_account, '')
               and x.object_type = payments_private.customer_type(i.id) and x.object_id = i.id
+              and x.observed_at is not null
             limit 1) o
    where payments_private.is_customer(o.object_type, o.data)
   on conflict (provider, environment, account_id, provider_customer_id) do update
@@ -55,7 +58,7 @@ begin
   if p_ids::text like '%acct%' then
     perform payments_private.drop_former_customers(p_environment, p_account, p_ids);
   end if;
-  perform payments_private.project_methods_of_customers(p_environment, p_account, p_ids);
+  v_none := payments_private.project_methods_of_customers(p_environment, p_account, p_ids);
 end
 $$;
 comment on function payments_private.project_customers(text, text, text[]) is 'Computes payments.customers for the given customer ids.';

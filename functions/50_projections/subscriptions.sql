@@ -27,15 +27,15 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return case
-    when jsonb_typeof(p_subscription -> p_field) = 'number' then payments_private.json_time(p_subscription -> p_field)
-    when jsonb_typeof(p_subscription #> '{items,data}') = 'array' and p_subscription #> '{items,data,1}' is null
-      and payments_private.json_id(p_subscription #> '{items,data,0}') is not null  -- nearly always: one item
-      then payments_private.json_time(p_subscription #> array['items', 'data', '0', p_field])
-    else (
-      select case when count(distinct i.d -> p_field) = 1 then min(payments_private.json_time(i.d -> p_field)) end
-        from payments_private.items_of(p_subscription) i)
-  end;
+  if jsonb_typeof(p_subscription -> p_field) = 'number' then
+    return payments_private.json_time(p_subscription -> p_field);
+  elsif jsonb_typeof(p_subscription #> '{items,data}') = 'array' and p_subscription #> '{items,data,1}' is null
+    and payments_private.json_id(p_subscription #> '{items,data,0}') is not null then  -- nearly always: one item
+    return payments_private.json_time(p_subscription #> array['items', 'data', '0', p_field]);
+  end if;
+  return (
+    select case when count(distinct i.d -> p_field) = 1 then min(payments_private.json_time(i.d -> p_field)) end
+      from payments_private.items_of(p_subscription) i);
 end
 $$;
 comment on function payments_private.period_of(jsonb, text) is 'current_period_start or current_period_end of a subscription in any API version.';
@@ -58,12 +58,12 @@ begin
       where y.subscription_item_id not in (
               select i.item_id
                 from payments_private.items_of((
-                  select o.data from payments.stripe_objects o
-                   where o.environment = p_environment and o.account_id is not distinct from p_account
+                  select o.data from payments_private.stored_objects o
+                   where o.environment = p_environment and o.account = coalesce(p_account, '')
                      and o.object_type = 'subscription' and o.object_id = s.id)) i)
         and not exists (
-              select from payments.stripe_objects o
-               where o.environment = p_environment and o.account_id is not distinct from p_account
+              select from payments_private.stored_objects o
+               where o.environment = p_environment and o.account = coalesce(p_account, '')
                  and o.object_type = 'subscription' and o.object_id = s.id
                  and payments_private.json_boolean(o.data #> '{items,has_more}'))));
 
@@ -81,9 +81,9 @@ begin
          payments_private.json_object(i.d -> 'metadata')
     from (select distinct s from unnest(p_ids) s) s (id),
          lateral (
-           select * from payments.stripe_objects x
-            where x.environment = p_environment and x.account_id is not distinct from p_account
-              and x.object_type = 'subscription' and x.object_id = s.id
+           select * from payments_private.stored_objects x
+            where x.environment = p_environment and x.account = coalesce(p_account, '')
+              and x.object_type = 'subscription' and x.object_id = s.id and x.observed_at is not null
             limit 1) o,
          payments_private.items_of(o.data) i
    order by i.item_id, o.object_id
@@ -109,26 +109,24 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_changed text[];
+  v_none    text;
 begin
-  perform payments_private.project_subscription_items(p_environment, p_account, p_ids);
+  v_none := payments_private.project_subscription_items(p_environment, p_account, p_ids);  -- PERFORM runs a statement
 
   with rows as (
     select o.object_id, o.data d, o.observed_at, payments_private.payer_in(o.data) as customer_id,
            coalesce(payments_private.subject_in(p_account, o.data -> 'metadata'),
                     payments_private.subject_of_customer(p_environment, p_account,
-                                                         payments_private.payer_in(o.data))) as subject_key
-      from (select distinct i from unnest(p_ids) i) i (id),
-           lateral (
-             select * from payments.stripe_objects x
-              where x.environment = p_environment and x.account_id is not distinct from p_account
-                and x.object_type = 'subscription' and x.object_id = i.id
-              limit 1) o
-  ), before as (
-    select r.object_id as subscription_id,
+                                                         payments_private.payer_in(o.data))) as subject_key,
            (select s.subject_key from payments.stripe_subscriptions s
              where s.environment = p_environment and s.account_id is not distinct from p_account
-               and s.subscription_id = r.object_id) as subject_key
-      from rows r
+               and s.subscription_id = o.object_id) as former_key
+      from (select distinct i from unnest(p_ids) i) i (id),
+           lateral (
+             select * from payments_private.stored_objects x
+              where x.environment = p_environment and x.account = coalesce(p_account, '')
+                and x.object_type = 'subscription' and x.object_id = i.id and x.observed_at is not null
+              limit 1) o
   ), written as (
     insert into payments.stripe_subscriptions as s
       (environment, account_id, subscription_id, customer_id, subject_type, subject_id, status, current_period_start,
@@ -168,8 +166,8 @@ begin
             excluded.trial_end, excluded.latest_invoice_id, excluded.metadata, excluded.synced_at)
   )
   select array_agg(r.object_id) into v_changed
-    from rows r left join before b on b.subscription_id = r.object_id
-   where r.subject_key is distinct from b.subject_key;
+    from rows r
+   where r.subject_key is distinct from r.former_key;
 
   return v_changed;
 end

@@ -177,17 +177,17 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_resubjected text[];
-  v_payments    text[] := array[]::text[];
-  v_none        text;
+  v_payments    text[];
+  v_none        text;  -- assigned, for PERFORM runs a statement
 begin
-  if p_others <> '{}' then
-    perform payments_private.project_references(p_environment, p_account, p_others);
+  if p_others is not null then
+    v_none := payments_private.project_references(p_environment, p_account, p_others);
   end if;
-  if p_customers <> '{}' then
-    perform payments_private.project_customers(p_environment, p_account, p_customers);
+  if p_customers is not null then
+    v_none := payments_private.project_customers(p_environment, p_account, p_customers);
   end if;
   if p_subjects <> '{}' then
-    perform payments_private.project_customer_mappings(p_environment, p_account, p_subjects);
+    v_none := payments_private.project_customer_mappings(p_environment, p_account, p_subjects);
   end if;
   if p_claimed <> '{}' then
     -- Earlier rows of these customers may get their subject now.
@@ -201,8 +201,8 @@ begin
       v_payments := v_payments || payments_private.payments_of_subscriptions(p_environment, p_account, v_resubjected);
     end if;
   end if;
-  if p_sessions <> '{}' then
-    perform payments_private.project_checkout_sessions(p_environment, p_account, p_sessions);
+  if p_sessions is not null then
+    v_none := payments_private.project_checkout_sessions(p_environment, p_account, p_sessions);
   end if;
   if cardinality(p_groups) > 1 then  -- some may have been joined since
     p_groups := payments_private.groups_of(p_environment, p_account, p_groups);
@@ -210,11 +210,13 @@ begin
   if v_payments <> '{}' then
     p_groups := p_groups || payments_private.groups_of(p_environment, p_account, v_payments);
   end if;
-  v_none := payments_private.project_groups(p_environment, p_account, p_groups);
+  if p_groups <> '{}' then
+    v_none := payments_private.project_groups(p_environment, p_account, p_groups);
+  end if;
 end
 $$;
 comment on function payments_private.project_changes(text, text, text[], text[], text[], text[], text[], text[], text[]) is
-  'Computes what depends on stored objects that changed. p_others: type:id of what has rows of its own and nothing that depends on it; p_subjects: whose customer mapping; p_claimed: customers that stand for another subject than before; p_groups: whose payments.';
+  'Computes what depends on stored objects that changed. p_others: type:id of what has rows of its own and nothing that depends on it; p_subjects: whose customer mapping; p_claimed: customers that stand for another subject than before; p_groups: whose payments; each null for none.';
 
 -- Bodies of objects with several snapshots here are asked for before the ledger has them.
 create or replace function payments_private.repeated_objects(
@@ -290,13 +292,13 @@ declare
   v_repeated      record := payments_private.repeated_objects(p_snapshots);
   v_nobodys       text[] := payments_private.customers_of_nobody(p_environment, p_account, p_snapshots);
   v_count         integer := 0;
-  v_others        text[] := array[]::text[];
-  v_customers     text[] := array[]::text[];
-  v_subscriptions text[] := array[]::text[];
-  v_sessions      text[] := array[]::text[];
+  v_others        text[];  -- null while there is none
+  v_customers     text[];
+  v_subscriptions text[];
+  v_sessions      text[];
   v_groups        text[] := array[]::text[];
-  v_subjects      text[] := array[]::text[];
-  v_claimed       text[] := array[]::text[];
+  v_subjects      text[];
+  v_claimed       text[];
   v_none          text;
 begin
   for i in 1 .. cardinality(p_snapshots) loop

@@ -150,7 +150,8 @@ CHECK = f"""
 ASSIGNED = [
     "payments.ingest_stripe_event", "payments_private.apply_snapshots", "payments_private.lock_references",
     "payments_private.lock_snapshots", "payments_private.project_bill", "payments_private.project_changes",
-    "payments_private.project_groups", "payments_private.take_event",
+    "payments_private.project_customers", "payments_private.project_groups", "payments_private.project_subscriptions",
+    "payments_private.take_event",
 ]  # fmt: skip
 """They run for every event and assign what they call for its effects: PERFORM would run a statement each time."""
 
