@@ -304,6 +304,7 @@ as $$
 declare
   v_key      text;
   v_customer text;
+  v_none     text;
 begin
   for v_key in select distinct k from unnest(p_subject_keys) k where k is not null order by k loop
     v_customer := payments_private.customer_of_subject(p_environment, p_account, v_key);
@@ -313,6 +314,7 @@ begin
          and m.subject_type = payments_private.subject_type_in(v_key)
          and m.subject_id = payments_private.subject_id_in(v_key);
     else
+      v_none := set_config('payments.computed_mapping', array[p_environment, p_account, v_key, v_customer]::text, true);
       insert into payments.customer_mappings as m (provider, environment, account_id, subject_type, subject_id,
                                                    provider_customer_id)
       values ('stripe', p_environment, p_account, payments_private.subject_type_in(v_key),
@@ -320,6 +322,7 @@ begin
       on conflict (provider, environment, account_id, subject_type, subject_id) do update
          set provider_customer_id = excluded.provider_customer_id, updated_at = now()
        where m.provider_customer_id <> excluded.provider_customer_id;
+      v_none := set_config('payments.computed_mapping', '', true);
     end if;
   end loop;
 end

@@ -5,8 +5,10 @@ language plpgsql security definer  -- whoever may write mappings need not know o
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if payments_private.customer_of_subject(new.environment, new.account_id,
-                                          new.subject_key) is not distinct from new.provider_customer_id then
+  if current_setting('payments.computed_mapping', true)
+       = array[new.environment, new.account_id, new.subject_key, new.provider_customer_id]::text
+    or payments_private.customer_of_subject(new.environment, new.account_id,
+                                            new.subject_key) is not distinct from new.provider_customer_id then
     return null;  -- one of our own projections
   end if;
   insert into payments_private.customer_claims (environment, account, provider_customer_id, source, claimed_at,

@@ -184,6 +184,46 @@ def test_a_mapping_that_is_deleted_by_hand_leaves_nothing(
     assert (mappings(conn)["z"], payers(conn)) == ("cus_1", ["z", "z"])
 
 
+MAPS_Z = """
+insert into payments.customer_mappings (environment, subject_type, subject_id, provider_customer_id)
+values ('test', 'team', 'z', '{}');
+return null;
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "does", "mapped"),
+    [
+        ("before", "new.provider_customer_id := 'cus_2'; return new;", {"a": "cus_2"}),
+        ("after", MAPS_Z.format("cus_1"), {"z": "cus_1"}),
+        ("after", MAPS_Z.format("cus_2"), {"a": "cus_1", "z": "cus_2"}),
+    ],
+    ids=["changes it", "gives its customer to another", "maps another"],
+)
+def test_a_trigger_that_writes_mappings_while_one_is_computed_writes_by_hand(
+    conn: Connection, when: str, does: str, mapped: dict[str, str]
+) -> None:
+    conn.execute(
+        f"""create function public.by_trigger() returns trigger language plpgsql as $$ begin {does} end $$;
+            create trigger z_by_trigger {when} insert on payments.customer_mappings
+              for each row when (new.subject_id = 'a') execute function public.by_trigger()"""
+    )
+    ingest(conn, [customer(0, "a")])
+    conn.execute("drop trigger z_by_trigger on payments.customer_mappings; drop function public.by_trigger()")
+    assert mappings(conn) == mapped
+    ingest(conn, [renamed(1, "a")])
+    conn.execute("select payments.rebuild_projections('test')")
+    assert mappings(conn) == mapped, "it was taken for what the package computed"
+
+
+def test_a_mapping_counts_that_is_written_by_hand_right_after_the_same_was_computed(conn: Connection) -> None:
+    with conn.transaction():
+        ingest(conn, [customer(0, "a"), customer(1, "b", "a")])
+        by_hand(conn, "a")
+    ingest(conn, [renamed(2, "b")])
+    assert mappings(conn) == {"a": "cus_1"}
+
+
 CLAIMS = """
 select provider_customer_id, source, subject_id, claimed_at from payments_private.customer_claims where environment = %s
  order by 1, 2, 4

@@ -150,7 +150,8 @@ CHECK = f"""
 ASSIGNED = [
     "payments.ingest_stripe_event", "payments_private.apply_snapshots", "payments_private.lock_references",
     "payments_private.lock_snapshots", "payments_private.project_bill", "payments_private.project_changes",
-    "payments_private.project_customers", "payments_private.project_groups", "payments_private.project_subscriptions",
+    "payments_private.project_customer_mappings", "payments_private.project_customers",
+    "payments_private.project_groups", "payments_private.project_subscriptions",
     "payments_private.take_event",
 ]  # fmt: skip
 """They run for every event and assign what they call for its effects: PERFORM would run a statement each time."""
@@ -184,7 +185,6 @@ ACCEPTED = {
         ("payments_private.expected_of", 'cast "numeric" value to "double precision" type'),
         ("payments_private.foreign_key_name", 'cast "text" value to "name" type'),
         ("payments_private.linked_at_once", 'cast "integer" value to "bigint" type'),
-        ("payments_private.longest_wait", 'cast "numeric" value to "integer" type'),
         ("payments_private.match_column", 'cast "text" value to "name" type'),
         ("payments_private.payments_of_bill", 'cast "numeric" value to "bigint" type'),
         ("payments_private.read_link", 'cast "text" value to "name" type'),
