@@ -3818,21 +3818,13 @@ ALTER FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with 
 
 COMMENT ON FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) IS 'Whether the lock could be had by then; it is held until the transaction ends. Tries at least once.';
 
-CREATE FUNCTION payments_private.longest_lock_wait() RETURNS text
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
-
-ALTER FUNCTION payments_private.longest_lock_wait() OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.longest_lock_wait() IS 'How long a lock is waited for where lock_timeout does not say: the setting lock_timeout, or a second.';
-
-CREATE FUNCTION payments_private.longest_wait(p_callers_limit text) RETURNS integer
+CREATE FUNCTION payments_private.longest_wait(p_callers_limit text DEFAULT '0'::text) RETURNS integer
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
 
 ALTER FUNCTION payments_private.longest_wait(p_callers_limit text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.longest_wait(p_callers_limit text) IS 'Milliseconds that a delivery may wait for a lock: longest_lock_wait(), or the caller''s own lock_timeout if that is shorter.';
+COMMENT ON FUNCTION payments_private.longest_wait(p_callers_limit text) IS 'Milliseconds that a lock is waited for: the setting lock_timeout, or a second, or the caller''s own lock_timeout if that is shorter.';
 
 CREATE FUNCTION payments_private.make_guard(p_link payments_private.linked_tables, p_owner name) RETURNS void
     LANGUAGE plpgsql
@@ -8244,8 +8236,6 @@ REVOKE ALL ON FUNCTION payments_private.lock_secret() FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION payments_private.longest_lock_wait() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.longest_wait(p_callers_limit text) FROM PUBLIC;
 

@@ -26,15 +26,22 @@ end
 $$;
 comment on function payments_private.lock_key(text, bytea) is 'The key of the advisory lock of this name. Pass lock_secret() where many are derived.';
 
-create or replace function payments_private.longest_lock_wait() returns text
+create or replace function payments_private.longest_wait(p_callers_limit text default '0') returns integer
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_wait interval := coalesce((select s.value::interval from payments_private.settings s
+                                where s.name = 'lock_timeout'), interval '1 second');
 begin
-  return coalesce((select s.value from payments_private.settings s where s.name = 'lock_timeout'), '1000ms');
+  if p_callers_limit <> '0' then
+    v_wait := least(v_wait, p_callers_limit::interval);
+  end if;
+  return (extract(epoch from v_wait) * 1000)::integer;
 end
 $$;
-comment on function payments_private.longest_lock_wait() is 'How long a lock is waited for where lock_timeout does not say: the setting lock_timeout, or a second.';
+comment on function payments_private.longest_wait(text) is
+  'Milliseconds that a lock is waited for: the setting lock_timeout, or a second, or the caller''s own lock_timeout if that is shorter.';
 
 -- What the caller may not see of another session (its state, its statement) is not asked for: these three are shown to
 -- all.
@@ -64,7 +71,7 @@ declare
   v_key   bigint;
 begin
   if v_limit = '0' then
-    perform set_config('lock_timeout', payments_private.longest_lock_wait(), true);
+    perform set_config('lock_timeout', payments_private.longest_wait()::text, true);
   end if;
   begin
     for v_key in select k from unnest(p_keys || p_shared) k group by k order by k loop  -- in one order everywhere
@@ -98,7 +105,7 @@ declare
   v_limit text := current_setting('lock_timeout');
 begin
   if v_limit = '0' then
-    perform set_config('lock_timeout', payments_private.longest_lock_wait(), true);
+    perform set_config('lock_timeout', payments_private.longest_wait()::text, true);
   end if;
   begin
     case

@@ -4,20 +4,6 @@
 -- a delivery is bounded: lock_timeout is set while it works, and is the caller's own again afterwards. A
 -- statement_timeout can't be set from inside a statement: that limit is the caller's, and the server brings its own.
 
-create or replace function payments_private.longest_wait(p_callers_limit text) returns integer
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_ours integer := extract(epoch from payments_private.longest_lock_wait()::interval) * 1000;
-begin
-  return case when p_callers_limit = '0' then v_ours
-           else least(v_ours, (extract(epoch from p_callers_limit::interval) * 1000)::integer) end;
-end
-$$;
-comment on function payments_private.longest_wait(text) is
-  'Milliseconds that a delivery may wait for a lock: longest_lock_wait(), or the caller''s own lock_timeout if that is shorter.';
-
 create or replace function payments_private.wait_for_locks_until(p_deadline timestamptz) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

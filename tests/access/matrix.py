@@ -645,7 +645,6 @@ INTERNALS: Final = """
     lock_secret
     lock_snapshots
     lock_until
-    longest_lock_wait
     longest_wait
     make_guard
     mark_failed
