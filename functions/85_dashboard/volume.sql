@@ -77,7 +77,8 @@ create trigger volume_follows_changed_rows
   after update on payments.transactions
   for each row when (
     (old.provider_created_at < now() - interval '1 hour' or new.provider_created_at < now() - interval '1 hour')
-    -- one by one, as Postgres writes rows that are compared whole otherwise after a restore, which would pass for a change
+    -- one by one, as Postgres writes rows that are compared whole otherwise after a restore, which would pass for a
+    -- change
     and (old.status is distinct from new.status or old.type is distinct from new.type
          or old.currency is distinct from new.currency or old.amount is distinct from new.amount
          or old.amount_refunded is distinct from new.amount_refunded
