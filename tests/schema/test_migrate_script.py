@@ -92,6 +92,23 @@ def test_a_client_that_is_not_psql_may_run_it_too(tmp_path: Path, database_url: 
     assert (refused.returncode, "has no directory supabase" in refused.stderr) == (1, True)
 
 
+STATEMENT = re.compile(r"""(?:'(?:[^']|'')*'|"[^"]*"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/|[^;])+?;""", re.DOTALL)
+
+
+@pytest.mark.slow
+def test_a_client_that_sends_one_statement_at_a_time_may_run_it_too(database_url: str, empty_database_url: str) -> None:
+    """By the extended protocol, which takes no two at once, as Supabase's command line and Flyway do."""
+    statements = [found[0] for found in STATEMENT.finditer(command("sql", "--any-client").stdout)]
+    assert len(statements) > 1000
+    with psycopg.connect(empty_database_url, autocommit=True) as conn:
+        for statement in statements:
+            done = conn.pgconn.exec_params(statement.encode(), [])
+            assert not done.error_message, (done.error_message, statement)
+    assert pg_dump(empty_database_url) == pg_dump(database_url)
+    assert bookkeeping(empty_database_url) == bookkeeping(database_url)
+    assert status(empty_database_url).up_to_date
+
+
 def test_the_command_line_of_yoyo_is_refused_with_a_sentence(empty_database_url: str) -> None:
     address = empty_database_url.replace("postgresql://", "postgresql+psycopg://", 1)
     done = subprocess.run(

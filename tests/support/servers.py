@@ -208,15 +208,15 @@ def _as_is(version: int, url: str) -> Iterator[Server]:
     with psycopg.connect(url) as conn:
         row = conn.execute("select setting from pg_catalog.pg_config() where name = 'BINDIR'").fetchone()
     own = Path(row[0]) if row else None
-    yield Server(version, url, own if own and _version_of(own) == version else _bin_dir(version))
+    yield Server(version, url, own if own and _version_of(own) == version else programs_of(version))
 
 
 def _on_this_machine(version: int) -> Source | None:
-    bin_dir = _bin_dir(version)
+    bin_dir = programs_of(version)
     return _local(version, bin_dir) if bin_dir else None
 
 
-def _bin_dir(version: int) -> Path | None:
+def programs_of(version: int) -> Path | None:
     """Where initdb of this version is: installed, fetched, or in the wheel."""
     for pattern in BINARY_DIRECTORIES:
         for bin_dir in Path("/").glob(pattern.format(version=version).lstrip("/")):
@@ -253,7 +253,7 @@ def _container(version: int) -> Source | None:
 
         postgres = PostgresContainer(image, username="postgres", password=PASSWORD, driver=None)
         with postgres.with_command("postgres -c fsync=off -c max_connections=120") as container:
-            yield Server(version, container.get_connection_url(), _bin_dir(version))
+            yield Server(version, container.get_connection_url(), programs_of(version))
 
     return Source(version, f"container {image}", start)
 
