@@ -68,7 +68,7 @@ begin
     select s.value into v_prefix from payments_private.settings s where s.name = 'metadata_prefix';
     v_key := payments_private.subject_under(p_metadata, v_prefix);
   end if;
-  return case when v_key is not null and payments_private.account_is_trusted(p_account)
+  return case when v_key is not null and (p_account is null or payments_private.account_is_trusted(p_account))
            and payments_private.stamp_is_believed(p_metadata)
     then v_key end;
 end

@@ -45,28 +45,26 @@ create or replace function payments_private.project_subscription_items(p_environ
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_gone uuid[] := array(
+    select y.id
+      from unnest(p_ids) s (id)
+      left join lateral (
+        select x.data from payments_private.stored_objects x
+         where x.environment = p_environment and x.account = coalesce(p_account, '')
+           and x.object_type = 'subscription' and x.object_id = s.id
+         limit 1) o on true
+     cross join lateral (
+        select z.id, z.subscription_item_id from payments.stripe_subscription_items z
+         where z.environment = p_environment and z.account_id is not distinct from p_account
+           and z.subscription_id = s.id
+        offset 0) y
+     where payments_private.json_boolean(o.data #> '{items,has_more}') is not true
+       and y.subscription_item_id not in (select i.item_id from payments_private.items_of(o.data) i));
 begin
-  delete from payments.stripe_subscription_items x
-   where x.id = any (array(
-     select y.id
-       from unnest(p_ids) s (id),
-            lateral (
-              select z.id, z.subscription_item_id from payments.stripe_subscription_items z
-               where z.environment = p_environment and z.account_id is not distinct from p_account
-                 and z.subscription_id = s.id
-              offset 0) y
-      where y.subscription_item_id not in (
-              select i.item_id
-                from payments_private.items_of((
-                  select o.data from payments_private.stored_objects o
-                   where o.environment = p_environment and o.account = coalesce(p_account, '')
-                     and o.object_type = 'subscription' and o.object_id = s.id)) i)
-        and not exists (
-              select from payments_private.stored_objects o
-               where o.environment = p_environment and o.account = coalesce(p_account, '')
-                 and o.object_type = 'subscription' and o.object_id = s.id
-                 and payments_private.json_boolean(o.data #> '{items,has_more}'))));
-
+  if v_gone <> '{}' then
+    delete from payments.stripe_subscription_items x where x.id = any (v_gone);
+  end if;
   insert into payments.stripe_subscription_items as x
     (environment, account_id, subscription_item_id, subscription_id, product_id, price_id, quantity,
      current_period_start, current_period_end, metadata)
