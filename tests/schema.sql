@@ -2319,13 +2319,13 @@ ALTER FUNCTION payments_private.current_customer(p_environment text, p_account_i
 
 COMMENT ON FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) IS 'Returns the Stripe customer that a subject is mapped to, or null.';
 
-CREATE FUNCTION payments_private.current_customer_ids() RETURNS text[]
+CREATE FUNCTION payments_private.current_customer_ids(p_environment text) RETURNS text[]
     LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.current_customer_ids() OWNER TO payments_owner;
+ALTER FUNCTION payments_private.current_customer_ids(p_environment text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.current_customer_ids() IS 'The Stripe customers of the billing subjects that the caller may bill.';
+COMMENT ON FUNCTION payments_private.current_customer_ids(p_environment text) IS 'The Stripe customers in an environment of the billing subjects that the caller may bill.';
 
 CREATE FUNCTION payments_private.current_foreign_subscription_ids() RETURNS text[]
     LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000
@@ -7170,7 +7170,7 @@ CREATE POLICY users_read_the_items_of_subscriptions_they_read ON payments.stripe
 
 COMMENT ON POLICY users_read_the_items_of_subscriptions_they_read ON payments.stripe_subscription_items IS 'Where opened: a user reads the items of the subscriptions that it may read.';
 
-CREATE POLICY users_read_the_methods_of_their_customers ON payments.stripe_payment_methods FOR SELECT TO payments_user USING (((account_id IS NULL) AND (customer_id = ANY (payments_private.current_customer_ids()))));
+CREATE POLICY users_read_the_methods_of_their_customers ON payments.stripe_payment_methods FOR SELECT TO payments_user USING ((((environment = 'test'::text) AND (account_id IS NULL) AND (customer_id = ANY (payments_private.current_customer_ids('test'::text)))) OR ((environment = 'live'::text) AND (account_id IS NULL) AND (customer_id = ANY (payments_private.current_customer_ids('live'::text))))));
 
 COMMENT ON POLICY users_read_the_methods_of_their_customers ON payments.stripe_payment_methods IS 'Where opened: a user reads the payment methods of the customers of subjects that it may bill.';
 
@@ -7911,8 +7911,8 @@ GRANT ALL ON FUNCTION payments_private.current_accounts() TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments_private.current_customer(p_environment text, p_account_id text, p_subject_type text, p_subject_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.current_customer_ids() FROM PUBLIC;
-GRANT ALL ON FUNCTION payments_private.current_customer_ids() TO payments_user;
+REVOKE ALL ON FUNCTION payments_private.current_customer_ids(p_environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_private.current_customer_ids(p_environment text) TO payments_user;
 
 REVOKE ALL ON FUNCTION payments_private.current_foreign_subscription_ids() FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_private.current_foreign_subscription_ids() TO payments_user;

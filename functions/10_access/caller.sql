@@ -69,7 +69,7 @@ $$;
 comment on function payments_private.current_subject_keys() is 'The billing subjects that the caller may bill, as type:id: itself, and those of registered types. Raises PY009 for a stale registration.';
 grant execute on function payments_private.current_subject_keys() to payments_user;
 
-create or replace function payments_private.current_customer_ids() returns text[]
+create or replace function payments_private.current_customer_ids(p_environment text) returns text[]
 -- policies call it as callers, who have no usage of payments_private
 language plpgsql stable cost 10000 security definer
 set search_path = pg_catalog, pg_temp
@@ -77,11 +77,12 @@ as $$
 begin
   return array(
     select m.provider_customer_id from payments.customer_mappings m
-     where m.account_id is null and m.subject_key = any (payments_private.current_subject_keys()));
+     where m.environment = p_environment and m.account_id is null
+       and m.subject_key = any (payments_private.current_subject_keys()));
 end
 $$;
-comment on function payments_private.current_customer_ids() is 'The Stripe customers of the billing subjects that the caller may bill.';
-grant execute on function payments_private.current_customer_ids() to payments_user;
+comment on function payments_private.current_customer_ids(text) is 'The Stripe customers in an environment of the billing subjects that the caller may bill.';
+grant execute on function payments_private.current_customer_ids(text) to payments_user;
 
 create or replace function payments_private.current_subscription_ids(p_environment text, p_account text)
   returns text[]

@@ -411,7 +411,7 @@ FUNCTIONS: Final = {
     "payments.verify_projections(text)": "payments_admin",
     "payments.webhook_endpoint(text, boolean)": "payments_service",
     "payments.webhook_secrets(text)": "payments_service",
-    "payments_private.current_customer_ids()": "payments_user",  # as below
+    "payments_private.current_customer_ids(text)": "payments_user",  # as below
     "payments_private.current_foreign_subscription_ids()": "payments_user",  # as below
     "payments_private.current_subscription_ids(text, text)": "payments_user",  # as below
     "payments_private.current_subject_keys()": "payments_user",  # the policies call it; nobody else can name it

@@ -228,6 +228,18 @@ def test_attack(conn: Connection, attempt: Attempt) -> None:
     assert answer(conn, attempt.who, attempt.statement) == attempt.expected
 
 
+def test_a_test_customer_opens_no_live_payment_methods(conn: Connection) -> None:
+    """Though a live customer has its id; nor the other way round."""
+    live = next(event for event in life(None) if event["type"] == "payment_method.attached")
+    theirs = live["data"]["object"] | {"card": {"brand": "visa", "last4": "9999"}, "livemode": True}
+    told_live = live | {"livemode": True, "data": {"object": theirs}}
+    assert all_processed(ingest(conn, [told_live], "live"))
+    methods = "select environment, last4 from payments.stripe_payment_methods order by 1"
+    assert answer(conn, "ada", methods) == [("test", "0001")]
+    conn.execute("update payments.customer_mappings set environment = 'live'")
+    assert answer(conn, "ada", methods) == [("live", "9999")]
+
+
 def test_items_are_read_where_their_account_is_trusted(conn: Connection) -> None:
     """And nowhere else, though the subscription that Ada has there has the id of all others."""
     conn.execute("select payments.trust_accounts(%s)", [[C]])

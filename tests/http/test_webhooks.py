@@ -111,6 +111,51 @@ def test_the_body_is_kept_to_the_last_digit(site: Site, conn: psycopg.Connection
     assert row == {"exact": "12345678901234567890.000000000000000000010", "word": "ünï"}
 
 
+CONNECTED = "acct_1Connected"
+BROKEN = (
+    "create function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'closed'; end $$;"
+    "create trigger refuse after insert or update on payments.webhook_events for each row"
+    " when (new.processing_status = 'processed') execute function public.refuse()"
+)
+
+
+def test_test_events_at_a_live_connect_endpoint_are_filed_under_test(site: Site, conn: psycopg.Connection[Row]) -> None:
+    """Whole, twice, not storable as it is, and refused by the application; live ones of the account stay live."""
+    body = an_event(account=CONNECTED)
+    first, again = site.deliver(body, "live"), site.deliver(body, "live")
+    assert (first.status_code, again.status_code) == (200, 200), first.text
+    assert {each.json()["event"]["eventId"] for each in (first, again)} == {json.loads(body)["id"]}
+    assert first.json()["event"]["environment"] == "test"
+    assert site.deliver(an_event(account=CONNECTED, livemode=True), "live").status_code == 200
+    found = conn.execute("select environment, account_id from payments.customers order by 1").fetchall()
+    assert [tuple(row.values()) for row in found] == [("live", CONNECTED), ("test", CONNECTED)]
+    unstorable = site.deliver(an_event(account=CONNECTED).replace('"Ada"', r'"A\u0000da"'), "live")
+    assert (unstorable.status_code, unstorable.json()["event"]["environment"]) == (200, "test")
+    conn.execute(BROKEN)
+    refused = an_event(account=CONNECTED)
+    assert site.deliver(refused, "live").status_code == 500
+    failed = "select environment from payments.webhook_events where processing_status = 'failed'"
+    stashed = "select environment from payments_private.stashed_events"
+    assert [row["environment"] for row in conn.execute(f"{failed} union all {stashed}")] == ["test", "test"]
+    conn.execute("drop trigger refuse on payments.webhook_events")
+    assert site.deliver(refused, "live").status_code == 200
+    assert [(row["environment"], row["account_id"], row["livemode"]) for row in ledger(conn)] == [
+        ("test", CONNECTED, False), ("live", CONNECTED, True), *2 * [("test", CONNECTED, False)],
+    ]  # fmt: skip
+
+
+def test_test_events_of_the_own_account_are_not(site: Site, conn: psycopg.Connection[Row]) -> None:
+    """Nor live ones at the test endpoint, whoever's they are."""
+    conn.execute("""select payments.connect_account('live', '{"id": "acct_0Ours", "object": "account"}', true)""")
+    for environment, body in (
+        ("live", an_event()), ("live", an_event(account="acct_0Ours")), ("live", an_event(account="")),
+        ("test", an_event(account=CONNECTED, livemode=True)),
+    ):  # fmt: skip
+        answer = site.deliver(body, environment)
+        assert (answer.status_code, answer.json()["error"]) == (400, "LIVEMODE_MISMATCH")
+    assert stored_anywhere(conn) == 0
+
+
 def test_a_live_event_is_at_home_at_the_live_endpoint(site: Site, conn: psycopg.Connection[Row]) -> None:
     assert site.deliver(an_event(livemode=True), "live").status_code == 200
     assert [row["environment"] for row in ledger(conn)] == ["live"]

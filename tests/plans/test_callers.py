@@ -14,8 +14,9 @@ Row = dict[str, Any]
 Conn = psycopg.Connection[Row]
 
 ROWS = 100_000
-TABLES = ["stripe_checkout_sessions", "stripe_customer_portal_sessions", "stripe_subscriptions",
-          "stripe_subscription_items", "transactions", "customer_mappings", "accounts"]  # fmt: skip
+TABLES = ["stripe_checkout_sessions", "stripe_customer_portal_sessions", "stripe_payment_methods",
+          "stripe_subscriptions", "stripe_subscription_items", "transactions", "customer_mappings",
+          "accounts"]  # fmt: skip
 
 FILL = f"""
 create role shopper;
@@ -26,7 +27,7 @@ create table public.team_members (team_id text, user_id text, primary key (user_
 insert into public.team_members select 't' || n / 3, 'u' || n from generate_series(1, {ROWS}) n;
 select payments.register_subject_type('team', 'public.team_members', 'team_id', 'user_id');
 select payments.open_to_users('subscriptions'), payments.open_to_users('transactions'),
-       payments.open_to_users('account_transactions');
+       payments.open_to_users('account_transactions'), payments.open_to_users('payment_methods');
 
 set local session_replication_role = replica;
 insert into payments.stripe_checkout_sessions
@@ -57,6 +58,8 @@ select 'test', 'acct_' || (n % 100 + 600), 'one_time_payment', 'succeeded', 'pay
   from generate_series(1, {ROWS}) n;
 insert into payments.customer_mappings (environment, subject_type, subject_id, provider_customer_id)
 select 'test', 'user', 'u' || n, 'cus_' || n from generate_series(1, {ROWS}) n;
+insert into payments.stripe_payment_methods (environment, payment_method_id, customer_id, type, synced_at)
+select e, 'pm_' || n, 'cus_' || n, 'card', now() from unnest('{{test,live}}'::text[]) e, generate_series(1, {ROWS}) n;
 set local session_replication_role = origin;
 """
 
@@ -114,6 +117,7 @@ USERS = {
             where environment = 'test' order by provider_created_at desc limit 10""",
         10,
     ),
+    "own payment methods": ("select brand, last4 from payments.stripe_payment_methods", 1),
     "own live transactions": ("select id, amount from payments.transactions where environment = 'live'", 0),
 }
 
