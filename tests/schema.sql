@@ -856,15 +856,15 @@ ALTER FUNCTION payments.lock_webhook_endpoint(environment text) OWNER TO payment
 
 COMMENT ON FUNCTION payments.lock_webhook_endpoint(environment text) IS 'Until the transaction ends nobody else replaces the endpoint of this environment. Waits a minute; then raises 55P03.';
 
-CREATE FUNCTION payments.metrics() RETURNS TABLE(environment text, failed_events bigint, dead_events bigint, oldest_unprocessed_seconds double precision, sync_age_seconds double precision)
+CREATE FUNCTION payments.metrics(account_id text DEFAULT NULL::text) RETURNS TABLE(environment text, failed_events bigint, dead_events bigint, oldest_unprocessed_seconds double precision, sync_age_seconds double precision)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments.metrics() OWNER TO payments_owner;
+ALTER FUNCTION payments.metrics(account_id text) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.metrics() IS 'A row an environment: failed events that wait for another attempt, dead ones, seconds since the oldest waiting one arrived and since the last sync that succeeded (null: none).';
+COMMENT ON FUNCTION payments.metrics(account_id text) IS 'A row an environment: failed events that wait for another attempt, dead ones, seconds since the oldest waiting one arrived and since the last sync that succeeded (null: none). Of all accounts (null), the sync being that of the environment''s own; or of a connected account, without what is in quarantine, which does not know of accounts.';
 
 CREATE FUNCTION payments.name_installation(id text, keep_former boolean DEFAULT true) RETURNS void
     LANGUAGE plpgsql
@@ -7515,9 +7515,9 @@ REVOKE ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) FROM PUB
 GRANT ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) TO payments_service;
 GRANT ALL ON FUNCTION payments.lock_webhook_endpoint(environment text) TO payments_keys;
 
-REVOKE ALL ON FUNCTION payments.metrics() FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.metrics() TO payments_service;
-GRANT ALL ON FUNCTION payments.metrics() TO payments_admin;
+REVOKE ALL ON FUNCTION payments.metrics(account_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.metrics(account_id text) TO payments_service;
+GRANT ALL ON FUNCTION payments.metrics(account_id text) TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments.name_installation(id text, keep_former boolean) FROM PUBLIC;
 

@@ -26,6 +26,9 @@ def list_events(
     environment: OnlyEnvironment = None,
     status: Annotated[str | None, typer.Option(help=f"Only these: {', '.join(STATUSES)}.")] = None,
     event_type: Annotated[str | None, typer.Option("--type", help="Only this type, as invoice.paid.")] = None,
+    account: Annotated[
+        str | None, typer.Option(help="Only those of this connected account (acct_…).", show_default=False)
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many, latest first.")] = 20,
     within: Annotated[int, typer.Option(min=1, help="Look for them among this many of the latest.")] = WITHIN,
     as_json: Json = False,
@@ -35,7 +38,13 @@ def list_events(
         raise InvalidRequest(f"there is no status {status}", hint=f"one of {', '.join(STATUSES)}")
     with connected(database_url) as conn:
         rows = recent_events(
-            conn, environment=environment, status=status, event_type=event_type, limit=limit, within=within
+            conn,
+            environment=environment,
+            status=status,
+            event_type=event_type,
+            account=account,
+            limit=limit,
+            within=within,
         )
         if len(rows) < limit and are_there_more(conn, status=status, within=within):
             print_note(f"looked at the latest {within} only: --within goes further back")

@@ -31,6 +31,9 @@ Of = Annotated[Environment, typer.Argument(help="The environment.")]
 def list_pushes(
     database_url: DatabaseUrl = None,
     status: Annotated[str | None, typer.Option(help=f"Only these: {', '.join(STATUSES)}.")] = None,
+    account: Annotated[
+        str | None, typer.Option(help="Only those of this connected account (acct_…).", show_default=False)
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many, latest first.")] = 50,
     as_json: Json = False,
 ) -> None:
@@ -38,7 +41,7 @@ def list_pushes(
     if status is not None and status not in STATUSES:
         raise ConfigurationError(f"there is no status {status}", hint=f"one of {', '.join(STATUSES)}")
     with connected(database_url) as conn:
-        rows = outbox(conn, status, limit)
+        rows = outbox(conn, status, limit, account)
     print_json(rows) if as_json else print_rows(_LISTED, rows)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
-from pg_payments.cli.connections import connected, stripe_keys
+from pg_payments.cli.connections import connected, stripe_clients
 from pg_payments.cli.options import DatabaseUrl, Json, OnlyEnvironment
 from pg_payments.cli.output import counting, print_json, print_rows, progressing
 from pg_payments.counted import counted
@@ -15,7 +15,6 @@ from pg_payments.database import functions
 from pg_payments.errors import Conflict, InvalidRequest
 from pg_payments.settings import ENVIRONMENTS, Environment, Settings
 from pg_payments.stripe import verification
-from pg_payments.stripe.client import StripeApi
 from pg_payments.stripe.lists import USUAL, lists_named
 from pg_payments.stripe.ranges import Say
 
@@ -70,6 +69,9 @@ def verify(
         list[str] | None,
         typer.Option("--object", help="With --stripe: only this list; may be repeated.", metavar="LIST"),
     ] = None,
+    account: Annotated[
+        str | None, typer.Option(help="Only what is of this connected account (acct_…).", show_default=False)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare the projections with a rebuild from the stored objects; exits with 1 if any row differs.
@@ -78,7 +80,13 @@ def verify(
     """
     if with_stripe:
         _verify_stripe(
-            database_url, environment, lists_named(objects) if objects else list(USUAL), sample, repair, as_json
+            database_url,
+            environment,
+            lists_named(objects) if objects else list(USUAL),
+            sample,
+            repair,
+            account,
+            as_json,
         )
         return
     if repair or sample or objects:
@@ -87,7 +95,7 @@ def verify(
     with connected(database_url) as conn, counting(quiet_elsewhere=True) as say:
         for name in [environment] if environment else ENVIRONMENTS:
             say(f"{name} rows that differ from a rebuild", 0)
-            rows = functions.verify_projections(conn, name)
+            rows = verification.rows_of(conn, name, account)
             say(f"{name} rows that differ from a rebuild", len(rows))
             differing += [{"environment": name} | row for row in rows]
     if as_json:
@@ -100,14 +108,14 @@ def verify(
 
 def _verify_stripe(
     database_url: str | None, environment: Environment | None, names: list[str], sample: int | None, repair: bool,
-    as_json: bool,
+    account: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     settings = Settings.load()
     rows: list[dict[str, object]] = []
     left = 0
     with connected(database_url) as conn, progressing() as (say, _):
-        for name, key in stripe_keys(conn, settings, environment).items():
-            stripe = StripeApi(key, settings.stripe_api_base)
+        for name, client in stripe_clients(conn, settings, environment, account).items():
+            stripe = client.of_account(account)
             telling = partial(_prefixed, say, name)
             done = verification.verify(conn, stripe, name, names, sample, repair, telling)
             still = {(each.table, each.key) for each in done.left}

@@ -470,12 +470,12 @@ def attention(scope: Scope) -> Query[list[Row]]:
 
 @SqlFunction
 def last_event(scope: Scope) -> Query[list[Row]]:
-    """When the latest event of the environment came, among the latest `WITHIN` of all."""
+    """When the latest event of the account came, among the latest `WITHIN` of all."""
     return Query(
         f"""select e.received_at, e.event_type
-              from (select e.environment, e.received_at, e.event_type from payments.webhook_events e
+              from (select e.environment, e.account_id, e.received_at, e.event_type from payments.webhook_events e
                      order by e.id desc limit {WITHIN}) e
-             where e.environment = %(environment)s limit 1""",
+             where e.environment = %(environment)s and {scope.of("e")} limit 1""",
         scope.parameters(),
         rows_as_they_are,
     )

@@ -21,10 +21,11 @@ _LATEST = """
 _RECENT = f"""
 select *
   from (
-    select e.id, e.environment, e.provider_event_id, e.event_type, e.processing_status, e.attempt_count, e.received_at,
-           e.processed_at, e.next_attempt_at, e.parked_at, e.last_error
+    select e.id, e.environment, e.account_id, e.provider_event_id, e.event_type, e.processing_status, e.attempt_count,
+           e.received_at, e.processed_at, e.next_attempt_at, e.parked_at, e.last_error
       from (select e.* {_LATEST} limit %(within)s) e
      where (%(environment)s::text is null or e.environment = %(environment)s)
+       and (%(account)s::text is null or e.account_id = %(account)s)
        and (%(status)s::text is null or e.processing_status = %(status)s)
        and (%(event_type)s::text is null or e.event_type = %(event_type)s)
      order by e.id desc
@@ -40,6 +41,7 @@ def recent_events(
     environment: str | None = None,
     status: str | None = None,
     event_type: str | None = None,
+    account: str | None = None,
     limit: int = 20,
     within: int = WITHIN,
 ) -> list[Row]:
@@ -47,7 +49,7 @@ def recent_events(
 
     No more than the latest ``within`` are looked at: of the failed ones, if only those are asked for, else of all.
     """
-    filters = {"environment": environment, "status": status, "event_type": event_type}
+    filters = {"environment": environment, "status": status, "event_type": event_type, "account": account}
     with conn.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(_RECENT, filters | {"limit": limit, "within": within}).fetchall()
 

@@ -223,9 +223,9 @@ def webhook_events(event_ids: Sequence[UUID | None]) -> Query[list[Row]]:
 
 
 @SqlFunction
-def metrics() -> Query[list[Row]]:
-    """What a monitor wants to know of the database, a row an environment."""
-    return Query("select * from payments.metrics()", (), rows_as_they_are)
+def metrics(account: str | None = None) -> Query[list[Row]]:
+    """What a monitor wants to know of the database, a row an environment: of all accounts, or of a connected one."""
+    return Query("select * from payments.metrics(%s)", (account,), rows_as_they_are)
 
 
 # Stored keys ----------------------------------------------------------------------------------------------------------

@@ -140,16 +140,17 @@ def _statements(conn: Connection[Any], link_id: int, what: str) -> Sequence[Lite
     return found
 
 
-def outbox(conn: Connection[Any], status: str | None, limit: int) -> list[Row]:
+def outbox(conn: Connection[Any], status: str | None, limit: int, account: str | None = None) -> list[Row]:
     """Rows of the outbox, latest first; by default those that are not settled well."""
     return _all(
         conn,
-        """select id, environment, target::text as target, row_key, operation, object_id, status, tries, base, wanted,
-                  found, last_error, created_at, settled_at
+        """select id, environment, account_id, target::text as target, row_key, operation, object_id, status, tries,
+                  base, wanted, found, last_error, created_at, settled_at
              from payments.outbox
             where case when %(status)s::text is null then status <> all ('{done,dropped}') else status = %(status)s end
+              and (%(account)s::text is null or account_id = %(account)s)
             order by created_at desc limit %(limit)s""",
-        {"status": status, "limit": limit},
+        {"status": status, "limit": limit, "account": account},
     )
 
 

@@ -1,7 +1,8 @@
 """Lists of what is mirrored, for administrators: the select behind each.
 
 Latest first, at most 100 rows, found through an index. They run as their reader: row-level security has the last word.
-They show rows of the account behind the environment's key, or of one connected account.
+They show rows of the account behind the environment's key, of one connected account, or of all: then the latest of
+each account are found through its index, one account after the other.
 
 Everybody's rows are in an index of the environment's latest, a subject's in the index of each subject's latest. The
 planner would look for a subject's in the former too, among all others that are more recent; but where the environment
@@ -21,9 +22,56 @@ def _parameters(
     return {"environment": environment, "type": subject_type, "id": subject_id, "limit": limit, "account": account}
 
 
+ALL = "all"
+"""Instead of an account: whoever's rows."""
+
+
 def _of(account: str | None, table: str) -> str:
     """The condition on the account: written out, so that each of the two finds its index."""
+    if account == ALL:
+        return "true"
     return f"{table}.account_id is null" if account is None else f"{table}.account_id = %(account)s"
+
+
+def _latest(account: str | None, subject_type: str | None, table: str, order: str) -> str:
+    """The rows among which a list is found, as `from` takes them; of all accounts the latest of each."""
+    if account != ALL or subject_type is not None:
+        return f"payments.{table}"
+    of_each = f"order by x.{order}, x.id limit %(limit)s"
+    return f"""(select x.*
+                from (
+                  (select x.* from payments.{table} x
+                    where x.environment = %(environment)s and x.account_id is null {of_each})
+                  union all
+                  select x.*
+                    from (with recursive a (account_id) as (
+                            select min(t.account_id) from payments.{table} t where t.account_id is not null
+                            union all
+                            select (select min(t.account_id) from payments.{table} t where t.account_id > a.account_id)
+                              from a where a.account_id is not null)
+                          select a.account_id from a where a.account_id is not null) a
+                   cross join lateral (
+                     select x.* from payments.{table} x
+                      where x.environment = %(environment)s and x.account_id = a.account_id {of_each}) x) x
+                {of_each})"""
+
+
+def _is_the_subjects(account: str | None) -> str:
+    """Whether a customer stands for the subject that is asked for: one at an account, and several at all of them."""
+    mapped = f"""m.provider = 'stripe' and m.environment = %(environment)s and {_of(account, "m")}
+                   and m.subject_type = %(type)s and m.subject_id = %(id)s"""
+    if account != ALL:
+        return f"""c.provider_customer_id = (
+                select m.provider_customer_id
+                  from payments.customer_mappings m
+                 where {mapped})"""
+    return f"""c.id = any (array(
+                select x.id
+                  from payments.customer_mappings m
+                  join payments.customers x on x.provider = m.provider and x.environment = m.environment
+                   and x.provider_customer_id = m.provider_customer_id
+                   and x.account_id is not distinct from m.account_id
+                 where {mapped}))"""
 
 
 @SqlFunction
@@ -63,7 +111,7 @@ def transactions(
     """Payments, refunds and disputes."""
     return Query(
         f"""select t.*
-             from payments.transactions t
+             from {_latest(account, subject_type, "transactions", "provider_created_at desc nulls last")} t
             where {_of(account, "t")}
               and case when %(type)s::text is null then t.environment = %(environment)s
                   else t.subject_key = %(type)s || ':' || %(id)s
@@ -82,7 +130,7 @@ def subscriptions(
     """Subscriptions with their items."""
     return Query(
         f"""select s.*, i.items
-             from payments.stripe_subscriptions s
+             from {_latest(account, subject_type, "stripe_subscriptions", "created_at desc")} s
             cross join lateral (
               select coalesce(json_agg(i order by i.subscription_item_id), '[]') as items
                 from payments.stripe_subscription_items i
@@ -107,7 +155,7 @@ def customers(
     return Query(
         f"""select c.*, coalesce(c.metadata, '{{}}') as metadata, p.payments_count, p.last_payment_at, p.total_spend,
                    p.total_spend_currency
-             from payments.customers c
+             from {_latest(account, subject_type, "customers", "provider_created_at desc nulls last")} c
             cross join lateral (
               select count(*) as payments_count, max(t.paid_at) as last_payment_at,
                      case when min(t.currency) = max(t.currency) then sum(t.amount - t.amount_refunded)::bigint
@@ -118,11 +166,7 @@ def customers(
                  and t.account_id is not distinct from c.account_id
                  and t.type in ('one_time_payment', 'subscription_invoice') and t.paid_at is not null) p
             where c.provider = 'stripe' and c.environment = %(environment)s and {_of(account, "c")}
-              and (%(type)s::text is null or c.provider_customer_id = (
-                select m.provider_customer_id
-                  from payments.customer_mappings m
-                 where m.provider = 'stripe' and m.environment = %(environment)s and {_of(account, "m")}
-                   and m.subject_type = %(type)s and m.subject_id = %(id)s))
+              and (%(type)s::text is null or {_is_the_subjects(account)})
             order by c.provider_created_at desc nulls last, c.id
             limit %(limit)s""",
         _parameters(environment, subject_type, subject_id, limit, account),

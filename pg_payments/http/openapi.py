@@ -16,13 +16,13 @@ from pydantic.json_schema import models_json_schema
 
 from pg_payments import __version__
 from pg_payments.http.request_models import (
+    AccountQuery,
     CheckoutBody,
     IdempotencyHeader,
     KeyBody,
     ListQuery,
     NewPrice,
     NewProduct,
-    NoQuery,
     PortalBody,
     PriceChange,
     PriceQuery,
@@ -83,6 +83,11 @@ def _record(*names: str, **others: Json) -> Json:
     return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
 
 
+def _with_account(record: Json) -> Json:
+    """Of what is asked for by account: it is told then, null for the environment's own, and else left out."""
+    return record | {"properties": record["properties"] | {"account": TEXT_OR_NULL}}
+
+
 def _list(items: str) -> Json:
     return {"type": "array", "items": _ref(items)}
 
@@ -106,16 +111,18 @@ SCHEMAS: Mapping[str, Json] = {
         sampled={"type": "boolean"},
         differences={"type": "object", "additionalProperties": COUNT},
     ),
-    "Transaction": _record(*TRANSACTION),
+    "Transaction": _with_account(_record(*TRANSACTION)),
     "SubscriptionItem": _record(*SUBSCRIPTION_ITEM),
-    "Subscription": _record(*SUBSCRIPTION, items=_list("SubscriptionItem"), status=TEXT_OR_NULL),
-    "Customer": _record(*CUSTOMER, "paymentMethodBrand", "paymentMethodLast4", "countryCode"),
+    "Subscription": _with_account(_record(*SUBSCRIPTION, items=_list("SubscriptionItem"), status=TEXT_OR_NULL)),
+    "Customer": _with_account(_record(*CUSTOMER, "paymentMethodBrand", "paymentMethodLast4", "countryCode")),
     "Product": _record(*PRODUCT, productId=TEXT, metadata=NOTES),
     "Price": _record(*PRICE, priceId=TEXT, metadata=NOTES),
-    "SyncResult": _record(
-        "environment",
-        connection=_ref("Connection"),
-        subscriptions={"anyOf": [_ref("SubscriptionCounts"), {"type": "null"}]},
+    "SyncResult": _with_account(
+        _record(
+            "environment",
+            connection=_ref("Connection"),
+            subscriptions={"anyOf": [_ref("SubscriptionCounts"), {"type": "null"}]},
+        )
     ),
     "WebhookSetup": _record(configured={"type": "boolean"}, message=TEXT_OR_NULL),
     "SubscriptionCounts": _record("environment", synced=COUNT, unmapped=COUNT, deleted=COUNT),
@@ -204,7 +211,7 @@ OF_PAYMENTS: Sequence[Operation] = (
     Operation("post", HERE + "/sync", "Sync every environment that has a key", ADMIN,
               _record(results=_list("SyncResult")), (401, 403, 408, 413, 500, 503)),
     Operation("post", HERE + "/{environment}/sync", "Sync one environment", ADMIN,
-              _record(results=_list("SyncResult")), (400, 401, 403, 408, 413, 500, 503)),
+              _record(results=_list("SyncResult")), (400, 401, 403, 408, 413, 500, 503), query=AccountQuery),
     *(Operation("get", f"{HERE}/{{environment}}/{name}", f"List {name}, latest first", ADMIN,
                 _record(**{name: _list(schema)}), (400, 401, 403, 500, 503), query=ListQuery)
       for name, schema in LISTS.items()),
@@ -217,13 +224,13 @@ READ, CHANGED = (400, 401, 403, 404, 500, 503), (400, 401, 403, 408, 413, 500, 5
 ONE_PRODUCT, ONE_PRICE = _record(product=_ref("Product")), _record(price=_ref("Price"))
 OF_CATALOGUE: Sequence[Operation] = (
     Operation("get", CATALOGUE, "Show all products and prices", ADMIN,
-              _record(products=_list("Product"), prices=_list("Price")), READ, query=NoQuery),
+              _record(products=_list("Product"), prices=_list("Price")), READ, query=AccountQuery),
     Operation("get", CATALOGUE + "/products", "List the products, by name", ADMIN,
-              _record(products=_list("Product")), READ, query=NoQuery),
+              _record(products=_list("Product")), READ, query=AccountQuery),
     Operation("post", CATALOGUE + "/products", "Create a product, at Stripe first", ADMIN,
               ONE_PRODUCT, CHANGED, status=201, body=NewProduct, header=IdempotencyHeader),
     Operation("get", CATALOGUE + "/products/{productId}", "Show a product with its prices", ADMIN,
-              _record(product=_ref("Product"), prices=_list("Price")), READ),
+              _record(product=_ref("Product"), prices=_list("Price")), READ, query=AccountQuery),
     Operation("patch", CATALOGUE + "/products/{productId}", "Change a product, at Stripe first", ADMIN,
               ONE_PRODUCT, CHANGED, body=ProductChange, header=IdempotencyHeader),
     Operation("delete", CATALOGUE + "/products/{productId}", "Delete a product that has no prices", ADMIN,
@@ -232,7 +239,8 @@ OF_CATALOGUE: Sequence[Operation] = (
               _record(prices=_list("Price")), READ, query=PriceQuery),
     Operation("post", CATALOGUE + "/prices", "Create a price, at Stripe first", ADMIN,
               ONE_PRICE, CHANGED, status=201, body=NewPrice, header=IdempotencyHeader),
-    Operation("get", CATALOGUE + "/prices/{priceId}", "Show a price", ADMIN, ONE_PRICE, READ),
+    Operation("get", CATALOGUE + "/prices/{priceId}", "Show a price", ADMIN, ONE_PRICE, READ,
+              query=AccountQuery),
     Operation("patch", CATALOGUE + "/prices/{priceId}", "Change a price, at Stripe first", ADMIN,
               ONE_PRICE, CHANGED, body=PriceChange, header=IdempotencyHeader),
     Operation("delete", CATALOGUE + "/prices/{priceId}", "Archive a price", ADMIN,

@@ -160,22 +160,22 @@ class IdempotencyHeader(BaseModel):
     idempotency_key: Some[Key] = Field(default=None, alias="Idempotency-Key")
 
 
-class NoQuery(BaseModel):
-    """The query of a list that is always whole."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class PriceQuery(BaseModel):
-    """The query of the list of prices: all, or one product's."""
+class AccountQuery(BaseModel):
+    """The query of what is of the environment's own account, or of a connected one."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+    account: Some[Name] = None
+
+
+class PriceQuery(AccountQuery):
+    """The query of the list of prices: all, or one product's."""
 
     product_id: Some[Name] = None
 
 
 class ListQuery(BaseModel):
-    """The query of a list: a subject is named by both of its parts."""
+    """The query of a list: a subject is named by both of its parts. `account` is a connected one, or `all`."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 

@@ -79,7 +79,8 @@ def verify(
     """Compares these lists, and all rows; with `sample`, only so many stored objects of each list and their rows.
 
     `conn` commits each statement and may do what members of payments_service and payments_admin may. Raises
-    `StripeRefused`, as `sync.account`, and psycopg's errors. Keeps a summary for `payments.worker_status()`.
+    `StripeRefused`, as `sync.account`, and psycopg's errors. Keeps a summary for `payments.worker_status()`, but not of
+    a connected account, of which only its own rows are compared; else all are.
     """
     account(conn, stripe, environment)
     compared = _Comparison(PacedReader(conn, stripe, environment), sample, say)
@@ -87,8 +88,10 @@ def verify(
         listed = list(threads.map(compared.of_list, names))
     result = Verification(sum(count for count, _ in listed), [each for _, found in listed for each in found])
     if sample is None:
-        result.found += _rows(conn, environment, result.found)
+        result.found += _rows(conn, environment, result.found, stripe.account_id)
     result.left = compared.after_repair(result.found) if repair else result.found
+    if stripe.account_id is not None:
+        return result
     counts = Counter(each.kind for each in result.left)
     functions.record_verification(
         conn, environment, result.objects, sample is not None, {kind: counts[kind] for kind in KINDS},
@@ -202,7 +205,7 @@ class _Comparison:
             if each.table == "stripe_objects"
             for still in self._still(each)
         ]  # fmt: skip
-        return left + _rows(self._conn, self._environment, left)
+        return left + _rows(self._conn, self._environment, left, self._account)
 
     def _stored_like(self, each: Difference) -> list[str]:
         return functions.older_objects(
@@ -226,12 +229,25 @@ def rebuild(conn: Connection[Any], environment: str) -> None:
             return
 
 
-def _rows(conn: Connection[Any], environment: str, objects: Collection[Difference]) -> list[Difference]:
+def rows_of(conn: Connection[Any], environment: str, account: str | None) -> list[Row]:
+    """`payments.verify_projections()`: all rows that differ (None), or those of a connected account."""
+    rows = functions.verify_projections(conn, environment)
+    return rows if account is None else [row for row in rows if _is_of(row, account)]
+
+
+def _is_of(row: Row, account: str) -> bool:
+    shown = row["stored"] or row["expected"] or {}
+    return row["key"].endswith(f" of {account}") or shown.get("account_id") == account
+
+
+def _rows(
+    conn: Connection[Any], environment: str, objects: Collection[Difference], account: str | None
+) -> list[Difference]:
     """Rows that are not as the stored objects say, but for those whose object is told already."""
     told = {each.key for each in objects}
     return [
         Difference(_kind(row), row["projection"], row["key"], _fields(row))
-        for row in functions.verify_projections(conn, environment)
+        for row in rows_of(conn, environment, account)
         if not told & _objects_of(row)
     ]
 

@@ -372,7 +372,7 @@ FUNCTIONS: Final = {
     "payments.unlink_table(regclass, text, boolean)": "",
     "payments.wait_for_push(regclass, jsonb, interval)": "",
     "payments.doctor()": "payments_service payments_admin",
-    "payments.metrics()": "payments_service payments_admin",
+    "payments.metrics(text)": "payments_service payments_admin",
     "payments.name_installation(text, boolean)": "",
     "payments.open_environment(text)": "",
     "payments.open_to_users(text)": "",

@@ -345,7 +345,7 @@ def test_a_database_that_is_not_migrated_ends_it(empty_database_url: str) -> Non
 
 
 def test_an_older_schema_ends_it(conn: Conn, service_url: str) -> None:
-    conn.execute("drop function payments.metrics()")
+    conn.execute("drop function payments.metrics(text)")
     done = command("serve", "--port", "0", "--database-url", service_url)
     assert (done.returncode, "metrics is not there" in done.stderr) == (1, True)
 

@@ -247,6 +247,16 @@ def test_lists_show_one_account(conn: Connection) -> None:
             assert found
             assert {r["account_id"] for r in found} == {account}
         assert not query.query("test", None, None, 50, "acct_b").run(conn)
+        own, theirs = (query.query("test", None, None, 50, account).run(conn) for account in (None, "acct_a"))
+        everybodys = query.query("test", None, None, 50, listings.ALL).run(conn)
+        assert sorted(r["id"] for r in everybodys) == sorted(r["id"] for r in [*own, *theirs])
+        assert query.query("test", None, None, 1, listings.ALL).run(conn) == everybodys[:1]
+        assert not query.query("live", None, None, 50, listings.ALL).run(conn)
+        subjects = {(r["subject_type"], r["subject_id"]) for r in own if r.get("subject_type")}
+        for subject in subjects:
+            assert query.query("test", *subject, 50, listings.ALL).run(conn) == query.query("test", *subject, 50).run(
+                conn
+            )
     [shown] = listings.subscriptions.query("test", None, None, 50, "acct_a").run(conn)
     assert len(shown["items"]) == 1
 

@@ -154,6 +154,23 @@ def test_what_there_is_little_of_is_found_through_an_index(analyzed: Conn, subje
         assert looked_at.total() == shown * len(rows)
 
 
+@pytest.mark.parametrize("list_name", ["transactions", "subscriptions", "customers"])
+def test_everybodys_latest_are_found_through_an_index(analyzed: Conn, list_name: str) -> None:
+    query = getattr(listings, list_name)
+    with analyzed.transaction(force_rollback=True):
+        analyzed.execute("set local session_replication_role = replica")
+        for table in ("transactions", "stripe_subscriptions", "customers"):
+            analyzed.execute(
+                f"""update payments.{table} t set account_id = 'acct_' || hashtext(t.id::text) % 3
+                     where t.id in (select x.id from payments.{table} x where x.environment = 'test' limit 300)"""
+            )
+        rows, looked_at = as_administrator(analyzed, query.query("test", None, None, LIMIT, listings.ALL).run)
+        assert len(rows) == LIMIT
+        assert any(row["account_id"] for row in rows) or looked_at.total() > LIMIT
+        rows, _ = as_administrator(analyzed, query.query("test", "user", "few", LIMIT, listings.ALL).run)
+        assert len(rows) == len(query.query("test", "user", "few", LIMIT).run(analyzed))
+
+
 @pytest.mark.parametrize("environment", ["test", "live"])
 def test_customers_are_found_through_an_index(analyzed: Conn, environment: str) -> None:
     rows, looked_at = as_administrator(analyzed, listings.customers.query(environment, None, None, LIMIT).run)

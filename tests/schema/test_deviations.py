@@ -26,7 +26,7 @@ DEVIATIONS = {
     "a trigger dropped": ("drop trigger processed_events_are_frozen on payments.webhook_events", "relations"),
     "a view of its owner's rights": ("alter view payments.dead_events set (security_invoker = false)", "relations"),
     "a table of another's": ("alter table payments.customers owner to current_user", "owners"),
-    "a function of another's": ("alter function payments.metrics() owner to current_user", "owners"),
+    "a function of another's": ("alter function payments.metrics(text) owner to current_user", "owners"),
     "a schema of another's": ("alter schema payments_private owner to current_user", "owners"),
     "bookkeeping opened": ("grant select on payments_migrations.loaded_file to deviant", "grants"),
     "bookkeeping's schema opened": ("grant usage on schema payments_migrations to public", "grants"),
@@ -107,10 +107,10 @@ def test_what_is_opened_to_users_is_meant(what: str, conn: Conn, database_url: s
 
 
 def test_a_function_changed_by_hand_is_not_taken_for_what_was_loaded(conn: Conn, database_url: str) -> None:
-    conn.execute("alter function payments.metrics() strict")
+    conn.execute("alter function payments.metrics(text) strict")
     conn.execute("alter table payments.transactions disable row level security")
     migrate(database_url)
-    assert list(status(database_url).functions) == ["payments.metrics()"]
+    assert list(status(database_url).functions) == ["payments.metrics(text)"]
 
 
 @pytest.mark.slow

@@ -36,8 +36,8 @@ async def show(context: Context) -> Response:
     word = (context.asked("q") or "").casefold()
     archived = context.asked("archived") == "yes"
     async with context.reading() as conn:
-        products = await mirror.products(conn, context.environment)
-        prices = await mirror.prices(conn, context.environment)
+        products = await mirror.products(conn, context.environment, account=context.account)
+        prices = await mirror.prices(conn, context.environment, account=context.account)
     by_product: dict[str | None, list[Row]] = {}
     for price in prices:
         by_product.setdefault(price["product_id"], []).append(price)

@@ -31,7 +31,9 @@ SHOWN_DRIFT = 50
 
 async def show(context: Context) -> Response:
     async with context.reading() as conn:
-        metrics = next(r for r in await functions.metrics(conn) if r["environment"] == context.environment)
+        metrics = next(
+            r for r in await functions.metrics(conn, context.account) if r["environment"] == context.environment
+        )
         worker = next(r for r in await functions.worker_status(conn) if r["environment"] == context.environment)
         connection = next(r for r in await listings.connections(conn) if r["environment"] == context.environment)
         (database,) = await queries.database(conn)

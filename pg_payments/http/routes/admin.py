@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from psycopg import AsyncConnection
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -21,11 +22,12 @@ from pg_payments.errors import (
     ConfigurationError,
     Conflict,
     InvalidRequest,
+    PaymentsError,
     StripeKeyMissing,
     StripeRefused,
 )
 from pg_payments.http.admin_auth import as_administrator, as_keeper_of_keys, let_in, let_in_to_keys
-from pg_payments.http.request_models import KeyBody, ListQuery, parsed, queried
+from pg_payments.http.request_models import AccountQuery, KeyBody, ListQuery, parsed, queried
 from pg_payments.http.requests import environment_of, service_of
 from pg_payments.http.response_fields import (
     CONNECTION,
@@ -40,7 +42,7 @@ from pg_payments.http.state import Service
 from pg_payments.settings import ENVIRONMENTS, Environment
 from pg_payments.stripe.client import StripeApi
 from pg_payments.stripe.keys import NAME, masked
-from pg_payments.stripe.sync import sync
+from pg_payments.stripe.sync import USUAL, lists_of, reason, sync
 from pg_payments.stripe.webhook_endpoints import configure, endpoint_url
 
 
@@ -70,10 +72,10 @@ async def sync_all(request: Request) -> Response:
 
 
 async def sync_one(request: Request) -> Response:
-    """A sync of one environment."""
-    environment = environment_of(request)
+    """A sync of one environment, or of a connected account in it."""
+    environment, account = environment_of(request), queried(request.query_params, AccountQuery).account
     await let_in(request)
-    return JSONResponse({"results": [await _synced(service_of(request), environment)]})
+    return JSONResponse({"results": [await _synced(service_of(request), environment, account)]})
 
 
 async def keys(request: Request) -> Response:
@@ -134,14 +136,15 @@ async def forget_stored_key(request: Request) -> Response:
 
 
 def listing(name: str, query: Callable[..., Query[list[dict[str, Any]]]]) -> Route:
-    """The route of a list: latest first, of one subject if asked."""
+    """The route of a list: latest first, of one subject if asked; of a connected account or all if asked."""
 
     async def endpoint(request: Request) -> Response:
         environment, wish = environment_of(request), queried(request.query_params, ListQuery)
         async with as_administrator(request) as conn:
             asked = query(environment, wish.subject_type, wish.subject_id, wish.limit, wish.account)
             rows = await asked.run_async(conn)
-        return JSONResponse({name: [_shown(name, row) for row in rows]})
+        told = [{"account": row["account_id"]} if wish.account else {} for row in rows]
+        return JSONResponse({name: [_shown(name, row) | whose for row, whose in zip(rows, told, strict=True)]})
 
     return Route(f"/api/payments/stripe/{{environment}}/{name}", endpoint)
 
@@ -163,16 +166,17 @@ ROUTES = [
 # Answers --------------------------------------------------------------------------------------------------------------
 
 
-async def _synced(service: Service, environment: Environment) -> dict[str, object]:
-    row = await run_in_threadpool(_sync, service, await service.stripe(environment), environment)
+async def _synced(service: Service, environment: Environment, account: str | None = None) -> dict[str, object]:
+    stripe = (await service.stripe(environment, account)).of_account(account)
+    row = await run_in_threadpool(_sync, service, stripe, environment)
     counts = row["last_sync_counts"] or {}
-    return {
+    return ({"account": account} if account else {}) | {
         "environment": environment,
         "connection": _connection(service, row),
         "subscriptions": None if row["last_sync_status"] != "succeeded" else {
             "environment": environment,
             "synced": counts["subscriptions"],
-            "unmapped": counts["unmappedSubscriptions"],
+            "unmapped": counts.get("unmappedSubscriptions", 0),
             "deleted": 0,  # a canceled subscription can still be read, so none ever goes away
         },
     }  # fmt: skip
@@ -181,7 +185,16 @@ async def _synced(service: Service, environment: Environment) -> dict[str, objec
 def _sync(service: Service, stripe: StripeApi, environment: Environment) -> Row:
     # a connection of its own: it is used for minutes, one statement at a time
     with connect(service.settings.required_database_url()) as conn:
-        return sync(conn, stripe, environment)
+        if stripe.account_id is None:
+            return sync(conn, stripe, environment)
+        status, error = "succeeded", None
+        try:
+            sync(conn, stripe, environment)
+        except (PaymentsError, psycopg.Error) as failed:
+            status, error = "failed", reason(failed)
+        told = {row["list"]: int(row["read"]) for row in lists_of(conn, stripe, environment, USUAL)}
+        (connection,) = (row for row in listings.connections(conn) if row["environment"] == environment)
+        return connection | {"last_sync_status": status, "last_sync_error": error, "last_sync_counts": told}
 
 
 def _configure(service: Service, stripe: StripeApi, environment: Environment, *, anew: bool) -> Row:

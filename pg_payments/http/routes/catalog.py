@@ -18,11 +18,11 @@ from pg_payments.database.query import Row, SqlFunction
 from pg_payments.errors import InvalidRequest, NotFound, PriceNotFound, ProductNotFound
 from pg_payments.http.admin_auth import as_administrator, let_in
 from pg_payments.http.request_models import (
+    AccountQuery,
     Body,
     IdempotencyHeader,
     NewPrice,
     NewProduct,
-    NoQuery,
     PriceChange,
     PriceQuery,
     ProductChange,
@@ -40,10 +40,10 @@ Json = dict[str, object]
 
 async def show_catalogue(request: Request) -> Response:
     """All products and all prices."""
-    environment = environment_of(request)
-    queried(request.query_params, NoQuery)
+    environment, account = environment_of(request), queried(request.query_params, AccountQuery).account
     async with as_administrator(request) as conn:
-        products, prices = await mirror.products(conn, environment), await mirror.prices(conn, environment)
+        products = await mirror.products(conn, environment, account=account)
+        prices = await mirror.prices(conn, environment, account=account)
     return JSONResponse({"products": _shown(products, PRODUCT), "prices": _shown(prices, PRICE)})
 
 
@@ -52,18 +52,18 @@ async def show_catalogue(request: Request) -> Response:
 
 async def list_products(request: Request) -> Response:
     """All products, by name."""
-    environment = environment_of(request)
-    queried(request.query_params, NoQuery)
+    environment, account = environment_of(request), queried(request.query_params, AccountQuery).account
     async with as_administrator(request) as conn:
-        return JSONResponse({"products": _shown(await mirror.products(conn, environment), PRODUCT)})
+        return JSONResponse({"products": _shown(await mirror.products(conn, environment, account=account), PRODUCT)})
 
 
 async def show_product(request: Request) -> Response:
     """A product with its prices."""
     environment, product_id = environment_of(request), _id(request, "productId")
+    account = queried(request.query_params, AccountQuery).account
     async with as_administrator(request) as conn:
-        product = _one(await mirror.products(conn, environment, product_id), product_id, ProductNotFound)
-        prices = await mirror.prices(conn, environment, product_id=product_id)
+        product = _one(await mirror.products(conn, environment, product_id, account), product_id, ProductNotFound)
+        prices = await mirror.prices(conn, environment, product_id=product_id, account=account)
     return JSONResponse(_product(product) | {"prices": _shown(prices, PRICE)})
 
 
@@ -97,17 +97,18 @@ async def delete_product(request: Request) -> Response:
 
 async def list_prices(request: Request) -> Response:
     """All prices, or those of one product."""
-    environment, product_id = environment_of(request), queried(request.query_params, PriceQuery).product_id
+    environment, wish = environment_of(request), queried(request.query_params, PriceQuery)
     async with as_administrator(request) as conn:
-        prices = await mirror.prices(conn, environment, product_id=product_id)
+        prices = await mirror.prices(conn, environment, product_id=wish.product_id, account=wish.account)
     return JSONResponse({"prices": _shown(prices, PRICE)})
 
 
 async def show_price(request: Request) -> Response:
     """A price."""
     environment, price_id = environment_of(request), _id(request, "priceId")
+    account = queried(request.query_params, AccountQuery).account
     async with as_administrator(request) as conn:
-        price = _one(await mirror.prices(conn, environment, price_id), price_id, PriceNotFound)
+        price = _one(await mirror.prices(conn, environment, price_id, account=account), price_id, PriceNotFound)
     return JSONResponse(_price(price))
 
 

@@ -12,6 +12,7 @@ from pg_payments.errors import PaymentsError
 from pg_payments.http.condition import in_time
 from pg_payments.http.metrics import CONTENT_TYPE
 from pg_payments.http.openapi import document
+from pg_payments.http.request_models import AccountQuery, queried
 from pg_payments.http.requests import service_of
 
 
@@ -26,11 +27,14 @@ async def live(_: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """What a monitor wants to know, as Prometheus's text, within a second; also while the database is away."""
-    service = service_of(request)
+    """What a monitor wants to know, as Prometheus's text, within a second; also while the database is away.
+
+    What the database knows is of all accounts, or of the connected one that is asked for.
+    """
+    service, account = service_of(request), queried(request.query_params, AccountQuery).account
     rows = None
     try:
-        rows = await in_time(service.pool, functions.metrics)
+        rows = await in_time(service.pool, lambda conn: functions.metrics(conn, account))
     except TimeoutError:
         rows = [] if service.condition.is_alive() else None
     except (psycopg.Error, PaymentsError):
