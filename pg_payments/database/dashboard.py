@@ -635,7 +635,7 @@ def fulfilment_triggers() -> Query[list[Row]]:
         """select t.tgname::text as name, p.oid::regproc::text as function
              from pg_trigger t join pg_proc p on p.oid = t.tgfoid
             where t.tgrelid = 'payments.webhook_events'::regclass and not t.tgisinternal and t.tgenabled <> 'D'
-              and p.pronamespace <> 'payments_private'::regnamespace
+              and p.pronamespace is distinct from to_regnamespace('payments_private')
             order by t.tgname""",
         (),
         rows_as_they_are,

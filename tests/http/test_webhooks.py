@@ -135,8 +135,8 @@ def test_test_events_at_a_live_connect_endpoint_are_filed_under_test(site: Site,
     refused = an_event(account=CONNECTED)
     assert site.deliver(refused, "live").status_code == 500
     failed = "select environment from payments.webhook_events where processing_status = 'failed'"
-    stashed = "select environment from payments_private.stashed_events"
-    assert [row["environment"] for row in conn.execute(f"{failed} union all {stashed}")] == ["test", "test"]
+    quarantined = "select environment from payments_private.stashed_events"
+    assert [row["environment"] for row in conn.execute(f"{failed} union all {quarantined}")] == ["test", "test"]
     conn.execute("drop trigger refuse on payments.webhook_events")
     assert site.deliver(refused, "live").status_code == 200
     assert [(row["environment"], row["account_id"], row["livemode"]) for row in ledger(conn)] == [

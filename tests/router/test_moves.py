@@ -237,6 +237,11 @@ def test_an_account_moves_with_its_terms_and_what_was_begun_on_it(shop: Shop) ->
     account = "acct_seller"
     shop.deliver(story("before", account))
     here = shop.machine_of(account)
+    with shop.site.connect() as routed:  # its key is on its machine, and is asked for through the router
+        routed.execute(
+            "select payments.store_account_key('test', %s, %s, false, 'encrypted', 'sk_test_****')",
+            [account, json.dumps({"id": account})],
+        )
     with shop.site.machine(here) as conn:
         price = conn.execute(
             "select price_id from payments.stripe_prices where account_id = %s limit 1", [account]
@@ -261,6 +266,20 @@ def test_an_account_moves_with_its_terms_and_what_was_begun_on_it(shop: Shop) ->
             assert begun is not None
             ids[kind] = begun["id"]
     shop.move(account, NAMES[1 - here])
+    keys = "select account_id, secret from payments_private.account_keys"
+    for number, expected in ((1 - here, [{"account_id": account, "secret": "encrypted"}]), (here, [])):
+        with shop.site.machine(number) as conn:
+            assert conn.execute(keys).fetchall() == expected
+    with shop.site.connect("shop_service") as routed:
+        assert functions.account_key(routed, "test", account) == "encrypted"
+        assert functions.account_key(routed, "test", "acct_made_up") is None
+        assert functions.account_keys(routed, "test") == [{"account_id": account, "secret": "encrypted"}]
+        functions.tell_account_keys(routed, "test", [account])
+        placed = "select from payments_router.accounts where account_id = 'acct_made_up'"
+    with shop.site.connect() as routed:
+        assert routed.execute(placed).rowcount == 0, "what a request makes up is not remembered"
+        source = routed.execute("select key_source as source from payments.accounts where account_id = %s", [account])
+        assert source.fetchall() == [{"source": "environment"}]
     terms = "select checkout_id as id from payments_private.checkout_terms where account_id = %s"
     for number, kind in ((1 - here, "direct"), (here, "destination")):
         with shop.site.machine(number) as conn:

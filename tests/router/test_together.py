@@ -72,7 +72,7 @@ def crash(site: Site, deliveries: Deliveries, there: Collection[str | None]) -> 
 
 
 def move(shop: Shop, deliveries: Deliveries, account: str, events: list[Json], others: list[Json]) -> None:
-    """Some of the account's events come at each step, with those of others."""
+    """Some of the account's events come at each step, with those of others, which are answered 200 meanwhile."""
     mine, rest = iter(events), iter(others)
 
     def tell(_: str) -> None:
@@ -80,7 +80,10 @@ def move(shop: Shop, deliveries: Deliveries, account: str, events: list[Json], o
             in_turn([list(islice(mine, -(-len(events) // STEPS))), list(islice(rest, len(others) // STEPS))])
         )
 
+    began = time.monotonic()
     shop.move(account, NAMES[1 - shop.machine_of(account)], tell)
+    meanwhile = [each for each in deliveries.during(began, time.monotonic()) if each.account != account]
+    assert {answer.status for answer in meanwhile} == {200}
     deliveries.add(in_turn([list(mine), list(rest)]))
 
 
