@@ -62,6 +62,7 @@ def test_accounts_move_while_events_come_and_nothing_is_lost_or_doubled(shop: Sh
 
     def deliver(number: int) -> None:
         shop.deliver(interleaved(f"load{number}", [*MOVED, *OTHERS[:2]]))
+        stopped.wait(0.1)
 
     shop.refuse(MOVED[0])  # its events are to be tried again, wherever it is
     before = {account: shop.machine_of(account) for account in MOVED}
