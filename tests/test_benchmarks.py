@@ -55,6 +55,7 @@ def short_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, 
     return done.stdout, json.loads(file.read_text())
 
 
+@pytest.mark.alone
 def test_every_table_is_printed(short_run: tuple[str, dict[str, Any]]) -> None:
     printed, _ = short_run
     headings = [line.strip() for line in printed.splitlines()]
@@ -71,6 +72,7 @@ def test_a_title_is_one_line_however_narrow_its_table(capsys: pytest.CaptureFixt
     assert title in capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.alone
 def test_everything_printed_is_in_the_json(short_run: tuple[str, dict[str, Any]]) -> None:
     _, found = short_run
     assert set(found) == {"machine", "settings", "parts"}
@@ -88,6 +90,7 @@ def test_everything_printed_is_in_the_json(short_run: tuple[str, dict[str, Any]]
     assert all(set(measured) == FIGURES for row in pipeline for measured in row["rounds"])
 
 
+@pytest.mark.alone
 def test_contenders_can_be_chosen(tmp_path: Path) -> None:
     done = benchmarks(
         "pipeline", "--short", "--only", "baseline-2,batch-1", "--markdown", "--json", str(tmp_path / "found.json")
