@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 import jwt
@@ -30,6 +32,10 @@ ADMINISTRATOR = Caller(ADMIN_ROLE, "{}", guest=False)
 TOKEN_DOTS = 2
 """Dots in a token (RFC 7515, 7.1); whatever has another number of them was meant for a key."""
 AGAIN = "sign in again"
+IDENTITY = frozenset({"sub", "role"})
+"""The claims that say who is calling."""
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""What JSON may hold and jsonb may not: NUL, and one half of a letter that UTF-16 writes in two."""
 LEEWAY = 30
 """Seconds by which the issuer's clock and ours may differ."""
 
@@ -57,7 +63,7 @@ class TokenVerifier:
         role = claims.get("role")
         if not isinstance(role, str) or role not in self._roles:
             raise Forbidden("the token's role is not accepted here", detail="role", hint="see PAYMENTS_JWT_ROLES")
-        return Caller(role, json.dumps(claims), guest=role == self._anon_role)
+        return Caller(role, json.dumps(_storable(claims)), guest=role == self._anon_role)
 
     def administrator(self, authorization: str | None, api_key: str | None) -> Caller:
         """Who comes with the administrators' key, in either header, or else the caller behind a token.
@@ -120,6 +126,24 @@ class TokenVerifier:
                 "verify_iss": self._issuer is not None,
             },
         )
+
+
+def _storable(claims: dict[str, Any]) -> dict[str, Any]:
+    """The claims, without what Postgres cannot hold in JSON: a name that was cut within a letter locks nobody out.
+
+    But for who is calling, which is left as it is and then refused: nobody is to be taken for somebody else.
+    """
+
+    def without(value: Any) -> Any:
+        if isinstance(value, str):
+            return UNSTORABLE.sub("\ufffd", value)
+        if isinstance(value, dict):
+            return {without(name): without(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [without(each) for each in value]
+        return None if isinstance(value, float) and not isfinite(value) else value
+
+    return {name: value if name in IDENTITY else without(value) for name, value in claims.items()}
 
 
 def _bearer(authorization: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -39,6 +40,19 @@ def verifier(**changes: Any) -> TokenVerifier:
 
 def claims(**changes: Any) -> dict[str, Any]:
     return {"sub": ADA, "role": "authenticated", "exp": int(time.time()) + 86_400} | changes
+
+
+@pytest.mark.parametrize("name", ["cut \ud83d", "a\0b", float("inf")], ids=repr)
+def test_a_name_that_postgres_cannot_hold_locks_nobody_out(name: Any) -> None:
+    told = claims(user_metadata={"names": [name], "city": "Zürich 🏔"})
+    caller = verifier().caller(f"Bearer {jwt.encode(told, JWT_SECRET, 'HS256')}")
+    assert json.loads(caller.claims, parse_constant=pytest.fail)["user_metadata"]["city"] == "Zürich 🏔"
+    assert not re.search(r"(?i)\\u0000|\\ud83d(?!\\ud)", caller.claims)
+
+
+def test_who_is_calling_is_never_made_somebody_else() -> None:
+    caller = verifier().caller(f"Bearer {jwt.encode(claims(sub='a' + chr(0)), JWT_SECRET, 'HS256')}")
+    assert json.loads(caller.claims)["sub"] == "a\0"  # for the database to refuse
 
 
 class Issuer:
