@@ -21,7 +21,7 @@ from pg_payments import __version__
 from pg_payments.counted import counted
 from pg_payments.database.connections import with_settings
 from pg_payments.errors import MigrationError
-from pg_payments.schema import members, mend, replaced, state
+from pg_payments.schema import members, mend, replaced, state, tables
 from pg_payments.schema.locks import OpenTransaction, locks_of, longest_transaction
 from pg_payments.schema.losses import others, refuse_gone
 from pg_payments.schema.patience import lock_tables, patiently
@@ -101,6 +101,7 @@ def migrate(
     tree = tree or packaged()
     with _connect(database_url) as conn, _lock(conn, say):
         members.check(conn, trusted, warn)
+        refuse_forgotten(conn)
         state.create_bookkeeping(conn, say)
         found = state.compare(conn, tree)
         refuse(found, accept_edited=accept_edited)
@@ -160,6 +161,7 @@ def uninstall(database_url: str, tree: SqlTree | None = None, *, say: Say = _in_
     """
     tree = tree or packaged()
     with _connect(database_url) as conn, _lock(conn, say):
+        refuse_forgotten(conn)
         if state.has_bookkeeping(conn):
             found = state.compare(conn, tree)
             refuse(found, accept_edited=True)
@@ -278,6 +280,16 @@ def refuse_lost(found: Status, hint: str = RESTORE) -> None:
     if found.lost_tables:
         lost = ", ".join(found.lost_tables)
         raise MigrationError(f"these tables are gone, with their rows: {lost}", hint=hint)
+
+
+def refuse_forgotten(conn: Connection) -> None:
+    """Raises ``MigrationError`` where our tables are there, and nothing is known of how they came about."""
+    ours = {table for _, table, _ in tables.made()} & {table for _, table, _ in tables.present(conn)}
+    if ours and not state.knows_migrations(conn):
+        raise MigrationError(
+            "there are tables of this package, but the record of what was migrated (payments_migrations) is gone",
+            hint=f"restore that schema from a backup; {CASCADE}",
+        )
 
 
 def _accept_edited(conn: Connection, tree: SqlTree, found: Status, say: Say) -> None:

@@ -161,6 +161,14 @@ def has_bookkeeping(conn: Connection) -> bool:
     return row is not None and bool(row[0])
 
 
+def knows_migrations(conn: Connection) -> bool:
+    """Whether the bookkeeping says that anything was ever applied."""
+    if not has_bookkeeping(conn):
+        return False
+    row = conn.execute("select exists (select from payments_migrations._yoyo_migration)").fetchone()
+    return row == (True,)
+
+
 def is_watched(conn: Connection) -> bool:
     """Whether a trigger of the application sees updates of the ledger only; False where there is no ledger."""
     name = "payments_private.updates_are_watched()"

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pg_payments.schema.migrate import migrate, status
+from pg_payments.schema.migrate import CASCADE, migrate, status
 from tests.support.servers import Server
 from tests.support.tools import command, pg_dump
 
@@ -161,6 +161,28 @@ def test_what_is_another_s_is_refused_by_name(server: Server, planted: str, argu
         refused = command(*arguments, "--database-url", server.url(name))
     assert refused.returncode == 1
     assert "belongs to planter, not to payments_owner" in refused.stderr
+
+
+FORGOTTEN = {
+    "the record": "drop schema payments_migrations cascade",
+    "what the record says": "delete from payments_migrations._yoyo_migration; "
+    "delete from payments_migrations.applied_migration",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", FORGOTTEN)
+def test_nothing_is_done_where_nobody_knows_what_was_migrated(conn: Conn, database_url: str, lost: str) -> None:
+    conn.execute(FORGOTTEN[lost].encode())
+    before = pg_dump(database_url)
+    for arguments in (["migrate"], ["uninstall", "--yes"]):
+        refused = command(*arguments, "--database-url", database_url)
+        assert refused.returncode == 1
+        assert "the record of what was migrated" in refused.stderr
+        assert CASCADE in refused.stderr
+    assert pg_dump(database_url) == before
+    conn.execute("drop schema if exists payments, payments_private, payments_migrations cascade")
+    assert migrate(database_url).applied
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
