@@ -3551,6 +3551,14 @@ ALTER FUNCTION payments_private.keep_failed(p_environment text, p_event payments
 
 COMMENT ON FUNCTION payments_private.keep_failed(p_environment text, p_event payments_private.incoming, p_body text, p_sqlstate text, p_message text) IS 'Enters a verified event as failed for this reason without applying it, or puts it into quarantine. One that is settled stays as it is.';
 
+CREATE FUNCTION payments_private.keep_later_silence(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.keep_later_silence(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.keep_later_silence(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone) IS 'Keeps that a customer names nobody as it was seen last, where the latest that is kept of it is a subject that it named at p_at.';
+
 CREATE FUNCTION payments_private.key_condition(p_link payments_private.linked_tables) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -8170,6 +8178,8 @@ REVOKE ALL ON FUNCTION payments_private.json_times(VARIADIC p_values jsonb[]) FR
 REVOKE ALL ON FUNCTION payments_private.jsonb_or_null(p_body text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.keep_failed(p_environment text, p_event payments_private.incoming, p_body text, p_sqlstate text, p_message text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.keep_later_silence(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.key_condition(p_link payments_private.linked_tables) FROM PUBLIC;
 

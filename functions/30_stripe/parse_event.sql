@@ -15,9 +15,9 @@ begin
     p_account,
     v_text[1],
     case when jsonb_typeof(v_object) = 'string' then v_object #>> '{}'
-         -- the only summary of its customer, hence known by it
-         when v_text[1] = 'entitlements.active_entitlement_summary' then coalesce(nullif(v_text[3], ''),
-             payments_private.payer_in(v_object))
+         -- the only one of its customer, hence known by it
+         when v_text[1] in ('entitlements.active_entitlement_summary', 'cash_balance')
+           then coalesce(nullif(v_text[3], ''), payments_private.payer_in(v_object))
          else nullif(v_text[3], '') end,
     v_object,
     coalesce(payments_private.json_time(p_payload -> 'created'), to_timestamp(0)),

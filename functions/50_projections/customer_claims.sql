@@ -68,11 +68,42 @@ begin
           payments_private.subject_type_in(p_subject_key), payments_private.subject_id_in(p_subject_key))
   on conflict (environment, provider_customer_id, source, claimed_at, account) do update
      set subject_type = excluded.subject_type, subject_id = excluded.subject_id;
+  if p_subject_key is not null and not p_is_newest then
+    perform payments_private.keep_later_silence(p_environment, p_account, p_customer_id, p_at);
+  end if;
   return true;
 end
 $$;
 comment on function payments_private.upsert_customer_statement(text, text, text, timestamptz, text, boolean, boolean) is
   'Keeps whom a customer''s own metadata named at a time; whether that says anything new. p_is_change: the event says that it changed; null: the customer was read.';
+
+-- An older snapshot that comes late names a subject, while the customer as it is known since names nobody: nothing was
+-- kept of that then, as there was nothing to contradict.
+create or replace function payments_private.keep_later_silence(
+  p_environment text, p_account text, p_customer_id text, p_at timestamptz
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into payments_private.customer_claims
+    (environment, account, provider_customer_id, source, claimed_at)
+  select p_environment, coalesce(p_account, ''), p_customer_id, 'customer', date_trunc('second', o.observed_at)
+    from payments.stripe_objects o
+   where o.environment = p_environment and o.account_id is not distinct from p_account
+     and o.object_type = payments_private.customer_type(p_customer_id) and o.object_id = p_customer_id
+     and not o.deleted and date_trunc('second', o.observed_at) > p_at
+     and payments_private.subject_in(p_account, o.data -> 'metadata') is null
+     and not exists (
+       select from payments_private.customer_claims c
+        where c.environment = p_environment and c.account = coalesce(p_account, '')
+          and c.provider_customer_id = p_customer_id
+          and c.source = 'customer' and c.claimed_at > p_at)
+  on conflict do nothing;
+end
+$$;
+comment on function payments_private.keep_later_silence(text, text, text, timestamptz) is
+  'Keeps that a customer names nobody as it was seen last, where the latest that is kept of it is a subject that it named at p_at.';
 
 -- A paid invoice may be told before what else names its subject, and an application's trigger on it wants to know whose
 -- it is. Its own metadata is a claim like a session's. What it carries of its subscription's metadata stands in for the

@@ -84,6 +84,11 @@ STORIES: dict[str, tuple[list[Json], list[str | None], dict[str, str]]] = {
         ["a", None],
         {},
     ),
+    "removed, as only a later change of something else shows": (
+        [customer(0, "a"), payment(1), renamed(2, None), payment(3)],
+        ["a", None],
+        {},
+    ),
     "named late: what was paid before is filled in": (
         [customer(0, None), payment(1), customer(2, "a"), payment(3)],
         ["a", "a"],
@@ -132,6 +137,21 @@ def test_whose_it_is(conn: Connection, story: str) -> None:
             assert not conn.execute("select * from payments.verify_projections('test')").fetchall()
             conn.execute("select payments.rebuild_projections('test')")
             assert (payers(conn), mappings(conn)) == (whose, mapped)
+
+
+@pytest.mark.parametrize(
+    ("object_type", "what"),
+    [("entitlements.active_entitlement_summary", "entitlements"), ("cash_balance", "available")],
+)
+def test_what_a_customer_has_one_of_is_known_by_the_customer(conn: Connection, object_type: str, what: str) -> None:
+    told = [
+        event(f"evt_{day}", f"{object_type}.updated", {"object": object_type, "customer": "cus_1", what: {"n": day}},
+              created=T + day * DAY)
+        for day in (1, 2)
+    ]  # fmt: skip
+    ingest(conn, told[::-1])
+    (row,) = conn.execute("select object_type, object_id, data from payments.stripe_objects").fetchall()
+    assert (row["object_type"], row["object_id"], row["data"][what]) == (object_type, "cus_1", {"n": 2})
 
 
 def test_what_is_mapped_by_hand_goes_before_what_stripe_tells(conn: Connection) -> None:

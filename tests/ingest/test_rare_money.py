@@ -239,6 +239,13 @@ STORIES: dict[str, tuple[list[Json], list[Row]]] = {
               captured=True, paid=True, status="succeeded", refunded=False, amount_refunded=250)],
         [("ch_1", "partially_refunded", 1000, 250)],
     ),
+    "a charge of 2013, which says that it was paid and no more": (
+        [told(0, "charge.succeeded", "charge", "ch_1", amount=1000, captured=True, paid=True, refunded=False,
+              amount_refunded=0), told(5, "charge.refunded", "charge", "ch_1", amount=1000, captured=True, paid=True,
+              refunded=True, amount_refunded=1000),
+         told(1, "charge.failed", "charge", "ch_2", amount=700, captured=False, paid=False, amount_refunded=0)],
+        [("ch_1", "refunded", 1000, 1000), ("ch_2", "failed", 700, 0)],
+    ),
     "a card payment disputed and settled outside by a credit note": (
         [intent(1, "succeeded"), part(1, 1, 1000), charge(1, 1000), invoice(1, "paid", 1000),
          dispute(3, 1000, "needs_response"), credit_note(5, 1000, 1000), dispute(9, 1000, "won", what="closed")],

@@ -8,7 +8,8 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_status text := p_data ->> 'status';
+  v_status text := coalesce(p_data ->> 'status', case p_data -> 'paid' when 'true' then 'succeeded'
+                                                   when 'false' then 'failed' end);  -- until 2014-12-17
   v_amount bigint[] := payments_private.json_bigints(p_data -> 'amount', p_data -> 'amount_captured',
                                                      p_data -> 'amount_refunded');
   v_text   text[] := payments_private.json_texts(
