@@ -80,6 +80,9 @@ def test_catalogue(board: Board) -> None:
         assert [asked(board, path + of).status_code for of in ("", f"?account={B}", f"?account={A}")] == [404, 404, 200]
     assert asked(board, "catalog/products?of=x").status_code == 400
     with board.signed_in() as ada:
+        for page in ("overview", "health"):
+            shown = [ada.get(f"test/{page}?account={each}").text for each in (A, "acct_none")]
+            assert ["none yet" in text for text in shown] == [False, True], "the latest event is the account's"
         own, of_a = ada.get("test/catalogue").text, ada.get(f"test/catalogue?account={A}").text
     assert ("Of None" in own, f"Of {A}" in own, "price-archive" in own) == (True, False, True)
     assert ("Of None" in of_a, f"Of {A}" in of_a) == (False, True)
