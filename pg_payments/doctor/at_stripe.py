@@ -18,7 +18,7 @@ from pg_payments.doctor.findings import SKEW_SECONDS, Finding, Level
 from pg_payments.errors import StripeRefused
 from pg_payments.settings import Environment, Settings
 from pg_payments.stripe.client import StripeApi
-from pg_payments.stripe.pages import pages
+from pg_payments.stripe.pages import objects_of, pages
 from pg_payments.stripe.webhook_endpoints import PATH, endpoint_url, standing
 
 TIMEOUT = 8
@@ -108,7 +108,7 @@ def _endpoint(conn: Connection[Any], api: StripeApi, settings: Settings, environ
     if not settings.public_url:
         return
     url = endpoint_url(settings, environment)
-    found = [each for page in pages(api.read, PATH, {}) for each in page.data["data"] if each["url"] == url]
+    found = [each for page in pages(api.read, PATH, {}) for each in objects_of(page) if each["url"] == url]
     if not found:
         yield Finding("endpoint", "red", f"Stripe has no webhook endpoint for {url}", step, environment)
         return

@@ -16,7 +16,7 @@ from pg_payments.database import functions
 from pg_payments.database.query import Row
 from pg_payments.errors import UNSTORABLE
 from pg_payments.stripe.client import StripeAnswer, StripeApi
-from pg_payments.stripe.pages import pages
+from pg_payments.stripe.pages import objects_of, pages
 
 RETRIED = 3 * 24 * 3600
 """Seconds for which Stripe tries a live delivery again."""
@@ -49,7 +49,7 @@ def _taken_one_by_one(conn: Connection[Any], stripe: StripeApi, environment: str
         functions.ingest_stripe_event(
             conn, environment, _as_delivered(stripe, stripe.read(f"/v1/events/{listed['id']}"))
         )
-        for listed in page.data["data"]
+        for listed in objects_of(page)
         if listed["type"] in projected
     ]
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from pg_payments.errors import StripeRefused
-from pg_payments.stripe.client import StripeAnswer
+from pg_payments.stripe.client import NOT_STRIPE, StripeAnswer
 
 PAGE = 100
 """Objects a page: the most that Stripe gives."""
@@ -41,6 +41,14 @@ class OpenList:
     path: str
     asked: Mapping[str, Any]
     """Where its next page is."""
+
+
+def objects_of(page: StripeAnswer) -> list[Any]:
+    """The objects of a page. Raises `StripeRefused` for what is no page of a list."""
+    found = page.data.get("data")
+    if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
+        raise StripeRefused(NOT_STRIPE)
+    return found
 
 
 def pages(read: Read, path: str, asked: Mapping[str, Any]) -> Iterator[StripeAnswer]:

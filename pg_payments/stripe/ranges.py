@@ -23,7 +23,7 @@ from pg_payments.stripe import version2
 from pg_payments.stripe.client import StripeAnswer
 from pg_payments.stripe.deletions import is_gone
 from pg_payments.stripe.lists import LISTS
-from pg_payments.stripe.pages import PAGE, ListCutShort, next_after
+from pg_payments.stripe.pages import PAGE, ListCutShort, next_after, objects_of
 from pg_payments.stripe.reading import PacedReader, is_jsonb, reason, whole
 
 AT_ONCE = 8
@@ -129,7 +129,7 @@ class Ranges:
                     raise
                 # what the last page ended with is gone: its second is read again
                 page = self._reader.read(each.path, asked | _within(created_from, last + 1))
-            objects = page.data["data"]
+            objects = objects_of(page)
             if any(made.get("created", 0) >= _until(part) for made in objects):
                 raise ListCutShort(each.path)  # it does not heed what it is asked, and would be read without end
             following = next_after(page.data, each.path, seen)
@@ -186,7 +186,7 @@ class Ranges:
 
     def _recorded(self, part: Row, page: StripeAnswer, following: str | None, last: int | None) -> Row | None:
         """What `functions.record_page` says; None if there is something in the page that `jsonb` cannot hold."""
-        objects = page.data["data"]
+        objects = objects_of(page)
         top = objects[0].get("created") if objects else None
         texts: list[str] = []
 

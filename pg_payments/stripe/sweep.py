@@ -19,7 +19,7 @@ from pg_payments.logs import line, log
 from pg_payments.stripe import sync
 from pg_payments.stripe.client import StripeApi
 from pg_payments.stripe.missed_events import take_in
-from pg_payments.stripe.pages import pages
+from pg_payments.stripe.pages import objects_of, pages
 from pg_payments.stripe.reading import PacedReader
 
 
@@ -45,7 +45,7 @@ def sweep(conn: Connection[Any], stripe: StripeApi, environment: str, say: sync.
             missed += functions.note_swept(
                 conn, environment, [row["event_id"] for row in taken], [row["duplicate"] for row in taken], account
             )
-            read += len(page.data["data"])
+            read += len(objects_of(page))
             say("events", read)
     if began["gap"]:
         named = {"account": account} if account else {}

@@ -26,7 +26,7 @@ from pg_payments.stripe import version2
 from pg_payments.stripe.client import StripeAnswer, StripeApi
 from pg_payments.stripe.deletions import is_gone, says_it_is_gone
 from pg_payments.stripe.lists import LISTS, USUAL, List
-from pg_payments.stripe.pages import pages
+from pg_payments.stripe.pages import objects_of, pages
 from pg_payments.stripe.ranges import Say
 from pg_payments.stripe.reading import PacedReader, whole
 from pg_payments.stripe.sync import account
@@ -127,8 +127,8 @@ class _Comparison:
         )
         for page in listed:
             began = min(began, page.at or began)
-            ids.update(made["id"] for made in page.data["data"])
-            yield len(page.data["data"]), self._compared(each, page)
+            ids.update(made["id"] for made in objects_of(page))
+            yield len(objects_of(page)), self._compared(each, page)
         after: str | None = None
         while found := self._older(each.object_type, began, after):
             after = found[-1]
@@ -145,7 +145,7 @@ class _Comparison:
             newest = next(version2.pages(self._reader, each, self._sample or 1))
         else:
             newest = self._reader.read(each.path, {**each.asked, "limit": min(self._sample or 1, 100)})
-        yield len(newest.data["data"]), self._compared(each, newest)
+        yield len(objects_of(newest)), self._compared(each, newest)
         for object_id in functions.sample_objects(
             self._conn, self._environment, each.object_type, self._sample, self._account
         ):
@@ -171,7 +171,7 @@ class _Comparison:
             body = whole(self._conn, self._reader.stripe, page, [], self._reader.read)
             rows = self._different(body, page.at)
         except UNSTORABLE:
-            return [found for made in page.data["data"] for found in self._alone(each, made, page.at)]
+            return [found for made in objects_of(page) for found in self._alone(each, made, page.at)]
         return [
             Difference(row["kind"], row["table_name"], row["key"], tuple(row["fields"]), each.object_type)
             for row in rows

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pg_payments.errors import StripeRefused
 from pg_payments.stripe.client import StripeAnswer
 from pg_payments.stripe.lists import List
-from pg_payments.stripe.pages import Json, ListCutShort
+from pg_payments.stripe.pages import Json, ListCutShort, objects_of
 from pg_payments.stripe.reading import PacedReader
 
 PAGE: Final = 20
@@ -61,7 +61,7 @@ def objects(reader: PacedReader, each: List, page: StripeAnswer) -> list[StripeA
             return None
 
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="version2") as threads:
-        return [found for found in threads.map(asked, [made["id"] for made in page.data["data"]]) if found]
+        return [found for found in threads.map(asked, [made["id"] for made in objects_of(page)]) if found]
 
 
 def together(answers: Sequence[StripeAnswer], at: datetime | None) -> StripeAnswer:

@@ -33,7 +33,7 @@ from pg_payments.errors import ConfigurationError, Forbidden, StripeRefused
 from pg_payments.settings import Environment, Settings
 from pg_payments.stripe.client import StripeApi, StripeRequest
 from pg_payments.stripe.missed_events import may_be_listed, take_missed_events
-from pg_payments.stripe.pages import pages
+from pg_payments.stripe.pages import objects_of, pages
 
 PATH: Final = "/v1/webhook_endpoints"
 MAXIMUM: Final = 16
@@ -248,7 +248,7 @@ def _former(
 
 def _listed(stripe: StripeApi) -> Iterator[Endpoint]:
     for page in pages(stripe.read, PATH, {}):
-        yield from page.data["data"]
+        yield from objects_of(page)
 
 
 def _retrieved(stripe: StripeApi, endpoint_id: str) -> Endpoint | None:

@@ -19,6 +19,7 @@ from pg_payments.database import functions
 from pg_payments.database.query import Row
 from pg_payments.errors import PaymentsError, StripeRefused
 from pg_payments.stripe.client import StripeAnswer, StripeApi, StripeRequest
+from pg_payments.stripe.pages import objects_of
 
 AT_ONCE = 8
 """Pushes that one worker has under way."""
@@ -102,7 +103,7 @@ def _done(answer: StripeAnswer, request_id: str | None) -> Outcome:
 
 def _searched(stripe: StripeApi, path: str) -> Outcome:
     where, _, query = path.partition("?query=")
-    found = stripe.read(where, {"query": query, "limit": 1}).data["data"]
+    found = objects_of(stripe.read(where, {"query": query, "limit": 1}))
     if not found:
         return Outcome("not found")
     return _done(stripe.read(f"{where.removesuffix('/search')}/{found[0]['id']}"), None)

@@ -14,6 +14,7 @@ import pytest
 
 from pg_payments.database import functions
 from pg_payments.errors import InvalidRequest, PaymentsError
+from pg_payments.stripe.client import NOT_STRIPE
 from pg_payments.stripe.lists import LISTS, USUAL, lists_named
 from pg_payments.stripe.sync import lists_of, sync
 from pg_payments.worker.refresh import fetch_refreshes
@@ -214,6 +215,16 @@ def test_pages_that_come_again_end_with_a_failure_that_is_kept(
     )  # fmt: skip
     assert status(unhurried)["failed"] >= 1
     assert len(stripe.asked) < 20
+
+
+@pytest.mark.parametrize("data", [None, {}, ["cus_1"]], ids=["null", "an object", "ids alone"])
+def test_what_is_no_page_of_a_list_is_a_failure_that_is_kept(
+    unhurried: Conn, service_conn: Conn, stripe: StripeInMemory, data: Any
+) -> None:
+    stripe.answers["/v1/customers"] = [{"object": "list", "data": data, "has_more": False}]
+    row = sync(service_conn, stripe, "test")
+    assert (row["last_sync_status"], row["last_sync_error"]) == ("failed", NOT_STRIPE)
+    assert status(unhurried)["failed"] >= 1
 
 
 def test_a_list_that_fails_lets_the_others_be_read_and_the_whole_fail(
