@@ -264,7 +264,8 @@ def test_an_unreachable_stripe_leaves_an_attempt_that_can_be_repeated(
 
 
 def test_no_key_gets_into_a_message() -> None:
-    said = stripe_library.AuthenticationError("Invalid API Key provided: sk_live_abc***123 here", http_status=401)
+    message = "Invalid API Key provided: sk_live_abc***123 here"
+    said = stripe_library.AuthenticationError(message, http_status=401, json_body={"error": {"message": message}})
     assert refusal(said).message == "Invalid API Key provided: [key] here"
     assert refusal(said).status == 401
 
