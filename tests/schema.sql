@@ -3826,6 +3826,14 @@ ALTER FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with 
 
 COMMENT ON FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) IS 'Whether the lock could be had by then; it is held until the transaction ends. Tries at least once.';
 
+CREATE FUNCTION payments_private.locked_push(p_id uuid) RETURNS payments.outbox
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.locked_push(p_id uuid) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.locked_push(p_id uuid) IS 'Locks a push until the transaction ends, and returns it. Raises PY005 for an unknown id.';
+
 CREATE FUNCTION payments_private.longest_wait(p_callers_limit text DEFAULT '0'::text) RETURNS integer
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -8246,6 +8254,8 @@ REVOKE ALL ON FUNCTION payments_private.lock_secret() FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.locked_push(p_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.longest_wait(p_callers_limit text) FROM PUBLIC;
 

@@ -43,18 +43,32 @@ $$;
 comment on function payments.adopt_outbox(text) is
   'This database pushes from now on. After a restore, a copy pushes nothing until this is called; call it only where the original is gone.';
 
-create or replace function payments.retry_push(id uuid) returns text
-language plpgsql security definer  -- administrators may read the outbox, not write it
+create or replace function payments_private.locked_push(p_id uuid) returns payments.outbox
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   o payments.outbox;
 begin
-  select x.* into o from payments.outbox x where x.id = retry_push.id for update;
+  select x.* into o from payments.outbox x where x.id = p_id for update;
   if not found then
-    raise exception 'no such push' using errcode = 'PY005', detail = coalesce(retry_push.id::text, 'null'),
+    raise exception 'no such push' using errcode = 'PY005', detail = coalesce(p_id::text, 'null'),
       hint = 'Take the id from payments.outbox.';
-  elsif o.status not in ('refused', 'conflict', 'pending') then
+  end if;
+  return o;
+end
+$$;
+comment on function payments_private.locked_push(uuid) is
+  'Locks a push until the transaction ends, and returns it. Raises PY005 for an unknown id.';
+
+create or replace function payments.retry_push(id uuid) returns text
+language plpgsql security definer  -- administrators may read the outbox, not write it
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  o payments.outbox := payments_private.locked_push(retry_push.id);
+begin
+  if o.status not in ('refused', 'conflict', 'pending') then
     raise exception 'the push is %', o.status using errcode = 'PY006', detail = o.id::text,
       hint = 'Refused pushes, conflicts and waiting ones can be sent again.';
   end if;
@@ -80,13 +94,9 @@ language plpgsql security definer  -- administrators may read the outbox, not wr
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  o payments.outbox;
+  o payments.outbox := payments_private.locked_push(discard_push.id);
 begin
-  select x.* into o from payments.outbox x where x.id = discard_push.id for update;
-  if not found then
-    raise exception 'no such push' using errcode = 'PY005', detail = coalesce(discard_push.id::text, 'null'),
-      hint = 'Take the id from payments.outbox.';
-  elsif o.status not in ('refused', 'conflict', 'pending', 'paused') then
+  if o.status not in ('refused', 'conflict', 'pending', 'paused') then
     raise exception 'the push is %', o.status using errcode = 'PY006', detail = o.id::text,
       hint = 'What is being sent or was sent cannot be discarded.';
   end if;

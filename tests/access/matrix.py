@@ -645,6 +645,7 @@ INTERNALS: Final = """
     lock_secret
     lock_snapshots
     lock_until
+    locked_push
     longest_wait
     make_guard
     mark_failed

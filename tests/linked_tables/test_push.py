@@ -113,6 +113,14 @@ def test_an_update_arrives_whatever_stripe_answers(linked: Shop, stripe: StripeW
     assert statuses(linked) == ["done"]
 
 
+@pytest.mark.parametrize("command", ["retry_push", "discard_push"])
+@pytest.mark.parametrize("push", [None, "00000000-0000-4000-8000-000000000000"])
+def test_a_push_that_nobody_knows_is_refused_by_name(linked: Shop, command: str, push: str | None) -> None:
+    with pytest.raises(psycopg.Error) as refused:
+        linked.all(f"select payments.{command}(%s)", push)
+    assert (refused.value.sqlstate, refused.value.diag.message_detail) == ("PY005", push or "null")
+
+
 def test_a_refusal_is_final_and_says_stripes_words(linked: Shop, stripe: StripeWrites) -> None:
     stripe.fault = lambda path, number: "400"
     linked.all("update app.products set title = 'new'")
