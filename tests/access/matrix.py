@@ -612,6 +612,7 @@ INTERNALS: Final = """
     json_times
     jsonb_or_null
     keep_failed
+    keep_later_silence
     key_condition
     keys_by_account
     know_again
