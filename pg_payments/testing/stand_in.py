@@ -57,7 +57,8 @@ class StandIn:
                 Route("/v1/payment_intents/{id}", self._retrieve),
                 Route("/v1/charges/{id}", self._retrieve),
                 Route("/v1/events", self._list_events),
-            ]
+            ],
+            exception_handlers={404: _unrecognized},
         )
 
     # What the API does
@@ -236,6 +237,12 @@ class StandIn:
 
 class Refusal(Exception):
     """A request that Stripe would answer with 400."""
+
+
+async def _unrecognized(request: Request, _: Exception) -> Response:
+    """As Stripe answers where it has no such address, and not as a web server does."""
+    message = f"Unrecognized request URL ({request.method}: {request.url.path})."
+    return JSONResponse({"error": {"type": "invalid_request_error", "message": message}}, 404)
 
 
 async def form_of(request: Request) -> Json:
