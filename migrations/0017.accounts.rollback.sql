@@ -2,9 +2,6 @@ set local role payments_owner;
 drop view if exists payments.account_transactions;
 drop view if exists payments_private.transactions_of_own_accounts;
 delete from payments_private.open_readings where what = 'account_transactions';
-alter table payments_private.open_readings
-  drop constraint what_is_known,
-  add constraint what_is_known check (what = any ('{subscriptions,transactions,catalogue,payment_methods}'));
 drop table payments_private.connect_endpoints;
 drop table payments_private.account_keys;
 drop table payments_private.checkout_terms;

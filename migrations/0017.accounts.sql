@@ -57,10 +57,6 @@ comment on column payments.accounts.key_source is 'Which key Stripe is asked of 
 comment on column payments.accounts.masked_key is 'The stored key of its own, as it may be shown (sk_test_****4242); null: none is stored.';
 comment on column payments.accounts.created_at is 'When the row was made.';
 comment on column payments.accounts.updated_at is 'When the row was changed last.';
-alter table payments_private.open_readings
-  drop constraint what_is_known,
-  add constraint what_is_known check (
-    what = any ('{subscriptions,transactions,account_transactions,catalogue,payment_methods}'));
 create index accounts_subject_idx on payments.accounts (subject_key) where subject_key is not null;
 
 -- What was settled for an attempt when it was begun: a retry has to ask Stripe for the very same. Buyers read their
