@@ -10,8 +10,8 @@
 --   outbox    Triggers on the application's table write down what Stripe is to be told; a worker sends it.
 --
 -- Two kinds of functions are generated, one of each for a link, so that all SQL is static: guard_linked_<n> and
--- check_linked_<n> belong to payments_owner and read the anchor; touch_linked_<n> and five more
--- belong to the table's owner, have that owner's rights and no other, and may be executed by payments_owner alone.
+-- check_linked_<n> belong to payments_owner and read the anchor; touch_linked_<n> and five more belong to the table's
+-- owner, have that owner's rights and no other, and may be executed by payments_owner alone.
 -- (Postgres documentation: CREATE TRIGGER; CREATE FUNCTION, Writing SECURITY DEFINER Functions Safely.)
 
 create or replace function payments_private.anchor_for(p_environment text, p_account_id text, p_object_type text)

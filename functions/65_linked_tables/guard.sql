@@ -1,9 +1,11 @@
 -- The guard: linked columns hold what stands in the object store, and nothing else.
 --
--- Two triggers on the application's table, both fire whatever session_replication_role says:
---   zz_payments_fill_<n>   before; finds the row's object, refuses values that are not its own, fills the rest
---   payments_check_<n>     after; reads the finished row again, since a trigger of the application's may have come
--- later A value that an update leaves as it was is filled anew, not refused: that is how a change at Stripe arrives.
+-- Triggers on the application's table fire whatever session_replication_role says:
+--   zz_payments_fill_<n>                          before; finds the row's object, refuses values that are not its own,
+--                                                 fills the rest
+--   payments_check_<n>, payments_check_again_<n>  after an insert, an update; read the finished row, since a trigger
+--                                                 of the application's may have come later
+-- A value that an update leaves as it was is filled anew, not refused: that is how a change at Stripe arrives.
 
 create or replace function payments_private.refuse_linked_value(
   p_target text, p_column text, p_value text, p_object_id text

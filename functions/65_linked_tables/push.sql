@@ -364,8 +364,8 @@ comment on function payments_private.note_change_at_stripe(integer, text, jsonb,
 
 -- An event that tells of a request of ours: Stripe names its idempotency key. What we have changed there does not come
 -- back to the rows of that link, also where they have moved on meanwhile; the answer itself comes this way too. And the
--- event is an answer: it settles a push whose own is on its
--- way or got lost. A push that a worker is settling right now is left to it. (Stripe API reference: The Event object.)
+-- event is an answer: it settles a push whose own is on its way or got lost. A push that a worker is settling right now
+-- is left to it. (Stripe API reference: The Event object.)
 create or replace function payments_private.note_echo(
   p_environment text, p_account_id text, p_object_id text, p_data jsonb, p_key text, p_previous jsonb
 ) returns jsonb

@@ -1,11 +1,10 @@
--- What the package does to an application's table, it does as the table's owner, through functions that do one fixed
--- thing:
---   touch_linked_<n>   has the guard fill rows anew: those of the given objects, or those with the given matching
---   values read_linked_<n>    reads the columns that are pushed, and the id
---   write_linked_<n>   writes the id that a creation brought
---   pull_linked_<n>    writes what Stripe says of pushed columns, into the rows of an object
---   list_linked_<n>    lists the linked columns of the rows of given objects
---   fill_linked_<n>    has the guard fill all rows, some at a time
+-- What the package does to an application's table, it does as the table's owner, each function one fixed thing:
+--   touch_linked_<n>  has the guard fill rows anew: those of given objects, or those with given matching values
+--   read_linked_<n>   reads the columns that are pushed, and the id
+--   write_linked_<n>  writes the id that a creation brought
+--   pull_linked_<n>   writes what Stripe says of pushed columns, into the rows of an object
+--   list_linked_<n>   lists the linked columns of the rows of given objects
+--   fill_linked_<n>   has the guard fill all rows, some at a time
 
 -- A table that was renamed is found by its triggers until it is linked again; one that was dropped has no rows. Neither
 -- may keep Stripe's events from being stored. Its oid is not written down: a restored database has others.

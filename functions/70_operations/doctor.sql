@@ -1,6 +1,6 @@
 -- What may be wrong with an installation, as far as the database knows: one function a topic, all asked by
--- payments.doctor().
--- `pg-payments doctor` asks it too, and adds what only a program knows: files, settings, keys, its own clock.
+-- payments.doctor(). `pg-payments doctor` asks it too, and adds what only a program knows: files, settings, keys, its
+-- own clock.
 --
 -- Each returns rows of (topic, environment, level, finding, next_step): level is green, yellow (worth a look) or red
 -- (payments are wrong, late or lost until somebody does something); next_step is null where nothing is to be done.
@@ -345,7 +345,6 @@ comment on function payments_private.set_for_logins(text, text[], integer) is
   'Which logins of payments_service, or the whole database, have a setting at one of these values, or at a time limit below so many milliseconds; null for none.';
 
 -- What a dump, a restore or a copy leaves behind
--- -----------------------------------------------------------------------
 
 create or replace function payments_private.doctor_restore() returns setof payments_private.finding
 language plpgsql stable
@@ -388,7 +387,6 @@ $$;
 comment on function payments_private.doctor_restore() is 'Findings on what a restore or a copy leaves behind, for payments.doctor().';
 
 -- The connection to Stripe
--- ---------------------------------------------------------------------------------------------
 
 create or replace function payments_private.doctor_connections() returns setof payments_private.finding
 language plpgsql stable
@@ -425,7 +423,6 @@ $$;
 comment on function payments_private.doctor_connections() is 'Findings on accounts and on who may begin checkouts, for payments.doctor().';
 
 -- All of them
--- -----------------------------------------------------------------------------------------------------------
 
 create or replace function payments.doctor() returns table (topic text, environment text, level text, finding text,
     next_step text)

@@ -1,6 +1,5 @@
 -- The mirror against Stripe: stored objects with what Stripe answers. How rows of the projections compare with the
--- stored
--- objects is for payments.verify_projections(), or, for some objects only, for the same functions called here.
+-- stored objects is for payments.verify_projections(), or, for some objects only, for the same functions called here.
 
 create or replace function payments_private.differing_fields(p_stored jsonb, p_at_stripe jsonb, p_common_only boolean)
   returns text[]
