@@ -10,8 +10,7 @@ begin
   case p_what
     when 'subscriptions' then
       grant select (id, environment, subscription_id, subject_type, subject_id, status, current_period_start,
-                    current_period_end,
-                    cancel_at_period_end, cancel_at, canceled_at, trial_start, trial_end)
+                    current_period_end, cancel_at_period_end, cancel_at, canceled_at, trial_start, trial_end)
         on payments.stripe_subscriptions to payments_user;
       grant select (id, environment, subscription_item_id, subscription_id, product_id, price_id, quantity,
                     current_period_start, current_period_end)
@@ -19,8 +18,7 @@ begin
     when 'transactions' then
       grant select (id, environment, type, status, subject_type, subject_id, provider_object_type, provider_object_id,
                     provider_parent_object_type, provider_parent_object_id, amount, amount_refunded, currency,
-                    description,
-                    paid_at, failed_at, refunded_at, provider_created_at)
+                    description, paid_at, failed_at, refunded_at, provider_created_at)
         on payments.transactions to payments_user;
     when 'account_transactions' then
       grant select on payments.account_transactions, payments_private.transactions_of_own_accounts to payments_user;
@@ -31,8 +29,7 @@ begin
       grant select (id, environment, product_id, name, description, active, default_price_id)
         on payments.stripe_products to payments_user, payments_anon;
       grant select (id, environment, price_id, product_id, active, currency, unit_amount, unit_amount_decimal, type,
-                    lookup_key,
-                    billing_scheme, tax_behavior, recurring_interval, recurring_interval_count)
+                    lookup_key, billing_scheme, tax_behavior, recurring_interval, recurring_interval_count)
         on payments.stripe_prices to payments_user, payments_anon;
   end case;
 end

@@ -30,8 +30,7 @@ begin
     (begin_checkout.environment, begin_checkout.mode, begin_checkout.line_items, begin_checkout.success_url,
      begin_checkout.cancel_url,
      begin_checkout.subject_type, begin_checkout.subject_id, begin_checkout.customer_email,
-     coalesce(begin_checkout.metadata, '{}'),
-     begin_checkout.idempotency_key, begin_checkout.account_id)
+     coalesce(begin_checkout.metadata, '{}'), begin_checkout.idempotency_key, begin_checkout.account_id)
   on conflict (environment, owner_key, idempotency_key) where idempotency_key is not null do nothing
   returning * into v_row;
   if found then

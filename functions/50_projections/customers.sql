@@ -34,8 +34,7 @@ begin
          payments_private.json_text(o.data -> case o.object_type when 'customer' then 'email' else 'contact_email' end),
          payments_private.json_text(o.data -> case o.object_type when 'customer' then 'name' else 'display_name' end),
          payments_private.json_text(o.data -> case o.object_type when 'customer' then 'phone' else 'contact_phone' end),
-         o.deleted,
-         payments_private.json_object(o.data -> 'metadata'),
+         o.deleted, payments_private.json_object(o.data -> 'metadata'),
          case o.object_type when 'customer' then payments_private.json_time(o.data -> 'created')
            else payments_private.json_rfc3339(o.data -> 'created') end,
          o.observed_at

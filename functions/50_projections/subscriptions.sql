@@ -93,8 +93,7 @@ begin
           x.metadata)
          is distinct from
          (excluded.subscription_id, excluded.product_id, excluded.price_id, excluded.quantity,
-          excluded.current_period_start,
-          excluded.current_period_end, excluded.metadata);
+          excluded.current_period_start, excluded.current_period_end, excluded.metadata);
 end
 $$;
 comment on function payments_private.project_subscription_items(text, text, text[]) is
@@ -129,12 +128,10 @@ begin
     insert into payments.stripe_subscriptions as s
       (environment, account_id, subscription_id, customer_id, subject_type, subject_id, status, current_period_start,
        current_period_end, cancel_at_period_end, cancel_at, canceled_at, trial_start, trial_end, latest_invoice_id,
-       metadata,
-       synced_at)
+       metadata, synced_at)
     select p_environment, p_account, r.object_id, r.customer_id,
            payments_private.subject_type_in(r.subject_key), payments_private.subject_id_in(r.subject_key),
-           payments_private.json_text(r.d -> 'status'),
-           payments_private.period_of(r.d, 'current_period_start'),
+           payments_private.json_text(r.d -> 'status'), payments_private.period_of(r.d, 'current_period_start'),
            payments_private.period_of(r.d, 'current_period_end'),
            payments_private.json_boolean(r.d -> 'cancel_at_period_end'),
            payments_private.json_time(r.d -> 'cancel_at'),
@@ -155,8 +152,7 @@ begin
            metadata = excluded.metadata, synced_at = excluded.synced_at, updated_at = now()
      where (s.customer_id, s.subject_type, s.subject_id, s.status, s.current_period_start, s.current_period_end,
             s.cancel_at_period_end, s.cancel_at, s.canceled_at, s.trial_start, s.trial_end, s.latest_invoice_id,
-            s.metadata,
-            s.synced_at)
+            s.metadata, s.synced_at)
            is distinct from
            (excluded.customer_id, excluded.subject_type, excluded.subject_id, excluded.status,
             excluded.current_period_start, excluded.current_period_end, excluded.cancel_at_period_end,
@@ -177,6 +173,5 @@ do $$ begin
   perform payments_private.register_projection('stripe_subscriptions', '{subscription}', 'subscription_id',
                                                p_keeps_deleted => true);
   perform payments_private.register_projection('stripe_subscription_items', '{subscription}', 'subscription_item_id',
-                                               'subscription_id',
-                                               p_keeps_deleted => true);
+                                               'subscription_id', p_keeps_deleted => true);
 end $$;

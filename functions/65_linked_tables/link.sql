@@ -43,8 +43,7 @@ comment on function payments_private.wrong_link(text, text, text) is 'Raises PY0
 -- What the caller asks for, checked and completed, without its link_id.
 create or replace function payments_private.read_link(
   p_target regclass, p_kind text, p_environment text, p_by text, p_match jsonb, p_columns jsonb, p_push jsonb,
-  p_owner text,
-  p_create boolean, p_object_type text, p_account_id text, p_archive boolean
+  p_owner text, p_create boolean, p_object_type text, p_account_id text, p_archive boolean
 ) returns payments_private.linked_tables
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -229,8 +228,7 @@ create or replace function payments.link_table(
   target regclass, kind text, environment text, by text default 'id', match jsonb default '{}',
   columns jsonb default '{}',
   push jsonb default null, owner text default 'database', create_at_stripe boolean default false,
-  object_type text default null,
-  account_id text default null, archive_on_delete boolean default false
+  object_type text default null, account_id text default null, archive_on_delete boolean default false
 ) returns void
 language plpgsql security invoker  -- the caller's own right to act as the table's owner is what allows it
 set search_path = pg_catalog, pg_temp

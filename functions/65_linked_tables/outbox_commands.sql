@@ -173,5 +173,4 @@ comment on function payments.create_existing(regclass, text, integer) is
   'Puts rows without an id, which were there before the table was linked, into the outbox to be created at Stripe; returns how many. For members of payments_owner who may read the table.';
 
 grant execute on function payments.pause_outbox(text), payments.resume_outbox(text), payments.adopt_outbox(text),
-  payments.retry_push(uuid),
-  payments.discard_push(uuid) to payments_admin;
+  payments.retry_push(uuid), payments.discard_push(uuid) to payments_admin;

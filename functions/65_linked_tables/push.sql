@@ -15,8 +15,7 @@ begin
     when 'price' then array['active', 'nickname', 'lookup_key', 'tax_behavior', 'currency', 'unit_amount', 'product',
                             'recurring.interval', 'recurring.interval_count']
     when 'customer' then array['name', 'email', 'phone', 'description', 'tax_exempt', 'address.line1', 'address.line2',
-                               'address.city',
-                               'address.postal_code', 'address.state', 'address.country',
+                               'address.city', 'address.postal_code', 'address.state', 'address.country',
                                'invoice_settings.default_payment_method']
     when 'payment_intent' then array['description', 'receipt_email']
     else array['description'] end;

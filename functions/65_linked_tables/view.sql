@@ -2,8 +2,7 @@
 
 create or replace view payments.linked_tables with (security_invoker = true) as
   select l.link_id, l.target, l.kind, l.object_type, l.environment, l.account_id, l.found_by as by, l.match, l.columns,
-         l.push, l.owner,
-         l.create_at_stripe, l.filled,
+         l.push, l.owner, l.create_at_stripe, l.filled,
          greatest(c.reltuples, 0)::bigint as rows,
          (select count(*) from payments.outbox o where o.link_id = l.link_id
              and o.status = any ('{pending,claimed,paused}')) as pending,
