@@ -33,7 +33,8 @@ from tests.support.servers import (
     required_versions,
     servers_are_given,
 )
-from tests.support.site import admin_shop_url, bring_application
+from tests.support.site import admin_shop_url, bring_application, shop_url
+from tests.support.stripe_events import StripeEvents, served_account
 
 SOURCES = find_sources()
 _RUNNING: list[Server] = []
@@ -201,6 +202,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def account(impatient: None) -> Iterator[StripeEvents]:
+    """An account at Stripe that can be asked."""
+    with served_account() as made:
+        yield made
+
+
+@pytest.fixture
 def service_url(server: Server, database_url: str, conn: psycopg.Connection[Row]) -> str:
     """URI of ``database_url`` for a role that is a member of ``payments_service`` and nothing else."""
     return server.url(conn.info.dbname, server.login("test_service", "payments_service"))
@@ -210,6 +218,13 @@ def service_url(server: Server, database_url: str, conn: psycopg.Connection[Row]
 def keys_url(server: Server, conn: psycopg.Connection[Row]) -> str:
     """URI of ``database_url`` for a role that may replace keys besides: a member of ``payments_keys`` too."""
     return server.url(conn.info.dbname, server.login("test_keys", "payments_service", "payments_keys"))
+
+
+@pytest.fixture
+def users_url(server: Server, conn: psycopg.Connection[Row]) -> str:
+    """URI of ``database_url`` with the demo's application in it, for a server that serves users and guests only."""
+    bring_application(conn)
+    return shop_url(server, conn.info.dbname)
 
 
 @pytest.fixture

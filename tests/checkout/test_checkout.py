@@ -21,30 +21,22 @@ from pg_payments.checkout import start_checkout, start_portal_session
 from pg_payments.database import functions
 from pg_payments.errors import StripeRefused
 from pg_payments.stripe.client import StripeApi, create_checkout_session, refusal
-from tests.support.servers import Server
-from tests.support.site import ADA, WEB, Site, bring_application, running_site, shop_url, token
+from tests.support.site import ADA, WEB, Site, running_site, token
 
 Row = dict[str, Any]
 CALLER = Caller("authenticated", json.dumps({"sub": ADA, "role": "authenticated"}), guest=False)
 
 
 @pytest.fixture
-def shop(server: Server, conn: psycopg.Connection[Row]) -> str:
-    """What a site on this test's database logs in with."""
-    bring_application(conn)
-    return shop_url(server, conn.info.dbname)
-
-
-@pytest.fixture
-def site(shop: str) -> Iterator[Site]:
-    with running_site(shop) as running:
+def site(users_url: str) -> Iterator[Site]:
+    with running_site(users_url) as running:
         yield running
 
 
 @pytest.fixture
-def pool(shop: str) -> Iterator[ConnectionPool[psycopg.Connection[Any]]]:
+def pool(users_url: str) -> Iterator[ConnectionPool[psycopg.Connection[Any]]]:
     """One connection."""
-    with ConnectionPool(shop, min_size=1, max_size=1, open=True) as one:
+    with ConnectionPool(users_url, min_size=1, max_size=1, open=True) as one:
         yield one
 
 
@@ -72,7 +64,7 @@ def as_sql(wish: Row) -> Row:
     }
 
 
-def break_off_before_finish(shop: str, site: Site, wish: Row) -> str:
+def break_off_before_finish(users_url: str, site: Site, wish: Row) -> str:
     """Another process is killed once Stripe has answered it: the id of the session that nobody recorded."""
     program = """
 import json, os, signal, sys
@@ -91,7 +83,7 @@ caller = Caller("authenticated", claims, guest=False)
 with ConnectionPool(url, min_size=1) as pool:
     checkout.start_checkout(pool, DiesAnswered("sk_test_x", base), caller, **json.loads(request))
 """
-    arguments = [shop, site.stand_in.base_url, CALLER.claims, json.dumps(as_sql(wish))]
+    arguments = [users_url, site.stand_in.base_url, CALLER.claims, json.dumps(as_sql(wish))]
     died = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
     assert died.returncode == -9, died.stderr
     return died.stdout.strip()
@@ -100,9 +92,11 @@ with ConnectionPool(url, min_size=1) as pool:
 # It heals
 
 
-def test_a_retry_finishes_what_a_killed_process_began(shop: str, site: Site, conn: psycopg.Connection[Row]) -> None:
+def test_a_retry_finishes_what_a_killed_process_began(
+    users_url: str, site: Site, conn: psycopg.Connection[Row]
+) -> None:
     wish = site.wish()
-    session_id = break_off_before_finish(shop, site, wish)
+    session_id = break_off_before_finish(users_url, site, wish)
     assert (attempt(conn)["status"], attempt(conn)["checkout_session_id"]) == ("initialized", None)
 
     answer = site.post("checkout-sessions", wish, token())
@@ -111,9 +105,11 @@ def test_a_retry_finishes_what_a_killed_process_began(shop: str, site: Site, con
     assert attempt(conn)["status"] == "open"
 
 
-def test_the_webhook_finishes_what_a_killed_process_began(shop: str, site: Site, conn: psycopg.Connection[Row]) -> None:
+def test_the_webhook_finishes_what_a_killed_process_began(
+    users_url: str, site: Site, conn: psycopg.Connection[Row]
+) -> None:
     wish = site.wish()
-    session_id = break_off_before_finish(shop, site, wish)
+    session_id = break_off_before_finish(users_url, site, wish)
     site.stand_in.customer_pays(session_id)
     assert {site.deliver(body).status_code for body in site.stand_in.take_events()} == {200}
     row = attempt(conn)
@@ -127,10 +123,10 @@ def test_the_webhook_finishes_what_a_killed_process_began(shop: str, site: Site,
 
 
 def test_a_retry_is_the_same_request_though_the_customer_became_known(
-    shop: str, site: Site, conn: psycopg.Connection[Row]
+    users_url: str, site: Site, conn: psycopg.Connection[Row]
 ) -> None:
     wish = site.wish()
-    session_id = break_off_before_finish(shop, site, wish)
+    session_id = break_off_before_finish(users_url, site, wish)
     other = site.checkout(token()).json()["checkoutSession"]
     site.stand_in.customer_pays(other["checkoutSessionId"])
     assert {site.deliver(body).status_code for body in site.stand_in.take_events()} == {200}
@@ -169,14 +165,14 @@ def test_racing_requests_under_one_key_are_one_checkout(site: Site, conn: psycop
 # It holds no connection while Stripe thinks
 
 
-def test_while_stripe_thinks_the_only_connection_serves_others(shop: str, conn: psycopg.Connection[Row]) -> None:
+def test_while_stripe_thinks_the_only_connection_serves_others(users_url: str, conn: psycopg.Connection[Row]) -> None:
     asked, may_answer = threading.Event(), threading.Event()
 
     async def think(_: str) -> None:
         asked.set()
         await asyncio.to_thread(may_answer.wait, 20)
 
-    with running_site(shop, pool_size=1) as site, ThreadPoolExecutor(1) as background:
+    with running_site(users_url, pool_size=1) as site, ThreadPoolExecutor(1) as background:
         wish = site.wish()
         site.stand_in.before_answer = think
         waiting = background.submit(site.post, "checkout-sessions", wish, token())

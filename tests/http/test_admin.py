@@ -14,18 +14,7 @@ from pg_payments.database import functions
 from tests.stripe_simulator.merchant import Merchant
 from tests.stripe_simulator.projections import ingest
 from tests.stripe_simulator.shop import shop
-from tests.support.servers import Server
-from tests.support.site import (
-    ADMIN_KEY,
-    ADMIN_ROLE,
-    WEB,
-    Site,
-    admin_shop_url,
-    bring_application,
-    running_site,
-    shop_url,
-    token,
-)
+from tests.support.site import ADMIN_KEY, ADMIN_ROLE, WEB, Site, running_site, token
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -49,9 +38,8 @@ UNKNOWN: Row = {
 
 
 @pytest.fixture
-def site(server: Server, conn: Conn) -> Iterator[Site]:
-    bring_application(conn)
-    with running_site(admin_shop_url(server, conn.info.dbname), **SETTINGS) as running:
+def site(admin_url: str) -> Iterator[Site]:
+    with running_site(admin_url, **SETTINGS) as running:
         yield running
 
 
@@ -84,24 +72,21 @@ def test_only_administrators_get_in(site: Site, method: str, path: str) -> None:
         assert site.ask_as_admin(method, path, **headers).status_code == 200
 
 
-def test_without_a_key_set_no_key_opens(server: Server, conn: Conn) -> None:
-    bring_application(conn)
-    with running_site(admin_shop_url(server, conn.info.dbname)) as site:
+def test_without_a_key_set_no_key_opens(admin_url: str) -> None:
+    with running_site(admin_url) as site:
         assert site.ask_as_admin("GET", "status").status_code == 401
         assert site.ask_as_admin("GET", "status", **{"X-API-Key": ""}).status_code == 401
 
 
-def test_a_server_that_is_no_administrator_refuses(server: Server, conn: Conn) -> None:
-    bring_application(conn)
-    with running_site(shop_url(server, conn.info.dbname), **SETTINGS) as site:
+def test_a_server_that_is_no_administrator_refuses(users_url: str) -> None:
+    with running_site(users_url, **SETTINGS) as site:
         answer = site.ask_as_admin("GET", "status")
     assert (answer.status_code, answer.json()["error"]) == (403, "FORBIDDEN")
     assert "payments_admin" in answer.json()["message"]
 
 
-def test_an_administrator_leaves_nothing_behind_on_the_connection(server: Server, conn: Conn) -> None:
-    bring_application(conn)
-    with running_site(admin_shop_url(server, conn.info.dbname), pool_size=1, **SETTINGS) as site:
+def test_an_administrator_leaves_nothing_behind_on_the_connection(admin_url: str) -> None:
+    with running_site(admin_url, pool_size=1, **SETTINGS) as site:
         assert site.ask_as_admin("GET", "status").status_code == 200
         assert site.checkout(token()).status_code == 201
         refused = site.checkout(token("another"))

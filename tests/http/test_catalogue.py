@@ -18,16 +18,7 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from pg_payments.testing import objects
-from tests.support.servers import Server
-from tests.support.site import (
-    ADMIN_KEY,
-    ADMIN_ROLE,
-    Site,
-    bring_application,
-    running_site,
-    shop_url,
-    token,
-)
+from tests.support.site import ADMIN_KEY, ADMIN_ROLE, Site, running_site, token
 from tests.support.stripe_catalogue import Write
 
 Row = dict[str, Any]
@@ -122,9 +113,8 @@ def test_an_administrators_token_is_as_good_as_the_key(site: Site) -> None:
     assert shown == {"product": made, "prices": []}
 
 
-def test_a_server_that_is_no_administrator_refuses(server: Server, conn: Conn) -> None:
-    bring_application(conn)
-    with running_site(shop_url(server, conn.info.dbname), **SETTINGS) as site:
+def test_a_server_that_is_no_administrator_refuses(users_url: str) -> None:
+    with running_site(users_url, **SETTINGS) as site:
         assert refused(ask(site, "POST", "/products", {"name": "Tea"}))[:2] == (403, "FORBIDDEN")
         assert site.stand_in.catalogue.writes == []
 

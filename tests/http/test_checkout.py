@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
 from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
@@ -15,17 +14,9 @@ import stripe as stripe_library
 
 from pg_payments.database import functions
 from pg_payments.http.routes.users import GUEST_HEADER
-from tests.support.servers import Server
-from tests.support.site import ADA, BOB, WEB, Site, bring_application, running_site, shop_url, token
+from tests.support.site import ADA, BOB, WEB, Site, running_site, token
 
 Row = dict[str, Any]
-
-
-@pytest.fixture
-def site(server: Server, conn: psycopg.Connection[Row]) -> Iterator[Site]:
-    bring_application(conn)
-    with running_site(shop_url(server, conn.info.dbname)) as running:
-        yield running
 
 
 def attempts(conn: psycopg.Connection[Row]) -> list[Row]:
@@ -153,9 +144,8 @@ def test_an_unknown_environment_is_refused(site: Site) -> None:
     assert (answer.status_code, answer.json()["error"]) == (400, "INVALID_REQUEST")
 
 
-def test_a_body_over_the_limit_is_refused(server: Server, conn: psycopg.Connection[Row]) -> None:
-    bring_application(conn)
-    with running_site(shop_url(server, conn.info.dbname), max_body_bytes=1000) as site:
+def test_a_body_over_the_limit_is_refused(users_url: str) -> None:
+    with running_site(users_url, max_body_bytes=1000) as site:
         answer = site.checkout(token(), metadata={"long": "x" * 1000})
     assert (answer.status_code, answer.json()["error"]) == (413, "BODY_TOO_LARGE")
 

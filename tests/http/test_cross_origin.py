@@ -21,19 +21,7 @@ from pg_payments.demo.serving import loopback_socket, served
 from pg_payments.http.application import create_app
 from pg_payments.http.routes.users import GUEST_HEADER
 from tests.http.test_webhooks import an_event
-from tests.support.servers import Server
-from tests.support.site import (
-    ADA,
-    ADMIN_KEY,
-    BOB,
-    WEB,
-    Site,
-    admin_shop_url,
-    bring_application,
-    running_site,
-    site_settings,
-    token,
-)
+from tests.support.site import ADA, ADMIN_KEY, BOB, WEB, Site, running_site, site_settings, token
 from tests.support.tools import command
 
 Row = dict[str, Any]
@@ -61,10 +49,8 @@ def without_database() -> Iterator[Site]:
 
 
 @pytest.fixture
-def site(server: Server, conn: Conn) -> Iterator[Site]:
-    bring_application(conn)
-    url = admin_shop_url(server, conn.info.dbname)
-    with running_site(url, cors_origins=OPEN, admin_api_key=SecretStr(ADMIN_KEY)) as running:
+def site(admin_url: str) -> Iterator[Site]:
+    with running_site(admin_url, cors_origins=OPEN, admin_api_key=SecretStr(ADMIN_KEY)) as running:
         yield running
 
 

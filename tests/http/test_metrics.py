@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.http.test_webhooks import an_event
-from tests.support.servers import Server
-from tests.support.site import WEB, Site, bring_application, running_site, shop_url
+from tests.support.site import WEB, Site, running_site
 
 Row = dict[str, Any]
-
-
-@pytest.fixture
-def site(server: Server, conn: psycopg.Connection[Row]) -> Iterator[Site]:
-    bring_application(conn)
-    with running_site(shop_url(server, conn.info.dbname)) as running:
-        yield running
 
 
 def metrics(site: Site) -> dict[tuple[str, ...], float]:

@@ -29,17 +29,7 @@ from pg_payments.http.openapi import OPERATIONS, document
 from pg_payments.stripe import sync
 from tests.stripe_simulator.merchant import Merchant
 from tests.stripe_simulator.projections import ingest
-from tests.support.servers import Server
-from tests.support.site import (
-    ADMIN_KEY,
-    WEB,
-    Site,
-    admin_shop_url,
-    bring_application,
-    running_site,
-    site_settings,
-    token,
-)
+from tests.support.site import ADMIN_KEY, WEB, Site, running_site, site_settings, token
 
 Row = dict[str, Any]
 
@@ -52,18 +42,16 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 
 @pytest.fixture
-def site(server: Server, conn: psycopg.Connection[Row], monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(admin_url: str, conn: psycopg.Connection[Row], monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr(sync.PATIENCE, "sleep", lambda seconds: None)
-    bring_application(conn)
     merchant = Merchant("openapi")
     product = merchant.make_product()
     price, plan = merchant.make_price(product, 1500), merchant.make_price(product, 900, "usd", "month")
     merchant.refund(merchant.checkout(price, ("user", "ada"), "paid"), 500)
     merchant.checkout_subscription(plan, ("user", "bob"))
     ingest(conn, merchant.events)
-    url = admin_shop_url(server, conn.info.dbname)
     with running_site(
-        url, admin_api_key=SecretStr(ADMIN_KEY), master_key=SecretStr(MASTER), public_url="https://shop.example"
+        admin_url, admin_api_key=SecretStr(ADMIN_KEY), master_key=SecretStr(MASTER), public_url="https://shop.example"
     ) as running:
         yield running
 

@@ -35,7 +35,6 @@ from tests.support.site import (
     admin_shop_url,
     bring_application,
     running_site,
-    shop_url,
     token,
 )
 from tests.support.tools import command
@@ -49,9 +48,8 @@ SETTINGS: dict[str, Any] = {"admin_api_key": SecretStr(ADMIN_KEY)}
 
 
 @pytest.fixture
-def site(server: Server, conn: Conn) -> Iterator[Site]:
-    bring_application(conn)
-    with running_site(admin_shop_url(server, conn.info.dbname), **SETTINGS) as running:
+def site(admin_url: str) -> Iterator[Site]:
+    with running_site(admin_url, **SETTINGS) as running:
         yield running
 
 
@@ -214,10 +212,8 @@ def test_our_key_is_not_the_callers_fault(site: Site, caplog: pytest.LogCaptureF
     assert admin.json()["message"].endswith("Expired API Key provided: [key]")
 
 
-def test_an_environment_without_a_key_names_the_setting(server: Server, conn: Conn) -> None:
-    bring_application(conn)
-    url = admin_shop_url(server, conn.info.dbname)
-    with running_site(url, stripe_live_secret_key=None, stripe_test_secret_key=None, **SETTINGS) as site:
+def test_an_environment_without_a_key_names_the_setting(admin_url: str) -> None:
+    with running_site(admin_url, stripe_live_secret_key=None, stripe_test_secret_key=None, **SETTINGS) as site:
         answers = {
             "STRIPE_LIVE_SECRET_KEY": [
                 site.post("checkout-sessions", site.wish(), token(), "live"),
@@ -250,9 +246,8 @@ def test_a_login_that_may_not_act_as_a_caller_is_no_callers_fault(server: Server
 # Busy is not dead
 
 
-def test_a_busy_pool_is_not_a_dead_database(server: Server, conn: Conn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_pool_is_not_a_dead_database(users_url: str, conn: Conn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "WAIT", 0.2)
-    bring_application(conn)
     conn.execute("create table public.held (); alter table public.held owner to payments_owner")
     conn.execute(
         """create function public.wait() returns trigger language plpgsql security definer set search_path = '' as $$
@@ -261,8 +256,8 @@ def test_a_busy_pool_is_not_a_dead_database(server: Server, conn: Conn, monkeypa
              for each row execute function public.wait()"""
     )
     with (
-        running_site(shop_url(server, conn.info.dbname), pool_size=1) as site,
-        psycopg.connect(server.url(conn.info.dbname)) as holder,
+        running_site(users_url, pool_size=1) as site,
+        psycopg.connect(conn.info.dsn) as holder,
     ):
         holder.execute("lock table public.held in access exclusive mode")
         waiting = threading.Thread(target=site.checkout, args=(token(),))

@@ -10,10 +10,10 @@ import pytest
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
-from pg_payments.demo.serving import address_of, loopback_socket, served
 from pg_payments.errors import ConfigurationError, StripeRefused
 from pg_payments.settings import Settings
 from pg_payments.stripe.client import StripeApi, StripeRequest, create_checkout_session
+from tests.support.serving import served_at
 
 PLATFORM, A, B, C = "acct_platform", "acct_1A", "acct_2B", "acct_3C"
 KEYS = {"sk_test_platform": PLATFORM, "sk_test_a": A, "sk_test_b": B}
@@ -40,10 +40,8 @@ class Stripe:
 
 @pytest.fixture
 def stripe() -> Iterator[Stripe]:
-    with loopback_socket() as bound:
-        made = Stripe(address_of(bound))
-        with served(made, bound):
-            yield made
+    with served_at(Stripe) as made:
+        yield made
 
 
 def api(stripe: Stripe, **keys: str) -> StripeApi:

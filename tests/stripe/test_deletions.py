@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -13,15 +12,9 @@ from pg_payments.database import functions
 from pg_payments.stripe.client import StripeApi
 from pg_payments.stripe.sync import sync
 from tests.stripe_simulator.shop import shop
-from tests.support.stripe_events import StripeEvents, served_account
+from tests.support.stripe_events import StripeEvents
 
 Conn = psycopg.Connection[dict[str, Any]]
-
-
-@pytest.fixture
-def account(impatient: None) -> Iterator[StripeEvents]:
-    with served_account() as made:
-        yield made
 
 
 @pytest.fixture

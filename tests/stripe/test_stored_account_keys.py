@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from pg_payments.cli.main import app
 from pg_payments.database import functions
-from pg_payments.demo.serving import address_of, loopback_socket, served
+from pg_payments.demo.serving import loopback_socket, served
 from pg_payments.doctor.checks import Patient, keys
 from pg_payments.encryption import Vault
 from pg_payments.errors import (
@@ -34,6 +34,7 @@ from pg_payments.worker.accounts import Accounts
 from pg_payments.worker.outbox import send_pushes
 from tests.stripe_simulator.events import event
 from tests.stripe_simulator.shop import shop
+from tests.support.serving import served_at
 from tests.support.site import Site, site_settings, token
 from tests.support.stripe_events import StripeEvents
 from tests.support.tools import command
@@ -78,10 +79,8 @@ class Stripe:
 
 @pytest.fixture
 def stripe() -> Iterator[Stripe]:
-    with loopback_socket() as bound:
-        made = Stripe(address_of(bound))
-        with served(made, bound):
-            yield made
+    with served_at(Stripe) as made:
+        yield made
 
 
 @pytest.fixture

@@ -110,13 +110,19 @@ class PaymentIntent:
 
 
 @dataclass
-class Refund:
+class Return:
+    """Money that leaves again, all or part of what a charge took."""
+
     id: str
     charge: str
     amount: int
     currency: str
     created: int
     payment_intent: str | None = None
+
+
+@dataclass
+class Refund(Return):
     status: str = "succeeded"
     reason: str | None = "requested_by_customer"
     failure_reason: str | None = None
@@ -126,13 +132,7 @@ class Refund:
 
 
 @dataclass
-class Dispute:
-    id: str
-    charge: str
-    amount: int
-    currency: str
-    created: int
-    payment_intent: str | None = None
+class Dispute(Return):
     status: str = "needs_response"
     reason: str = "fraudulent"
 

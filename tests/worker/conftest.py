@@ -1,21 +1,13 @@
-"""An account at Stripe, and what a worker needs to reach it."""
+"""What a worker needs to reach an account at Stripe."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import pytest
 
 from pg_payments.stripe.client import StripeApi
-from tests.support.stripe_events import StripeEvents, served_account
+from tests.support.stripe_events import StripeEvents
 
 KEY = "sk_test_of_the_shop"
-
-
-@pytest.fixture
-def account(impatient: None) -> Iterator[StripeEvents]:
-    with served_account() as made:
-        yield made
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import psycopg
 import pytest
 
 from pg_payments.database import functions
-from pg_payments.demo.serving import address_of, loopback_socket, served
 from pg_payments.errors import PaymentsError
 from pg_payments.settings import Settings
 from pg_payments.stripe.client import StripeApi
@@ -23,6 +22,7 @@ from pg_payments.worker.runner import Worker
 from tests.stripe_simulator.events import event
 from tests.stripe_simulator.projections import ingest_batch
 from tests.stripe_simulator.shop import shop
+from tests.support.serving import served_at
 from tests.support.stripe_events import StripeEvents
 from tests.support.tools import command
 
@@ -53,10 +53,8 @@ class Platform(StripeEvents):
 
 @pytest.fixture
 def platform(impatient: None) -> Iterator[Platform]:
-    with loopback_socket() as bound:
-        made = Platform(address_of(bound))
-        with served(made, bound):
-            yield made
+    with served_at(Platform) as made:
+        yield made
 
 
 @pytest.fixture
