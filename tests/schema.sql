@@ -1639,8 +1639,7 @@ ALTER FUNCTION payments_private.allow_link(p_link integer, p_object_id text) OWN
 COMMENT ON FUNCTION payments_private.allow_link(p_link integer, p_object_id text) IS 'Raises PY011 where the caller may not link a row to an object.';
 
 CREATE FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_facts[]) RETURNS bigint
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.amount_given_back(p_parts payments_private.payment_facts[]) OWNER TO payments_owner;
 
@@ -1899,8 +1898,7 @@ ALTER FUNCTION payments_private.attempt_has_another_object() OWNER TO payments_o
 COMMENT ON FUNCTION payments_private.attempt_has_another_object() IS 'Fills the rows of a checkout attempt that Stripe has answered.';
 
 CREATE FUNCTION payments_private.attempt_named_in(p_metadata jsonb) RETURNS uuid
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.attempt_named_in(p_metadata jsonb) OWNER TO payments_owner;
 
@@ -1979,8 +1977,7 @@ ALTER FUNCTION payments_private.bills_of(p_group payments_private.payment_facts[
 COMMENT ON FUNCTION payments_private.bills_of(p_group payments_private.payment_facts[]) IS 'For each member of a group the bill (type:id) that it tells of.';
 
 CREATE FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean) OWNER TO payments_owner;
 
@@ -2036,8 +2033,7 @@ ALTER FUNCTION payments_private.changed_there(p_base jsonb, p_wanted jsonb, p_fo
 COMMENT ON FUNCTION payments_private.changed_there(p_base jsonb, p_wanted jsonb, p_found jsonb) IS 'Returns the parameters that Stripe''s side alone has changed.';
 
 CREATE FUNCTION payments_private.charge_facts(p_data jsonb, o payments_private.payment_facts) RETURNS payments_private.payment_facts
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE;
 
 ALTER FUNCTION payments_private.charge_facts(p_data jsonb, o payments_private.payment_facts) OWNER TO payments_owner;
 
@@ -2124,8 +2120,7 @@ ALTER FUNCTION payments_private.check_terms(p_charge_type text, p_open_to text, 
 COMMENT ON FUNCTION payments_private.check_terms(p_charge_type text, p_open_to text, p_fee_percent numeric, p_fee_amount bigint, p_fee_currency text, p_on_behalf_of boolean) IS 'Raises PY001 for terms under which nothing can be sold.';
 
 CREATE FUNCTION payments_private.check_that_triggers_fire() RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.check_that_triggers_fire() OWNER TO payments_owner;
 
@@ -2180,8 +2175,7 @@ ALTER FUNCTION payments_private.claim_push(o payments.outbox, p_lease interval) 
 COMMENT ON FUNCTION payments_private.claim_push(o payments.outbox, p_lease interval) IS 'Claims a push and completes it; returns whether there is something to ask Stripe. What raises is refused with the error.';
 
 CREATE FUNCTION payments_private.claim_told(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_changed boolean, p_newest payments_private.snapshot, OUT customer text, OUT subjects text[]) RETURNS record
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.claim_told(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_changed boolean, p_newest payments_private.snapshot, OUT customer text, OUT subjects text[]) OWNER TO payments_owner;
 
@@ -2220,8 +2214,7 @@ ALTER FUNCTION payments_private.columns_of_kind(p_kind text) OWNER TO payments_o
 COMMENT ON FUNCTION payments_private.columns_of_kind(p_kind text) IS 'Returns the columns of a kind of link with the path of each in Stripe''s object; null for kind object.';
 
 CREATE FUNCTION payments_private.commit_durably() RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.commit_durably() OWNER TO payments_owner;
 
@@ -2370,24 +2363,21 @@ ALTER FUNCTION payments_private.customer_at(p_environment text, p_account text, 
 COMMENT ON FUNCTION payments_private.customer_at(p_environment text, p_account text, p_subject_type text, p_subject_id text) IS 'A subject''s customer at an account (null: the environment''s own): the mapped one, else at a connected account that of its latest completed attempt there; null if there is none.';
 
 CREATE FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) RETURNS text
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text) IS 'The customer that stands for a billing subject and is not deleted, or null.';
 
 CREATE FUNCTION payments_private.customer_type(p_customer_id text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.customer_type(p_customer_id text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.customer_type(p_customer_id text) IS 'The type of object that a customer is, by its id.';
 
 CREATE FUNCTION payments_private.customers_of_nobody(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) RETURNS text[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.customers_of_nobody(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
@@ -2674,8 +2664,7 @@ ALTER FUNCTION payments_private.environment_or_fail(p_environment text) OWNER TO
 COMMENT ON FUNCTION payments_private.environment_or_fail(p_environment text) IS 'The environment, or PY001 when it is neither test nor live.';
 
 CREATE FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) RETURNS payments_private.snapshot
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb) OWNER TO payments_owner;
 
@@ -2741,16 +2730,14 @@ ALTER FUNCTION payments_private.extract_again(p_environment text, p_account text
 COMMENT ON FUNCTION payments_private.extract_again(p_environment text, p_account text, p_object_type text, p_ids text[]) IS 'Reads what stored objects say of payments again.';
 
 CREATE FUNCTION payments_private.extract_payment_facts(p_account text, p_object_type text, p_data jsonb) RETURNS payments_private.payment_facts
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.extract_payment_facts(p_account text, p_object_type text, p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.extract_payment_facts(p_account text, p_object_type text, p_data jsonb) IS 'What a snapshot says of its payment.';
 
 CREATE FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) RETURNS payments_private.payment_facts
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) OWNER TO payments_owner;
 
@@ -2965,8 +2952,7 @@ ALTER FUNCTION payments_private.function_lookup(p_name text) OWNER TO payments_o
 COMMENT ON FUNCTION payments_private.function_lookup(p_name text) IS 'The body of the lookup of a subject type that an application''s function tells of.';
 
 CREATE FUNCTION payments_private.further_references(p_environment text, p_account text, p_references text[], p_customers text[]) RETURNS text[]
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.further_references(p_environment text, p_account text, p_references text[], p_customers text[]) OWNER TO payments_owner;
 
@@ -3032,8 +3018,7 @@ ALTER FUNCTION payments_private.group_members(p_environment text, p_account text
 COMMENT ON FUNCTION payments_private.group_members(p_environment text, p_account text, p_references text[]) IS 'The members of the groups that each of the given references is in.';
 
 CREATE FUNCTION payments_private.group_rank(p_reference text) RETURNS integer
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.group_rank(p_reference text) OWNER TO payments_owner;
 
@@ -3051,8 +3036,7 @@ ALTER FUNCTION payments_private.group_representatives(p_environment text, p_acco
 COMMENT ON FUNCTION payments_private.group_representatives(p_environment text, p_account text, p_references text[]) IS 'Those of the given references that are the first stored object of their group.';
 
 CREATE FUNCTION payments_private.groups_of(p_environment text, p_account text, p_references text[]) RETURNS text[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.groups_of(p_environment text, p_account text, p_references text[]) OWNER TO payments_owner;
 
@@ -3083,24 +3067,21 @@ ALTER FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) OWNER
 COMMENT ON FUNCTION payments_private.had_values(p_data jsonb, p_previous jsonb) IS 'Whether an object shows all the values that another event calls previous.';
 
 CREATE FUNCTION payments_private.has_facts(p_object_type text) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.has_facts(p_object_type text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.has_facts(p_object_type text) IS 'Whether payments are computed from objects of this type.';
 
 CREATE FUNCTION payments_private.has_part_off_stripe(p_group payments_private.payment_facts[]) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.has_part_off_stripe(p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.has_part_off_stripe(p_group payments_private.payment_facts[]) IS 'Whether anything of a group says that it was paid, or partly paid, outside of Stripe.';
 
 CREATE FUNCTION payments_private.has_several_bills(p_group payments_private.payment_facts[]) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.has_several_bills(p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
@@ -3289,8 +3270,7 @@ ALTER FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_privat
 COMMENT ON FUNCTION payments_private.invoice_purchase(p_data jsonb, o payments_private.payment_facts) IS 'Product and price of the main line; all that were bought where there are several lines.';
 
 CREATE FUNCTION payments_private.is_customer(p_object_type text, p_data jsonb) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.is_customer(p_object_type text, p_data jsonb) OWNER TO payments_owner;
 
@@ -3305,8 +3285,7 @@ ALTER FUNCTION payments_private.is_deauthorized(p_environment text, p_account te
 COMMENT ON FUNCTION payments_private.is_deauthorized(p_environment text, p_account text) IS 'Whether an account has withdrawn its access, so that nothing is asked of it; never for the one behind the key ('''').';
 
 CREATE FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb) OWNER TO payments_owner;
 
@@ -3416,72 +3395,63 @@ ALTER FUNCTION payments_private.is_volume_followed(p_environment text, p_account
 COMMENT ON FUNCTION payments_private.is_volume_followed(p_environment text, p_account text) IS 'Whether all transactions that now run note which hours of this volume they change; enters it to be followed, if it is not.';
 
 CREATE FUNCTION payments_private.items_of(p_subscription jsonb) RETURNS TABLE(item_id text, d jsonb)
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE;
 
 ALTER FUNCTION payments_private.items_of(p_subscription jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.items_of(p_subscription jsonb) IS 'The items of a subscription, with their ids.';
 
 CREATE FUNCTION payments_private.join_group(p_environment text, p_account text, p_reference text, p_refs text[], p_group text) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.join_group(p_environment text, p_account text, p_reference text, p_refs text[], p_group text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.join_group(p_environment text, p_account text, p_reference text, p_refs text[], p_group text) IS 'The group of an object with these references; other groups among them go over to it. p_group: its group so far, null for an object that has no row.';
 
 CREATE FUNCTION payments_private."json_array"(p_value jsonb) RETURNS jsonb
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private."json_array"(p_value jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private."json_array"(p_value jsonb) IS 'A JSON array; anything else is an empty one.';
 
 CREATE FUNCTION payments_private.json_bigint(p_value jsonb) RETURNS bigint
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.json_bigint(p_value jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.json_bigint(p_value jsonb) IS 'A JSON integer of at most 18 digits; anything else, fractions included, is null.';
 
 CREATE FUNCTION payments_private.json_bigints(VARIADIC p_values jsonb[]) RETURNS bigint[]
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.json_bigints(VARIADIC p_values jsonb[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.json_bigints(VARIADIC p_values jsonb[]) IS 'json_bigint of each.';
 
 CREATE FUNCTION payments_private.json_boolean(p_value jsonb) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.json_boolean(p_value jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.json_boolean(p_value jsonb) IS 'A JSON boolean; anything else is null.';
 
 CREATE FUNCTION payments_private.json_id(p_value jsonb) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.json_id(p_value jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.json_id(p_value jsonb) IS 'The id behind an expandable field, which is an id or an object (Stripe API reference, Expanding Responses).';
 
 CREATE FUNCTION payments_private.json_ids(VARIADIC p_values jsonb[]) RETURNS text[]
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.json_ids(VARIADIC p_values jsonb[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.json_ids(VARIADIC p_values jsonb[]) IS 'json_id of each.';
 
 CREATE FUNCTION payments_private."json_object"(p_value jsonb) RETURNS jsonb
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private."json_object"(p_value jsonb) OWNER TO payments_owner;
 
@@ -3504,32 +3474,28 @@ ALTER FUNCTION payments_private.json_rfc3339(p_value jsonb) OWNER TO payments_ow
 COMMENT ON FUNCTION payments_private.json_rfc3339(p_value jsonb) IS 'A time as version 2 of Stripe''s API writes it, in UTC; anything else is null.';
 
 CREATE FUNCTION payments_private.json_text(p_value jsonb) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.json_text(p_value jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.json_text(p_value jsonb) IS 'A JSON string as text; anything else is null.';
 
 CREATE FUNCTION payments_private.json_texts(VARIADIC p_values jsonb[]) RETURNS text[]
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.json_texts(VARIADIC p_values jsonb[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.json_texts(VARIADIC p_values jsonb[]) IS 'json_text of each.';
 
 CREATE FUNCTION payments_private.json_time(p_value jsonb) RETURNS timestamp with time zone
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.json_time(p_value jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.json_time(p_value jsonb) IS 'Unix seconds as a timestamp; anything else is null.';
 
 CREATE FUNCTION payments_private.json_times(VARIADIC p_values jsonb[]) RETURNS timestamp with time zone[]
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.json_times(VARIADIC p_values jsonb[]) OWNER TO payments_owner;
 
@@ -3624,8 +3590,7 @@ ALTER FUNCTION payments_private.likely_latest(p_candidates payments_private.same
 COMMENT ON FUNCTION payments_private.likely_latest(p_candidates payments_private.same_second_snapshots[]) IS 'Those of an object''s same-second snapshots that are no creation, and whose state was not left again; a deletion alone where there is one.';
 
 CREATE FUNCTION payments_private.lines_go_on(p_object_type text, p_data jsonb) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.lines_go_on(p_object_type text, p_data jsonb) OWNER TO payments_owner;
 
@@ -3752,8 +3717,7 @@ ALTER FUNCTION payments_private.linked_types(p_target regclass, p_columns jsonb)
 COMMENT ON FUNCTION payments_private.linked_types(p_target regclass, p_columns jsonb) IS 'Returns the types of linked columns, by name; null for a column that is not there.';
 
 CREATE FUNCTION payments_private.lock_area(p_area text, p_whole boolean DEFAULT false) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.lock_area(p_area text, p_whole boolean) OWNER TO payments_owner;
 
@@ -3784,8 +3748,7 @@ ALTER FUNCTION payments_private.lock_events(p_events payments_private.incoming[]
 COMMENT ON FUNCTION payments_private.lock_events(p_events payments_private.incoming[]) IS 'Locks what the events touch until the transaction ends. Raises 55P03 where a lock is not to be had in time.';
 
 CREATE FUNCTION payments_private.lock_key(p_name text, p_secret bytea DEFAULT NULL::bytea) RETURNS bigint
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.lock_key(p_name text, p_secret bytea) OWNER TO payments_owner;
 
@@ -3811,8 +3774,7 @@ ALTER FUNCTION payments_private.lock_secret() OWNER TO payments_owner;
 COMMENT ON FUNCTION payments_private.lock_secret() IS 'What lock_key() derives with, for who derives many.';
 
 CREATE FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
@@ -3835,8 +3797,7 @@ ALTER FUNCTION payments_private.locked_push(p_id uuid) OWNER TO payments_owner;
 COMMENT ON FUNCTION payments_private.locked_push(p_id uuid) IS 'Locks a push until the transaction ends, and returns it. Raises PY005 for an unknown id.';
 
 CREATE FUNCTION payments_private.longest_wait(p_callers_limit text DEFAULT '0'::text) RETURNS integer
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.longest_wait(p_callers_limit text) OWNER TO payments_owner;
 
@@ -3875,8 +3836,7 @@ ALTER FUNCTION payments_private.match_metadata(p_link payments_private.linked_ta
 COMMENT ON FUNCTION payments_private.match_metadata(p_link payments_private.linked_tables, p_object_id text, p_data jsonb) IS 'Keeps which row an object''s metadata names. Returns the values it named before and names now.';
 
 CREATE FUNCTION payments_private.may_claim(p_metadata jsonb, p_subject_key text) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.may_claim(p_metadata jsonb, p_subject_key text) OWNER TO payments_owner;
 
@@ -3899,8 +3859,7 @@ ALTER FUNCTION payments_private.may_sell_through(p_environment text, p_account t
 COMMENT ON FUNCTION payments_private.may_sell_through(p_environment text, p_account text) IS 'Whether the caller may begin checkouts for a connected account: one that is registered so and has not withdrawn its access.';
 
 CREATE FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key text) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.may_still_bill(p_owner_key text, p_subject_key text) OWNER TO payments_owner;
 
@@ -3915,8 +3874,7 @@ ALTER FUNCTION payments_private.members_lookup(p_members regclass, p_subject_col
 COMMENT ON FUNCTION payments_private.members_lookup(p_members regclass, p_subject_column name, p_user_column name, p_user_type text, p_condition text) IS 'The body of the lookup of a subject type that a membership table tells of.';
 
 CREATE FUNCTION payments_private.members_of(p_parts payments_private.payment_facts[]) RETURNS payments_private.payment_members
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE;
 
 ALTER FUNCTION payments_private.members_of(p_parts payments_private.payment_facts[]) OWNER TO payments_owner;
 
@@ -4039,8 +3997,7 @@ ALTER FUNCTION payments_private.note_refresh() OWNER TO payments_owner;
 COMMENT ON FUNCTION payments_private.note_refresh() IS 'Wakes a worker for an object in doubt, and notes a doubt that came up while the object was being fetched.';
 
 CREATE FUNCTION payments_private.now() RETURNS timestamp with time zone
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.now() OWNER TO payments_owner;
 
@@ -4087,8 +4044,7 @@ ALTER FUNCTION payments_private.outbox_is_open(p_environment text) OWNER TO paym
 COMMENT ON FUNCTION payments_private.outbox_is_open(p_environment text) IS 'Whether pushes of an environment are sent: not while paused, and not from a copy of the database or to another account than before.';
 
 CREATE FUNCTION payments_private.outcome_of(p_key payments_private.payment_facts, p_heir boolean, p_parts payments_private.payment_facts[]) RETURNS payments_private.payment_outcome
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE;
 
 ALTER FUNCTION payments_private.outcome_of(p_key payments_private.payment_facts, p_heir boolean, p_parts payments_private.payment_facts[]) OWNER TO payments_owner;
 
@@ -4127,8 +4083,7 @@ ALTER FUNCTION payments_private.owners_functions(p_link payments_private.linked_
 COMMENT ON FUNCTION payments_private.owners_functions(p_link payments_private.linked_tables) IS 'Returns the statements that make the functions of a link that belong to the table''s owner.';
 
 CREATE FUNCTION payments_private.owners_of_groups(p_environment text, p_account text, p_groups text[]) RETURNS text[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.owners_of_groups(p_environment text, p_account text, p_groups text[]) OWNER TO payments_owner;
 
@@ -4175,16 +4130,14 @@ ALTER FUNCTION payments_private.passes_by_itself(p_sqlstate text) OWNER TO payme
 COMMENT ON FUNCTION payments_private.passes_by_itself(p_sqlstate text) IS 'Whether an error is of the moment: a deadlock, a lock that was not to be had, a full disk, a server that stops.';
 
 CREATE FUNCTION payments_private.payer_in(p_data jsonb) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.payer_in(p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.payer_in(p_data jsonb) IS 'The customer (cus_…) or account (acct_…) that an object says pays.';
 
 CREATE FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text, p_at timestamp with time zone) RETURNS text
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.payer_of(p_environment text, p_account text, p_named text, p_subscription text, p_shared text, p_customer_id text, p_at timestamp with time zone) OWNER TO payments_owner;
 
@@ -4209,32 +4162,28 @@ ALTER FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_pr
 COMMENT ON FUNCTION payments_private.payment_intent_facts(p_data jsonb, o payments_private.payment_facts) IS 'What a payment intent says of its payment.';
 
 CREATE FUNCTION payments_private.payment_keys(p_group payments_private.payment_facts[]) RETURNS payments_private.payment_facts[]
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.payment_keys(p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.payment_keys(p_group payments_private.payment_facts[]) IS 'The objects that identify the payments of a group, in the order of the group.';
 
 CREATE FUNCTION payments_private.payment_references(p_references text[]) RETURNS text[]
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.payment_references(p_references text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.payment_references(p_references text[]) IS 'Those of the references that a payment''s group is made of.';
 
 CREATE FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_facts, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[]) RETURNS payments.transactions
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_facts, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.payment_row(p_environment text, p_account text, p_key payments_private.payment_facts, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[]) IS 'The transaction of one payment; its status is null while nobody has tried to pay. p_heir: what invoice and session say of their state is of this payment; p_share: so much of what they received was paid by it.';
 
 CREATE FUNCTION payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_facts[]) RETURNS payments.transactions[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.payments_of(p_environment text, p_account text, p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
@@ -4271,8 +4220,7 @@ ALTER FUNCTION payments_private.payments_of_subscriptions(p_environment text, p_
 COMMENT ON FUNCTION payments_private.payments_of_subscriptions(p_environment text, p_account text, p_ids text[]) IS 'References (type:id) of the invoices and sessions of these subscriptions.';
 
 CREATE FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) RETURNS timestamp with time zone
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE;
 
 ALTER FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) OWNER TO payments_owner;
 
@@ -4376,16 +4324,14 @@ ALTER FUNCTION payments_private.project_accounts(p_environment text, p_account t
 COMMENT ON FUNCTION payments_private.project_accounts(p_environment text, p_account text, p_object_type text, p_ids text[]) IS 'Computes the rows that account and application objects tell of: an account tells of itself, the platform of all.';
 
 CREATE FUNCTION payments_private.project_bill(p_environment text, p_account text, p_group payments_private.payment_facts[], p_stored payments.transactions[]) RETURNS text[]
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.project_bill(p_environment text, p_account text, p_group payments_private.payment_facts[], p_stored payments.transactions[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.project_bill(p_environment text, p_account text, p_group payments_private.payment_facts[], p_stored payments.transactions[]) IS 'Computes payments.transactions for one bill of a group, given what there is; returns which rows there are now (type:id).';
 
 CREATE FUNCTION payments_private.project_changes(p_environment text, p_account text, p_others text[], p_customers text[], p_subjects text[], p_claimed text[], p_subscriptions text[], p_sessions text[], p_groups text[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.project_changes(p_environment text, p_account text, p_others text[], p_customers text[], p_subjects text[], p_claimed text[], p_subscriptions text[], p_sessions text[], p_groups text[]) OWNER TO payments_owner;
 
@@ -4424,16 +4370,14 @@ ALTER FUNCTION payments_private.project_group(p_environment text, p_account text
 COMMENT ON FUNCTION payments_private.project_group(p_environment text, p_account text, p_group text) IS 'Computes payments.transactions for all payments, refunds and disputes of a group.';
 
 CREATE FUNCTION payments_private.project_groups(p_environment text, p_account text, p_groups text[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.project_groups(p_environment text, p_account text, p_groups text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.project_groups(p_environment text, p_account text, p_groups text[]) IS 'Computes payments.transactions for groups, each once.';
 
 CREATE FUNCTION payments_private.project_methods_of_customers(p_environment text, p_account text, p_customers text[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.project_methods_of_customers(p_environment text, p_account text, p_customers text[]) OWNER TO payments_owner;
 
@@ -4677,8 +4621,7 @@ ALTER FUNCTION payments_private.read_events(p_environment text, p_bodies text[])
 COMMENT ON FUNCTION payments_private.read_events(p_environment text, p_bodies text[]) IS 'Reads verified bodies, in the order of their event ids. Never raises.';
 
 CREATE FUNCTION payments_private.read_group(p_environment text, p_account text, p_group text, OUT members payments_private.payment_facts[], OUT stored payments.transactions[]) RETURNS record
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.read_group(p_environment text, p_account text, p_group text, OUT members payments_private.payment_facts[], OUT stored payments.transactions[]) OWNER TO payments_owner;
 
@@ -4733,8 +4676,7 @@ ALTER FUNCTION payments_private.rebuild_stages() OWNER TO payments_owner;
 COMMENT ON FUNCTION payments_private.rebuild_stages() IS 'What a rebuild does: reads what objects say of payments (keys: their ids), computes rows of their own (ids), payments (references), mappings (subjects), and removes rows that nothing stored accounts for (the rows'' keys).';
 
 CREATE FUNCTION payments_private.references_of(p_object_type text, p_data jsonb) RETURNS text[]
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.references_of(p_object_type text, p_data jsonb) OWNER TO payments_owner;
 
@@ -4845,8 +4787,7 @@ ALTER FUNCTION payments_private.register_projection(p_table text, p_object_types
 COMMENT ON FUNCTION payments_private.register_projection(p_table text, p_object_types text[], p_key text, p_object_key text, p_keeps_deleted boolean, p_made_by_callers boolean) IS 'Registers a table of schema payments as a projection; called by functions/ whenever these are loaded.';
 
 CREATE FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_facts, p_invoice payments_private.payment_facts, p_session payments_private.payment_facts, p_subscription text) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.related_ids(p_environment text, p_account text, p_row payments.transactions, p_charge payments_private.payment_facts, p_invoice payments_private.payment_facts, p_session payments_private.payment_facts, p_subscription text) OWNER TO payments_owner;
 
@@ -4862,8 +4803,7 @@ ALTER FUNCTION payments_private.renew_part(p_kind text, p_id text) OWNER TO paym
 COMMENT ON FUNCTION payments_private.renew_part(p_kind text, p_id text) IS 'Writes the functions and triggers of a link, or a subject type''s lookup, as this version has them. Locks a linked table only where one of its triggers differs. Called as payments_owner; raises 42501 for who may not act as the owner.';
 
 CREATE FUNCTION payments_private.repeated_objects(p_snapshots payments_private.snapshot[], OUT carry boolean[], OUT more boolean[]) RETURNS record
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE;
 
 ALTER FUNCTION payments_private.repeated_objects(p_snapshots payments_private.snapshot[], OUT carry boolean[], OUT more boolean[]) OWNER TO payments_owner;
 
@@ -5052,24 +4992,21 @@ ALTER FUNCTION payments_private.settle_thin_events(p_ids uuid[], p_error text) O
 COMMENT ON FUNCTION payments_private.settle_thin_events(p_ids uuid[], p_error text) IS 'Thin events whose object is in place become processed, or ignored if their full twin was applied meanwhile; with an error they are failed and parked. Where a trigger raises, its event is failed, and retried.';
 
 CREATE FUNCTION payments_private.settled_status(p_amount bigint, p_refunded bigint, p_disputed boolean) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.settled_status(p_amount bigint, p_refunded bigint, p_disputed boolean) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.settled_status(p_amount bigint, p_refunded bigint, p_disputed boolean) IS 'The status of a payment whose money came in.';
 
 CREATE FUNCTION payments_private.shared_bill(p_group payments_private.payment_facts[]) RETURNS payments_private.payment_facts
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.shared_bill(p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.shared_bill(p_group payments_private.payment_facts[]) IS 'The first invoice of a group, else its session; null if there is neither.';
 
 CREATE FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) OWNER TO payments_owner;
 
@@ -5095,8 +5032,7 @@ ALTER FUNCTION payments_private.stage_rows(p_environment text, p_account text, p
 COMMENT ON FUNCTION payments_private.stage_rows(p_environment text, p_account text, p_stage text, p_keys text[]) IS 'What there is for the keys of a stage.';
 
 CREATE FUNCTION payments_private.stamp_is_believed(p_metadata jsonb) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.stamp_is_believed(p_metadata jsonb) OWNER TO payments_owner;
 
@@ -5135,8 +5071,7 @@ ALTER FUNCTION payments_private.store_answers(p_environment text, p_account text
 COMMENT ON FUNCTION payments_private.store_answers(p_environment text, p_account text, p_objects jsonb, p_observed_at timestamp with time zone, p_key text) IS 'What payments.store_stripe_objects() does. p_key: the idempotency key of the push that was answered, or null.';
 
 CREATE FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, p_more boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) RETURNS record
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, p_more boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) OWNER TO payments_owner;
 
@@ -5175,16 +5110,14 @@ ALTER FUNCTION payments_private.subject_has_another_object() OWNER TO payments_o
 COMMENT ON FUNCTION payments_private.subject_has_another_object() IS 'Fills the rows of a subject whose customer or subscription may be another now.';
 
 CREATE FUNCTION payments_private.subject_id_in(p_subject_key text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.subject_id_in(p_subject_key text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.subject_id_in(p_subject_key text) IS 'The id of a subject written as type:id.';
 
 CREATE FUNCTION payments_private.subject_in(p_account text, p_metadata jsonb) RETURNS text
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.subject_in(p_account text, p_metadata jsonb) OWNER TO payments_owner;
 
@@ -5199,16 +5132,14 @@ ALTER FUNCTION payments_private.subject_keys_of(p_user text) OWNER TO payments_o
 COMMENT ON FUNCTION payments_private.subject_keys_of(p_user text) IS 'Generated from payments_private.subject_types: the subjects that a user may bill, as type:id: itself, and those of registered types.';
 
 CREATE FUNCTION payments_private.subject_of_customer(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS text
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.subject_of_customer(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.subject_of_customer(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone) IS 'The billing subject that a customer stood for at a time (null: stands for now), as type:id; where nobody had claimed it by then, the first who did.';
 
 CREATE FUNCTION payments_private.subject_type_in(p_subject_key text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.subject_type_in(p_subject_key text) OWNER TO payments_owner;
 
@@ -5223,24 +5154,21 @@ ALTER FUNCTION payments_private.subject_type_or_fail(p_subject_type text) OWNER 
 COMMENT ON FUNCTION payments_private.subject_type_or_fail(p_subject_type text) IS 'The name of a type that may be registered, or PY001.';
 
 CREATE FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix text) IS 'The billing subject that metadata names under one prefix, as type:id, or null.';
 
 CREATE FUNCTION payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text) RETURNS text[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql STABLE;
 
 ALTER FUNCTION payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text) IS 'All that anybody said a customer stands for.';
 
 CREATE FUNCTION payments_private.subscription_in(p_refs text[]) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.subscription_in(p_refs text[]) OWNER TO payments_owner;
 
@@ -5320,8 +5248,7 @@ ALTER FUNCTION payments_private.tell_of_object(p_link payments_private.linked_ta
 COMMENT ON FUNCTION payments_private.tell_of_object(p_link payments_private.linked_tables, p_key jsonb, p_object_id text, p_direction text) IS 'Notifies payments_objects with kind, table, row and object ids and direction (from_stripe, to_stripe); never with values.';
 
 CREATE FUNCTION payments_private.tells_of_payments(p_object_type text) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
 ALTER FUNCTION payments_private.tells_of_payments(p_object_type text) OWNER TO payments_owner;
 
@@ -5424,16 +5351,14 @@ ALTER FUNCTION payments_private.updates_are_watched() OWNER TO payments_owner;
 COMMENT ON FUNCTION payments_private.updates_are_watched() IS 'Whether a trigger of an application on payments.webhook_events has to see rows change from pending to processed.';
 
 CREATE FUNCTION payments_private.upsert_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.upsert_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.upsert_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) IS 'Keeps for whom a customer, session or subscription says that a customer stands; the customer, if that is new. p_newest: the snapshot stored now, null if that is the same as before.';
 
 CREATE FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) RETURNS boolean
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql;
 
 ALTER FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) OWNER TO payments_owner;
 
@@ -5480,24 +5405,21 @@ ALTER FUNCTION payments_private.wanted_values(l payments_private.linked_tables, 
 COMMENT ON FUNCTION payments_private.wanted_values(l payments_private.linked_tables, p_row jsonb) IS 'Returns what a row wants Stripe to hold: parameter to text, or to null where it is to be unset. A null of a parameter that Stripe cannot unset says nothing.';
 
 CREATE FUNCTION payments_private.was_taken_later(p_facts payments_private.payment_facts, p_snapshot payments_private.snapshot) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE;
 
 ALTER FUNCTION payments_private.was_taken_later(p_facts payments_private.payment_facts, p_snapshot payments_private.snapshot) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.was_taken_later(p_facts payments_private.payment_facts, p_snapshot payments_private.snapshot) IS 'Whether a snapshot shows a charge whose money was not taken when it was made: a hold, one that waits for a bank, or one that an event says was captured or succeeded later.';
 
 CREATE FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) RETURNS payments_private.snapshot[]
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE;
 
 ALTER FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.with_contents(p_snapshots payments_private.snapshot[]) IS 'Snapshots, and those that come inside them.';
 
 CREATE FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_facts[]) RETURNS payments.transactions[]
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE;
 
 ALTER FUNCTION payments_private.with_credits(p_rows payments.transactions[], p_group payments_private.payment_facts[]) OWNER TO payments_owner;
 
@@ -5512,8 +5434,7 @@ ALTER FUNCTION payments_private.with_lines_of(p_new payments_private.payment_fac
 COMMENT ON FUNCTION payments_private.with_lines_of(p_new payments_private.payment_facts, p_old payments_private.payment_facts) IS 'What an invoice says that shows its first lines only, with what is known of its lines so far: nothing that an earlier list told is lost before the whole list is read.';
 
 CREATE FUNCTION payments_private.with_money(t payments.transactions, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[], m payments_private.payment_members, o payments_private.payment_outcome) RETURNS payments.transactions
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp';
+    LANGUAGE plpgsql IMMUTABLE;
 
 ALTER FUNCTION payments_private.with_money(t payments.transactions, p_heir boolean, p_share bigint, p_parts payments_private.payment_facts[], m payments_private.payment_members, o payments_private.payment_outcome) OWNER TO payments_owner;
 

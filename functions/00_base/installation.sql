@@ -51,7 +51,6 @@ comment on function payments.allow_stamps(text) is
 -- The one place where it is decided whether metadata may name a subject or an attempt of ours.
 create or replace function payments_private.stamp_is_believed(p_metadata jsonb) returns boolean
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_stamp jsonb := p_metadata -> 'payments_installation';

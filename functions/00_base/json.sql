@@ -6,7 +6,6 @@
 
 create or replace function payments_private.json_text(p_value jsonb) returns text
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case when jsonb_typeof(p_value) = 'string' then p_value #>> '{}' end;
@@ -16,7 +15,6 @@ comment on function payments_private.json_text(jsonb) is 'A JSON string as text;
 
 create or replace function payments_private.json_bigint(p_value jsonb) returns bigint
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case
@@ -29,7 +27,6 @@ comment on function payments_private.json_bigint(jsonb) is 'A JSON integer of at
 
 create or replace function payments_private.json_boolean(p_value jsonb) returns boolean
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case when jsonb_typeof(p_value) = 'boolean' then (p_value #>> '{}')::boolean end;
@@ -39,7 +36,6 @@ comment on function payments_private.json_boolean(jsonb) is 'A JSON boolean; any
 
 create or replace function payments_private.json_time(p_value jsonb) returns timestamptz
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case
@@ -65,7 +61,6 @@ comment on function payments_private.json_rfc3339(jsonb) is 'A time as version 2
 
 create or replace function payments_private.json_id(p_value jsonb) returns text
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case jsonb_typeof(p_value)
@@ -78,7 +73,6 @@ comment on function payments_private.json_id(jsonb) is 'The id behind an expanda
 
 create or replace function payments_private.json_object(p_value jsonb) returns jsonb
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case when jsonb_typeof(p_value) = 'object' then p_value end;
@@ -88,7 +82,6 @@ comment on function payments_private.json_object(jsonb) is 'A JSON object; anyth
 
 create or replace function payments_private.json_array(p_value jsonb) returns jsonb
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case when jsonb_typeof(p_value) = 'array' then p_value else '[]'::jsonb end;
@@ -98,7 +91,6 @@ comment on function payments_private.json_array(jsonb) is 'A JSON array; anythin
 
 create or replace function payments_private.json_texts(variadic p_values jsonb[]) returns text[]
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_value jsonb;
@@ -114,7 +106,6 @@ comment on function payments_private.json_texts(jsonb[]) is 'json_text of each.'
 
 create or replace function payments_private.json_bigints(variadic p_values jsonb[]) returns bigint[]
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_value jsonb;
@@ -133,7 +124,6 @@ comment on function payments_private.json_bigints(jsonb[]) is 'json_bigint of ea
 
 create or replace function payments_private.json_times(variadic p_values jsonb[]) returns timestamptz[]
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_value jsonb;
@@ -153,7 +143,6 @@ comment on function payments_private.json_times(jsonb[]) is 'json_time of each.'
 
 create or replace function payments_private.json_ids(variadic p_values jsonb[]) returns text[]
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_value jsonb;

@@ -17,7 +17,6 @@ comment on function payments_private.lock_secret() is 'What lock_key() derives w
 
 create or replace function payments_private.lock_key(p_name text, p_secret bytea default null) returns bigint
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return ('x' || left(encode(sha256(coalesce(p_secret, payments_private.lock_secret()) || convert_to(p_name, 'UTF8')),
@@ -28,7 +27,6 @@ comment on function payments_private.lock_key(text, bytea) is 'The key of the ad
 
 create or replace function payments_private.longest_wait(p_callers_limit text default '0') returns integer
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_wait interval := coalesce((select s.value::interval from payments_private.settings s
@@ -99,7 +97,6 @@ comment on function payments_private.wait_for_locks(bigint[], bigint[]) is
 
 create or replace function payments_private.lock_area(p_area text, p_whole boolean default false) returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_limit text := current_setting('lock_timeout');

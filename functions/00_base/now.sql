@@ -2,7 +2,6 @@
 
 create or replace function payments_private.now() returns timestamptz
 language plpgsql volatile
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return coalesce((select c.stands_at from payments_private.clock c), pg_catalog.clock_timestamp());

@@ -3,7 +3,6 @@
 
 create or replace function payments_private.subject_under(p_metadata jsonb, p_prefix text) returns text
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_type text := payments_private.json_text(p_metadata -> (p_prefix || 'subject_type'));
@@ -53,7 +52,6 @@ comment on function payments.trust_accounts(text[]) is
 
 create or replace function payments_private.subject_in(p_account text, p_metadata jsonb) returns text
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_prefix text;
@@ -78,7 +76,6 @@ comment on function payments_private.subject_in(text, jsonb) is
 
 create or replace function payments_private.subject_type_in(p_subject_key text) returns text
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return split_part(p_subject_key, ':', 1);
@@ -88,7 +85,6 @@ comment on function payments_private.subject_type_in(text) is 'The type of a sub
 
 create or replace function payments_private.subject_id_in(p_subject_key text) returns text
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return substr(p_subject_key, strpos(p_subject_key, ':') + 1);

@@ -3,7 +3,6 @@
 
 create or replace function payments_private.may_still_bill(p_owner_key text, p_subject_key text) returns boolean
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   if p_owner_key not like 'user:%' or p_subject_key like 'user:%' then
@@ -25,7 +24,6 @@ comment on function payments_private.may_still_bill(text, text) is
 
 create or replace function payments_private.may_claim(p_metadata jsonb, p_subject_key text) returns boolean
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_id      uuid := payments_private.attempt_named_in(p_metadata);

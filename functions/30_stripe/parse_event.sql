@@ -4,7 +4,6 @@
 create or replace function payments_private.event_snapshot(p_environment text, p_account text, p_payload jsonb)
   returns payments_private.snapshot
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_object jsonb := p_payload #> '{data,object}';
@@ -39,7 +38,6 @@ comment on function payments_private.event_snapshot(text, text, jsonb) is 'The s
 create or replace function payments_private.with_contents(p_snapshots payments_private.snapshot[])
   returns payments_private.snapshot[]
 language plpgsql immutable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_all payments_private.snapshot[];
@@ -73,7 +71,6 @@ comment on function payments_private.with_contents(payments_private.snapshot[]) 
 create or replace function payments_private.is_deletion(p_object_type text, p_event_type text, p_data jsonb)
   returns boolean
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return p_data -> 'deleted' is not distinct from jsonb 'true'

@@ -5,7 +5,6 @@
 -- Who pays is a customer, or since 2026-10-28.endive an account (Stripe changelog: customer_account).
 create or replace function payments_private.payer_in(p_data jsonb) returns text
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return coalesce(payments_private.json_id(p_data -> 'customer'),
@@ -16,7 +15,6 @@ comment on function payments_private.payer_in(jsonb) is 'The customer (cus_…) 
 
 create or replace function payments_private.is_customer(p_object_type text, p_data jsonb) returns boolean
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return p_object_type = 'customer'
@@ -29,7 +27,6 @@ comment on function payments_private.is_customer(text, jsonb) is
 
 create or replace function payments_private.customer_type(p_customer_id text) returns text
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case when starts_with(p_customer_id, 'acct_') then 'v2.core.account' else 'customer' end;
@@ -68,7 +65,6 @@ comment on function payments_private.references_of_invoice(jsonb) is 'The object
 
 create or replace function payments_private.references_of(p_object_type text, p_data jsonb) returns text[]
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_ids  text[];
@@ -123,7 +119,6 @@ comment on function payments_private.references_of(text, jsonb) is
 
 create or replace function payments_private.tells_of_payments(p_object_type text) returns boolean
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return p_object_type in ('payment_intent', 'charge', 'invoice', 'invoice_payment', 'checkout.session', 'refund',

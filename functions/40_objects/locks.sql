@@ -87,7 +87,6 @@ create or replace function payments_private.further_references(
   p_environment text, p_account text, p_references text[], p_customers text[]
 ) returns text[]
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_reference  text;

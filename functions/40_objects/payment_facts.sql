@@ -4,7 +4,6 @@
 create or replace function payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb)
   returns boolean
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return coalesce(case p_object_type
@@ -23,7 +22,6 @@ comment on function payments_private.shows_failure(text, text, jsonb) is 'Whethe
 create or replace function payments_private.extract_payment_facts(p_account text, p_object_type text, p_data jsonb)
   returns payments_private.payment_facts
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   o payments_private.payment_facts;
@@ -49,7 +47,6 @@ comment on function payments_private.extract_payment_facts(text, text, jsonb) is
 
 create or replace function payments_private.has_facts(p_object_type text) returns boolean
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return p_object_type = 'subscription' or payments_private.tells_of_payments(p_object_type);
@@ -59,7 +56,6 @@ comment on function payments_private.has_facts(text) is 'Whether payments are co
 
 create or replace function payments_private.subscription_in(p_refs text[]) returns text
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_ref  text;
@@ -80,7 +76,6 @@ create or replace function payments_private.was_taken_later(
   p_facts payments_private.payment_facts, p_snapshot payments_private.snapshot
 ) returns boolean
 language plpgsql immutable
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return p_snapshot.object_type = 'charge' and coalesce(
@@ -99,7 +94,6 @@ create or replace function payments_private.facts_after(
   p_newest payments_private.snapshot
 ) returns payments_private.payment_facts
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_new   payments_private.payment_facts;

@@ -12,7 +12,6 @@
 
 create or replace function payments_private.group_rank(p_reference text) returns integer
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case split_part(p_reference, ':', 1) when 'payment_intent' then 1 when 'invoice' then 2 when 'charge' then 3
@@ -23,7 +22,6 @@ comment on function payments_private.group_rank(text) is 'In which order objects
 
 create or replace function payments_private.payment_references(p_references text[]) returns text[]
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_reference  text;
@@ -44,7 +42,6 @@ create or replace function payments_private.join_group(
   p_environment text, p_account text, p_reference text, p_refs text[], p_group text
 ) returns text
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_references  text[] := payments_private.payment_references(p_reference || p_refs);
@@ -115,7 +112,6 @@ comment on function payments_private.join_group(text, text, text, text[], text) 
 create or replace function payments_private.groups_of(p_environment text, p_account text, p_references text[])
   returns text[]
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   if p_references = '{}' then
@@ -134,7 +130,6 @@ comment on function payments_private.groups_of(text, text, text[]) is 'The group
 create or replace function payments_private.owners_of_groups(p_environment text, p_account text, p_groups text[])
   returns text[]
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_refs  text[];

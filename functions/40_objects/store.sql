@@ -5,7 +5,6 @@
 create or replace function payments_private.body_is_in_ledger(p_snapshot payments_private.snapshot, p_carry boolean)
   returns boolean
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return not p_carry and p_snapshot.provider_event_id is not null
@@ -142,7 +141,6 @@ create or replace function payments_private.store_snapshot(
   out changed boolean, out told boolean, out newest payments_private.snapshot, out payment_group text
 )
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_old          record;

@@ -4,7 +4,6 @@
 
 create or replace function payments_private.attempt_named_in(p_metadata jsonb) returns uuid
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_id text := payments_private.json_text(p_metadata -> 'payments_checkout_id');

@@ -42,7 +42,6 @@ create or replace function payments_private.upsert_customer_statement(
   p_is_change boolean
 ) returns boolean
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_before payments_private.customer_claims;
@@ -185,7 +184,6 @@ create or replace function payments_private.upsert_claim(
   p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot
 ) returns text
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_source   text := p_snapshot.object_type || ':' || p_snapshot.object_id;
@@ -247,7 +245,6 @@ comment on function payments_private.upsert_claim(text, text, payments_private.s
 create or replace function payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text)
   returns text[]
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return array(
@@ -263,7 +260,6 @@ create or replace function payments_private.subject_of_customer(
   p_environment text, p_account text, p_customer_id text, p_at timestamptz default null
 ) returns text
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_at      timestamptz := coalesce(p_at, 'infinity');
@@ -303,7 +299,6 @@ comment on function payments_private.subject_of_customer(text, text, text, times
 create or replace function payments_private.customer_of_subject(p_environment text, p_account text, p_subject_key text)
   returns text
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return (

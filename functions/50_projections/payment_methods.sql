@@ -61,7 +61,6 @@ create or replace function payments_private.project_methods_of_customers(
   p_environment text, p_account text, p_customers text[]
 ) returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_methods text[];

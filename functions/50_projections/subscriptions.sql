@@ -10,7 +10,6 @@
 create or replace function payments_private.items_of(p_subscription jsonb)
   returns table (item_id text, d jsonb)
 language plpgsql immutable
-set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
@@ -24,7 +23,6 @@ comment on function payments_private.items_of(jsonb) is 'The items of a subscrip
 
 create or replace function payments_private.period_of(p_subscription jsonb, p_field text) returns timestamptz
 language plpgsql immutable
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   if jsonb_typeof(p_subscription -> p_field) = 'number' then

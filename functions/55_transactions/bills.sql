@@ -163,7 +163,6 @@ comment on function payments_private.bills_of(payments_private.payment_facts[]) 
 create or replace function payments_private.has_several_bills(p_group payments_private.payment_facts[])
   returns boolean
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_member  payments_private.payment_facts;

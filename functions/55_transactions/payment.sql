@@ -3,7 +3,6 @@
 create or replace function payments_private.settled_status(p_amount bigint, p_refunded bigint, p_disputed boolean)
   returns text
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return case
@@ -21,7 +20,6 @@ create or replace function payments_private.payer_of(
   p_at timestamptz
 ) returns text
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_payer text := p_named;
@@ -46,7 +44,6 @@ create or replace function payments_private.related_ids(
   p_invoice payments_private.payment_facts, p_session payments_private.payment_facts, p_subscription text
 ) returns jsonb
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_price    text := coalesce(p_invoice.price_id, p_session.price_id);
@@ -79,7 +76,6 @@ comment on function payments_private.related_ids(text, text, payments.transactio
 create or replace function payments_private.members_of(p_parts payments_private.payment_facts[])
   returns payments_private.payment_members
 language plpgsql immutable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_part    payments_private.payment_facts;
@@ -109,7 +105,6 @@ create or replace function payments_private.outcome_of(
   p_key payments_private.payment_facts, p_heir boolean, p_parts payments_private.payment_facts[]
 ) returns payments_private.payment_outcome
 language plpgsql immutable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   o          payments_private.payment_outcome;
@@ -171,7 +166,6 @@ create or replace function payments_private.with_money(
   m payments_private.payment_members, o payments_private.payment_outcome
 ) returns payments.transactions
 language plpgsql immutable
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   if t.status = 'succeeded' then
@@ -210,7 +204,6 @@ create or replace function payments_private.payment_row(
   p_parts payments_private.payment_facts[]
 ) returns payments.transactions
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   t              payments.transactions;

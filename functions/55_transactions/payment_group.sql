@@ -64,7 +64,6 @@ comment on function payments_private.is_off_stripe(payments_private.payment_fact
 create or replace function payments_private.has_part_off_stripe(p_group payments_private.payment_facts[])
   returns boolean
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_member payments_private.payment_facts;
@@ -110,7 +109,6 @@ comment on function payments_private.parts_of(payments_private.payment_facts, bo
 create or replace function payments_private.payment_keys(p_group payments_private.payment_facts[])
   returns payments_private.payment_facts[]
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_member payments_private.payment_facts;
@@ -139,7 +137,6 @@ comment on function payments_private.payment_keys(payments_private.payment_facts
 create or replace function payments_private.shared_bill(p_group payments_private.payment_facts[])
   returns payments_private.payment_facts
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_member  payments_private.payment_facts;
@@ -285,7 +282,6 @@ create or replace function payments_private.payments_of(
   p_environment text, p_account text, p_group payments_private.payment_facts[]
 ) returns payments.transactions[]
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_keys payments_private.payment_facts[] := payments_private.payment_keys(p_group);
@@ -331,7 +327,6 @@ create or replace function payments_private.with_credits(
   p_rows payments.transactions[], p_group payments_private.payment_facts[]
 ) returns payments.transactions[]
 language plpgsql immutable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_member payments_private.payment_facts;
@@ -381,7 +376,6 @@ create or replace function payments_private.read_group(
   out stored payments.transactions[]
 )
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_references text[];
@@ -429,7 +423,6 @@ create or replace function payments_private.project_bill(
   p_environment text, p_account text, p_group payments_private.payment_facts[], p_stored payments.transactions[]
 ) returns text[]
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_member   payments_private.payment_facts;
@@ -498,7 +491,6 @@ comment on function payments_private.project_group(text, text, text) is
 create or replace function payments_private.project_groups(p_environment text, p_account text, p_groups text[])
   returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_done  text[] := array[]::text[];

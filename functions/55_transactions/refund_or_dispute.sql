@@ -84,7 +84,6 @@ comment on function payments_private.is_release(payments_private.payment_facts, 
 -- charge was last seen is still in its total; one that was made later is not yet.
 create or replace function payments_private.amount_given_back(p_parts payments_private.payment_facts[]) returns bigint
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_part    payments_private.payment_facts;

@@ -9,7 +9,6 @@ create or replace function payments_private.lock_snapshots(
   p_environment text, p_account text, p_snapshots payments_private.snapshot[]
 ) returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_snapshot  payments_private.snapshot;
@@ -141,7 +140,6 @@ create or replace function payments_private.claim_told(
   p_newest payments_private.snapshot, out customer text, out subjects text[]
 )
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_is_customer boolean := p_snapshot.object_type in ('customer', 'v2.core.account');
@@ -173,7 +171,6 @@ create or replace function payments_private.project_changes(
   p_subscriptions text[], p_sessions text[], p_groups text[]
 ) returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_resubjected text[];
@@ -223,7 +220,6 @@ create or replace function payments_private.repeated_objects(
   p_snapshots payments_private.snapshot[], out carry boolean[], out more boolean[]
 )
 language plpgsql immutable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_names   text[];
@@ -252,7 +248,6 @@ create or replace function payments_private.customers_of_nobody(
   p_environment text, p_account text, p_snapshots payments_private.snapshot[]
 ) returns text[]
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   if cardinality(p_snapshots) < 10 or p_snapshots[1].provider_event_id is not null then

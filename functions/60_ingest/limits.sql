@@ -18,7 +18,6 @@ comment on function payments_private.wait_for_locks_until(timestamptz) is
 
 create or replace function payments_private.commit_durably() returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   if current_setting('synchronous_commit') = any ('{off,local,remote_write}') then
@@ -33,7 +32,6 @@ comment on function payments_private.commit_durably() is
 
 create or replace function payments_private.check_that_triggers_fire() returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   if current_setting('session_replication_role') = 'replica' then

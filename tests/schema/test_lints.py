@@ -14,6 +14,7 @@ import pytest
 
 from pg_payments.schema.sql_files import SqlFile, packaged
 from tests.support.servers import Server, required_versions
+from tests.support.tools import ROOT
 
 Row = dict[str, Any]
 Conn = psycopg.Connection[Row]
@@ -22,6 +23,9 @@ OURS = "('payments'::regnamespace, 'payments_private'::regnamespace)"
 
 SAFE_PATH = "coalesce(p.proconfig @> array['search_path=pg_catalog, pg_temp'], false)"
 """Nothing of a caller's comes before what is meant. An empty path won't do: types are looked up in pg_temp first."""
+
+WRITES_WHERE_TRIGGERS_ARE = r"p.prosrc ~* '\m(insert into|update|delete from|merge into) +payments\.'"
+"""A trigger of an application may change the path; what it changed is undone where the function that wrote ends."""
 
 LINTS = {
     "a foreign key without an index [0001]": f"""
@@ -90,15 +94,66 @@ LINTS = {
     "a policy for the public": """
         select p.tablename, p.policyname from pg_catalog.pg_policies p
          where p.schemaname in ('payments', 'payments_private') and 'public' = any (p.roles)""",
+    # docs/decisions/search-paths.md: only what nobody but our own functions can reach goes without a path of its own.
     "a function on the search path of its caller [0011]": f"""
         select p.oid::regprocedure from pg_catalog.pg_proc p
-         where p.pronamespace in {OURS} and not {SAFE_PATH}""",
+          join pg_catalog.pg_language l on l.oid = p.prolang
+         where p.pronamespace in {OURS} and not {SAFE_PATH}
+           and (p.pronamespace = 'payments'::regnamespace or p.prosecdef or p.proconfig is not null
+                or l.lanname <> 'plpgsql' or p.prorettype in ('trigger'::regtype, 'event_trigger'::regtype)
+                or exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+                            where a.grantee <> p.proowner)
+                or {WRITES_WHERE_TRIGGERS_ARE}
+                or exists (select from pg_catalog.pg_depend d  -- a view, default, check, index, policy or operator
+                            where d.refclassid = 'pg_proc'::regclass and d.refobjid = p.oid
+                              and not (d.classid = 'pg_proc'::regclass
+                                       and exists (select from pg_catalog.pg_proc c
+                                                    where c.oid = d.objid and c.pronamespace in {OURS}))))""",
+    "a function that runs on the path of its caller, and is called by none of ours": f"""
+        select p.oid::regprocedure from pg_catalog.pg_proc p
+         where p.pronamespace in {OURS} and not {SAFE_PATH}
+           and not exists (select from pg_catalog.pg_proc c
+                            where c.pronamespace in {OURS} and c.oid <> p.oid
+                              and c.prosrc ~ ('payments_private[.]' || p.proname || '[(]'))""",
 }
 
 
 @pytest.mark.parametrize("lint", LINTS)
 def test_no_offender(module_conn: Conn, lint: str) -> None:
     assert module_conn.execute(LINTS[lint]).fetchall() == []
+
+
+def test_python_calls_nothing_that_runs_on_its_path(module_conn: Conn) -> None:
+    rows = module_conn.execute(
+        f"select p.proname from pg_catalog.pg_proc p where p.pronamespace in {OURS} and not {SAFE_PATH}"
+    )
+    pathless = {row["proname"] for row in rows.fetchall()}
+    assert pathless
+    for file in (ROOT / "pg_payments").rglob("*.py"):
+        assert not pathless & set(re.findall(r"payments_private\.(\w+)\(", file.read_text())), file.name
+
+
+@pytest.mark.parametrize(
+    "offence",
+    [
+        "grant execute on function payments_private.json_text(jsonb) to payments_service",
+        "alter function payments_private.json_text(jsonb) security definer",
+        "alter function payments_private.json_text(jsonb) set enable_seqscan = off",
+        "create view payments_private.v as select payments_private.json_text('1')",
+        "create table payments_private.t (a text default payments_private.json_text('1'))",
+        "create table payments_private.t (a jsonb, check (payments_private.json_text(a) <> ''))",
+        "create table payments_private.t (a jsonb); create index on payments_private.t (payments_private.json_text(a))",
+        "create policy p on payments_private.settings using (payments_private.json_text(to_jsonb(value)) = '')",
+        "create function public.f() returns text return payments_private.json_text('1')",
+        "alter function payments_private.freeze_processed_event() reset all",
+        "alter function payments_private.write_transaction reset all",
+        "alter function payments.caller_key() reset all",
+        "alter function payments_private.account_in_context(text) reset all",
+    ],
+)
+def test_the_lint_of_search_paths_finds_what_others_may_reach(scratch_conn: Conn, offence: str) -> None:
+    scratch_conn.execute(offence)
+    assert len(scratch_conn.execute(LINTS["a function on the search path of its caller [0011]"]).fetchall()) == 1
 
 
 BACKSLASH = re.compile(r"(?<![\w'])'(?:[^'\n]|'')*\\(?:[^'\n]|'')*'")

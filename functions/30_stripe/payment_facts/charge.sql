@@ -5,7 +5,6 @@
 create or replace function payments_private.charge_facts(p_data jsonb, o payments_private.payment_facts)
   returns payments_private.payment_facts
 language plpgsql immutable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_status text := coalesce(p_data ->> 'status', case p_data -> 'paid' when 'true' then 'succeeded'

@@ -78,7 +78,6 @@ comment on function payments_private.invoice_purchase(jsonb, payments_private.pa
 -- An event carries the first lines only, and says has_more (Stripe API reference: Pagination).
 create or replace function payments_private.lines_go_on(p_object_type text, p_data jsonb) returns boolean
 language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
 as $$
 begin
   return p_object_type = 'invoice' and coalesce(p_data #> '{lines,has_more}' = jsonb 'true', false);
