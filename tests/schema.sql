@@ -2213,6 +2213,14 @@ ALTER FUNCTION payments_private.columns_of_kind(p_kind text) OWNER TO payments_o
 
 COMMENT ON FUNCTION payments_private.columns_of_kind(p_kind text) IS 'Returns the columns of a kind of link with the path of each in Stripe''s object; null for kind object.';
 
+CREATE FUNCTION payments_private.columns_of_link(p_link payments_private.linked_tables) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.columns_of_link(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.columns_of_link(p_link payments_private.linked_tables) IS 'Returns the columns of a table that a link is about: linked and pushed ones, the key, and the one that rows are matched by.';
+
 CREATE FUNCTION payments_private.commit_durably() RETURNS void
     LANGUAGE plpgsql;
 
@@ -3802,6 +3810,30 @@ CREATE FUNCTION payments_private.longest_wait(p_callers_limit text DEFAULT '0'::
 ALTER FUNCTION payments_private.longest_wait(p_callers_limit text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.longest_wait(p_callers_limit text) IS 'Milliseconds that a lock is waited for: the setting lock_timeout, or a second, or the caller''s own lock_timeout if that is shorter.';
+
+CREATE FUNCTION payments_private.lost_columns(p_link payments_private.linked_tables) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.lost_columns(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.lost_columns(p_link payments_private.linked_tables) IS 'Returns the columns that a link is about and its table no longer has under that name.';
+
+CREATE FUNCTION payments_private.lost_condition(p_link payments_private.linked_tables) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.lost_condition(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.lost_condition(p_link payments_private.linked_tables) IS 'Returns the SQL of whether a linked table, or one of the columns that the link is about, is gone or has another name.';
+
+CREATE FUNCTION payments_private.lost_parts(p_link payments_private.linked_tables) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.lost_parts(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.lost_parts(p_link payments_private.linked_tables) IS 'Returns what a linked table has lost of its link: columns, or else triggers (also those that are switched off) and foreign keys; null where nothing is lost.';
 
 CREATE FUNCTION payments_private.make_guard(p_link payments_private.linked_tables, p_owner name) RETURNS void
     LANGUAGE plpgsql
@@ -7828,6 +7860,8 @@ REVOKE ALL ON FUNCTION payments_private.column_statements(p_link payments_privat
 
 REVOKE ALL ON FUNCTION payments_private.columns_of_kind(p_kind text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.columns_of_link(p_link payments_private.linked_tables) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.commit_durably() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.confirm_customer_statement(p_before payments_private.customer_claims, p_at timestamp with time zone) FROM PUBLIC;
@@ -8179,6 +8213,12 @@ REVOKE ALL ON FUNCTION payments_private.lock_until(p_key bigint, p_until timesta
 REVOKE ALL ON FUNCTION payments_private.locked_push(p_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.longest_wait(p_callers_limit text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.lost_columns(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.lost_condition(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.lost_parts(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.make_guard(p_link payments_private.linked_tables, p_owner name) FROM PUBLIC;
 

@@ -323,8 +323,11 @@ declare
   v_path   text;
   v_there  record;
   v_adds   text[] := '{}';
+  v_order  text[] := '{id,status,default_price,amount,currency,current_period_start,current_period_end}';
 begin
-  for v_column, v_path in select c.key, c.value from jsonb_each_text(p_link.columns) c order by c.key loop
+  for v_column, v_path in
+    select c.key, c.value from jsonb_each_text(p_link.columns) c order by array_position(v_order, c.value), c.key
+  loop
     select format_type(a.atttypid, null) as type, a.attgenerated, a.attnotnull, a.attidentity into v_there
       from pg_catalog.pg_attribute a where a.attrelid = p_link.target and a.attname = v_column and a.attnum > 0
        and not a.attisdropped;

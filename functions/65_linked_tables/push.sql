@@ -143,7 +143,7 @@ begin
     select coalesce(jsonb_object_agg(e.key, w.value), '{}')
       from jsonb_each_text(l.push) e,
            lateral (select nullif(p_row ->> e.value, '')) w (value)
-     where w.value is not null or payments_private.can_be_empty(l.object_type, e.key));
+     where w.value is not null or (p_row ? e.value and payments_private.can_be_empty(l.object_type, e.key)));
 end
 $$;
 comment on function payments_private.wanted_values(payments_private.linked_tables, jsonb) is

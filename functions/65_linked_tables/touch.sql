@@ -23,6 +23,40 @@ $$;
 comment on function payments_private.target_oid(payments_private.linked_tables) is
   'Returns the SQL that finds the oid of a linked table, whatever it is called now; null where it was dropped.';
 
+create or replace function payments_private.columns_of_link(p_link payments_private.linked_tables) returns text[]
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return array(
+    select k from jsonb_object_keys(p_link.columns) k
+     union select e.value from jsonb_each_text(p_link.push) e
+     union select k::text from unnest(p_link.key_columns) k
+     union select p_link.match_column::text where p_link.match_column is not null
+     order by 1);
+end
+$$;
+comment on function payments_private.columns_of_link(payments_private.linked_tables) is
+  'Returns the columns of a table that a link is about: linked and pushed ones, the key, and the one that rows are matched by.';
+
+-- A table may lose a column, too, or call it otherwise. Its own statements say so from then on, and so does the doctor;
+-- events go on without the link.
+create or replace function payments_private.lost_condition(p_link payments_private.linked_tables) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_columns text[] := payments_private.columns_of_link(p_link);
+begin
+  return format($sql$(
+    select count(*) from pg_catalog.pg_attribute a
+     where a.attrelid = %s and a.attname = any (%L) and a.attnum > 0 and not a.attisdropped) < %s$sql$,
+    payments_private.target_oid(p_link), v_columns, cardinality(v_columns));
+end
+$$;
+comment on function payments_private.lost_condition(payments_private.linked_tables) is
+  'Returns the SQL of whether a linked table, or one of the columns that the link is about, is gone or has another name.';
+
 create or replace function payments_private.touch_body(p_link payments_private.linked_tables) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -57,9 +91,11 @@ begin
   get diagnostics v_count = row_count;
   return v_count;
 exception
-  when undefined_table or invalid_schema_name then
-    if not exists (select from pg_catalog.pg_class c where c.oid = %5$s) then
+  when undefined_table or invalid_schema_name or undefined_column then
+    if %6$s then
       return 0;
+    elsif sqlstate = '42703' then  -- of a trigger of the application's
+      raise;
     end if;
     if $2 then
       execute format('update %%s t set %2$I = t.%2$I where t.%2$I = any ($1)', %5$s::regclass) using $1;
@@ -70,7 +106,8 @@ exception
     return v_count;
 end
 $body$, p_link.target::text, p_link.id_column, coalesce(v_type, 'text'),
-    coalesce(p_link.match_column, p_link.id_column), payments_private.target_oid(p_link));
+    coalesce(p_link.match_column, p_link.id_column), payments_private.target_oid(p_link),
+    payments_private.lost_condition(p_link));
 end
 $$;
 comment on function payments_private.touch_body(payments_private.linked_tables) is 'Returns the body of touch_linked_<n>(values text[], by_id boolean).';
@@ -198,11 +235,11 @@ $body$, payments_private.by_oid(p_link, format('select to_jsonb(r) from (select 
       (select string_agg(format('t.%I', c), ', ' order by c) from unnest(v_columns) c), v_table, v_condition)))),
     ('list', 'text[]', 'table (key jsonb, content jsonb)', format($body$
 begin
-  if exists (select from pg_catalog.pg_class c where c.oid = %s) then
+  if not %s then
     return query execute %s using $1;
   end if;
 end
-$body$, payments_private.target_oid(p_link), payments_private.by_oid(p_link, format(
+$body$, payments_private.lost_condition(p_link), payments_private.by_oid(p_link, format(
       'select %s, %s from %s t where t.%I = any ($1)',
       payments_private.json_of_columns(p_link.key_columns::text[]),
       payments_private.json_of_columns(array(select jsonb_object_keys(p_link.columns))), v_table,
@@ -220,9 +257,11 @@ $body$, payments_private.by_oid(p_link, format(
       v_condition)))),
     ('pull', 'text, jsonb', 'void', format($body$
 begin
-  execute %s using $1, $2;
+  if not %s then
+    execute %s using $1, $2;
+  end if;
 end
-$body$, payments_private.by_oid(p_link, format(
+$body$, payments_private.lost_condition(p_link), payments_private.by_oid(p_link, format(
       'update %s t set (%s) = (select %s from jsonb_populate_record(t, $2) r) where t.%I = $1', v_table, v_written,
       v_read, p_link.id_column))));
 end

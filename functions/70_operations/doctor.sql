@@ -228,6 +228,39 @@ end
 $$;
 comment on function payments_private.doctor_subject_types() is 'Findings on registered subject types, each of which is asked once, for payments.doctor().';
 
+create or replace function payments_private.lost_parts(p_link payments_private.linked_tables) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_columns  text := array_to_string(payments_private.lost_columns(p_link), ', ');
+  v_triggers text;
+  v_keys     text;
+begin
+  if v_columns <> '' then
+    return 'the columns ' || v_columns;
+  end if;
+  select string_agg(e.name || case when e.relid = p_link.target then '' else ' of ' || e.relid end, ', '
+                    order by e.name, e.relid)
+    into v_triggers
+    from (select t.name, r.relid
+            from payments_private.link_triggers(p_link) t,
+                 (select p.relid from pg_partition_tree(p_link.target) p union select p_link.target) r) e
+   where not exists (select from pg_catalog.pg_trigger t
+                      where t.tgrelid = e.relid and t.tgname = e.name and t.tgenabled = 'A');
+  select string_agg(c.oid::regclass::text, ', ' order by c.oid::regclass::text) into v_keys
+    from pg_catalog.pg_class c
+   where c.oid in (select p.relid from pg_partition_tree(p_link.target) p union select p_link.target)
+     and c.relkind = 'r' and not exists (
+       select from pg_catalog.pg_constraint k
+        where k.conrelid = c.oid and k.contype = 'f'
+          and k.confrelid = format('payments_private.anchors_%s', p_link.anchor_id)::regclass);
+  return nullif(concat_ws(' and ', 'the triggers ' || v_triggers, 'the foreign key of ' || v_keys), '');
+end
+$$;
+comment on function payments_private.lost_parts(payments_private.linked_tables) is
+  'Returns what a linked table has lost of its link: columns, or else triggers (also those that are switched off) and foreign keys; null where nothing is lost.';
+
 create or replace function payments_private.doctor_linked_tables() returns setof payments_private.finding
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -236,17 +269,12 @@ begin
   return query
     select 'linked tables', l.environment, 'red', format('link %s leads to %s, %s', l.link_id,
         coalesce(c.oid::regclass::text, 'a table'),
-             case when c.oid is null then 'which is gone' else 'which has lost the columns ' || x.absent end),
+             case when c.oid is null then 'which is gone' else 'which has lost ' || x.absent end),
            case when c.oid is null then format('select payments.unlink_table(%s)', l.target::oid)
                else 'pg-payments link again, with the same arguments' end
       from payments_private.linked_tables l
       left join pg_catalog.pg_class c on c.oid = l.target
-     cross join lateral (
-       select string_agg(k.name, ', ') as absent
-         from (select l.id_column::text union select j.key from jsonb_each_text(l.columns) j) k (name)
-        where c.oid is not null and k.name is not null and l.kind <> 'object'
-          and not exists (select from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attname = k.name
-              and not a.attisdropped)) x
+     cross join lateral (select payments_private.lost_parts(l) as absent where c.oid is not null) x
      where c.oid is null or x.absent is not null
      order by l.link_id;
   return query

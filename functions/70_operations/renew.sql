@@ -5,18 +5,28 @@
 -- Written again is what still belongs to the owner of the table or function it is about, and asks by its present name.
 -- Where that has changed, people decide: they link or register again.
 
+create or replace function payments_private.lost_columns(p_link payments_private.linked_tables) returns text[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return array(
+    select u.name from unnest(payments_private.columns_of_link(p_link)) u (name)
+     where not exists (
+       select from pg_catalog.pg_attribute a
+        where a.attrelid = p_link.target and a.attname = u.name and a.attnum > 0 and not a.attisdropped)
+     order by u.name);
+end
+$$;
+comment on function payments_private.lost_columns(payments_private.linked_tables) is
+  'Returns the columns that a link is about and its table no longer has under that name.';
+
 create or replace function payments_private.link_is_whole(p_link payments_private.linked_tables) returns boolean
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return not exists (
-    select from (
-      select k from jsonb_object_keys(p_link.columns) k union select e.value from jsonb_each_text(p_link.push) e
-      union select k::text from unnest(p_link.key_columns) k union select p_link.match_column::text) u (name)
-     where u.name is not null and not exists (
-       select from pg_catalog.pg_attribute a
-        where a.attrelid = p_link.target and a.attname = u.name and a.attnum > 0 and not a.attisdropped));
+  return payments_private.lost_columns(p_link) = '{}';
 end
 $$;
 comment on function payments_private.link_is_whole(payments_private.linked_tables) is 'Whether the table of a link is there with all columns that the link is about.';

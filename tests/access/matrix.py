@@ -472,6 +472,7 @@ INTERNALS: Final = """
     check_portal_configuration
     check_prices
     check_target
+    check_terms
     check_that_triggers_fire
     check_url
     checked_push
@@ -484,6 +485,7 @@ INTERNALS: Final = """
     column_lines
     column_statements
     columns_of_kind
+    columns_of_link
     commit_durably
     confirm_customer_statement
     conflicts
@@ -493,6 +495,7 @@ INTERNALS: Final = """
     credit_note_facts
     current_customer
     current_subscription
+    customer_at
     customer_of_subject
     customer_type
     customers_of_nobody
@@ -530,6 +533,7 @@ INTERNALS: Final = """
     extract_again
     extract_payment_facts
     facts_after
+    fee_of
     fetch_payer_accounts
     fill_anchor
     fill_body
@@ -585,6 +589,7 @@ INTERNALS: Final = """
     invoice_payment_facts
     invoice_purchase
     is_customer
+    is_deauthorized
     is_deletion
     is_fetchable
     is_off_stripe
@@ -648,6 +653,9 @@ INTERNALS: Final = """
     lock_until
     locked_push
     longest_wait
+    lost_columns
+    lost_condition
+    lost_parts
     make_guard
     mark_failed
     match_column
@@ -707,19 +715,12 @@ INTERNALS: Final = """
     prepare_push
     prepare_update
     present_lookup
+    project_account
+    project_accounts
     project_bill
     project_changes
     project_checkout_sessions
     project_customer_mappings
-    is_deauthorized
-    refuse_deauthorized
-    check_terms
-    customer_at
-    fee_of
-    settle_terms
-    terms_asked_of_stripe
-    project_account
-    project_accounts
     project_customers
     project_group
     project_groups
@@ -763,6 +764,7 @@ INTERNALS: Final = """
     refund_or_dispute_row
     refuse
     refuse_change_of_audit_log
+    refuse_deauthorized
     refuse_link
     refuse_linked_value
     refuse_signature
@@ -789,6 +791,7 @@ INTERNALS: Final = """
     search_delay
     set_for_logins
     settle_same_seconds
+    settle_terms
     settle_thin_events
     settled_status
     shared_bill
@@ -823,6 +826,7 @@ INTERNALS: Final = """
     tell_of_answer
     tell_of_object
     tells_of_payments
+    terms_asked_of_stripe
     touch
     touch_body
     touch_by_metadata
