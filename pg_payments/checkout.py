@@ -168,6 +168,29 @@ def _refused_roles(caller: Caller) -> Iterator[None]:
         ) from error
 
 
+class _Walk:
+    """Where somebody is on a way: at a `step`, until `row` is what it has led to."""
+
+    def __init__(self, way: Way) -> None:
+        self._way = way
+        self.step: Step = next(way)
+        self.row: Row | None = None
+        self.taken: object = None
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Around taking the step: on with what was `taken`, or with what was refused, which the way may raise again."""
+        try:
+            try:
+                yield
+            except (StripeRefused, psycopg.Error) as refused:
+                self.step = self._way.throw(refused)
+            else:
+                self.step = self._way.send(self.taken)
+        except StopIteration as arrived:
+            self.row = arrived.value
+
+
 def _walk(pool: Pool, stripe: StripeApi, way: Way) -> Row:
     def take(step: Step) -> object:
         if isinstance(step, StripeRequest):
@@ -178,17 +201,11 @@ def _walk(pool: Pool, stripe: StripeApi, way: Way) -> Row:
                     functions.act_as(conn, step.caller.role, step.caller.claims, step.caller.guest_secret)
             return step.query.run(conn)
 
-    try:
-        step = next(way)
-        while True:
-            try:
-                taken = take(step)
-            except (StripeRefused, psycopg.Error) as refused:
-                step = way.throw(refused)
-            else:
-                step = way.send(taken)
-    except StopIteration as arrived:
-        return arrived.value  # type: ignore[no-any-return]
+    walk = _Walk(way)
+    while walk.row is None:
+        with walk.going_on():
+            walk.taken = take(walk.step)
+    return walk.row
 
 
 async def _walk_async(pool: AsyncPool, stripe: StripeApi, way: Way) -> Row:
@@ -201,14 +218,8 @@ async def _walk_async(pool: AsyncPool, stripe: StripeApi, way: Way) -> Row:
                     await functions.act_as(conn, step.caller.role, step.caller.claims, step.caller.guest_secret)
             return await step.query.run_async(conn)
 
-    try:
-        step = next(way)
-        while True:
-            try:
-                taken = await take(step)
-            except (StripeRefused, psycopg.Error) as refused:
-                step = way.throw(refused)
-            else:
-                step = way.send(taken)
-    except StopIteration as arrived:
-        return arrived.value  # type: ignore[no-any-return]
+    walk = _Walk(way)
+    while walk.row is None:
+        with walk.going_on():
+            walk.taken = await take(walk.step)
+    return walk.row
