@@ -2087,6 +2087,14 @@ ALTER FUNCTION payments_private.check_metadata(p_metadata jsonb) OWNER TO paymen
 
 COMMENT ON FUNCTION payments_private.check_metadata(p_metadata jsonb) IS 'Raises PY001 unless metadata is what Stripe takes, without our reserved keys.';
 
+CREATE FUNCTION payments_private.check_other_account(p_environment text, p_account_id text, p_hint text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.check_other_account(p_environment text, p_account_id text, p_hint text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.check_other_account(p_environment text, p_account_id text, p_hint text) IS 'Raises PY001 for what is no id of an account, and, with this hint, for the account behind the environment''s key.';
+
 CREATE FUNCTION payments_private.check_portal_configuration(p_configuration_id text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2942,6 +2950,14 @@ CREATE FUNCTION payments_private.former_key_statements(p_link payments_private.l
 ALTER FUNCTION payments_private.former_key_statements(p_link payments_private.linked_tables) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.former_key_statements(p_link payments_private.linked_tables) IS 'Returns the statements that drop the foreign key of a link whose id is to stand in another column.';
+
+CREATE FUNCTION payments_private.found_lines(p_link payments_private.linked_tables) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.found_lines(p_link payments_private.linked_tables) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.found_lines(p_link payments_private.linked_tables) IS 'Returns the lines with which guard_linked_<n> and check_linked_<n> begin: they find a row''s object.';
 
 CREATE FUNCTION payments_private.freeze_processed_event() RETURNS trigger
     LANGUAGE plpgsql
@@ -7828,6 +7844,8 @@ REVOKE ALL ON FUNCTION payments_private.check_members(p_members regclass, p_subj
 
 REVOKE ALL ON FUNCTION payments_private.check_metadata(p_metadata jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.check_other_account(p_environment text, p_account_id text, p_hint text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.check_portal_configuration(p_configuration_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.check_prices(p_environment text, p_account text, p_line_items jsonb) FROM PUBLIC;
@@ -8019,6 +8037,8 @@ REVOKE ALL ON FUNCTION payments_private.form_name(p_parameter text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION payments_private.form_of(p_values jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.former_key_statements(p_link payments_private.linked_tables) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.found_lines(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.freeze_processed_event() FROM PUBLIC;
 

@@ -210,25 +210,36 @@ end
 $$;
 comment on function payments_private.id_lines(payments_private.linked_tables) is 'Returns the lines by which guard_linked_<n> decides on a row''s object.';
 
-create or replace function payments_private.guard_body(p_link payments_private.linked_tables) returns text
+create or replace function payments_private.found_lines(p_link payments_private.linked_tables) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return format($body$
+  return format($lines$
 declare
   v_id   text := %1$s;
   v_data jsonb;
 begin
   if v_id is not null then
     select a.data into v_data from payments_private.anchors_%2$s a
-     where a.object_id = v_id and (not a.former or a.object_id = old.%5$I);
+     where a.object_id = v_id and (not a.former or a.object_id = old.%3$I);
   end if;
-%3$s%4$s
-  new.%5$I := v_id;%6$s
+$lines$, payments_private.finding_expression(p_link, 'new'), p_link.anchor_id, p_link.id_column);
+end
+$$;
+comment on function payments_private.found_lines(payments_private.linked_tables) is
+  'Returns the lines with which guard_linked_<n> and check_linked_<n> begin: they find a row''s object.';
+
+create or replace function payments_private.guard_body(p_link payments_private.linked_tables) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return payments_private.found_lines(p_link) || format($body$%1$s%2$s
+  new.%3$I := v_id;%4$s
   return new;
 end
-$body$, payments_private.finding_expression(p_link, 'new'), p_link.anchor_id, payments_private.id_lines(p_link),
+$body$, payments_private.id_lines(p_link),
     payments_private.column_lines(p_link, $line$
   if new.%1$I is distinct from old.%1$I and new.%1$I is distinct from %2$s then
     perform payments_private.refuse_linked_value(%3$L, %1$L, new.%1$I::text, v_id);
@@ -245,20 +256,11 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return format($body$
-declare
-  v_id   text := %1$s;
-  v_data jsonb;
-begin
-  if v_id is not null then
-    select a.data into v_data from payments_private.anchors_%2$s a
-     where a.object_id = v_id and (not a.former or a.object_id = old.%6$I);
-  end if;
-%3$s%4$s
-  perform payments_private.note_linked_row(%5$s, to_jsonb(new), v_id, old.%6$I);
+  return payments_private.found_lines(p_link) || format($body$%1$s%2$s
+  perform payments_private.note_linked_row(%3$s, to_jsonb(new), v_id, old.%4$I);
   return null;
 end
-$body$, payments_private.finding_expression(p_link, 'new'), p_link.anchor_id,
+$body$,
     case p_link.found_by when 'id' then '' else format($lines$
   v_id := case when v_data is not null then v_id end;
   if new.%1$I is distinct from v_id then

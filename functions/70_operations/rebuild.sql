@@ -50,16 +50,11 @@ as $$
 begin
   return array(
     select n.reference
-      from unnest(p_references) n (reference),
-           lateral (
-             select x.payment_group from payments_private.stored_objects x
-              where x.environment = p_environment and x.account = coalesce(p_account, '')
-                and x.object_type = split_part(n.reference, ':', 1)
-                and x.object_id = substr(n.reference, strpos(n.reference, ':') + 1)
-              limit 1) o
+      from unnest(p_references, payments_private.groups_of(p_environment, p_account, p_references))
+             n (reference, payment_group)
      where not exists (
              select from payments_private.stored_objects m
-              where m.payment_group = o.payment_group and m.environment = p_environment
+              where m.payment_group = n.payment_group and m.environment = p_environment
                 and m.account = coalesce(p_account, '')
                 and m.observed_at is not null
                 and (m.object_type || ':' || m.object_id) collate "C" < n.reference collate "C"));

@@ -11,6 +11,22 @@ end
 $$;
 comment on function payments_private.account_name(jsonb) is 'What Stripe''s account object says it is called.';
 
+create or replace function payments_private.check_other_account(p_environment text, p_account_id text, p_hint text)
+  returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if coalesce(p_account_id !~ '^acct_[A-Za-z0-9_]{1,250}$', true) then
+    perform payments_private.refuse('account_id', 'must be the id of an account', 'Use acct_….');
+  elsif payments_private.foreign_account(p_environment, p_account_id) is null then
+    perform payments_private.refuse('account_id', 'is the account behind the environment''s key', p_hint);
+  end if;
+end
+$$;
+comment on function payments_private.check_other_account(text, text, text) is
+  'Raises PY001 for what is no id of an account, and, with this hint, for the account behind the environment''s key.';
+
 create or replace function payments.connect_account(environment text, account jsonb, livemode boolean)
   returns payments.provider_connections
 language plpgsql security definer  -- the service may not write connections except through here

@@ -12,12 +12,8 @@ declare
   v_environment text := payments_private.environment_or_fail(environment);
   v_row         payments.accounts;
 begin
-  if coalesce(account_id !~ '^acct_[A-Za-z0-9_]{1,250}$', true) then
-    perform payments_private.refuse('account_id', 'must be the id of an account', 'Use acct_….');
-  elsif payments_private.foreign_account(v_environment, account_id) is null then
-    perform payments_private.refuse('account_id', 'is the account behind the environment''s key',
-                                    'Store it as the key of the environment.');
-  elsif nullif(secret, '') is null or nullif(masked, '') is null then
+  perform payments_private.check_other_account(v_environment, account_id, 'Store it as the key of the environment.');
+  if nullif(secret, '') is null or nullif(masked, '') is null then
     perform payments_private.refuse('secret', 'must be the encrypted key, with what may be shown of it');
   elsif payments_private.json_id(account) is distinct from account_id then
     raise exception 'the key opens another account' using errcode = 'PY006', detail = account_id,

@@ -42,12 +42,8 @@ declare
   v_environment text := payments_private.environment_or_fail(environment);
   v_row         payments.accounts;
 begin
-  if coalesce(account_id !~ '^acct_[A-Za-z0-9_]{1,250}$', true) then
-    perform payments_private.refuse('account_id', 'must be the id of an account', 'Use acct_….');
-  elsif payments_private.foreign_account(v_environment, account_id) is null then
-    perform payments_private.refuse('account_id', 'is the account behind the environment''s key',
-                                    'Only other accounts are registered.');
-  elsif (subject_type is null) <> (subject_id is null) then
+  perform payments_private.check_other_account(v_environment, account_id, 'Only other accounts are registered.');
+  if (subject_type is null) <> (subject_id is null) then
     perform payments_private.refuse('subject', 'needs both type and id');
   elsif subject_type !~ '^[a-z][a-z0-9_]*$' or length(subject_type) > 63 then
     perform payments_private.refuse('subject_type', 'must be lower case letters, digits and underscores');

@@ -469,6 +469,7 @@ INTERNALS: Final = """
     check_line_items
     check_members
     check_metadata
+    check_other_account
     check_portal_configuration
     check_prices
     check_target
@@ -557,6 +558,7 @@ INTERNALS: Final = """
     form_name
     form_of
     former_key_statements
+    found_lines
     freeze_processed_event
     function_lookup
     further_references
