@@ -1,4 +1,4 @@
-"""The size of things: functions of a screen, lines that are read without scrolling."""
+"""The size of things: functions of a screen, lines that are read without scrolling; and that no code stands twice."""
 
 from __future__ import annotations
 
@@ -134,3 +134,68 @@ def test_what_is_too_long_is_found() -> None:
     text = "create function a.b() returns void as $$\n" + "x\n" * 61 + "$$;\n" + "-" * 121 + "\n"
     assert list(functions_in(text)) == [("a.b", 63)]
     assert long_lines(text + "comment on function a.b() is\n  '" + "x" * 200 + "';\n") == ["64: " + "-" * 121]
+
+
+SIX = 6
+CODE = {".py", ".sql", ".html", ".js", ".css"}
+AS_IT_WAS = ("tests/schema.sql", "tests/upgrades/", "pg_payments/dashboard/static/htmx-")
+"""What is generated, frozen or somebody else's. Migrations are frozen, too, and not looked at."""
+IMPORT = re.compile(r"^ *(?:from [\w.]+ )?import (?:\([^)]*\)|.*)$", re.MULTILINE)
+FRAME = re.compile(
+    r"""\W*                                       # brackets, commas, quotes
+      | (?:\#|--|//).*                            # a comment
+      | (?:\)\ )?returns\ .* | language\ \w+.*    # the head of a function in SQL
+      | set\ (?:search_path|plan_cache_mode|enable_seqscan|jit|client_min_messages)\ .*
+      | as\ \$\w*\$ | declare | begin | loop | else | end(?:\ if|\ loop)?;? | null; | return\ null;
+    """,
+    re.VERBOSE,
+)
+
+
+def code_in(text: str) -> list[tuple[int, str]]:
+    """The lines that do something, with their numbers: no imports, comments, brackets or heads of SQL functions."""
+    without = COMMENT.sub(lambda said: "\n" * said.group().count("\n"), text)
+    without = IMPORT.sub(lambda said: "\n" * said.group().count("\n"), without)
+    lines = enumerate((" ".join(line.split()) for line in without.splitlines()), 1)
+    return [(n, line) for n, line in lines if not FRAME.fullmatch(line)]
+
+
+def repeated(texts: dict[str, str]) -> list[tuple[str, ...]]:
+    """Where the same six lines of code stand, a row for each six: `file:line` of every place."""
+    places: dict[str, list[str]] = {}
+    for name, text in texts.items():
+        lines = code_in(text)
+        for start in range(len(lines) - SIX + 1):
+            six = "\n".join(line for _, line in lines[start : start + SIX])
+            places.setdefault(six, []).append(f"{name}:{lines[start][0]}")
+    return [tuple(found) for found in places.values() if len(found) > 1]
+
+
+def test_the_same_six_lines_stand_nowhere_twice() -> None:
+    files = [
+        (file, file.relative_to(ROOT).as_posix())
+        for folder in ("pg_payments", "functions", "policies", "tests", "benchmarks")
+        for file in sorted((ROOT / folder).rglob("*.*"))
+    ]
+    texts = {name: file.read_text("utf-8") for file, name in files
+             if file.suffix in CODE and not name.startswith(AS_IT_WAS)}  # fmt: skip
+    assert len(texts) > 500
+    assert repeated(texts) == []
+
+
+@pytest.mark.parametrize(
+    ("between", "found"),
+    [
+        ("", [("a:1", "b:3")]),
+        ("\n    # why\n", [("a:1", "b:3")]),
+        ("-- why\n  end if;\n", [("a:1", "b:3")]),
+        ("from x import (\n    y,\n    z,\n)\n)\n", [("a:1", "b:3")]),
+        ("comment on function f() is\n  'x';\nlanguage plpgsql stable\nas $$\nbegin\n", [("a:1", "b:3")]),
+        ("something()\n", []),
+        ("update t\n set name = 'x'\n", []),
+    ],
+)
+def test_what_stands_twice_is_found(between: str, found: list[tuple[str, ...]]) -> None:
+    three, more = "one()\ntwo()\n  three()\n", "four()\nfive()\nsix()\n"
+    assert repeated({"a": three + more, "b": "import x\n\n" + three + between + more}) == found
+    assert repeated({"a": three + more, "b": three + more.replace("six", "seven")}) == []
