@@ -1725,6 +1725,17 @@ ALTER FUNCTION payments_private.apply_one_by_one(p_environment text, p_events pa
 
 COMMENT ON FUNCTION payments_private.apply_one_by_one(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked boolean, p_wait integer, p_cancelled text) IS 'Enters and applies the events of a batch each on its own; together they wait for locks no longer than p_wait ms, and 10 ms each after that.';
 
+CREATE FUNCTION payments_private.apply_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.apply_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.apply_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[]) IS 'What apply_snapshots() does, for a page; answers how many changed the store. The caller holds the locks.';
+
 CREATE FUNCTION payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2174,6 +2185,14 @@ ALTER FUNCTION payments_private.claim_of_invoice(p_environment text, p_account t
 
 COMMENT ON FUNCTION payments_private.claim_of_invoice(p_environment text, p_account text, p_invoice_id text, p_data jsonb) IS 'Which subject a paid invoice names, itself or for a subscription that was not told of yet, and what of its metadata does; no row if none.';
 
+CREATE FUNCTION payments_private.claim_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[], OUT claimed text[], OUT subjects text[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.claim_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[], OUT claimed text[], OUT subjects text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.claim_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[], OUT claimed text[], OUT subjects text[]) IS 'What claim_told() does, for a page whose snapshots were all stored; returns the customers whose claims changed, and the subjects whose mapping is to be computed again.';
+
 CREATE FUNCTION payments_private.claim_push(o payments.outbox, p_lease interval) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -2235,6 +2254,13 @@ CREATE FUNCTION payments_private.commit_durably() RETURNS void
 ALTER FUNCTION payments_private.commit_durably() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.commit_durably() IS 'Has this transaction''s commit wait for the disk, whatever the role or the database says: what Stripe is told is stored has to survive a crash. The setting synchronous_commit = inherit leaves it as it is.';
+
+CREATE FUNCTION payments_private.computed_mapping(p_environment text, p_account text, p_subject_key text, p_customer_id text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
+
+ALTER FUNCTION payments_private.computed_mapping(p_environment text, p_account text, p_subject_key text, p_customer_id text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.computed_mapping(p_environment text, p_account text, p_subject_key text, p_customer_id text) IS 'How a mapping stands in the setting payments.computed_mapping while it is written as a projection, so that claim_by_hand() knows it. None is found within another, whatever their subjects are called.';
 
 CREATE TABLE payments_private.customer_claims (
     environment text NOT NULL,
@@ -2392,12 +2418,21 @@ ALTER FUNCTION payments_private.customer_type(p_customer_id text) OWNER TO payme
 
 COMMENT ON FUNCTION payments_private.customer_type(p_customer_id text) IS 'The type of object that a customer is, by its id.';
 
-CREATE FUNCTION payments_private.customers_of_nobody(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) RETURNS text[]
-    LANGUAGE plpgsql STABLE;
+CREATE FUNCTION payments_private.customers_of_subjects(p_environment text, p_account text, p_subject_keys text[]) RETURNS TABLE(subject_key text, customer_id text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.customers_of_nobody(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.customers_of_subjects(p_environment text, p_account text, p_subject_keys text[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.customers_of_nobody(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) IS 'Customers of whom the API answered, and of whom nobody ever said for whom they stand, these answers included: they change no claim. None of a few snapshots, where it is not worth asking.';
+COMMENT ON FUNCTION payments_private.customers_of_subjects(p_environment text, p_account text, p_subject_keys text[]) IS 'The customers that stand for billing subjects as customer_of_subject() has it; no row for a subject that has none.';
+
+CREATE FUNCTION payments_private.customers_with_claims(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[], OUT own text[], OUT others text[]) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.customers_with_claims(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[], OUT own text[], OUT others text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.customers_with_claims(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[], OUT own text[], OUT others text[]) IS 'The ids of a page''s customers that name a subject, or did (own), and of those of whom only others say for whom they stand.';
 
 CREATE TABLE payments_private.sync_ranges (
     range_id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -3237,6 +3272,14 @@ ALTER FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) OWNE
 
 COMMENT ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) IS 'A batch of verified bodies, in the order of their event ids. A body that is no event of this environment has status rejected and its verdict says why. Waits for a lock no longer than longest_wait() allows; in a batch, whose events wait for each other, half of that for the objects, a fifth when all are applied together, and three tenths in all when each is applied on its own, and 10 ms an event. What is cancelled (57014) is kept as failed, its neighbours too. Raises only where an event can neither be entered nor put into quarantine.';
 
+CREATE FUNCTION payments_private.insert_claims(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[], OUT customers text[], OUT others text[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.insert_claims(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[], OUT customers text[], OUT others text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.insert_claims(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[], OUT customers text[], OUT others text[]) IS 'Keeps for whom the subscriptions of a page say that their customers stand, and returns these customers; and the ids of those that say otherwise than before (others), of which nothing is kept yet.';
+
 CREATE FUNCTION payments_private.insert_pending(p_events payments_private.incoming[], OUT ids uuid[], OUT names text[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -3330,6 +3373,14 @@ CREATE FUNCTION payments_private.is_off_stripe(p_member payments_private.payment
 ALTER FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_facts) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_facts) IS 'Whether a member of a group is an invoice payment made outside of Stripe.';
+
+CREATE FUNCTION payments_private.is_page(p_snapshots payments_private.snapshot[]) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.is_page(p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.is_page(p_snapshots payments_private.snapshot[]) IS 'Whether these answers of the API are worth storing together, and may be: all are of one type that is as simple as that, and each object comes once.';
 
 CREATE FUNCTION payments_private.is_passing(p_sqlstate text) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
@@ -3777,6 +3828,14 @@ CREATE FUNCTION payments_private.lock_key(p_name text, p_secret bytea DEFAULT NU
 ALTER FUNCTION payments_private.lock_key(p_name text, p_secret bytea) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.lock_key(p_name text, p_secret bytea) IS 'The key of the advisory lock of this name. Pass lock_secret() where many are derived.';
+
+CREATE FUNCTION payments_private.lock_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.lock_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.lock_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[]) IS 'Takes the locks that apply_page needs.';
 
 CREATE FUNCTION payments_private.lock_references(p_environment text, p_account text, p_references text[], p_customers text[] DEFAULT '{}'::text[], p_shared text[] DEFAULT '{}'::text[]) RETURNS void
     LANGUAGE plpgsql
@@ -4423,6 +4482,14 @@ CREATE FUNCTION payments_private.project_groups(p_environment text, p_account te
 ALTER FUNCTION payments_private.project_groups(p_environment text, p_account text, p_groups text[]) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.project_groups(p_environment text, p_account text, p_groups text[]) IS 'Computes payments.transactions for groups, each once.';
+
+CREATE FUNCTION payments_private.project_many_mappings(p_environment text, p_account text, p_subject_keys text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.project_many_mappings(p_environment text, p_account text, p_subject_keys text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.project_many_mappings(p_environment text, p_account text, p_subject_keys text[]) IS 'What project_customer_mappings() does, by a few statements for all of them.';
 
 CREATE FUNCTION payments_private.project_methods_of_customers(p_environment text, p_account text, p_customers text[]) RETURNS void
     LANGUAGE plpgsql;
@@ -5118,6 +5185,14 @@ ALTER FUNCTION payments_private.store_answers(p_environment text, p_account text
 
 COMMENT ON FUNCTION payments_private.store_answers(p_environment text, p_account text, p_objects jsonb, p_observed_at timestamp with time zone, p_key text) IS 'What payments.store_stripe_objects() does. p_key: the idempotency key of the push that was answered, or null.';
 
+CREATE FUNCTION payments_private.store_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[]) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.store_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.store_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[]) IS 'Stores those of a page of which nothing is to be decided, and returns their ids.';
+
 CREATE FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, p_more boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) RETURNS record
     LANGUAGE plpgsql;
 
@@ -5215,6 +5290,13 @@ ALTER FUNCTION payments_private.subjects_claiming(p_environment text, p_account 
 
 COMMENT ON FUNCTION payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text) IS 'All that anybody said a customer stands for.';
 
+CREATE FUNCTION payments_private.subscription_facts(p_object_id text, p_refs text[], p_subject text) RETURNS payments_private.payment_facts
+    LANGUAGE plpgsql IMMUTABLE;
+
+ALTER FUNCTION payments_private.subscription_facts(p_object_id text, p_refs text[], p_subject text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.subscription_facts(p_object_id text, p_refs text[], p_subject text) IS 'What facts_after() returns for the first snapshot of a subscription with these references, whose metadata names this subject.';
+
 CREATE FUNCTION payments_private.subscription_in(p_refs text[]) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
@@ -5262,6 +5344,14 @@ CREATE FUNCTION payments_private.take_event(p_environment text, p_payload jsonb,
 ALTER FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, OUT event_id uuid, OUT status text, OUT duplicate boolean) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, OUT event_id uuid, OUT status text, OUT duplicate boolean) IS 'Applies one new event and enters it into the ledger as processed, or says what became of one that is settled; status null, and nothing done, where it is not so simple. Raises what a projection or trigger raises.';
+
+CREATE FUNCTION payments_private.take_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.take_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.take_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) IS 'Locks and stores a page and computes what depends on it; answers how many were new or newer.';
 
 CREATE FUNCTION payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision) RETURNS boolean
     LANGUAGE plpgsql
@@ -7780,6 +7870,8 @@ REVOKE ALL ON FUNCTION payments_private.apply_events(p_ids uuid[], p_snapshots p
 
 REVOKE ALL ON FUNCTION payments_private.apply_one_by_one(p_environment text, p_events payments_private.incoming[], p_bodies text[], p_locked boolean, p_wait integer, p_cancelled text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.apply_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.apply_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.apply_together(p_environment text, p_events payments_private.incoming[], p_bodies text[]) FROM PUBLIC;
@@ -7866,6 +7958,8 @@ REVOKE ALL ON FUNCTION payments_private.claim_by_hand() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.claim_of_invoice(p_environment text, p_account text, p_invoice_id text, p_data jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.claim_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[], OUT claimed text[], OUT subjects text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.claim_push(o payments.outbox, p_lease interval) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.claim_told(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_changed boolean, p_newest payments_private.snapshot, OUT customer text, OUT subjects text[]) FROM PUBLIC;
@@ -7881,6 +7975,8 @@ REVOKE ALL ON FUNCTION payments_private.columns_of_kind(p_kind text) FROM PUBLIC
 REVOKE ALL ON FUNCTION payments_private.columns_of_link(p_link payments_private.linked_tables) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.commit_durably() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.computed_mapping(p_environment text, p_account text, p_subject_key text, p_customer_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.confirm_customer_statement(p_before payments_private.customer_claims, p_at timestamp with time zone) FROM PUBLIC;
 
@@ -7920,7 +8016,9 @@ REVOKE ALL ON FUNCTION payments_private.customer_of_subject(p_environment text, 
 
 REVOKE ALL ON FUNCTION payments_private.customer_type(p_customer_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.customers_of_nobody(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.customers_of_subjects(p_environment text, p_account text, p_subject_keys text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.customers_with_claims(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[], OUT own text[], OUT others text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.cut_range(p_range payments_private.sync_ranges) FROM PUBLIC;
 
@@ -8090,6 +8188,8 @@ REVOKE ALL ON FUNCTION payments_private.index_statements(p_link payments_private
 
 REVOKE ALL ON FUNCTION payments_private.ingest(p_environment text, p_bodies text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.insert_claims(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[], OUT customers text[], OUT others text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.insert_pending(p_events payments_private.incoming[], OUT ids uuid[], OUT names text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.insert_processed(p_events payments_private.incoming[]) FROM PUBLIC;
@@ -8113,6 +8213,8 @@ REVOKE ALL ON FUNCTION payments_private.is_deletion(p_object_type text, p_event_
 REVOKE ALL ON FUNCTION payments_private.is_fetchable(p_object_type text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_off_stripe(p_member payments_private.payment_facts) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.is_page(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.is_passing(p_sqlstate text) FROM PUBLIC;
 
@@ -8221,6 +8323,8 @@ REVOKE ALL ON FUNCTION payments_private.lock_by_account(p_snapshots payments_pri
 REVOKE ALL ON FUNCTION payments_private.lock_events(p_events payments_private.incoming[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_key(p_name text, p_secret bytea) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.lock_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_references(p_environment text, p_account text, p_references text[], p_customers text[], p_shared text[]) FROM PUBLIC;
 
@@ -8379,6 +8483,8 @@ REVOKE ALL ON FUNCTION payments_private.project_customers(p_environment text, p_
 REVOKE ALL ON FUNCTION payments_private.project_group(p_environment text, p_account text, p_group text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_groups(p_environment text, p_account text, p_groups text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.project_many_mappings(p_environment text, p_account text, p_subject_keys text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_methods_of_customers(p_environment text, p_account text, p_customers text[]) FROM PUBLIC;
 
@@ -8541,6 +8647,8 @@ REVOKE ALL ON FUNCTION payments_private.status_without_object(p_environment text
 
 REVOKE ALL ON FUNCTION payments_private.store_answers(p_environment text, p_account text, p_objects jsonb, p_observed_at timestamp with time zone, p_key text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.store_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.store_snapshot(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_carry boolean, p_more boolean, OUT changed boolean, OUT told boolean, OUT newest payments_private.snapshot, OUT payment_group text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.stored_snapshot(p_environment text, p_account text, p_object_type text, p_object_id text) FROM PUBLIC;
@@ -8567,6 +8675,8 @@ REVOKE ALL ON FUNCTION payments_private.subject_under(p_metadata jsonb, p_prefix
 
 REVOKE ALL ON FUNCTION payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.subscription_facts(p_object_id text, p_refs text[], p_subject text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.subscription_in(p_refs text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.subscriptions_of_customers(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
@@ -8576,6 +8686,8 @@ REVOKE ALL ON FUNCTION payments_private.take_bodies_over(p_events uuid[]) FROM P
 REVOKE ALL ON FUNCTION payments_private.take_claims_back() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, OUT event_id uuid, OUT status text, OUT duplicate boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.take_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.take_token(p_environment text, p_account_id text, p_name text, p_rate double precision, p_burst double precision) FROM PUBLIC;
 

@@ -321,6 +321,98 @@ end
 $$;
 comment on function payments_private.customer_of_subject(text, text, text) is 'The customer that stands for a billing subject and is not deleted, or null.';
 
+-- The same for many. Whom a customer stands for is not asked where nobody says otherwise, which is nearly always.
+create or replace function payments_private.customers_of_subjects(
+  p_environment text, p_account text, p_subject_keys text[]
+) returns table (subject_key text, customer_id text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  return query
+    select distinct on (c.subject_key) c.subject_key, c.customer_id
+      from (select distinct k from unnest(p_subject_keys) k) k (subject_key),
+           lateral (
+             select k.subject_key, x.provider_customer_id as customer_id, x.source, x.claimed_at
+               from payments_private.customer_claims x
+              where x.subject_type = payments_private.subject_type_in(k.subject_key)
+                and x.subject_id = payments_private.subject_id_in(k.subject_key)
+                and x.environment = p_environment and x.account = coalesce(p_account, '') and x.allowed
+             offset 0) c,
+           lateral (
+             select bool_and(x.subject_type || ':' || x.subject_id is not distinct from c.subject_key) as is_sole
+               from payments_private.customer_claims x
+              where x.provider_customer_id = c.customer_id and x.environment = p_environment
+                and x.account = coalesce(p_account, '') and x.allowed
+             offset 0) s
+     where case when s.is_sole then true
+             else payments_private.subject_of_customer(p_environment, p_account, c.customer_id) = c.subject_key end
+       and (select o.deleted from payments_private.stored_objects o
+             where o.environment = p_environment and o.account = coalesce(p_account, '')
+               and o.object_type = payments_private.customer_type(c.customer_id) and o.object_id = c.customer_id)
+           is not true
+     order by c.subject_key, case c.source when 'hand' then 1 when 'customer' then 2 else 3 end,
+              extract(epoch from c.claimed_at) * case when c.source in ('hand', 'customer') then -1 else 1 end,
+              c.customer_id collate "C";
+end
+$$;
+comment on function payments_private.customers_of_subjects(text, text, text[]) is
+  'The customers that stand for billing subjects as customer_of_subject() has it; no row for a subject that has none.';
+
+create or replace function payments_private.computed_mapping(
+  p_environment text, p_account text, p_subject_key text, p_customer_id text
+) returns text
+language plpgsql immutable parallel safe
+as $$
+begin
+  return jsonb_build_array(p_environment, p_account, p_subject_key, p_customer_id)::text;
+end
+$$;
+comment on function payments_private.computed_mapping(text, text, text, text) is
+  'How a mapping stands in the setting payments.computed_mapping while it is written as a projection, so that claim_by_hand() knows it. None is found within another, whatever their subjects are called.';
+
+-- By so many at a time that claim_by_hand() finds a mapping soon among those that are written.
+create or replace function payments_private.project_many_mappings(
+  p_environment text, p_account text, p_subject_keys text[]
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_found record;
+  v_keys  text[];
+begin
+  for v_found in
+    select array_agg(c.subject_key) as keys, array_agg(c.customer_id) as customers,
+           string_agg(payments_private.computed_mapping(p_environment, p_account, c.subject_key, c.customer_id), '')
+             as computed
+      from (select *, row_number() over () / 20 as part
+              from payments_private.customers_of_subjects(p_environment, p_account, p_subject_keys)) c
+     group by c.part
+  loop
+    perform set_config('payments.computed_mapping', v_found.computed, true);
+    insert into payments.customer_mappings as m (provider, environment, account_id, subject_type, subject_id,
+                                                 provider_customer_id)
+    select 'stripe', p_environment, p_account, payments_private.subject_type_in(c.subject_key),
+           payments_private.subject_id_in(c.subject_key), c.customer_id
+      from unnest(v_found.keys, v_found.customers) c (subject_key, customer_id)
+    on conflict (provider, environment, account_id, subject_type, subject_id) do update
+       set provider_customer_id = excluded.provider_customer_id, updated_at = now()
+     where m.provider_customer_id <> excluded.provider_customer_id;
+    perform set_config('payments.computed_mapping', '', true);
+    v_keys := v_keys || v_found.keys;
+  end loop;
+  delete from payments.customer_mappings m
+   using (select k from unnest(p_subject_keys) k except select k from unnest(v_keys) k) k (subject_key)
+   where m.provider = 'stripe' and m.environment = p_environment and m.account_id is not distinct from p_account
+     and m.subject_type = payments_private.subject_type_in(k.subject_key)
+     and m.subject_id = payments_private.subject_id_in(k.subject_key);
+end
+$$;
+comment on function payments_private.project_many_mappings(text, text, text[]) is
+  'What project_customer_mappings() does, by a few statements for all of them.';
+
 create or replace function payments_private.project_customer_mappings(
   p_environment text, p_account text, p_subject_keys text[]
 ) returns void
@@ -332,6 +424,10 @@ declare
   v_customer text;
   v_none     text;
 begin
+  if cardinality(p_subject_keys) > 10 then
+    perform payments_private.project_many_mappings(p_environment, p_account, array_remove(p_subject_keys, null));
+    return;
+  end if;
   for v_key in select distinct k from unnest(p_subject_keys) k where k is not null order by k loop
     v_customer := payments_private.customer_of_subject(p_environment, p_account, v_key);
     if v_customer is null then
@@ -340,7 +436,8 @@ begin
          and m.subject_type = payments_private.subject_type_in(v_key)
          and m.subject_id = payments_private.subject_id_in(v_key);
     else
-      v_none := set_config('payments.computed_mapping', array[p_environment, p_account, v_key, v_customer]::text, true);
+      v_none := set_config('payments.computed_mapping',
+                           payments_private.computed_mapping(p_environment, p_account, v_key, v_customer), true);
       insert into payments.customer_mappings as m (provider, environment, account_id, subject_type, subject_id,
                                                    provider_customer_id)
       values ('stripe', p_environment, p_account, payments_private.subject_type_in(v_key),

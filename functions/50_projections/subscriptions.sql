@@ -77,11 +77,14 @@ begin
          payments_private.json_object(i.d -> 'metadata')
     from (select distinct s from unnest(p_ids) s) s (id),
          lateral (
-           select * from payments_private.stored_objects x
+           select x.object_id, x.data from payments_private.stored_objects x
             where x.environment = p_environment and x.account = coalesce(p_account, '')
               and x.object_type = 'subscription' and x.object_id = s.id and x.observed_at is not null
             limit 1) o,
-         payments_private.items_of(o.data) i
+         lateral (
+           select payments_private.json_id(e.value) as item_id, e.value as d
+             from jsonb_array_elements(payments_private.json_array(o.data #> '{items,data}')) e offset 0) i
+   where i.item_id is not null
    order by i.item_id, o.object_id
   on conflict (environment, account_id, subscription_item_id) do update
      set subscription_id = excluded.subscription_id, product_id = excluded.product_id, price_id = excluded.price_id,
@@ -118,7 +121,8 @@ begin
                and s.subscription_id = o.object_id) as former_key
       from (select distinct i from unnest(p_ids) i) i (id),
            lateral (
-             select * from payments_private.stored_objects x
+             select x.object_id, x.data #> '{}' as data, x.observed_at  -- decompressed once
+               from payments_private.stored_objects x
               where x.environment = p_environment and x.account = coalesce(p_account, '')
                 and x.object_type = 'subscription' and x.object_id = i.id and x.observed_at is not null
               limit 1) o

@@ -15,8 +15,8 @@ begin
   if jsonb_typeof(p_objects) is distinct from 'array' then
     raise exception 'objects must be an array of Stripe objects' using errcode = 'PY001', detail = 'objects';
   end if;
-  select bool_or(jsonb_typeof(o.value) <> 'object' or payments_private.json_text(o.value -> 'object') is null
-                 or payments_private.json_id(o.value) is null) as nameless,
+  select bool_or(jsonb_typeof(o.value -> 'object') is distinct from 'string'
+                 or jsonb_typeof(o.value -> 'id') is distinct from 'string' or o.value -> 'id' = '""') as nameless,
          bool_or(o.value -> 'livemode' = to_jsonb(p_environment <> 'live')) as elsewhere
     into v_wrong
     from jsonb_array_elements(p_objects) o;
@@ -36,6 +36,9 @@ begin
     from jsonb_array_elements(p_objects) o;
   if v_snapshots is null then
     return 0;
+  end if;
+  if payments_private.is_page(v_snapshots) then
+    return payments_private.take_page(p_environment, v_account, v_snapshots);
   end if;
   v_snapshots := payments_private.with_contents(v_snapshots);
   perform payments_private.lock_snapshots(p_environment, v_account, v_snapshots);

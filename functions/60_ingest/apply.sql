@@ -243,34 +243,6 @@ $$;
 comment on function payments_private.repeated_objects(payments_private.snapshot[]) is
   'For each snapshot whether there are others of its object here (carry), and whether others of its second follow (more), as for store_snapshot; null where no object has several.';
 
--- A sync reads customers by the hundred, and most are nobody's: who is, is asked once for all of them.
-create or replace function payments_private.customers_of_nobody(
-  p_environment text, p_account text, p_snapshots payments_private.snapshot[]
-) returns text[]
-language plpgsql stable
-as $$
-begin
-  if cardinality(p_snapshots) < 10 or p_snapshots[1].provider_event_id is not null then
-    return array[]::text[];
-  end if;
-  return array(
-    select s.object_id
-      from unnest(p_snapshots) s
-      left join lateral (
-        select true as claimed from payments_private.customer_claims c
-         where c.provider_customer_id = s.object_id and c.environment = p_environment
-           and c.account = coalesce(p_account, '')
-         limit 1) k on true
-     where s.object_type = 'customer' and s.provider_event_id is null
-     group by s.object_id
-    having count(*) = 1 and bool_and(
-      k.claimed is null and payments_private.subject_in(p_account, s.data -> 'metadata') is null
-      and not payments_private.is_deletion(s.object_type, s.event_type, s.data)));
-end
-$$;
-comment on function payments_private.customers_of_nobody(text, text, payments_private.snapshot[]) is
-  'Customers of whom the API answered, and of whom nobody ever said for whom they stand, these answers included: they change no claim. None of a few snapshots, where it is not worth asking.';
-
 create or replace function payments_private.apply_snapshots(
   p_environment text, p_account text, p_snapshots payments_private.snapshot[]
 ) returns integer
@@ -285,7 +257,6 @@ declare
   v_stored        record;
   v_claim         record;
   v_repeated      record := payments_private.repeated_objects(p_snapshots);
-  v_nobodys       text[] := payments_private.customers_of_nobody(p_environment, p_account, p_snapshots);
   v_count         integer := 0;
   v_others        text[];  -- null while there is none
   v_customers     text[];
@@ -302,9 +273,8 @@ begin
     v_stored := payments_private.store_snapshot(p_environment, p_account, s, coalesce(v_repeated.carry[i], false),
                                                 coalesce(v_repeated.more[i], false));
     v_count := v_count + v_stored.changed::integer;
-    if (s.object_type in ('customer', 'subscription', 'checkout.session', 'v2.core.account')
-        or (s.object_type = 'invoice' and v_stored.changed))
-       and not (s.object_id = any (v_nobodys) and (v_stored.newest).provider_event_id is null) then
+    if s.object_type in ('customer', 'subscription', 'checkout.session', 'v2.core.account')
+      or (s.object_type = 'invoice' and v_stored.changed) then
       v_claim := payments_private.claim_told(p_environment, p_account, s, v_stored.changed, v_stored.newest);
       v_subjects := v_subjects || v_claim.subjects;
       v_claimed := array_remove(v_claimed || v_claim.customer, null);

@@ -5,8 +5,8 @@ language plpgsql security definer  -- whoever may write mappings need not know o
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if current_setting('payments.computed_mapping', true)
-       = array[new.environment, new.account_id, new.subject_key, new.provider_customer_id]::text
+  if strpos(current_setting('payments.computed_mapping', true), payments_private.computed_mapping(
+       new.environment, new.account_id, new.subject_key, new.provider_customer_id)) > 0
     or payments_private.customer_of_subject(new.environment, new.account_id,
                                             new.subject_key) is not distinct from new.provider_customer_id then
     return null;  -- one of our own projections

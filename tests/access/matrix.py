@@ -439,6 +439,7 @@ INTERNALS: Final = """
     apply_by_account
     apply_events
     apply_one_by_one
+    apply_page
     apply_snapshots
     apply_together
     archive_price
@@ -480,6 +481,7 @@ INTERNALS: Final = """
     checkout_session_facts
     claim_by_hand
     claim_of_invoice
+    claim_page
     claim_push
     claim_told
     clear_mirror
@@ -488,6 +490,7 @@ INTERNALS: Final = """
     columns_of_kind
     columns_of_link
     commit_durably
+    computed_mapping
     confirm_customer_statement
     conflicts
     count_hours
@@ -499,7 +502,8 @@ INTERNALS: Final = """
     customer_at
     customer_of_subject
     customer_type
-    customers_of_nobody
+    customers_of_subjects
+    customers_with_claims
     cut_range
     default_method_of
     detach_link
@@ -583,6 +587,7 @@ INTERNALS: Final = """
     id_lines
     index_statements
     ingest
+    insert_claims
     insert_pending
     insert_processed
     insert_unreadable
@@ -595,6 +600,7 @@ INTERNALS: Final = """
     is_deletion
     is_fetchable
     is_off_stripe
+    is_page
     is_passing
     is_release
     is_reserved
@@ -649,6 +655,7 @@ INTERNALS: Final = """
     lock_by_account
     lock_events
     lock_key
+    lock_page
     lock_references
     lock_secret
     lock_snapshots
@@ -726,6 +733,7 @@ INTERNALS: Final = """
     project_customers
     project_group
     project_groups
+    project_many_mappings
     project_methods_of_customers
     project_objects
     project_payment_methods
@@ -805,6 +813,7 @@ INTERNALS: Final = """
     statements_of_trigger
     status_without_object
     store_answers
+    store_page
     store_snapshot
     stored_snapshot
     stripe_path
@@ -818,11 +827,13 @@ INTERNALS: Final = """
     subject_type_or_fail
     subject_under
     subjects_claiming
+    subscription_facts
     subscription_in
     subscriptions_of_customers
     take_bodies_over
     take_claims_back
     take_event
+    take_page
     take_token
     target_oid
     tell_of_answer
