@@ -114,6 +114,7 @@ def status(
         for name, state in changed.items()
     ]
     rows += [{"kind": each.kind, "name": f"{each.table}.{each.name}", "state": each.state} for each in found.damages]
+    rows += [{"kind": "role", "name": role, "state": f"has {attribute}"} for role, attribute in found.overpowered]
     if found.is_watched:
         rows.append({"kind": "trigger", "name": "payments.webhook_events", "state": "sees updates only: slower"})
     if as_json:

@@ -56,7 +56,7 @@ def status(database_url: str, tree: SqlTree | None = None) -> Status:
     """Compares a database with a tree of SQL (default: this version's); changes nothing."""
     with _connect(database_url) as conn:
         found = state.compare(conn, tree or packaged())
-        return replace(found, is_watched=state.is_watched(conn))
+        return replace(found, is_watched=state.is_watched(conn), overpowered=members.overpowered(conn))
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ class Status:
     """Tables that are gone with their rows, which no migrate makes again."""
     is_watched: bool = False
     """Whether a trigger of the application makes deliveries take the slower way."""
+    overpowered: list[tuple[str, str]] = field(default_factory=list)
+    """Group roles that may do more than they need, and what: a migrate does not take it from them, but refuses."""
 
     def migrations_in(self, state: MigrationState) -> list[str]:
         """Names of the migrations in one state, in order."""
@@ -73,7 +75,7 @@ class Status:
         """Whether a migrate would change nothing, and nobody else has changed anything."""
         applied = len(self.migrations_in("applied")) == len(self.migrations)
         lost = [damage for damage in self.damages if damage.made is not None]
-        return applied and not (self.files_to_load or self.functions or self.to_mend or lost)
+        return applied and not (self.files_to_load or self.functions or self.to_mend or lost or self.overpowered)
 
     @property
     def to_mend(self) -> bool:

@@ -1,5 +1,6 @@
 """Installing as a role that is neither superuser nor owner of anything, on a cluster that has none of our roles."""
 
+import json
 from collections.abc import Callable
 
 import psycopg
@@ -9,7 +10,7 @@ from pg_payments.errors import MigrationError
 from pg_payments.schema.members import ROLES
 from pg_payments.schema.migrate import Outcome, migrate, rollback, status
 from pg_payments.testing.local_postgres import LocalServer
-from tests.support.tools import pg_dump
+from tests.support.tools import command, pg_dump
 
 FOREIGN = """
 select c.oid::regclass::text from pg_class c where c.relnamespace = any (%(schemas)s::regnamespace[])
@@ -91,6 +92,32 @@ def test_a_role_made_beforehand_that_may_too_much_is_refused(cluster: LocalServe
     url = deployer(cluster, "", *made, f"alter role payments_service {attribute}", "grant payments_owner to deployer")
     with pytest.raises(MigrationError, match="payments_service exists and may do more than it needs"):
         migrate(url)
+
+
+@pytest.mark.slow
+def test_status_sees_a_role_that_may_too_much(cluster: LocalServer) -> None:
+    """The roles are the cluster's, so anybody's administrator may have changed them since; a migrate only refuses."""
+    url = deployer(cluster, "createrole")
+    migrate(url)
+    with psycopg.connect(cluster.url(), autocommit=True) as administrator:
+        for role, attribute in (
+            ("payments_service", "superuser"),
+            ("payments_user", "bypassrls"),
+            ("payments_owner", "createrole"),
+            ("payments_keys", "login"),
+        ):
+            administrator.execute(f"alter role {role} {attribute}")
+            assert status(url).overpowered == [(role, attribute)]
+            checked = command("status", "--check", "--database-url", url)
+            assert (checked.returncode, checked.stderr) == (
+                1, "pg-payments: the database is not as this version has it\n",
+            )  # fmt: skip
+            assert f"role\t{role}\thas {attribute}\n" in checked.stdout
+            told = json.loads(command("status", "--json", "--database-url", url).stdout)
+            assert told["up_to_date"] is False
+            assert {"kind": "role", "name": role, "state": f"has {attribute}"} in told["items"]
+            administrator.execute(f"alter role {role} no{attribute}")
+            assert command("status", "--check", "--database-url", url).returncode == 0
 
 
 def test_without_create_on_the_database_it_says_so(cluster: LocalServer) -> None:
