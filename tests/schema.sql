@@ -1092,13 +1092,21 @@ ALTER FUNCTION payments.rebuild_projections(environment text) OWNER TO payments_
 
 COMMENT ON FUNCTION payments.rebuild_projections(environment text) IS 'Computes every projection of an environment again from stored objects and references, in one transaction; answers how many objects were read. Deliveries of that environment wait as long as they may, and are then kept as failed, to be retried: rebuild_projections_step() is for an environment in use. Raises PY001 for an unknown environment.';
 
-CREATE FUNCTION payments.rebuild_projections_step(environment text, after text DEFAULT NULL::text, max_objects integer DEFAULT 100, OUT next text, OUT objects integer) RETURNS record
+CREATE FUNCTION payments.rebuild_projections_ranges(environment text, after text DEFAULT NULL::text, max_objects integer DEFAULT 100, max_ranges integer DEFAULT 100) RETURNS TABLE(begins text, ends text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments.rebuild_projections_ranges(environment text, after text, max_objects integer, max_ranges integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments.rebuild_projections_ranges(environment text, after text, max_objects integer, max_ranges integer) IS 'What of a rebuild may be made at once, on several connections: rebuild_projections_step(after => begins, until => ends) for each row, again with what it last answered as next until that is null. When all are done, ask for what comes after the last ends, until that is null. Those of one stage need not wait for each other. Raises PY001 for an unknown environment or place.';
+
+CREATE FUNCTION payments.rebuild_projections_step(environment text, after text DEFAULT NULL::text, max_objects integer DEFAULT 100, until text DEFAULT NULL::text, OUT next text, OUT objects integer) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, OUT next text, OUT objects integer) OWNER TO payments_owner;
+ALTER FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, until text, OUT next text, OUT objects integer) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, OUT next text, OUT objects integer) IS 'A part of a rebuild, in a transaction of its own: call it with what it last answered as next until that is null. Deliveries go on; only those of the same objects wait for the step. Raises PY001 for an unknown environment or place.';
+COMMENT ON FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, until text, OUT next text, OUT objects integer) IS 'A part of a rebuild, in a transaction of its own: call it with what it last answered as next until that is null. Deliveries go on; only those of the same objects wait for the step. until: go no further than there, for one of rebuild_projections_ranges(). Raises PY001 for an unknown environment or place.';
 
 CREATE FUNCTION payments.receive_stripe_webhook(json) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2769,16 +2777,16 @@ ALTER FUNCTION payments_private.expected_of(p_list payments_private.sync_lists) 
 
 COMMENT ON FUNCTION payments_private.expected_of(p_list payments_private.sync_lists) IS 'How many objects a list may have: as many as the last time, else as its part of the account''s time that is read lets expect; null: nobody knows.';
 
-CREATE FUNCTION payments_private.extract_again(p_environment text, p_account text, p_object_type text, p_ids text[]) RETURNS void
+CREATE FUNCTION payments_private.extract_again(p_environment text, p_account text, p_object_type text, p_ids text[], p_may_join boolean) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.extract_again(p_environment text, p_account text, p_object_type text, p_ids text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.extract_again(p_environment text, p_account text, p_object_type text, p_ids text[], p_may_join boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.extract_again(p_environment text, p_account text, p_object_type text, p_ids text[]) IS 'Reads what stored objects say of payments again.';
+COMMENT ON FUNCTION payments_private.extract_again(p_environment text, p_account text, p_object_type text, p_ids text[], p_may_join boolean) IS 'Reads what stored objects say of payments again. Without p_may_join it leaves those alone that would join a group, and returns them with what they refer to (type:id).';
 
 CREATE FUNCTION payments_private.extract_payment_facts(p_account text, p_object_type text, p_data jsonb) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql STABLE;
@@ -2786,6 +2794,14 @@ CREATE FUNCTION payments_private.extract_payment_facts(p_account text, p_object_
 ALTER FUNCTION payments_private.extract_payment_facts(p_account text, p_object_type text, p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.extract_payment_facts(p_account text, p_object_type text, p_data jsonb) IS 'What a snapshot says of its payment.';
+
+CREATE FUNCTION payments_private.extract_with_locks(p_environment text, p_account text, p_object_type text, p_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.extract_with_locks(p_environment text, p_account text, p_object_type text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.extract_with_locks(p_environment text, p_account text, p_object_type text, p_ids text[]) IS 'Reads what stored objects say of payments again, with the locks of the objects, and of the groups of those that join one.';
 
 CREATE FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) RETURNS payments_private.payment_facts
     LANGUAGE plpgsql;
@@ -4028,16 +4044,16 @@ ALTER FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text
 
 COMMENT ON FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text, p_since timestamp with time zone) IS 'When to try again after so many attempts: 1, 2, 4 … minutes later, at most 6 hours; null when the event is to be parked. After a failure that passes (is_passing) it is 5, 10, 20 … seconds, and an event that came (p_since) less than 3 days ago, for as long as Stripe delivers again, is not parked.';
 
-CREATE FUNCTION payments_private.next_batch(p_environment text, p_stage text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) RETURNS record
+CREATE FUNCTION payments_private.next_batch(p_environment text, p_stage text, p_after text, p_max integer, p_until text DEFAULT NULL::text, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.next_batch(p_environment text, p_stage text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.next_batch(p_environment text, p_stage text, p_after text, p_max integer, p_until text, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.next_batch(p_environment text, p_stage text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) IS 'The next keys of a stage, after the given one, with their accounts.';
+COMMENT ON FUNCTION payments_private.next_batch(p_environment text, p_stage text, p_after text, p_max integer, p_until text, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) IS 'The next keys of a stage, after the given one and up to p_until, with their accounts.';
 
 CREATE FUNCTION payments_private.next_push(p_tries integer) RETURNS interval
     LANGUAGE plpgsql IMMUTABLE
@@ -4332,6 +4348,14 @@ CREATE FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) R
 ALTER FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) IS 'current_period_start or current_period_end of a subscription in any API version.';
+
+CREATE FUNCTION payments_private.place_or_fail(p_place text, p_field text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.place_or_fail(p_place text, p_field text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.place_or_fail(p_place text, p_field text) IS 'The given place of a rebuild; raises PY001 with the name of the field for anything else, and lets null pass.';
 
 CREATE FUNCTION payments_private.prepare_change(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb) RETURNS boolean
     LANGUAGE plpgsql
@@ -4774,13 +4798,21 @@ ALTER FUNCTION payments_private.reapply_event(p_id uuid) OWNER TO payments_owner
 
 COMMENT ON FUNCTION payments_private.reapply_event(p_id uuid) IS 'Applies a stored event once more; answers its status and error.';
 
-CREATE FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) RETURNS record
+CREATE FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, p_until text DEFAULT NULL::text, OUT next text, OUT objects integer) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, p_until text, OUT next text, OUT objects integer) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) IS 'One batch of a rebuild; answers where it is then, null at the end, and how many objects were read. p_alone: the caller has locked the environment.';
+COMMENT ON FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, p_until text, OUT next text, OUT objects integer) IS 'One batch of a rebuild; answers where it is then, null at the end, and how many objects were read. p_alone: the caller has locked the environment.';
+
+CREATE FUNCTION payments_private.rebuild_part(p_environment text, p_account text, p_stage text, p_keys text[], p_after text, p_max integer) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.rebuild_part(p_environment text, p_account text, p_stage text, p_keys text[], p_after text, p_max integer) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.rebuild_part(p_environment text, p_account text, p_stage text, p_keys text[], p_after text, p_max integer) IS 'Locks what the keys of a stage stand for, and computes it. p_after, p_max: what next_batch() was asked for them.';
 
 CREATE FUNCTION payments_private.rebuild_stages() RETURNS text[]
     LANGUAGE plpgsql STABLE
@@ -5126,6 +5158,14 @@ CREATE FUNCTION payments_private.shows_failure(p_object_type text, p_event_type 
 ALTER FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) IS 'Whether the snapshot of a payment object, or the event that carried it, says that an attempt failed.';
+
+CREATE FUNCTION payments_private.size_or_fail(p_size integer, p_field text) RETURNS integer
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.size_or_fail(p_size integer, p_field text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.size_or_fail(p_size integer, p_field text) IS 'The given number; raises PY001 with the name of the field where it is null or less than one.';
 
 CREATE FUNCTION payments_private.snapshots_by_account(p_snapshots payments_private.snapshot[]) RETURNS TABLE(environment text, account_id text, snapshots payments_private.snapshot[])
     LANGUAGE plpgsql IMMUTABLE
@@ -7685,8 +7725,11 @@ GRANT ALL ON FUNCTION payments.ranges_left(environment text, account_id text, li
 REVOKE ALL ON FUNCTION payments.rebuild_projections(environment text) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.rebuild_projections(environment text) TO payments_admin;
 
-REVOKE ALL ON FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, OUT next text, OUT objects integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, OUT next text, OUT objects integer) TO payments_admin;
+REVOKE ALL ON FUNCTION payments.rebuild_projections_ranges(environment text, after text, max_objects integer, max_ranges integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.rebuild_projections_ranges(environment text, after text, max_objects integer, max_ranges integer) TO payments_admin;
+
+REVOKE ALL ON FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, until text, OUT next text, OUT objects integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments.rebuild_projections_step(environment text, after text, max_objects integer, until text, OUT next text, OUT objects integer) TO payments_admin;
 
 REVOKE ALL ON FUNCTION payments.receive_stripe_webhook(json) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments.receive_stripe_webhook(json) TO payments_anon;
@@ -8082,9 +8125,11 @@ REVOKE ALL ON FUNCTION payments_private.event_snapshot(p_environment text, p_acc
 
 REVOKE ALL ON FUNCTION payments_private.expected_of(p_list payments_private.sync_lists) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.extract_again(p_environment text, p_account text, p_object_type text, p_ids text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.extract_again(p_environment text, p_account text, p_object_type text, p_ids text[], p_may_join boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.extract_payment_facts(p_account text, p_object_type text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.extract_with_locks(p_environment text, p_account text, p_object_type text, p_ids text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.facts_after(p_account text, p_old payments_private.payment_facts, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
 
@@ -8376,7 +8421,7 @@ REVOKE ALL ON FUNCTION payments_private.new_or_newer(p_environment text, p_accou
 
 REVOKE ALL ON FUNCTION payments_private.next_attempt(p_attempts integer, p_sqlstate text, p_since timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.next_batch(p_environment text, p_stage text, p_after text, p_max integer, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.next_batch(p_environment text, p_stage text, p_after text, p_max integer, p_until text, OUT keys text[], OUT accounts text[], OUT last text, OUT objects integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.next_push(p_tries integer) FROM PUBLIC;
 
@@ -8451,6 +8496,8 @@ REVOKE ALL ON FUNCTION payments_private.payments_of_customers(p_environment text
 REVOKE ALL ON FUNCTION payments_private.payments_of_subscriptions(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.place_or_fail(p_place text, p_field text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.prepare_change(o payments.outbox, l payments_private.linked_tables, p_wanted jsonb) FROM PUBLIC;
 
@@ -8546,7 +8593,9 @@ REVOKE ALL ON FUNCTION payments_private.reading_or_fail(p_what text) FROM PUBLIC
 
 REVOKE ALL ON FUNCTION payments_private.reapply_event(p_id uuid) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, OUT next text, OUT objects integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.rebuild_batch(p_environment text, p_after text, p_max integer, p_alone boolean, p_until text, OUT next text, OUT objects integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.rebuild_part(p_environment text, p_account text, p_stage text, p_keys text[], p_after text, p_max integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.rebuild_stages() FROM PUBLIC;
 
@@ -8632,6 +8681,8 @@ REVOKE ALL ON FUNCTION payments_private.settled_status(p_amount bigint, p_refund
 REVOKE ALL ON FUNCTION payments_private.shared_bill(p_group payments_private.payment_facts[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.size_or_fail(p_size integer, p_field text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.snapshots_by_account(p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 

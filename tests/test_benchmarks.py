@@ -29,7 +29,7 @@ PARTS = {
     "repeats": ["events that tell nothing new"],
     "sync": ["objects stored"],
     "access": ["reading and retrying"],
-    "rebuild": ["rebuild_projections"],
+    "rebuild": ["pg-payments rebuild"],
     "bloat": ["tables"],
     "linked": ["milliseconds each, medians of the rounds", "linking in steps"],
     "dashboard": ["pages"],

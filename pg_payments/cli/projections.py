@@ -1,17 +1,16 @@
 """`pg-payments rebuild` and `verify`: the projections computed again from the stored objects."""
 
-from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Annotated, Any
 
-import psycopg
 import typer
 
 from pg_payments.cli.connections import connected, stripe_clients
 from pg_payments.cli.options import DatabaseUrl, Json, OnlyEnvironment
 from pg_payments.cli.output import counting, print_json, print_rows, progressing
 from pg_payments.counted import counted
-from pg_payments.database import functions
+from pg_payments.database.rebuild import MOST_JOBS, USUAL_JOBS, rebuild_on
 from pg_payments.errors import Conflict, InvalidRequest
 from pg_payments.settings import ENVIRONMENTS, Environment, Settings
 from pg_payments.stripe import verification
@@ -21,39 +20,36 @@ from pg_payments.stripe.ranges import Say
 commands = typer.Typer()
 
 
-REBUILT_AT_ONCE = 100
-"""Objects in one transaction of a rebuild: deliveries of these wait some 50 ms."""
-
-
 @commands.command()
-def rebuild(database_url: DatabaseUrl = None, environment: OnlyEnvironment = None, as_json: Json = False) -> None:
+def rebuild(
+    database_url: DatabaseUrl = None,
+    environment: OnlyEnvironment = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            max=MOST_JOBS,
+            help="How much is computed at once. Each job takes a connection and a core of the database. "
+            "Default: 2, or 1 where this machine has one core.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Compute the projections again from the stored objects, while deliveries go on."""
-    with connected(database_url) as conn, counting() as say:
+    with ExitStack() as stack:
+        conns = [stack.enter_context(connected(database_url)) for _ in range(jobs or USUAL_JOBS)]
+        say = stack.enter_context(counting())
         rebuilt = [
-            {"environment": name, "objects": _rebuild(conn, name, say)}
+            {"environment": name, "objects": rebuild_on(conns, name, partial(_prefixed, say, name))}
             for name in ([environment] if environment else ENVIRONMENTS)
         ]
     if as_json:
         print_json(rebuilt)
     else:
         print_rows(["environment", "objects"], rebuilt)
-
-
-def _rebuild(conn: psycopg.Connection[Any], environment: str, say: Callable[[str, int], None]) -> int:
-    """All steps of a rebuild, each its own transaction; says where it is as often as it begins with something else."""
-    objects = 0
-    after: str | None = None
-    told: str | None = None
-    while True:
-        step = functions.rebuild_projections_step(conn, environment, after, REBUILT_AT_ONCE)
-        objects += int(step["objects"])
-        after = step["next"]
-        if after is None:
-            return objects
-        what = after.partition("/")[0]
-        if what != told:
-            say(f"{environment} {what}", objects)
-            told = what
 
 
 @commands.command()

@@ -197,12 +197,28 @@ def rebuild_projections(environment: str) -> Query[int]:
 
 
 @SqlFunction
-def rebuild_projections_step(environment: str, after: str | None, max_objects: int) -> Query[Row]:
+def rebuild_projections_step(
+    environment: str, after: str | None, max_objects: int, until: str | None = None
+) -> Query[Row]:
     """A part of the same, to be committed: `{next, objects}`; `next` is the `after` of the next, None at the end."""
     return Query(
-        "select * from payments.rebuild_projections_step(environment => %s, after => %s, max_objects => %s)",
-        (environment, after, max_objects),
+        """select * from payments.rebuild_projections_step(
+               environment => %s, after => %s, max_objects => %s, until => %s)""",
+        (environment, after, max_objects, until),
         _row,
+    )
+
+
+@SqlFunction
+def rebuild_projections_ranges(
+    environment: str, after: str | None, max_objects: int, max_ranges: int
+) -> Query[list[Row]]:
+    """Parts of the same that may be made at once: `{begins, ends}`, each the `after` and `until` of a first step."""
+    return Query(
+        """select * from payments.rebuild_projections_ranges(
+               environment => %s, after => %s, max_objects => %s, max_ranges => %s)""",
+        (environment, after, max_objects, max_ranges),
+        rows_as_they_are,
     )
 
 

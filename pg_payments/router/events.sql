@@ -179,37 +179,100 @@ end
 $$;
 
 create function payments_machines.rebuild_projections_step(
-  environment text, after text, max_objects integer, machine integer
+  environment text, after text, max_objects integer, until text, machine integer
 ) returns table (next text, objects integer)
 language plproxy
 set search_path = pg_catalog, pg_temp
 as $$
   cluster 'payments';
   run on machine;
-  select s.next, s.objects from payments.rebuild_projections_step($1, $2, $3) s;
+  select s.next, s.objects from payments.rebuild_projections_step($1, $2, $3, $4) s;
 $$;
 
--- One machine after the other: its number leads what a machine says of where the rebuild is.
+create or replace function payments_router.machine_of_place(place text) returns integer
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return coalesce(substring(place from '^([0-9]+):')::integer, 0);
+end
+$$;
+comment on function payments_router.machine_of_place(text) is 'The machine that a place of a rebuild is on; the first for null.';
+
+create or replace function payments_router.place_on_machine(place text) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return nullif(substring(place from '^[0-9]+:(.*)$'), '');
+end
+$$;
+comment on function payments_router.place_on_machine(text) is 'What the machine itself calls a place of a rebuild; null where it begins.';
+
+create or replace function payments_router.place_after_machine(machine integer) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (select m.machine || ':' from payments_router.machines m where m.machine = place_after_machine.machine + 1);
+end
+$$;
+comment on function payments_router.place_after_machine(integer) is 'Where a rebuild goes on when a machine is done; null after the last.';
+
+-- One machine after the other: its number leads what a machine says of where the rebuild is. What has an end on a
+-- machine does not go on to the next; the end of its last part is where the next machine begins.
 create function payments.rebuild_projections_step(
-  environment text, after text default null, max_objects integer default 100, out next text, out objects integer
+  environment text, after text default null, max_objects integer default 100, until text default null, out next text,
+  out objects integer
 )
 language plpgsql security definer  -- who calls has no way to a machine
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
-  v_machine integer := coalesce(substring(after from '^([0-9]+):')::integer, 0);
+  v_machine integer := payments_router.machine_of_place(after);
   v_next    text;
 begin
   perform payments_router.all_machines();
   select s.next, s.objects into v_next, objects
     from payments_machines.rebuild_projections_step(rebuild_projections_step.environment,
-                                                    nullif(substring(after from '^[0-9]+:(.*)$'), ''), max_objects,
-                                                    v_machine) s;
+                                                    payments_router.place_on_machine(after), max_objects,
+                                                    payments_router.place_on_machine(until), v_machine) s;
   if v_next is not null then
     next := v_machine || ':' || v_next;
-  elsif exists (select from payments_router.machines m where m.machine = v_machine + 1) then
-    next := (v_machine + 1) || ':';
+  elsif until is null then
+    next := payments_router.place_after_machine(v_machine);
   end if;
+end
+$$;
+
+create function payments_machines.rebuild_projections_ranges(
+  environment text, after text, max_objects integer, max_ranges integer, machine integer
+) returns table (begins text, ends text)
+language plproxy
+set search_path = pg_catalog, pg_temp
+as $$
+  cluster 'payments';
+  run on machine;
+  select r.begins, r.ends from payments.rebuild_projections_ranges($1, $2, $3, $4) r;
+$$;
+
+create function payments.rebuild_projections_ranges(
+  environment text, after text default null, max_objects integer default 100, max_ranges integer default 100
+) returns table (begins text, ends text)
+language plpgsql security definer  -- who calls has no way to a machine
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  v_machine integer := payments_router.machine_of_place(after);
+begin
+  perform payments_router.all_machines();
+  return query
+    select v_machine || ':' || r.begins,
+           coalesce(v_machine || ':' || r.ends, payments_router.place_after_machine(v_machine))
+      from payments_machines.rebuild_projections_ranges(rebuild_projections_ranges.environment,
+                                                        payments_router.place_on_machine(after), max_objects,
+                                                        max_ranges, v_machine) r;
 end
 $$;

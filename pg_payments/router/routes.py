@@ -114,6 +114,7 @@ ROUTES: Final[dict[str, Route]] = {
       from found f group by f.environment order by f.environment desc"""
     ),
     "rebuild_projections_step": Written(),
+    "rebuild_projections_ranges": Written(),
     # the router's own
     "lock_webhook_endpoint": Written(),
     # of the environment

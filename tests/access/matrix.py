@@ -383,7 +383,8 @@ FUNCTIONS: Final = {
     "payments.purge_events(interval, integer)": "payments_service payments_admin",
     "payments.purge_guest_attempts(interval, integer)": "payments_service payments_admin",
     "payments.rebuild_projections(text)": "payments_admin",
-    "payments.rebuild_projections_step(text, text, integer)": "payments_admin",
+    "payments.rebuild_projections_ranges(text, text, integer, integer)": "payments_admin",
+    "payments.rebuild_projections_step(text, text, integer, text)": "payments_admin",
     "payments.record_webhook_endpoint(text, text, text, text, boolean)": "payments_keys",
     "payments.reencrypt_secret(text, text, text, text)": "payments_keys",
     "payments.register_subject_type(text, regclass, name, name, text)": "",
@@ -537,6 +538,7 @@ INTERNALS: Final = """
     expected_of
     extract_again
     extract_payment_facts
+    extract_with_locks
     facts_after
     fee_of
     fetch_payer_accounts
@@ -717,6 +719,7 @@ INTERNALS: Final = """
     payments_of_customers
     payments_of_subscriptions
     period_of
+    place_or_fail
     prepare_change
     prepare_checkout
     prepare_creation
@@ -765,6 +768,7 @@ INTERNALS: Final = """
     reading_or_fail
     reapply_event
     rebuild_batch
+    rebuild_part
     rebuild_stages
     references_of
     references_of_invoice
@@ -806,6 +810,7 @@ INTERNALS: Final = """
     settled_status
     shared_bill
     shows_failure
+    size_or_fail
     snapshots_by_account
     stage_rows
     stamp_is_believed

@@ -23,6 +23,7 @@ from pg_payments.database import functions
 from tests.database.test_connections import product
 from tests.stripe_simulator.crowd import busy_merchant
 from tests.stripe_simulator.everything import eventful_merchant
+from tests.stripe_simulator.merchant import Merchant
 from tests.stripe_simulator.models import SHAPES, Json, Shape
 from tests.stripe_simulator.projections import Connection, begin, differences, ingest, ingest_batch, projections
 from tests.support.servers import Server
@@ -298,6 +299,18 @@ def is_waiting(conn: Connection, other: Connection) -> bool:
     return row is not None and bool(row["yes"])
 
 
+def tell_anew(conn: Connection, m: Merchant) -> None:
+    """All events at once, to a database that has forgotten them."""
+    conn.execute("truncate payments.webhook_events, payments_private.stored_objects")
+    conn.execute("truncate payments_private.same_second_snapshots, payments.transactions")
+    conn.execute("truncate payments_private.customer_claims, payments.customer_mappings, payments.customers")
+    conn.execute("truncate payments.stripe_products, payments.stripe_prices, payments.stripe_subscriptions")
+    conn.execute("truncate payments.stripe_subscription_items, payments.stripe_checkout_sessions cascade")
+    with conn.transaction():
+        begin(conn, m.attempts)
+    ingest_batch(conn, m.events)
+
+
 @pytest.mark.slow
 def test_deliveries_go_on_during_rebuilds_and_verifications(conn: Connection, database_url: str) -> None:
     """And none is lost: in the end everything is as if there had been no rebuild, or mended."""
@@ -338,14 +351,7 @@ def test_deliveries_go_on_during_rebuilds_and_verifications(conn: Connection, da
     rows = projections(conn)
     assert not conn.execute("select * from payments.verify_projections('test')").fetchall()
 
-    conn.execute("truncate payments.webhook_events, payments_private.stored_objects")
-    conn.execute("truncate payments_private.same_second_snapshots, payments.transactions")
-    conn.execute("truncate payments_private.customer_claims, payments.customer_mappings, payments.customers")
-    conn.execute("truncate payments.stripe_products, payments.stripe_prices, payments.stripe_subscriptions")
-    conn.execute("truncate payments.stripe_subscription_items, payments.stripe_checkout_sessions cascade")
-    with conn.transaction():
-        begin(conn, m.attempts)
-    ingest_batch(conn, m.events)
+    tell_anew(conn, m)
     assert not differences(rows, projections(conn))
 
 

@@ -17,6 +17,7 @@ select set_eq($$ select role || ' ' || name from callable where schema = 'paymen
   'payments_admin purge_events',
   'payments_admin purge_guest_attempts',
   'payments_admin rebuild_projections',
+  'payments_admin rebuild_projections_ranges',
   'payments_admin rebuild_projections_step',
   'payments_admin replay_event',
   'payments_admin resume_outbox',

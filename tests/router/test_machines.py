@@ -11,6 +11,7 @@ import pytest
 
 from pg_payments.database import functions, listings
 from pg_payments.database.pool import LazyPool
+from pg_payments.database.rebuild import rebuild
 from pg_payments.errors import DatabaseUnavailable, from_database_error
 from pg_payments.webhooks.receipt import Receipt
 from pg_payments.webhooks.receive import receive
@@ -59,6 +60,18 @@ def test_every_projection_is_as_in_one_database(filled: Site) -> None:
     assert min(counts) > 10, "both machines have their share"
     with filled.connect("shop_admin") as conn:
         assert conn.execute("select * from payments.verify_projections('test')").fetchall() == []
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_rebuild_goes_over_every_machine(filled: Site, jobs: int) -> None:
+    for number in range(2):
+        with filled.machine(number) as conn:
+            conn.execute("update payments.transactions set amount = -1; update payments.customers set name = 'x'")
+    told: list[str] = []
+    rebuild(filled.router.url(user="shop_admin"), "test", jobs, lambda stage, objects: told.append(stage))
+    compare(filled)
+    assert {stage.split()[0] for stage in told} >= {"0:payments", "1:payments", "0:prune", "1:prune"}
+    assert told == sorted(told, key=lambda stage: stage.split(":")[0]), "one machine after the other"
 
 
 def test_the_answers_of_a_batch_come_in_its_order_whatever_is_in_it(filled: Site) -> None:
