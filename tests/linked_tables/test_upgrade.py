@@ -23,7 +23,7 @@ select payments.register_subject_type('team', 'app.members', 'team', 'person');
 select payments.register_subject_type('club', 'app.mine()'::regprocedure);
 """
 CHANGES = {
-    "65_linked_tables/guard.sql": ("\n  new.%5$I := v_id;%6$s\n", "\n  new.%5$I := v_id;  -- as of today\n%6$s\n"),
+    "65_linked_tables/guard.sql": ("\n  new.%3$I := v_id;%4$s\n", "\n  new.%3$I := v_id;  -- as of today\n%4$s\n"),
     "65_linked_tables/touch.sql": ("  get diagnostics v_count = row_count;", "  -- as of today\n{}"),
     "65_linked_tables/values.sql": (
         "payments_private.linked_json(%s)",
