@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from pg_payments.database.rebuild import rebuild
 from tests.linked_tables.shop import PUSH, TEAM, Json, Shop, customer, event, intent, product, subscription
 
 AT = 1_790_000_100
@@ -56,6 +57,30 @@ def team_history(team: str) -> list[Json]:
         event("customer.subscription.created", second | {"status": "incomplete"}, AT + 4),
         event("customer.subscription.updated", second, AT + 5),
     ]
+
+
+@pytest.mark.slow
+def test_several_jobs_of_a_rebuild_fill_the_rows_again(shop: Shop) -> None:
+    """Each team's row is filled from a customer and from two subscriptions, which may be in the hands of two jobs."""
+    teams = shop.all("insert into app.teams (name) select 'team ' || n from generate_series(1, 150) n returning id")
+    shop.link("app.teams", "customer", by="subject", match=TEAM)
+    shop.link("app.teams", "subscription", by="subject", match=TEAM)
+    for number, team in enumerate(teams):
+        shop.store(
+            customer(f"cus_{number}", team["id"]),
+            *(subscription(f"sub_{n:03}", f"cus_{number}") for n in (number, 300 - number)),
+        )
+    rows, anchors = "select * from app.teams order by id", "select * from payments_private.anchors_{} order by 1"
+    right = [shop.all(each) for each in (rows, anchors.format(1), anchors.format(2))]
+    assert all(row["stripe_customer_id"] and row["stripe_subscription_id"] for row in right[0])
+    for jobs in (2, 4):
+        shop.all("update payments_private.anchors_1 set data = '{}'; update payments_private.anchors_2 set data = '{}'")
+        shop.all("delete from payments.customer_mappings; delete from payments.stripe_subscriptions")
+        shop.all("delete from payments.stripe_subscription_items; delete from payments.customers")
+        assert shop.all(rows) != right[0]
+        rebuild(shop.url, "test", jobs)
+        assert [shop.all(each) for each in (rows, anchors.format(1), anchors.format(2))] == right
+    assert shop.all("select * from payments.verify_projections('test')") == []
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -19,6 +19,7 @@ from pg_payments.database import rebuild as module
 from pg_payments.database.rebuild import MOST_JOBS, rebuild
 from pg_payments.errors import InvalidRequest
 from tests.operations.test_rebuild import is_waiting, one_payment, read, rebuild_in_steps, tell_anew
+from tests.router.stories import batches, interleaved
 from tests.stripe_simulator.crowd import busy_merchant
 from tests.stripe_simulator.everything import eventful_merchant
 from tests.stripe_simulator.merchant import Merchant
@@ -192,6 +193,22 @@ def test_jobs_give_what_one_gives(conn: Connection, database_url: str, history: 
             assert read(conn) == right, f"{jobs} jobs"
     assert verified(conn) == []
     assert {stage.split()[0] for stage, _ in told} >= {"extract", "project", "payments", "subjects", "prune"}
+
+
+@pytest.mark.slow
+def test_jobs_keep_accounts_apart(conn: Connection, database_url: str) -> None:
+    """All have the same ids, so that each key of a range stands for an object of every account."""
+    events = interleaved("at-once", [None, *(f"acct_{number:02}" for number in range(40))])
+    for batch in batches(events):
+        ingest_batch(conn, batch)
+    right = projections(conn)
+    assert sum(map(len, right.values())) > 40 * 5
+    for jobs in (1, 2, 4):
+        conn.execute(NO_FACTS)
+        conn.execute(NOTHING_LEFT)
+        rebuild(database_url, "test", jobs)
+        assert differences(projections(conn), right) == [], f"{jobs} jobs"
+    assert verified(conn) == []
 
 
 @pytest.mark.slow
