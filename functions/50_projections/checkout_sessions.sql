@@ -45,7 +45,18 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   with sessions as (
-    select distinct on (a.id) a.id as attempt_id, o.object_id, o.data d, o.event_type
+    select distinct on (a.id) a.id as attempt_id, o.object_id,
+           -- sessions had no status before 2021
+           case coalesce(payments_private.json_text(o.data -> 'status'), o.event_type)
+             when 'open' then 'open'
+             when 'complete' then 'completed' when 'checkout.session.completed' then 'completed'
+             when 'expired' then 'expired' end as status,
+           case when o.data ->> 'payment_status' in ('paid', 'unpaid', 'no_payment_required')
+             then o.data ->> 'payment_status' end as payment_status,
+           payments_private.payer_in(o.data) as customer_id,
+           payments_private.json_id(o.data -> 'payment_intent') as payment_intent_id,
+           payments_private.json_id(o.data -> 'subscription') as subscription_id,
+           payments_private.json_text(o.data -> 'url') as url
       from unnest(p_ids) i (id),
            lateral (
              select * from payments_private.stored_objects x
@@ -56,25 +67,18 @@ begin
      order by a.id, o.object_id
   )
   update payments.stripe_checkout_sessions s
-     -- sessions had no status before 2021
-     set status = case coalesce(payments_private.json_text(n.d -> 'status'), n.event_type)
-                    when 'open' then 'open'
-                    when 'complete' then 'completed' when 'checkout.session.completed' then 'completed'
-                    when 'expired' then 'expired'
-                    else s.status end,
-         payment_status = case when n.d ->> 'payment_status' in ('paid', 'unpaid', 'no_payment_required')
-                            then n.d ->> 'payment_status' end,
-         checkout_session_id = n.object_id,
-         customer_id = payments_private.payer_in(n.d),
-         payment_intent_id = payments_private.json_id(n.d -> 'payment_intent'),
-         subscription_id = payments_private.json_id(n.d -> 'subscription'),
-         url = payments_private.json_text(n.d -> 'url'),
-         last_error = null,
-         updated_at = now()
+     set status = coalesce(n.status, s.status), payment_status = n.payment_status, checkout_session_id = n.object_id,
+         customer_id = n.customer_id, payment_intent_id = n.payment_intent_id, subscription_id = n.subscription_id,
+         url = n.url, last_error = null, updated_at = now()
     from sessions n
    where s.id = any (array(select m.attempt_id from sessions m)) and s.id = n.attempt_id
      and s.environment = p_environment and s.account_id is not distinct from p_account
-     and (s.checkout_session_id is null or s.checkout_session_id = n.object_id);
+     and (s.checkout_session_id is null or s.checkout_session_id = n.object_id)
+     and (s.status, s.payment_status, s.checkout_session_id, s.customer_id, s.payment_intent_id, s.subscription_id,
+          s.url, s.last_error)
+         is distinct from
+         (coalesce(n.status, s.status), n.payment_status, n.object_id, n.customer_id, n.payment_intent_id,
+          n.subscription_id, n.url, null);
 end
 $$;
 comment on function payments_private.project_checkout_sessions(text, text, text[]) is 'Brings the checkout attempts behind the given Stripe session ids up to date.';

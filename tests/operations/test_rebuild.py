@@ -242,6 +242,21 @@ def test_every_corruption_is_one(lived: Connection) -> None:
             assert read(lived) != right or what == "what deleted objects say is back", what
 
 
+def test_what_is_right_is_not_written_again(lived: Connection) -> None:
+    def versions() -> dict[str, list[str]]:
+        tables = lived.execute("select table_name as name from payments_private.projections").fetchall()
+        return {
+            row["name"]: [r["at"] for r in lived.execute(f"select ctid::text as at from payments.{row['name']}")]
+            for row in [*tables, {"name": "webhook_events"}]
+        }
+
+    before = versions()
+    assert before["transactions"]
+    rebuild_in_steps(lived, 100)
+    lived.execute("select payments.rebuild_projections('test')")
+    assert versions() == before
+
+
 def test_the_other_environment_is_another_world(lived: Connection) -> None:
     right = read(lived)
     assert lived.execute("select payments.rebuild_projections('live') as n").fetchall() == [{"n": 0}]
