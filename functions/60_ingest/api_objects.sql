@@ -10,30 +10,30 @@ declare
   v_account     text := payments_private.foreign_account(p_environment, p_account);
   v_observed_at timestamptz := coalesce(p_observed_at, payments_private.now());
   v_snapshots   payments_private.snapshot[];
-  v_wrong       record;
+  v_read        record;
 begin
   if jsonb_typeof(p_objects) is distinct from 'array' then
     raise exception 'objects must be an array of Stripe objects' using errcode = 'PY001', detail = 'objects';
   end if;
   select bool_or(jsonb_typeof(o.value -> 'object') is distinct from 'string'
                  or jsonb_typeof(o.value -> 'id') is distinct from 'string' or o.value -> 'id' = '""') as nameless,
-         bool_or(o.value -> 'livemode' = to_jsonb(p_environment <> 'live')) as elsewhere
-    into v_wrong
+         bool_or(o.value -> 'livemode' = to_jsonb(p_environment <> 'live')) as elsewhere,
+         array_agg(row(p_environment, v_account, o.value ->> 'object', o.value ->> 'id', o.value, v_observed_at, null,
+                       null, null,
+                       payments_private.references_of(o.value ->> 'object', o.value), p_key)::payments_private.snapshot)
+           as snapshots
+    into v_read
     from jsonb_array_elements(p_objects) o;
-  if v_wrong.nameless then
+  if v_read.nameless then
     raise exception 'every object needs an id and the name of its type in "object"' using errcode = 'PY001',
       detail = 'objects',
       hint = 'Pass the elements of "data" of a Stripe list, verbatim.';
-  elsif v_wrong.elsewhere then
+  elsif v_read.elsewhere then
     raise exception 'an object of the other mode' using errcode = 'PY008', detail = p_environment,
       hint = 'Use a test key for test and a live key for live.';
   end if;
 
-  select array_agg(row(p_environment, v_account, o.value ->> 'object', o.value ->> 'id', o.value, v_observed_at, null,
-                       null, null,
-                       payments_private.references_of(o.value ->> 'object', o.value), p_key)::payments_private.snapshot)
-    into v_snapshots
-    from jsonb_array_elements(p_objects) o;
+  v_snapshots := v_read.snapshots;
   if v_snapshots is null then
     return 0;
   end if;

@@ -71,6 +71,16 @@ def test_linking_again_changes_the_link_and_nothing_else(shop: Shop) -> None:
     assert len(triggers) == 6
 
 
+def test_a_page_of_answers_fills_the_rows_of_each(shop: Shop) -> None:
+    shop.link("app.products", "product")
+    ids = [f"prod_{number}" for number in range(12)]
+    shop.store(*map(product, ids))
+    shop.all("insert into app.products (title, stripe_product_id) select i, i from unnest(%s::text[]) i", ids)
+    for price in ("price_2", "price_3"):
+        shop.store(*(product(each, default_price=price) for each in ids))
+        assert shop.one("select array_agg(distinct stripe_price_id) as prices from app.products")["prices"] == [price]
+
+
 def test_columns_of_the_right_type_are_adopted_with_what_they_hold(shop: Shop) -> None:
     shop.store(product(), product("prod_2"))
     shop.all("alter table app.products add stripe_product_id text")
