@@ -2645,6 +2645,14 @@ ALTER FUNCTION payments_private.drop_former_customers(p_environment text, p_acco
 
 COMMENT ON FUNCTION payments_private.drop_former_customers(p_environment text, p_account text, p_ids text[]) IS 'Drops the rows of accounts that are not configured as customers any more.';
 
+CREATE FUNCTION payments_private.drop_former_items(p_environment text, p_account text, p_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp';
+
+ALTER FUNCTION payments_private.drop_former_items(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.drop_former_items(p_environment text, p_account text, p_ids text[]) IS 'Drops the rows of items that are not in their subscriptions any more.';
+
 CREATE FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) RETURNS uuid[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3853,16 +3861,16 @@ ALTER FUNCTION payments_private.lock_page(p_environment text, p_account text, p_
 
 COMMENT ON FUNCTION payments_private.lock_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[]) IS 'Takes the locks that apply_page needs.';
 
-CREATE FUNCTION payments_private.lock_references(p_environment text, p_account text, p_references text[], p_customers text[] DEFAULT '{}'::text[], p_shared text[] DEFAULT '{}'::text[]) RETURNS void
+CREATE FUNCTION payments_private.lock_references(p_environment text, p_account text, p_references text[], p_customers text[] DEFAULT '{}'::text[], p_shared text[] DEFAULT '{}'::text[], p_secret bytea DEFAULT NULL::bytea) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.lock_references(p_environment text, p_account text, p_references text[], p_customers text[], p_shared text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.lock_references(p_environment text, p_account text, p_references text[], p_customers text[], p_shared text[], p_secret bytea) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.lock_references(p_environment text, p_account text, p_references text[], p_customers text[], p_shared text[]) IS 'Locks the given objects (type:id), the groups of payments that they are in, and the subjects that the given customers stand for, until the transaction ends; with the last ones it shares the lock. Raises 55P03 where another session is in the way for too long.';
+COMMENT ON FUNCTION payments_private.lock_references(p_environment text, p_account text, p_references text[], p_customers text[], p_shared text[], p_secret bytea) IS 'Locks the given objects (type:id), the groups of payments that they are in, and the subjects that the given customers stand for, until the transaction ends; with the last ones it shares the lock. Raises 55P03 where another session is in the way for too long.';
 
 CREATE FUNCTION payments_private.lock_secret() RETURNS bytea
     LANGUAGE plpgsql STABLE
@@ -3872,12 +3880,12 @@ ALTER FUNCTION payments_private.lock_secret() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.lock_secret() IS 'What lock_key() derives with, for who derives many.';
 
-CREATE FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) RETURNS void
+CREATE FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_secret bytea DEFAULT NULL::bytea) RETURNS void
     LANGUAGE plpgsql;
 
-ALTER FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_secret bytea) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) IS 'Takes the locks that apply_snapshots needs.';
+COMMENT ON FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_secret bytea) IS 'Takes the locks that apply_snapshots needs. p_secret: what lock_secret() returns, if it is known.';
 
 CREATE FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -4320,17 +4328,6 @@ ALTER FUNCTION payments_private.payments_of_bill(p_environment text, p_account t
 
 COMMENT ON FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_facts[], p_group payments_private.payment_facts[]) IS 'The payments of a group by the payment intents that identify them, and by the invoice what was paid outside of these.';
 
-CREATE FUNCTION payments_private.payments_of_customers(p_environment text, p_account text, p_ids text[]) RETURNS text[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_seqscan TO 'off'
-    SET jit TO 'off';
-
-ALTER FUNCTION payments_private.payments_of_customers(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.payments_of_customers(p_environment text, p_account text, p_ids text[]) IS 'References (type:id) of the payments that these customers made.';
-
 CREATE FUNCTION payments_private.payments_of_subscriptions(p_environment text, p_account text, p_ids text[]) RETURNS text[]
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4562,13 +4559,13 @@ ALTER FUNCTION payments_private.project_references(p_environment text, p_account
 
 COMMENT ON FUNCTION payments_private.project_references(p_environment text, p_account text, p_references text[]) IS 'Computes the rows of stored objects of any types, given as type:id.';
 
-CREATE FUNCTION payments_private.project_subscription_items(p_environment text, p_account text, p_ids text[]) RETURNS void
+CREATE FUNCTION payments_private.project_subscription_items(p_environment text, p_account text, p_ids text[], p_have_items boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
 
-ALTER FUNCTION payments_private.project_subscription_items(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.project_subscription_items(p_environment text, p_account text, p_ids text[], p_have_items boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.project_subscription_items(p_environment text, p_account text, p_ids text[]) IS 'Computes payments.stripe_subscription_items for the given subscription ids.';
+COMMENT ON FUNCTION payments_private.project_subscription_items(p_environment text, p_account text, p_ids text[], p_have_items boolean) IS 'Computes payments.stripe_subscription_items for the given subscription ids, each once. p_have_items: whether any of them has rows.';
 
 CREATE FUNCTION payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) RETURNS text[]
     LANGUAGE plpgsql
@@ -5152,6 +5149,13 @@ ALTER FUNCTION payments_private.shared_bill(p_group payments_private.payment_fac
 
 COMMENT ON FUNCTION payments_private.shared_bill(p_group payments_private.payment_facts[]) IS 'The first invoice of a group, else its session; null if there is neither.';
 
+CREATE FUNCTION payments_private.shorter_wait(p_setting text, p_callers_limit text) RETURNS integer
+    LANGUAGE plpgsql STABLE;
+
+ALTER FUNCTION payments_private.shorter_wait(p_setting text, p_callers_limit text) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.shorter_wait(p_setting text, p_callers_limit text) IS 'Milliseconds that a lock is waited for, given the setting lock_timeout (null: a second) and the caller''s own.';
+
 CREATE FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE;
 
@@ -5344,17 +5348,6 @@ ALTER FUNCTION payments_private.subscription_in(p_refs text[]) OWNER TO payments
 
 COMMENT ON FUNCTION payments_private.subscription_in(p_refs text[]) IS 'The id of the subscription among references; null where there is none.';
 
-CREATE FUNCTION payments_private.subscriptions_of_customers(p_environment text, p_account text, p_ids text[]) RETURNS text[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_seqscan TO 'off'
-    SET jit TO 'off';
-
-ALTER FUNCTION payments_private.subscriptions_of_customers(p_environment text, p_account text, p_ids text[]) OWNER TO payments_owner;
-
-COMMENT ON FUNCTION payments_private.subscriptions_of_customers(p_environment text, p_account text, p_ids text[]) IS 'The ids of the mirrored subscriptions of these customers.';
-
 CREATE FUNCTION payments_private.take_bodies_over(p_events uuid[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5374,16 +5367,16 @@ ALTER FUNCTION payments_private.take_claims_back() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.take_claims_back() IS 'Makes pushes whose claim has ended wait for another worker.';
 
-CREATE FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, OUT event_id uuid, OUT status text, OUT duplicate boolean) RETURNS record
+CREATE FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, p_secret bytea, OUT event_id uuid, OUT status text, OUT duplicate boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET jit TO 'off';
 
-ALTER FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, OUT event_id uuid, OUT status text, OUT duplicate boolean) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, p_secret bytea, OUT event_id uuid, OUT status text, OUT duplicate boolean) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, OUT event_id uuid, OUT status text, OUT duplicate boolean) IS 'Applies one new event and enters it into the ledger as processed, or says what became of one that is settled; status null, and nothing done, where it is not so simple. Raises what a projection or trigger raises.';
+COMMENT ON FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, p_secret bytea, OUT event_id uuid, OUT status text, OUT duplicate boolean) IS 'Applies one new event and enters it into the ledger as processed, or says what became of one that is settled; status null, and nothing done, where it is not so simple. p_secret: what lock_secret() returns. Raises what a projection or trigger raises.';
 
 CREATE FUNCTION payments_private.take_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) RETURNS integer
     LANGUAGE plpgsql
@@ -5440,6 +5433,17 @@ ALTER FUNCTION payments_private.terms_asked_of_stripe(p_checkout_id uuid) OWNER 
 
 COMMENT ON FUNCTION payments_private.terms_asked_of_stripe(p_checkout_id uuid) IS 'What Stripe is asked for where an attempt is sold for a connected account: a currency, and members of payment_intent_data or subscription_data.';
 
+CREATE FUNCTION payments_private.told_of_customers(p_environment text, p_account text, p_ids text[], OUT subscriptions text[], OUT payments text[]) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off';
+
+ALTER FUNCTION payments_private.told_of_customers(p_environment text, p_account text, p_ids text[], OUT subscriptions text[], OUT payments text[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.told_of_customers(p_environment text, p_account text, p_ids text[], OUT subscriptions text[], OUT payments text[]) IS 'The ids of the mirrored subscriptions of these customers, and references (type:id) of the payments that they made.';
+
 CREATE FUNCTION payments_private.touch(p_link integer, p_values text[], p_by_id boolean) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -5488,6 +5492,13 @@ ALTER FUNCTION payments_private.trigger_statements(p_link payments_private.linke
 
 COMMENT ON FUNCTION payments_private.trigger_statements(p_link payments_private.linked_tables) IS 'Returns the statements that put the triggers of a link on its table.';
 
+CREATE FUNCTION payments_private.triggers_on_updates() RETURNS SETOF oid
+    LANGUAGE sql STABLE;
+
+ALTER FUNCTION payments_private.triggers_on_updates() OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.triggers_on_updates() IS 'The triggers of an application on payments.webhook_events that have to see rows change from pending to processed.';
+
 CREATE FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp';
@@ -5528,19 +5539,19 @@ ALTER FUNCTION payments_private.updates_are_watched() OWNER TO payments_owner;
 
 COMMENT ON FUNCTION payments_private.updates_are_watched() IS 'Whether a trigger of an application on payments.webhook_events has to see rows change from pending to processed.';
 
-CREATE FUNCTION payments_private.upsert_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) RETURNS text
+CREATE FUNCTION payments_private.upsert_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot, p_claims payments_private.customer_claims[]) RETURNS text
     LANGUAGE plpgsql;
 
-ALTER FUNCTION payments_private.upsert_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.upsert_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot, p_claims payments_private.customer_claims[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.upsert_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) IS 'Keeps for whom a customer, session or subscription says that a customer stands; the customer, if that is new. p_newest: the snapshot stored now, null if that is the same as before.';
+COMMENT ON FUNCTION payments_private.upsert_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot, p_claims payments_private.customer_claims[]) IS 'Keeps for whom a session, subscription or invoice says that a customer stands. Returns the subject, or an empty text for none, if that is new. p_newest: the snapshot stored now, null if that is the same as before; p_claims: what was claimed of its customer so far.';
 
-CREATE FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) RETURNS boolean
+CREATE FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean, p_claims payments_private.customer_claims[]) RETURNS boolean
     LANGUAGE plpgsql;
 
-ALTER FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) OWNER TO payments_owner;
+ALTER FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean, p_claims payments_private.customer_claims[]) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) IS 'Keeps whom a customer''s own metadata named at a time; whether that says anything new. p_is_change: the event says that it changed; null: the customer was read.';
+COMMENT ON FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean, p_claims payments_private.customer_claims[]) IS 'Keeps whom a customer''s own metadata named at a time; whether that says anything new. p_is_change: the event says that it changed; null: the customer was read. p_claims: what was claimed so far.';
 
 CREATE FUNCTION payments_private.upsert_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) RETURNS text
     LANGUAGE plpgsql
@@ -5548,7 +5559,14 @@ CREATE FUNCTION payments_private.upsert_invoice_claim(p_environment text, p_acco
 
 ALTER FUNCTION payments_private.upsert_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) OWNER TO payments_owner;
 
-COMMENT ON FUNCTION payments_private.upsert_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) IS 'Keeps for whom a paid invoice says that its customer stands; the customer, if that is new.';
+COMMENT ON FUNCTION payments_private.upsert_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) IS 'Keeps for whom a paid invoice says that its customer stands; the subject, if that is new.';
+
+CREATE FUNCTION payments_private.upsert_own_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot, p_claims payments_private.customer_claims[]) RETURNS text
+    LANGUAGE plpgsql;
+
+ALTER FUNCTION payments_private.upsert_own_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot, p_claims payments_private.customer_claims[]) OWNER TO payments_owner;
+
+COMMENT ON FUNCTION payments_private.upsert_own_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot, p_claims payments_private.customer_claims[]) IS 'Keeps for whom a customer says itself that it stands. Returns the subject, or an empty text for none, if that is new.';
 
 CREATE FUNCTION payments_private.validation_statements(p_link payments_private.linked_tables) RETURNS text[]
     LANGUAGE plpgsql STABLE
@@ -8103,6 +8121,8 @@ REVOKE ALL ON FUNCTION payments_private.doubt(p_environment text, p_account text
 
 REVOKE ALL ON FUNCTION payments_private.drop_former_customers(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.drop_former_items(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.due_events(p_environment text, p_due timestamp with time zone, p_max integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.end_push(p_id uuid, p_status text, p_error text, p_found jsonb) FROM PUBLIC;
@@ -8371,11 +8391,11 @@ REVOKE ALL ON FUNCTION payments_private.lock_key(p_name text, p_secret bytea) FR
 
 REVOKE ALL ON FUNCTION payments_private.lock_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_subjects text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.lock_references(p_environment text, p_account text, p_references text[], p_customers text[], p_shared text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.lock_references(p_environment text, p_account text, p_references text[], p_customers text[], p_shared text[], p_secret bytea) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_secret() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.lock_snapshots(p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_secret bytea) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.lock_until(p_key bigint, p_until timestamp with time zone) FROM PUBLIC;
 
@@ -8491,8 +8511,6 @@ REVOKE ALL ON FUNCTION payments_private.payments_of(p_environment text, p_accoun
 
 REVOKE ALL ON FUNCTION payments_private.payments_of_bill(p_environment text, p_account text, p_keys payments_private.payment_facts[], p_group payments_private.payment_facts[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.payments_of_customers(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION payments_private.payments_of_subscriptions(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.period_of(p_subscription jsonb, p_field text) FROM PUBLIC;
@@ -8545,7 +8563,7 @@ REVOKE ALL ON FUNCTION payments_private.project_products(p_environment text, p_a
 
 REVOKE ALL ON FUNCTION payments_private.project_references(p_environment text, p_account text, p_references text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.project_subscription_items(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.project_subscription_items(p_environment text, p_account text, p_ids text[], p_have_items boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
 
@@ -8680,6 +8698,8 @@ REVOKE ALL ON FUNCTION payments_private.settled_status(p_amount bigint, p_refund
 
 REVOKE ALL ON FUNCTION payments_private.shared_bill(p_group payments_private.payment_facts[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.shorter_wait(p_setting text, p_callers_limit text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.shows_failure(p_object_type text, p_event_type text, p_data jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.size_or_fail(p_size integer, p_field text) FROM PUBLIC;
@@ -8730,13 +8750,11 @@ REVOKE ALL ON FUNCTION payments_private.subscription_facts(p_object_id text, p_r
 
 REVOKE ALL ON FUNCTION payments_private.subscription_in(p_refs text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.subscriptions_of_customers(p_environment text, p_account text, p_ids text[]) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION payments_private.take_bodies_over(p_events uuid[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.take_claims_back() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, OUT event_id uuid, OUT status text, OUT duplicate boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.take_event(p_environment text, p_payload jsonb, p_secret bytea, OUT event_id uuid, OUT status text, OUT duplicate boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.take_page(p_environment text, p_account text, p_snapshots payments_private.snapshot[]) FROM PUBLIC;
 
@@ -8752,6 +8770,8 @@ REVOKE ALL ON FUNCTION payments_private.tells_of_payments(p_object_type text) FR
 
 REVOKE ALL ON FUNCTION payments_private.terms_asked_of_stripe(p_checkout_id uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.told_of_customers(p_environment text, p_account text, p_ids text[], OUT subscriptions text[], OUT payments text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.touch(p_link integer, p_values text[], p_by_id boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.touch_body(p_link payments_private.linked_tables) FROM PUBLIC;
@@ -8764,6 +8784,8 @@ REVOKE ALL ON FUNCTION payments_private.transactions_to_prune(p_environment text
 
 REVOKE ALL ON FUNCTION payments_private.trigger_statements(p_link payments_private.linked_tables) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION payments_private.triggers_on_updates() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION payments_private.try_event(p_environment text, p_id uuid, p_body text, p_event_id text, p_snapshots payments_private.snapshot[], OUT processing_status text, OUT error text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.type_of_kind(p_kind text) FROM PUBLIC;
@@ -8774,11 +8796,13 @@ REVOKE ALL ON FUNCTION payments_private.update_linked_rows(p_environment text, p
 
 REVOKE ALL ON FUNCTION payments_private.updates_are_watched() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.upsert_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.upsert_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot, p_claims payments_private.customer_claims[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION payments_private.upsert_customer_statement(p_environment text, p_account text, p_customer_id text, p_at timestamp with time zone, p_subject_key text, p_is_newest boolean, p_is_change boolean, p_claims payments_private.customer_claims[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.upsert_invoice_claim(p_environment text, p_account text, p_invoice_id text, p_data jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION payments_private.upsert_own_claim(p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot, p_claims payments_private.customer_claims[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION payments_private.validation_statements(p_link payments_private.linked_tables) FROM PUBLIC;
 

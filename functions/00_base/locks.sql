@@ -25,17 +25,31 @@ end
 $$;
 comment on function payments_private.lock_key(text, bytea) is 'The key of the advisory lock of this name. Pass lock_secret() where many are derived.';
 
-create or replace function payments_private.longest_wait(p_callers_limit text default '0') returns integer
+create or replace function payments_private.shorter_wait(p_setting text, p_callers_limit text) returns integer
 language plpgsql stable
 as $$
 declare
-  v_wait interval := coalesce((select s.value::interval from payments_private.settings s
-                                where s.name = 'lock_timeout'), interval '1 second');
+  v_wait interval;
 begin
+  if p_setting is null and p_callers_limit = '0' then
+    return 1000;
+  end if;
+  v_wait := coalesce(p_setting::interval, interval '1 second');
   if p_callers_limit <> '0' then
     v_wait := least(v_wait, p_callers_limit::interval);
   end if;
   return (extract(epoch from v_wait) * 1000)::integer;
+end
+$$;
+comment on function payments_private.shorter_wait(text, text) is
+  'Milliseconds that a lock is waited for, given the setting lock_timeout (null: a second) and the caller''s own.';
+
+create or replace function payments_private.longest_wait(p_callers_limit text default '0') returns integer
+language plpgsql stable
+as $$
+begin
+  return payments_private.shorter_wait(
+    (select s.value from payments_private.settings s where s.name = 'lock_timeout'), p_callers_limit);
 end
 $$;
 comment on function payments_private.longest_wait(text) is

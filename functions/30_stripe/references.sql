@@ -70,7 +70,12 @@ declare
   v_ids  text[];
   v_more text[];
 begin
+  if p_object_type = 'customer' then  -- by far the most
+    return array[]::text[];
+  end if;
   case p_object_type
+    when 'subscription', 'payment_method' then
+      return array_remove(array['customer:' || payments_private.payer_in(p_data)], null);
     when 'charge' then
       v_ids := payments_private.json_ids(p_data -> 'customer', p_data -> 'payment_intent', p_data -> 'invoice');
       v_ids[1] := coalesce(v_ids[1], payments_private.json_id(p_data -> 'customer_account'));
@@ -107,8 +112,6 @@ begin
     when 'credit_note' then
       v_ids := payments_private.json_ids(p_data -> 'invoice');
       return array_remove(array['invoice:' || v_ids[1]], null);
-    when 'subscription', 'payment_method' then
-      return array_remove(array['customer:' || payments_private.payer_in(p_data)], null);
     else
       return array[]::text[];
   end case;

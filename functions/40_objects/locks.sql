@@ -10,8 +10,8 @@
 -- once, everything is released and what is known to be needed is asked for again, in order.
 
 create or replace function payments_private.lock_references(
-  p_environment text, p_account text, p_references text[], p_customers text[] default '{}', p_shared text[] default '{}'
-) returns void
+  p_environment text, p_account text, p_references text[], p_customers text[] default '{}',
+  p_shared text[] default '{}', p_secret bytea default null) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -20,7 +20,7 @@ set jit = off
 as $$
 declare
   v_prefix  text := 'payments:' || p_environment || ':' || coalesce(p_account || '/', '');
-  v_secret bytea := (select i.lock_secret from payments_private.installation i);
+  v_secret bytea := coalesce(p_secret, payments_private.lock_secret());
   v_wait   boolean := false;
   v_reference   text;
   v_references  text[];
@@ -80,7 +80,7 @@ begin
   end loop attempts;
 end
 $$;
-comment on function payments_private.lock_references(text, text, text[], text[], text[]) is
+comment on function payments_private.lock_references(text, text, text[], text[], text[], bytea) is
   'Locks the given objects (type:id), the groups of payments that they are in, and the subjects that the given customers stand for, until the transaction ends; with the last ones it shares the lock. Raises 55P03 where another session is in the way for too long.';
 
 create or replace function payments_private.further_references(
@@ -90,10 +90,12 @@ language plpgsql
 as $$
 declare
   v_reference  text;
-  v_found text[] :=
-    payments_private.groups_of(p_environment, p_account, payments_private.payment_references(p_references));
+  v_found text[] := payments_private.payment_references(p_references);
   v_more  text[] := array[]::text[];
 begin
+  if v_found <> '{}' then
+    v_found := payments_private.groups_of(p_environment, p_account, v_found);
+  end if;
   if p_customers <> '{}' then
     v_found := v_found || array(
       select 'subject:' || s.subject_type || ':' || s.subject_id

@@ -30,6 +30,9 @@ begin
   if p_data -> 'metadata' <> '{}' then
     o.subject_key := payments_private.subject_in(p_account, p_data -> 'metadata');
   end if;
+  if p_object_type = 'subscription' then
+    return o;  -- it tells no more than who pays
+  end if;
   case p_object_type
     when 'payment_intent' then return payments_private.payment_intent_facts(p_data, o);
     when 'charge' then return payments_private.charge_facts(p_data, o);
@@ -39,7 +42,7 @@ begin
     when 'refund' then return payments_private.refund_facts(p_data, o);
     when 'dispute' then return payments_private.dispute_facts(p_data, o);
     when 'credit_note' then return payments_private.credit_note_facts(p_data, o);
-    else return o;  -- a subscription tells no more than who pays
+    else return o;
   end case;
 end
 $$;
@@ -111,13 +114,11 @@ begin
   else
     v_new := payments_private.extract_payment_facts(p_account, p_newest.object_type, p_newest.data);
   end if;
-  if p_newest.object_id is not null and payments_private.lines_go_on(p_newest.object_type, p_newest.data) then
+  if p_newest.object_type = 'invoice' and payments_private.lines_go_on(p_newest.object_type, p_newest.data) then
     v_new := payments_private.with_lines_of(v_new, p_old);
   end if;
-  if p_newest.object_id is not null
-     and ((p_newest.object_type = 'charge' and v_new.refunded > 0)
-          or (p_newest.object_type = 'refund' and v_new.status = 'failed'))
-  then
+  if (p_newest.object_type = 'charge' and v_new.refunded > 0)
+    or (p_newest.object_type = 'refund' and v_new.status = 'failed') then
     v_new.amounts_as_of := p_newest.observed_at;
   end if;
   v_new.reference := p_snapshot.object_type || ':' || p_snapshot.object_id;
@@ -128,6 +129,9 @@ begin
     end if;
   end loop;
   v_new.refs := v_refs;
+  if p_snapshot.object_type = 'subscription' then
+    return v_new;  -- of money it tells nothing
+  end if;
 
   v_new.first_succeeded_at := p_old.first_succeeded_at;
   v_new.first_failed_at := p_old.first_failed_at;

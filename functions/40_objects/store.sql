@@ -193,7 +193,8 @@ begin
                                                    payment_group);
     end if;
     v_subscription := payments_private.subscription_in(v_new_facts.refs);
-    if changed and payments_private.lines_go_on(v_newest.object_type, v_newest.data) then
+    if v_newest.object_type = 'invoice' and changed
+      and payments_private.lines_go_on(v_newest.object_type, v_newest.data) then
       perform payments_private.doubt(p_environment, p_account, 'invoice', v_newest.object_id,
                                      'its lines go on elsewhere');
     end if;

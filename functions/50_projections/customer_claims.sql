@@ -39,19 +39,21 @@ comment on function payments_private.confirm_customer_statement(payments_private
 -- Kept is each event that changed whom the customer names, and what else says otherwise than the statement before it.
 create or replace function payments_private.upsert_customer_statement(
   p_environment text, p_account text, p_customer_id text, p_at timestamptz, p_subject_key text, p_is_newest boolean,
-  p_is_change boolean
+  p_is_change boolean, p_claims payments_private.customer_claims[]
 ) returns boolean
 language plpgsql
 as $$
 declare
+  v_claim  payments_private.customer_claims;
   v_before payments_private.customer_claims;
   v_told   text;
 begin
-  select c.* into v_before from payments_private.customer_claims c
-   where c.environment = p_environment and c.account = coalesce(p_account, '')
-     and c.provider_customer_id = p_customer_id
-     and c.source = 'customer' and c.claimed_at <= p_at
-   order by c.claimed_at desc limit 1;
+  foreach v_claim in array p_claims loop
+    if v_claim.source = 'customer' and v_claim.claimed_at <= p_at
+      and (v_before.claimed_at is null or v_claim.claimed_at > v_before.claimed_at) then
+      v_before := v_claim;
+    end if;
+  end loop;
   v_told := v_before.subject_type || ':' || v_before.subject_id;
   if v_told is not distinct from p_subject_key and (v_before.claimed_at = p_at or p_is_change is false) then
     return false;
@@ -73,8 +75,8 @@ begin
   return true;
 end
 $$;
-comment on function payments_private.upsert_customer_statement(text, text, text, timestamptz, text, boolean, boolean) is
-  'Keeps whom a customer''s own metadata named at a time; whether that says anything new. p_is_change: the event says that it changed; null: the customer was read.';
+comment on function payments_private.upsert_customer_statement(text, text, text, timestamptz, text, boolean, boolean, payments_private.customer_claims[]) is
+  'Keeps whom a customer''s own metadata named at a time; whether that says anything new. p_is_change: the event says that it changed; null: the customer was read. p_claims: what was claimed so far.';
 
 -- An older snapshot that comes late names a subject, while the customer as it is known since names nobody: nothing was
 -- kept of that then, as there was nothing to contradict.
@@ -173,15 +175,47 @@ begin
   values (p_environment, coalesce(p_account, ''), v_customer, v_claim.source, v_at,
           payments_private.subject_type_in(v_claim.subject_key), payments_private.subject_id_in(v_claim.subject_key),
           payments_private.may_claim(v_claim.metadata, v_claim.subject_key), payments_private.now());
-  return v_customer;
+  return v_claim.subject_key;
 end
 $$;
 comment on function payments_private.upsert_invoice_claim(text, text, text, jsonb) is
-  'Keeps for whom a paid invoice says that its customer stands; the customer, if that is new.';
+  'Keeps for whom a paid invoice says that its customer stands; the subject, if that is new.';
 
--- Returns the customer whose claims are others than before, or null.
+-- Of a customer, whom its own metadata names. Returns as upsert_claim() does.
+create or replace function payments_private.upsert_own_claim(
+  p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot,
+  p_claims payments_private.customer_claims[]
+) returns text
+language plpgsql
+as $$
+declare
+  v_data    jsonb := coalesce(p_newest.data, p_snapshot.data);
+  v_subject text;
+begin
+  if payments_private.is_deletion(p_snapshot.object_type, p_snapshot.event_type, p_snapshot.data) then
+    return '';
+  elsif p_snapshot.object_type = 'customer' or payments_private.is_customer(p_snapshot.object_type, v_data) then
+    v_subject := payments_private.subject_in(p_account, v_data -> 'metadata');
+  end if;
+  if v_subject is null and p_snapshot.previous_attributes is null and p_claims = '{}' then
+    return null;  -- nearly always: nobody's, and nobody said otherwise
+  end if;
+  return case when payments_private.upsert_customer_statement(
+    p_environment, p_account, p_snapshot.object_id,
+    date_trunc('second', coalesce(p_newest.observed_at, p_snapshot.observed_at)), v_subject,
+    p_newest.object_id is not null,
+    (p_snapshot.event_type like '%.created' and v_subject is not null)  -- null where it was read and names a subject
+      or coalesce(p_snapshot.previous_attributes #>> '{metadata}' like '%subject_%', false),
+    p_claims)
+    then coalesce(v_subject, '') end;
+end
+$$;
+comment on function payments_private.upsert_own_claim(text, text, payments_private.snapshot, payments_private.snapshot, payments_private.customer_claims[]) is
+  'Keeps for whom a customer says itself that it stands. Returns the subject, or an empty text for none, if that is new.';
+
 create or replace function payments_private.upsert_claim(
-  p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot
+  p_environment text, p_account text, p_snapshot payments_private.snapshot, p_newest payments_private.snapshot,
+  p_claims payments_private.customer_claims[]
 ) returns text
 language plpgsql
 as $$
@@ -189,37 +223,26 @@ declare
   v_source   text := p_snapshot.object_type || ':' || p_snapshot.object_id;
   v_subject  text;
   v_customer text;
-  v_at       timestamptz := coalesce(payments_private.json_time(p_newest.data -> 'created'), to_timestamp(0));
+  v_at       timestamptz;
+  v_claim    payments_private.customer_claims;
   v_old      payments_private.customer_claims;
 begin
-  if p_snapshot.object_type in ('customer', 'v2.core.account') then
-    if payments_private.is_deletion(p_snapshot.object_type, p_snapshot.event_type, p_snapshot.data) then
-      return p_snapshot.object_id;
-    end if;
-    if payments_private.is_customer(p_snapshot.object_type, coalesce(p_newest.data, p_snapshot.data)) then
-      v_subject := payments_private.subject_in(p_account, coalesce(p_newest.data, p_snapshot.data) -> 'metadata');
-    end if;
-    return case when payments_private.upsert_customer_statement(
-      p_environment, p_account, p_snapshot.object_id,
-      date_trunc('second', coalesce(p_newest.observed_at, p_snapshot.observed_at)), v_subject,
-      p_newest.object_id is not null,
-      (p_snapshot.event_type like '%.created' and v_subject is not null)  -- null where it was read and names a subject
-        or coalesce(p_snapshot.previous_attributes #>> '{metadata}' like '%subject_%', false))
-      then p_snapshot.object_id end;
-  elsif p_newest.object_id is null then
+  if p_newest.object_id is null then
     return null;
   elsif p_snapshot.object_type = 'invoice' then
     return payments_private.upsert_invoice_claim(p_environment, p_account, p_snapshot.object_id, p_newest.data);
   end if;
-
-  v_subject := payments_private.subject_in(p_account, p_newest.data -> 'metadata');
   v_customer := payments_private.payer_in(p_newest.data);
   if v_customer is null then
     return null;
   end if;
-  select c.* into v_old from payments_private.customer_claims c
-   where c.environment = p_environment and c.account = coalesce(p_account, '') and c.provider_customer_id = v_customer
-     and c.source = v_source;
+  v_subject := payments_private.subject_in(p_account, p_newest.data -> 'metadata');
+  v_at := coalesce(payments_private.json_time(p_newest.data -> 'created'), to_timestamp(0));
+  foreach v_claim in array p_claims loop
+    if v_claim.source = v_source then
+      v_old := v_claim;
+    end if;
+  end loop;
   if v_subject is not distinct from v_old.subject_type || ':' || v_old.subject_id
     and (v_subject is null or v_old.claimed_at = v_at) then
     return null;
@@ -236,11 +259,11 @@ begin
             v_at, payments_private.subject_type_in(v_subject), payments_private.subject_id_in(v_subject),
             payments_private.may_claim(p_newest.data -> 'metadata', v_subject), payments_private.now());
   end if;
-  return v_customer;
+  return coalesce(v_subject, '');
 end
 $$;
-comment on function payments_private.upsert_claim(text, text, payments_private.snapshot, payments_private.snapshot) is
-  'Keeps for whom a customer, session or subscription says that a customer stands; the customer, if that is new. p_newest: the snapshot stored now, null if that is the same as before.';
+comment on function payments_private.upsert_claim(text, text, payments_private.snapshot, payments_private.snapshot, payments_private.customer_claims[]) is
+  'Keeps for whom a session, subscription or invoice says that a customer stands. Returns the subject, or an empty text for none, if that is new. p_newest: the snapshot stored now, null if that is the same as before; p_claims: what was claimed of its customer so far.';
 
 create or replace function payments_private.subjects_claiming(p_environment text, p_account text, p_customer_id text)
   returns text[]
@@ -300,13 +323,15 @@ create or replace function payments_private.customer_of_subject(p_environment te
   returns text
 language plpgsql stable
 as $$
+declare
+  v_type text := payments_private.subject_type_in(p_subject_key);
+  v_id   text := payments_private.subject_id_in(p_subject_key);
 begin
   return (
     select c.provider_customer_id
       from payments_private.customer_claims c
      where c.environment = p_environment and c.account = coalesce(p_account, '') and c.allowed
-       and c.subject_type = payments_private.subject_type_in(p_subject_key)
-       and c.subject_id = payments_private.subject_id_in(p_subject_key)
+       and c.subject_type = v_type and c.subject_id = v_id
        and payments_private.subject_of_customer(p_environment, p_account, c.provider_customer_id) = p_subject_key
        and (select o.deleted from payments_private.stored_objects o
              where o.environment = p_environment and o.account = coalesce(p_account, '')
@@ -428,7 +453,10 @@ begin
     perform payments_private.project_many_mappings(p_environment, p_account, array_remove(p_subject_keys, null));
     return;
   end if;
-  for v_key in select distinct k from unnest(p_subject_keys) k where k is not null order by k loop
+  if cardinality(p_subject_keys) > 1 then
+    p_subject_keys := array(select distinct k from unnest(p_subject_keys) k where k is not null order by k);
+  end if;
+  foreach v_key in array p_subject_keys loop
     v_customer := payments_private.customer_of_subject(p_environment, p_account, v_key);
     if v_customer is null then
       delete from payments.customer_mappings m

@@ -27,6 +27,9 @@ as $$
 declare
   v_none text;
 begin
+  if cardinality(p_ids) > 1 then
+    p_ids := array(select distinct i from unnest(p_ids) i);
+  end if;
   insert into payments.customers as c
     (provider, environment, account_id, provider_customer_id, email, name, phone, deleted, metadata,
      provider_created_at, synced_at)
@@ -38,7 +41,7 @@ begin
          case o.object_type when 'customer' then payments_private.json_time(o.data -> 'created')
            else payments_private.json_rfc3339(o.data -> 'created') end,
          o.observed_at
-    from (select distinct i from unnest(p_ids) i) i (id),
+    from unnest(p_ids) i (id),
          lateral (
            select * from payments_private.stored_objects x
             where x.environment = p_environment and x.account = coalesce(p_account, '')

@@ -38,7 +38,7 @@ end
 $$;
 comment on function payments_private.period_of(jsonb, text) is 'current_period_start or current_period_end of a subscription in any API version.';
 
-create or replace function payments_private.project_subscription_items(p_environment text, p_account text, p_ids text[])
+create or replace function payments_private.drop_former_items(p_environment text, p_account text, p_ids text[])
   returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -63,6 +63,21 @@ begin
   if v_gone <> '{}' then
     delete from payments.stripe_subscription_items x where x.id = any (v_gone);
   end if;
+end
+$$;
+comment on function payments_private.drop_former_items(text, text, text[]) is
+  'Drops the rows of items that are not in their subscriptions any more.';
+
+create or replace function payments_private.project_subscription_items(
+  p_environment text, p_account text, p_ids text[], p_have_items boolean
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if p_have_items then
+    perform payments_private.drop_former_items(p_environment, p_account, p_ids);
+  end if;
   insert into payments.stripe_subscription_items as x
     (environment, account_id, subscription_item_id, subscription_id, product_id, price_id, quantity,
      current_period_start, current_period_end, metadata)
@@ -75,7 +90,7 @@ begin
          payments_private.json_time(i.d -> 'current_period_start'),
          payments_private.json_time(i.d -> 'current_period_end'),
          payments_private.json_object(i.d -> 'metadata')
-    from (select distinct s from unnest(p_ids) s) s (id),
+    from unnest(p_ids) s (id),
          lateral (
            select x.object_id, x.data from payments_private.stored_objects x
             where x.environment = p_environment and x.account = coalesce(p_account, '')
@@ -97,8 +112,8 @@ begin
           excluded.current_period_start, excluded.current_period_end, excluded.metadata);
 end
 $$;
-comment on function payments_private.project_subscription_items(text, text, text[]) is
-  'Computes payments.stripe_subscription_items for the given subscription ids.';
+comment on function payments_private.project_subscription_items(text, text, text[], boolean) is
+  'Computes payments.stripe_subscription_items for the given subscription ids, each once. p_have_items: whether any of them has rows.';
 
 create or replace function payments_private.project_subscriptions(p_environment text, p_account text, p_ids text[])
   returns text[]
@@ -106,51 +121,58 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_changed text[];
-  v_none    text;
+  v_known     text[];
+  v_former    text[];
+  v_has_items boolean;
+  v_changed   text[];
+  v_none      text;
 begin
-  v_none := payments_private.project_subscription_items(p_environment, p_account, p_ids);  -- PERFORM runs a statement
+  if cardinality(p_ids) > 1 then
+    p_ids := array(select distinct i from unnest(p_ids) i);
+  end if;
+  select array_agg(s.subscription_id), array_agg(s.subject_key), bool_or(y.has_items)
+    into v_known, v_former, v_has_items
+    from unnest(p_ids) i (id)
+    left join lateral (
+      select x.subscription_id, x.subject_key from payments.stripe_subscriptions x
+       where x.environment = p_environment and x.account_id is not distinct from p_account and x.subscription_id = i.id
+       limit 1) s on true
+    left join lateral (
+      select true as has_items from payments.stripe_subscription_items x
+       where x.environment = p_environment and x.account_id is not distinct from p_account and x.subscription_id = i.id
+       limit 1) y on true;
+  v_none := payments_private.project_subscription_items(p_environment, p_account, p_ids, v_has_items);
 
-  with rows as (
-    select o.object_id, o.data d, o.observed_at, payments_private.payer_in(o.data) as customer_id,
-           coalesce(payments_private.subject_in(p_account, o.data -> 'metadata'),
-                    payments_private.subject_of_customer(p_environment, p_account,
-                                                         payments_private.payer_in(o.data))) as subject_key,
-           (select s.subject_key from payments.stripe_subscriptions s
-             where s.environment = p_environment and s.account_id is not distinct from p_account
-               and s.subscription_id = o.object_id) as former_key
-      from (select distinct i from unnest(p_ids) i) i (id),
-           lateral (
-             select x.object_id, x.data #> '{}' as data, x.observed_at  -- decompressed once
-               from payments_private.stored_objects x
-              where x.environment = p_environment and x.account = coalesce(p_account, '')
-                and x.object_type = 'subscription' and x.object_id = i.id and x.observed_at is not null
-              limit 1) o
-  ), written as (
+  with written as (
     insert into payments.stripe_subscriptions as s
       (environment, account_id, subscription_id, customer_id, subject_type, subject_id, status, current_period_start,
        current_period_end, cancel_at_period_end, cancel_at, canceled_at, trial_start, trial_end, latest_invoice_id,
        metadata, synced_at)
-    select p_environment, p_account, r.object_id, r.customer_id,
-           payments_private.subject_type_in(r.subject_key), payments_private.subject_id_in(r.subject_key),
-           payments_private.json_text(r.d -> 'status'), payments_private.period_of(r.d, 'current_period_start'),
-           payments_private.period_of(r.d, 'current_period_end'),
-           payments_private.json_boolean(r.d -> 'cancel_at_period_end'),
-           payments_private.json_time(r.d -> 'cancel_at'),
-           payments_private.json_time(r.d -> 'canceled_at'),
-           payments_private.json_time(r.d -> 'trial_start'),
-           payments_private.json_time(r.d -> 'trial_end'),
-           payments_private.json_id(r.d -> 'latest_invoice'),
-           payments_private.json_object(r.d -> 'metadata'),
-           r.observed_at
-      from rows r
+    select p_environment, p_account, o.object_id, payments_private.payer_in(o.data),
+           payments_private.subject_type_in(o.subject_key), payments_private.subject_id_in(o.subject_key),
+           payments_private.json_text(o.data -> 'status'), payments_private.period_of(o.data, 'current_period_start'),
+           payments_private.period_of(o.data, 'current_period_end'),
+           payments_private.json_boolean(o.data -> 'cancel_at_period_end'),
+           payments_private.json_time(o.data -> 'cancel_at'), payments_private.json_time(o.data -> 'canceled_at'),
+           payments_private.json_time(o.data -> 'trial_start'), payments_private.json_time(o.data -> 'trial_end'),
+           payments_private.json_id(o.data -> 'latest_invoice'),
+           payments_private.json_object(o.data -> 'metadata'), o.observed_at
+      from unnest(p_ids) i (id),
+           lateral (
+             select x.object_id, x.data #> '{}' as data, x.observed_at,  -- decompressed once
+                    coalesce(payments_private.subject_in(p_account, x.data -> 'metadata'),
+                             payments_private.subject_of_customer(p_environment, p_account,
+                                                                  payments_private.payer_in(x.data))) as subject_key
+               from payments_private.stored_objects x
+              where x.environment = p_environment and x.account = coalesce(p_account, '')
+                and x.object_type = 'subscription' and x.object_id = i.id and x.observed_at is not null
+              limit 1) o
     on conflict (environment, account_id, subscription_id) do update
        set customer_id = excluded.customer_id, subject_type = excluded.subject_type, subject_id = excluded.subject_id,
            status = excluded.status, current_period_start = excluded.current_period_start,
            current_period_end = excluded.current_period_end, cancel_at_period_end = excluded.cancel_at_period_end,
-           cancel_at = excluded.cancel_at, canceled_at = excluded.canceled_at,
-           trial_start = excluded.trial_start, trial_end = excluded.trial_end,
-           latest_invoice_id = excluded.latest_invoice_id,
+           cancel_at = excluded.cancel_at, canceled_at = excluded.canceled_at, trial_start = excluded.trial_start,
+           trial_end = excluded.trial_end, latest_invoice_id = excluded.latest_invoice_id,
            metadata = excluded.metadata, synced_at = excluded.synced_at, updated_at = now()
      where (s.customer_id, s.subject_type, s.subject_id, s.status, s.current_period_start, s.current_period_end,
             s.cancel_at_period_end, s.cancel_at, s.canceled_at, s.trial_start, s.trial_end, s.latest_invoice_id,
@@ -160,10 +182,11 @@ begin
             excluded.current_period_start, excluded.current_period_end, excluded.cancel_at_period_end,
             excluded.cancel_at, excluded.canceled_at, excluded.trial_start,
             excluded.trial_end, excluded.latest_invoice_id, excluded.metadata, excluded.synced_at)
+    returning s.subscription_id, s.subject_key
   )
-  select array_agg(r.object_id) into v_changed
-    from rows r
-   where r.subject_key is distinct from r.former_key;
+  select array_agg(w.subscription_id) into v_changed
+    from written w
+   where w.subject_key is distinct from v_former[array_position(v_known, w.subscription_id)];
 
   return v_changed;
 end

@@ -545,8 +545,9 @@ $$;
 comment on function payments_private.group_members(text, text, text[]) is 'The members of the groups that each of the given references is in.';
 
 -- Whose payments they are depends on customers and subscriptions.
-create or replace function payments_private.payments_of_customers(p_environment text, p_account text, p_ids text[])
-  returns text[]
+create or replace function payments_private.told_of_customers(
+  p_environment text, p_account text, p_ids text[], out subscriptions text[], out payments text[]
+)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -554,18 +555,27 @@ set enable_seqscan = off
 set jit = off
 as $$
 begin
-  return array(
-    select distinct replace(coalesce(t.provider_parent_object_type, t.provider_object_type), '_session',
-                            '.session') || ':' || coalesce(t.provider_parent_object_id, t.provider_object_id)
-      from unnest(p_ids) i (id),
-           lateral (
-             select x.* from payments.transactions x
-              where x.provider_customer_id = i.id and x.environment = p_environment
-                and x.account_id is not distinct from p_account
-             offset 0) t);
+  select array(
+           select s.subscription_id
+             from unnest(p_ids) i (id),
+                  lateral (
+                    select x.subscription_id from payments.stripe_subscriptions x
+                     where x.customer_id = i.id and x.environment = p_environment
+                       and x.account_id is not distinct from p_account
+                    offset 0) s),
+         array(
+           select distinct replace(coalesce(t.provider_parent_object_type, t.provider_object_type), '_session',
+                                   '.session') || ':' || coalesce(t.provider_parent_object_id, t.provider_object_id)
+             from unnest(p_ids) i (id),
+                  lateral (
+                    select x.* from payments.transactions x
+                     where x.provider_customer_id = i.id and x.environment = p_environment
+                       and x.account_id is not distinct from p_account
+                    offset 0) t)
+    into subscriptions, payments;
 end
 $$;
-comment on function payments_private.payments_of_customers(text, text, text[]) is 'References (type:id) of the payments that these customers made.';
+comment on function payments_private.told_of_customers(text, text, text[]) is 'The ids of the mirrored subscriptions of these customers, and references (type:id) of the payments that they made.';
 
 create or replace function payments_private.payments_of_subscriptions(p_environment text, p_account text, p_ids text[])
   returns text[]
@@ -586,24 +596,3 @@ begin
 end
 $$;
 comment on function payments_private.payments_of_subscriptions(text, text, text[]) is 'References (type:id) of the invoices and sessions of these subscriptions.';
-
-create or replace function payments_private.subscriptions_of_customers(p_environment text, p_account text, p_ids text[])
-  returns text[]
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set jit = off
-as $$
-begin
-  return array(
-    select s.subscription_id
-      from unnest(p_ids) i (id),
-           lateral (
-             select x.subscription_id from payments.stripe_subscriptions x
-              where x.customer_id = i.id and x.environment = p_environment
-                and x.account_id is not distinct from p_account
-             offset 0) s);
-end
-$$;
-comment on function payments_private.subscriptions_of_customers(text, text, text[]) is 'The ids of the mirrored subscriptions of these customers.';

@@ -6,7 +6,7 @@
 
 -- What a set of snapshots touches is locked: the objects, what they refer to, and the subjects they name.
 create or replace function payments_private.lock_snapshots(
-  p_environment text, p_account text, p_snapshots payments_private.snapshot[]
+  p_environment text, p_account text, p_snapshots payments_private.snapshot[], p_secret bytea default null
 ) returns void
 language plpgsql
 as $$
@@ -52,12 +52,13 @@ begin
     end if;
   end loop;
   if v_references <> '{}' then
-    v_none := payments_private.lock_references(p_environment, p_account, v_references, v_customers, v_shared);
+    v_none := payments_private.lock_references(p_environment, p_account, v_references, v_customers, v_shared,
+                                               p_secret);
   end if;
 end
 $$;
-comment on function payments_private.lock_snapshots(text, text, payments_private.snapshot[]) is
-  'Takes the locks that apply_snapshots needs.';
+comment on function payments_private.lock_snapshots(text, text, payments_private.snapshot[], bytea) is
+  'Takes the locks that apply_snapshots needs. p_secret: what lock_secret() returns, if it is known.';
 
 -- A batch may tell of several accounts, and a live endpoint is told of connected accounts' test objects too: each
 -- environment and account is a world of its own. The worlds are locked in one order, and within each lock_references()
@@ -145,6 +146,9 @@ declare
   v_is_customer boolean := p_snapshot.object_type in ('customer', 'v2.core.account');
   v_customer    text := case when v_is_customer then p_snapshot.object_id
                           else payments_private.payer_in(p_snapshot.data) end;
+  v_claims      payments_private.customer_claims[];
+  v_claim       payments_private.customer_claims;
+  v_new         text;
 begin
   if v_customer is null then
     return;
@@ -154,13 +158,28 @@ begin
       return;
     end if;
   end if;
-  subjects := payments_private.subjects_claiming(p_environment, p_account, v_customer);
-  if payments_private.upsert_claim(p_environment, p_account, p_snapshot, p_newest) is not null then
-    customer := v_customer;
-    subjects := subjects || payments_private.subjects_claiming(p_environment, p_account, v_customer);
-  elsif not v_is_customer or not p_changed then  -- a customer that changed may be gone
-    subjects := null;
+  v_claims := array(
+    select c from payments_private.customer_claims c
+     where c.environment = p_environment and c.account = coalesce(p_account, '')
+       and c.provider_customer_id = v_customer);
+  if v_is_customer then
+    v_new := payments_private.upsert_own_claim(p_environment, p_account, p_snapshot, p_newest, v_claims);
+  else
+    v_new := payments_private.upsert_claim(p_environment, p_account, p_snapshot, p_newest, v_claims);
   end if;
+  if v_new is not null then
+    customer := v_customer;
+    if v_new <> '' then
+      subjects := array[v_new];
+    end if;
+  elsif not v_is_customer or not p_changed then
+    return;  -- a customer that changed may be gone
+  end if;
+  foreach v_claim in array v_claims loop
+    if v_claim.subject_type is not null then
+      subjects := subjects || (v_claim.subject_type || ':' || v_claim.subject_id);
+    end if;
+  end loop;
 end
 $$;
 comment on function payments_private.claim_told(text, text, payments_private.snapshot, boolean, payments_private.snapshot) is
@@ -173,6 +192,7 @@ create or replace function payments_private.project_changes(
 language plpgsql
 as $$
 declare
+  v_told        record;
   v_resubjected text[];
   v_payments    text[];
   v_none        text;  -- assigned, for PERFORM runs a statement
@@ -188,9 +208,9 @@ begin
   end if;
   if p_claimed <> '{}' then
     -- Earlier rows of these customers may get their subject now.
-    p_subscriptions := p_subscriptions
-      || payments_private.subscriptions_of_customers(p_environment, p_account, p_claimed);
-    v_payments := payments_private.payments_of_customers(p_environment, p_account, p_claimed);
+    v_told := payments_private.told_of_customers(p_environment, p_account, p_claimed);
+    p_subscriptions := p_subscriptions || v_told.subscriptions;
+    v_payments := v_told.payments;
   end if;
   if p_subscriptions <> '{}' then
     v_resubjected := payments_private.project_subscriptions(p_environment, p_account, p_subscriptions);
@@ -225,9 +245,6 @@ declare
   v_names   text[];
   v_seconds text[];
 begin
-  if cardinality(p_snapshots) = 1 then
-    return;
-  end if;
   v_names := array(select s.object_type || ':' || s.object_id from unnest(p_snapshots) s);
   if (select count(distinct n) = count(n) from unnest(v_names) n) then
     return;
@@ -256,7 +273,8 @@ declare
   s               payments_private.snapshot;
   v_stored        record;
   v_claim         record;
-  v_repeated      record := payments_private.repeated_objects(p_snapshots);
+  v_carry         boolean[];  -- null where no object has several snapshots here
+  v_more          boolean[];
   v_count         integer := 0;
   v_others        text[];  -- null while there is none
   v_customers     text[];
@@ -267,11 +285,14 @@ declare
   v_claimed       text[];
   v_none          text;
 begin
+  if cardinality(p_snapshots) > 1 then
+    select r.carry, r.more into v_carry, v_more from payments_private.repeated_objects(p_snapshots) r;
+  end if;
   for i in 1 .. cardinality(p_snapshots) loop
     s := p_snapshots[i];
     continue when s.object_id is null or s.object_type is null;
-    v_stored := payments_private.store_snapshot(p_environment, p_account, s, coalesce(v_repeated.carry[i], false),
-                                                coalesce(v_repeated.more[i], false));
+    v_stored := payments_private.store_snapshot(p_environment, p_account, s, coalesce(v_carry[i], false),
+                                                coalesce(v_more[i], false));
     v_count := v_count + v_stored.changed::integer;
     if s.object_type in ('customer', 'subscription', 'checkout.session', 'v2.core.account')
       or (s.object_type = 'invoice' and v_stored.changed) then

@@ -6,18 +6,26 @@
 -- A row that is inserted as processed fires "after insert or update" triggers once. One that fires on updates alone, or
 -- that asks for the row before, would miss it: while there is such a trigger, rows are entered as pending and then
 -- updated. Looked up each time, so that a trigger is seen from the moment that it is there.
+create or replace function payments_private.triggers_on_updates() returns setof oid
+language sql stable  -- written into the statement that asks: no settings, or it would be called
+as $$
+  select t.oid
+    from pg_catalog.pg_trigger t
+   where t.tgrelid = 'payments.webhook_events'::regclass and t.tgname <> 'processed_events_are_frozen'
+     and not t.tgisinternal and t.tgenabled <> 'D'
+     and t.tgtype & 16 <> 0  -- on update,
+     and (t.tgtype & 4 = 0   -- and not on insert, or it tells them apart
+          or (select p.prosrc from pg_catalog.pg_proc p where p.oid = t.tgfoid) ~* '[[:<:]](old|tg_op)[[:>:]]')
+$$;
+comment on function payments_private.triggers_on_updates() is
+  'The triggers of an application on payments.webhook_events that have to see rows change from pending to processed.';
+
 create or replace function payments_private.updates_are_watched() returns boolean
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return exists (
-    select from pg_catalog.pg_trigger t
-     where t.tgrelid = 'payments.webhook_events'::regclass and t.tgname <> 'processed_events_are_frozen'
-       and not t.tgisinternal and t.tgenabled <> 'D'
-       and t.tgtype & 16 <> 0  -- on update,
-       and (t.tgtype & 4 = 0   -- and not on insert, or it tells them apart
-            or (select p.prosrc from pg_catalog.pg_proc p where p.oid = t.tgfoid) ~* '[[:<:]](old|tg_op)[[:>:]]'));
+  return exists (select from payments_private.triggers_on_updates());
 end
 $$;
 comment on function payments_private.updates_are_watched() is
@@ -194,7 +202,7 @@ comment on function payments_private.enter_processed(payments_private.incoming[]
 -- One event, as almost all are: of our own account, with an object that can be stored. The same functions as above do
 -- the work; what is saved is the handling of many.
 create or replace function payments_private.take_event(
-  p_environment text, p_payload jsonb, out event_id uuid, out status text, out duplicate boolean
+  p_environment text, p_payload jsonb, p_secret bytea, out event_id uuid, out status text, out duplicate boolean
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -219,9 +227,9 @@ begin
     return;
   end if;
   v_snapshots := payments_private.with_contents(array[v_snapshot]);
-  v_none := payments_private.lock_snapshots(p_environment, null, v_snapshots);  -- assigned: PERFORM runs a statement
+  v_none := payments_private.lock_snapshots(p_environment, null, v_snapshots, p_secret);  -- PERFORM runs a statement
 
-  select e.id, e.processing_status, e.parked_at, payments_private.updates_are_watched() as watched,
+  select e.id, e.processing_status, e.parked_at, exists (select from payments_private.triggers_on_updates()) as watched,
          coalesce((select c.stands_at from payments_private.clock c), clock_timestamp()) as now
     into v_before
     from (values (1)) one
@@ -259,5 +267,5 @@ begin
   duplicate := false;
 end
 $$;
-comment on function payments_private.take_event(text, jsonb) is
-  'Applies one new event and enters it into the ledger as processed, or says what became of one that is settled; status null, and nothing done, where it is not so simple. Raises what a projection or trigger raises.';
+comment on function payments_private.take_event(text, jsonb, bytea) is
+  'Applies one new event and enters it into the ledger as processed, or says what became of one that is settled; status null, and nothing done, where it is not so simple. p_secret: what lock_secret() returns. Raises what a projection or trigger raises.';

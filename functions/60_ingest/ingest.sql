@@ -543,6 +543,8 @@ declare
   v_event   payments_private.incoming;
   v_taken   record;
   v_callers text := current_setting('lock_timeout');
+  v_setting text;
+  v_secret  bytea;
   v_none    text;
 begin
   if environment is null or environment not in ('test', 'live') then
@@ -550,9 +552,12 @@ begin
   end if;
   v_none := payments_private.commit_durably();  -- assigned, for PERFORM runs a statement
   begin
-    v_none := set_config('lock_timeout', payments_private.longest_wait(v_callers)::text, true);
+    select i.lock_secret, (select s.value from payments_private.settings s where s.name = 'lock_timeout')
+      into v_secret, v_setting
+      from payments_private.installation i;
+    v_none := set_config('lock_timeout', payments_private.shorter_wait(v_setting, v_callers)::text, true);
     v_none := payments_private.check_that_triggers_fire();
-    v_taken := payments_private.take_event(environment, payload::jsonb);
+    v_taken := payments_private.take_event(environment, payload::jsonb, v_secret);
     if v_taken.status is not null then
       v_none := set_config('lock_timeout', v_callers, true);
       event_id := v_taken.event_id;

@@ -66,12 +66,11 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set jit = off
 as $$
+declare
+  v_told record := payments_private.told_of_customers(p_environment, p_account, array[p_customer_id]);
 begin
-  perform payments_private.project_subscriptions(
-    p_environment, p_account,
-    payments_private.subscriptions_of_customers(p_environment, p_account, array[p_customer_id]));
-  perform payments_private.project_transactions(
-    p_environment, p_account, payments_private.payments_of_customers(p_environment, p_account, array[p_customer_id]));
+  perform payments_private.project_subscriptions(p_environment, p_account, v_told.subscriptions);
+  perform payments_private.project_transactions(p_environment, p_account, v_told.payments);
 end
 $$;
 comment on function payments_private.reproject_customer(text, text, text) is 'Computes the subscriptions and transactions of a customer again.';

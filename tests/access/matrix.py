@@ -525,6 +525,7 @@ INTERNALS: Final = """
     doctor_worker
     doubt
     drop_former_customers
+    drop_former_items
     due_events
     end_push
     end_range
@@ -716,7 +717,6 @@ INTERNALS: Final = """
     payment_row
     payments_of
     payments_of_bill
-    payments_of_customers
     payments_of_subscriptions
     period_of
     place_or_fail
@@ -809,6 +809,7 @@ INTERNALS: Final = """
     settle_thin_events
     settled_status
     shared_bill
+    shorter_wait
     shows_failure
     size_or_fail
     snapshots_by_account
@@ -834,7 +835,6 @@ INTERNALS: Final = """
     subjects_claiming
     subscription_facts
     subscription_in
-    subscriptions_of_customers
     take_bodies_over
     take_claims_back
     take_event
@@ -845,12 +845,14 @@ INTERNALS: Final = """
     tell_of_object
     tells_of_payments
     terms_asked_of_stripe
+    told_of_customers
     touch
     touch_body
     touch_by_metadata
     touch_by_reference
     transactions_to_prune
     trigger_statements
+    triggers_on_updates
     try_event
     type_of_kind
     unclaim_by_hand
@@ -859,6 +861,7 @@ INTERNALS: Final = """
     upsert_claim
     upsert_customer_statement
     upsert_invoice_claim
+    upsert_own_claim
     validation_statements
     wait_for_locks
     wait_for_locks_until

@@ -100,7 +100,8 @@ LINTS = {
           join pg_catalog.pg_language l on l.oid = p.prolang
          where p.pronamespace in {OURS} and not {SAFE_PATH}
            and (p.pronamespace = 'payments'::regnamespace or p.prosecdef or p.proconfig is not null
-                or l.lanname <> 'plpgsql' or p.prorettype in ('trigger'::regtype, 'event_trigger'::regtype)
+                or (l.lanname <> 'plpgsql' and not (l.lanname = 'sql' and p.proretset))
+                or p.prorettype in ('trigger'::regtype, 'event_trigger'::regtype)
                 or exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
                             where a.grantee <> p.proowner)
                 or {WRITES_WHERE_TRIGGERS_ARE}
