@@ -145,7 +145,7 @@ as $$
 declare
   v_is_customer boolean := p_snapshot.object_type in ('customer', 'v2.core.account');
   v_customer    text := case when v_is_customer then p_snapshot.object_id
-                          else payments_private.payer_in(p_snapshot.data) end;
+                          else payments_private.payer_in(coalesce(p_newest.data, p_snapshot.data)) end;
   v_claims      payments_private.customer_claims[];
   v_claim       payments_private.customer_claims;
   v_new         text;
