@@ -271,10 +271,10 @@ language plpgsql stable
 as $$
 begin
   return array(
-    select c.subject_type || ':' || c.subject_id from payments_private.customer_claims c
-     where c.environment = p_environment and c.account = coalesce(p_account, '')
-       and c.provider_customer_id = p_customer_id
-       and c.subject_type is not null);
+    select c.subject_type || ':' || c.subject_id
+      from (select * from payments_private.customer_claims x
+             where x.provider_customer_id = p_customer_id offset 0) c
+     where c.environment = p_environment and c.account = coalesce(p_account, '') and c.subject_type is not null);
 end
 $$;
 comment on function payments_private.subjects_claiming(text, text, text) is 'All that anybody said a customer stands for.';
@@ -367,10 +367,9 @@ begin
              offset 0) c,
            lateral (
              select bool_and(x.subject_type || ':' || x.subject_id is not distinct from c.subject_key) as is_sole
-               from payments_private.customer_claims x
-              where x.provider_customer_id = c.customer_id and x.environment = p_environment
-                and x.account = coalesce(p_account, '') and x.allowed
-             offset 0) s
+               from (select * from payments_private.customer_claims y
+                      where y.provider_customer_id = c.customer_id offset 0) x
+              where x.environment = p_environment and x.account = coalesce(p_account, '') and x.allowed) s
      where case when s.is_sole then true
              else payments_private.subject_of_customer(p_environment, p_account, c.customer_id) = c.subject_key end
        and (select o.deleted from payments_private.stored_objects o

@@ -159,9 +159,10 @@ begin
     end if;
   end if;
   v_claims := array(
-    select c from payments_private.customer_claims c
-     where c.environment = p_environment and c.account = coalesce(p_account, '')
-       and c.provider_customer_id = v_customer);
+    select k.claim
+      from (select c from payments_private.customer_claims c
+             where c.provider_customer_id = v_customer offset 0) k (claim)
+     where (k.claim).environment = p_environment and (k.claim).account = coalesce(p_account, ''));
   if v_is_customer then
     v_new := payments_private.upsert_own_claim(p_environment, p_account, p_snapshot, p_newest, v_claims);
   else
