@@ -288,6 +288,7 @@ declare
   v_rows payments.transactions[] := array[]::payments.transactions[];
   v_bill payments_private.payment_facts;
   v_rest payments.transactions;
+  v_part bigint;
 begin
   if v_keys = '{}' then
     return v_rows;
@@ -304,7 +305,11 @@ begin
       end loop;
     end if;
   else  -- nearly always: one payment
-    v_rows := array[payments_private.payment_row(p_environment, p_account, v_keys[1], true, null, p_group)];
+    if v_keys[1].reference like 'invoice:%' and v_keys[1].status in ('pending', 'failed')
+      and v_keys[1].amount_received > 0 then
+      v_part := v_keys[1].amount_received;  -- paid in part, by what nobody has told of
+    end if;
+    v_rows := array[payments_private.payment_row(p_environment, p_account, v_keys[1], true, v_part, p_group)];
     if v_keys[1].reference like 'payment_intent:%' and v_rows[1].status not in ('pending', 'failed') then
       v_bill := payments_private.shared_bill(p_group);
       if v_bill.reference like 'invoice:%' then

@@ -171,6 +171,8 @@ LIVES: dict[str, Life] = {
     "invoice of prorations": billed(prorated),
     "parts by card and outside": billed(lambda m, c: m.bill_in_parts(c, [100, 200], [300, 400])),
     "parts, records not told": billed(lambda m, c: m.bill_in_parts(c, [400], [600], told=False)),
+    "parts, one record that is not told": billed(lambda m, c: m.bill_in_parts(c, [], [700], told=False)),
+    "parts, records alone, not told": billed(lambda m, c: m.bill_in_parts(c, [], [100, 900], told=False)),
     "parts, the rest is open": billed(lambda m, c: m.bill_in_parts(c, [400], [])),
     "detached, then another": billed(lambda m, c: m.bill_by_detached(c, 1000, "intent")),
     "detached, then outside": billed(lambda m, c: m.bill_by_detached(c, 1000, "record")),
